@@ -1,0 +1,90 @@
+"""Signed calls to services behind Amazon VPC Lattice, from requests, httpx, httpx2 and aiohttp.
+
+Importing this module imports nothing else: each public name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lattice_client._version import __version__ as __version__
+    from lattice_client.auth import LatticeAuth as LatticeAuth
+    from lattice_client.auth import SigV4Auth as SigV4Auth
+    from lattice_client.credentials import BotocoreCredentials as BotocoreCredentials
+    from lattice_client.credentials import Credentials as Credentials
+    from lattice_client.credentials import CredentialsProvider as CredentialsProvider
+    from lattice_client.credentials import DefaultCredentials as DefaultCredentials
+    from lattice_client.credentials import EnvironmentCredentials as EnvironmentCredentials
+    from lattice_client.credentials import StaticCredentials as StaticCredentials
+    from lattice_client.errors import ConfigurationError as ConfigurationError
+    from lattice_client.errors import CredentialsError as CredentialsError
+    from lattice_client.errors import ExpiredCredentialsError as ExpiredCredentialsError
+    from lattice_client.errors import InvalidCredentialsError as InvalidCredentialsError
+    from lattice_client.errors import InvalidHeaderError as InvalidHeaderError
+    from lattice_client.errors import LatticeClientError as LatticeClientError
+    from lattice_client.errors import MissingExtraError as MissingExtraError
+    from lattice_client.errors import NoCredentialsError as NoCredentialsError
+    from lattice_client.errors import RegionError as RegionError
+    from lattice_client.errors import SigningError as SigningError
+    from lattice_client.errors import UnsignablePayloadError as UnsignablePayloadError
+
+_MODULE_OF = {
+    "__version__": "_version",
+    "BotocoreCredentials": "credentials",
+    "ConfigurationError": "errors",
+    "Credentials": "credentials",
+    "CredentialsError": "errors",
+    "CredentialsProvider": "credentials",
+    "DefaultCredentials": "credentials",
+    "EnvironmentCredentials": "credentials",
+    "ExpiredCredentialsError": "errors",
+    "InvalidCredentialsError": "errors",
+    "InvalidHeaderError": "errors",
+    "LatticeAuth": "auth",
+    "LatticeClientError": "errors",
+    "MissingExtraError": "errors",
+    "NoCredentialsError": "errors",
+    "RegionError": "errors",
+    "SigV4Auth": "auth",
+    "SigningError": "errors",
+    "StaticCredentials": "credentials",
+    "UnsignablePayloadError": "errors",
+}
+
+__all__ = [
+    "BotocoreCredentials",
+    "ConfigurationError",
+    "Credentials",
+    "CredentialsError",
+    "CredentialsProvider",
+    "DefaultCredentials",
+    "EnvironmentCredentials",
+    "ExpiredCredentialsError",
+    "InvalidCredentialsError",
+    "InvalidHeaderError",
+    "LatticeAuth",
+    "LatticeClientError",
+    "MissingExtraError",
+    "NoCredentialsError",
+    "RegionError",
+    "SigV4Auth",
+    "SigningError",
+    "StaticCredentials",
+    "UnsignablePayloadError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

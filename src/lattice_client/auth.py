@@ -1,0 +1,357 @@
+"""The auth objects: which requests to sign, for which region, with whose credentials.
+
+One object serves all libraries: called with a request (requests, httpx, httpx2) it signs it and
+gives it back; called with a request and a handler (aiohttp's middleware) it gives an awaitable of
+the response.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextvars import ContextVar
+from typing import Any, Literal, Protocol, TypeVar, overload
+
+from lattice_client.credentials import Credentials, CredentialsProvider, as_provider
+from lattice_client.errors import ConfigurationError, RegionError
+from lattice_client.names import region_of
+from lattice_client.payload import payload_hash
+from lattice_client.signing import LATTICE, UNSIGNED_PAYLOAD, SigV4Signer
+from lattice_client.signing.canonical import PathEncoding
+from lattice_client.wire import (
+    Outgoing,
+    forget_signature,
+    origin_of,
+    outgoing,
+    redirect_target,
+    strip_signature,
+)
+
+__all__ = ["LatticeAuth", "Payload", "SigV4Auth"]
+
+Payload = Literal["signed", "unsigned"]
+
+
+class _Request(Protocol):
+    """What the requests of all the libraries have in common."""
+
+    @property
+    def method(self) -> str | None: ...
+    @property
+    def url(self) -> Any: ...
+    @property
+    def headers(self) -> Any: ...
+
+
+_R = TypeVar("_R", bound=_Request)
+_ResponseT = TypeVar("_ResponseT")
+_ResultT = TypeVar("_ResultT")
+
+# Hosts whose scope and region are remembered; a service calls few.
+_KNOWN_HOSTS = 1024
+# Bodies up to this size are hashed on the event loop: a thread would take longer.
+_QUICK_TO_HASH = 1 << 18
+
+
+class SigV4Auth:
+    """Signs requests to an AWS service that speaks SigV4: ``SigV4Auth("execute-api")``.
+
+    Use it as ``session.auth`` of requests, ``auth=`` of httpx and httpx2, or in ``middlewares=`` of
+    aiohttp (3.12 and later). It may be shared by sessions, threads and event loops, and pickled.
+
+    :param service: the signing name.
+    :param region: the region to sign for. None: the one in the host's name, else AWS_REGION,
+        AWS_DEFAULT_REGION, or the profile's.
+    :param credentials: a :class:`Credentials` value or a provider of such. None: the environment's,
+        else botocore's chain.
+    :param path_encoding: ``double`` (the default but for S3) or ``single``.
+    :param hosts: patterns of host names to sign for, as ``orders.example.com`` or
+        ``*.example.com``; with a port, they match that port alone. Requests to any other host go
+        out unsigned. None: every host that a call names.
+    :param payload: ``signed`` hashes each body; ``unsigned`` sends UNSIGNED-PAYLOAD.
+    :param signed_headers: names of headers to sign beside host and ``x-amz-*``.
+    :raises ConfigurationError: for an argument that cannot work.
+
+    A request is signed once, when the hook sees it. Redirects and retries happen below: a redirect
+    in requests goes on unsigned, and in aiohttp it is signed anew, but never for another origin
+    than the call's own. httpx gives its hooks no say there, and forwards ``x-amz-*`` headers to
+    wherever it is sent: leave its ``follow_redirects`` off.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        *,
+        region: str | None = None,
+        credentials: Credentials | CredentialsProvider | None = None,
+        path_encoding: PathEncoding | None = None,
+        hosts: Iterable[str] | None = None,
+        payload: Payload = "signed",
+        signed_headers: Iterable[str] = (),
+    ) -> None:
+        if payload not in ("signed", "unsigned"):
+            raise ConfigurationError(f"payload must be 'signed' or 'unsigned', not {payload!r}")
+        if service == LATTICE and payload == "signed":
+            raise ConfigurationError(
+                "VPC Lattice refuses signed payloads: use LatticeAuth(), or payload='unsigned'"
+            )
+        if region == "":
+            raise RegionError("region is empty; give one such as 'eu-west-1', or None to find it")
+        self._arguments: dict[str, Any] = {
+            "service": service,
+            "region": region,
+            "credentials": as_provider(credentials),
+            "path_encoding": path_encoding,
+            "hosts": None if hosts is None else _patterns(hosts),
+            "payload": payload,
+            "signed_headers": tuple(signed_headers),
+        }
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """Everything that derives from the arguments, so that a pickle holds these alone."""
+        given = self._arguments
+        self._region: str | None = given["region"]
+        self._provider: CredentialsProvider = given["credentials"]
+        self._hosts = _matcher(given["hosts"])
+        self._hashes_bodies = given["payload"] == "signed"
+        # None is the signer's own choice, and the quickest.
+        self._fixed_payload = None if given["service"] == LATTICE else UNSIGNED_PAYLOAD
+        self._default_region: str | None = None
+        # A first signer, of nothing: it finds wrong arguments now rather than in a call.
+        first = self._make_signer(Credentials("-", "-"), self._region or "us-east-1")
+        self._signed_headers = first.signed_headers
+        # Swapped whole: region -> the signer with the newest credentials.
+        self._signers: dict[str, SigV4Signer] = {}
+        # host -> whether to sign for it.
+        self._scope: dict[str, bool] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self._arguments
+
+    def __setstate__(self, arguments: dict[str, Any]) -> None:
+        self._arguments = arguments
+        self._set_up()
+
+    def __repr__(self) -> str:
+        given = self._arguments
+        return (
+            f"{type(self).__name__}({given['service']!r}, region={given['region']!r}, "
+            f"hosts={given['hosts']!r})"
+        )
+
+    # The hooks.
+
+    @overload
+    def __call__(self, request: _R, /) -> _R: ...
+    @overload
+    def __call__(
+        self, request: _R, handler: Callable[[_R], Awaitable[_ResponseT]], /
+    ) -> Coroutine[Any, Any, _ResponseT]: ...
+    def __call__(
+        self, request: Any, handler: Callable[[Any], Awaitable[Any]] | None = None, /
+    ) -> Any:
+        if handler is not None:
+            return self._middleware(request, handler)
+        out = outgoing(request)
+        if self._in_scope(out.host):
+            self._sign(out, self._ready_signer(out.host) or self._fetch_signer(out.host))
+            if hasattr(request, "register_hook"):
+                _forget_at_redirects(request)
+        return request
+
+    async def _middleware(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
+        # aiohttp makes a new request for each hop of a redirect, and calls its middlewares for it.
+        url = str(request.url)
+        home = self._home_of(url)
+        if home == origin_of(url):
+            await self._sign_async(outgoing(request))
+        else:
+            strip_signature(request.headers)
+        response = await handler(request)
+        target = redirect_target(response.status, url, response.headers.get("Location"))
+        _redirection.set(None if target is None else (self, home, target))
+        return response
+
+    def _home_of(self, url: str) -> str:
+        """The origin that the call was made to, of which a request for ``url`` is a part."""
+        note = _redirection.get()
+        if note is not None and note[0] is self and note[2] == url.partition("#")[0]:
+            return note[1]
+        return origin_of(url)
+
+    async def _sign_async(self, out: Outgoing) -> None:
+        """Signs without ever blocking the event loop."""
+        if not self._in_scope(out.host):
+            return
+        signer = self._ready_signer(out.host)
+        if signer is None:
+            signer = await self._in_thread(self._fetch_signer, out.host)
+        if self._hashes_bodies and not _quick_to_hash(out.body()):
+            await self._in_thread(self._sign, out, signer)
+        else:
+            self._sign(out, signer)
+
+    async def _in_thread(self, work: Callable[..., _ResultT], *arguments: Any) -> _ResultT:
+        # Imported here, where it is loaded anyway: it doubles the time to import this package.
+        import asyncio
+
+        return await asyncio.to_thread(work, *arguments)
+
+    # Signing.
+
+    def _sign(self, out: Outgoing, signer: SigV4Signer) -> None:
+        extra = self._signed_headers
+        out.write(
+            signer.sign(
+                out.method,
+                out.host,
+                out.target,
+                [
+                    (name, value)
+                    for name, value in out.headers()
+                    if name[:6].lower() == "x-amz-" or name.lower() in extra
+                ],
+                payload_hash=self._payload_hash(out),
+            )
+        )
+
+    def _payload_hash(self, out: Outgoing) -> str | None:
+        return payload_hash(out.body()) if self._hashes_bodies else self._fixed_payload
+
+    def _in_scope(self, host: str) -> bool:
+        if self._hosts is None:
+            return True
+        known = self._scope.get(host)
+        if known is None:
+            known = self._hosts(host)
+            if len(self._scope) >= _KNOWN_HOSTS:
+                self._scope = {}
+            self._scope[host] = known
+        return known
+
+    def _ready_signer(self, host: str) -> SigV4Signer | None:
+        """The signer for a host if that needs no waiting, or None."""
+        credentials = self._provider.peek()
+        if credentials is None:
+            return None
+        region = self._region or region_of(host) or self._default_region
+        return self._signer(credentials, region) if region else None
+
+    def _fetch_signer(self, host: str) -> SigV4Signer:
+        """The signer for a host; may block.
+
+        :raises CredentialsError: where there are no credentials.
+        :raises RegionError: where no region is to be found.
+        """
+        region = self._region or region_of(host) or self._find_default_region(host)
+        return self._signer(self._provider.get(), region)
+
+    def _find_default_region(self, host: str) -> str:
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        if not region and (ask_provider := getattr(self._provider, "region", None)):
+            region = ask_provider()
+        if not region:
+            raise RegionError(
+                f"no region to sign for: {host!r} does not name one, AWS_REGION and "
+                f"AWS_DEFAULT_REGION are not set, nor does a profile say it; "
+                f"pass {type(self).__name__}(region=…)"
+            )
+        self._default_region = region
+        return str(region)
+
+    def _signer(self, credentials: Credentials, region: str) -> SigV4Signer:
+        signer = self._signers.get(region)
+        if signer is None or signer.credentials is not credentials:
+            signer = self._make_signer(credentials, region)
+            fresh = {
+                name: one for name, one in self._signers.items() if one.credentials is credentials
+            }
+            self._signers = {**fresh, region: signer}
+        return signer
+
+    def _make_signer(self, credentials: Credentials, region: str) -> SigV4Signer:
+        given = self._arguments
+        return SigV4Signer(
+            credentials,
+            region,
+            given["service"],
+            path_encoding=given["path_encoding"],
+            signed_headers=given["signed_headers"],
+        )
+
+
+class LatticeAuth(SigV4Auth):
+    """Signs requests to services behind Amazon VPC Lattice.
+
+    Bodies are never read: Lattice takes no signed payloads ("SIGv4 authenticated requests for
+    Amazon VPC Lattice", VPC Lattice User Guide), so streams and files go out as they are.
+
+    The parameters are those of :class:`SigV4Auth`; ``path_encoding`` is ``double`` as in AWS's own
+    Python, Java and Node samples. No one has published what Lattice does with reserved characters
+    in a path; ``single`` is what AWS's Go samples do.
+    """
+
+    def __init__(
+        self,
+        *,
+        region: str | None = None,
+        credentials: Credentials | CredentialsProvider | None = None,
+        path_encoding: PathEncoding = "double",
+        hosts: Iterable[str] | None = None,
+        signed_headers: Iterable[str] = (),
+    ) -> None:
+        super().__init__(
+            LATTICE,
+            region=region,
+            credentials=credentials,
+            path_encoding=path_encoding,
+            hosts=hosts,
+            payload="unsigned",
+            signed_headers=signed_headers,
+        )
+
+
+# aiohttp follows a redirect in the task that made the call. So the middleware leaves a note for
+# itself: the origin that the call was made to, and the URL that it was sent on to.
+_redirection: ContextVar[tuple[SigV4Auth, str, str] | None] = ContextVar(
+    "_redirection", default=None
+)
+
+
+def _forget_at_redirects(request: Any) -> None:
+    if forget_signature not in request.hooks["response"]:
+        request.register_hook("response", forget_signature)
+
+
+def _patterns(hosts: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(hosts, str):
+        raise ConfigurationError(f"hosts must be a list of patterns: hosts=[{hosts!r}]")
+    patterns = tuple(hosts)
+    for pattern in patterns:
+        if not isinstance(pattern, str) or not pattern or "/" in pattern:
+            raise ConfigurationError(
+                f"{pattern!r} in hosts is no host name; give names such as 'orders.example.com' "
+                "or '*.example.com', without scheme and path"
+            )
+    return patterns
+
+
+def _matcher(patterns: tuple[str, ...] | None) -> Callable[[str], bool] | None:
+    if patterns is None:
+        return None
+    # No fnmatch: to it, the brackets of an IPv6 address are a set of characters.
+    texts = (re.escape(pattern.lower()).replace(r"\*", ".*") for pattern in patterns)
+    matches = re.compile("|".join(texts) or "(?!)").fullmatch
+
+    def in_scope(host: str) -> bool:
+        name = host.lower()
+        without_port = re.sub(r":\d*$", "", name)
+        return bool(matches(name) or matches(without_port) or matches(without_port.rstrip(".")))
+
+    return in_scope
+
+
+def _quick_to_hash(body: object) -> bool:
+    return body is None or (isinstance(body, bytes | str) and len(body) <= _QUICK_TO_HASH)

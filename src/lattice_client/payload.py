@@ -1,0 +1,47 @@
+"""The hash of a request's body, for the services that want one. VPC Lattice does not."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from lattice_client.errors import UnsignablePayloadError
+from lattice_client.signing import EMPTY_PAYLOAD
+
+__all__ = ["payload_hash", "unsignable"]
+
+_CHUNK = 1 << 20
+
+
+def payload_hash(body: object) -> str:
+    """The SHA-256 of a body, in hex, with the body left as it was.
+
+    :param body: None, bytes-like, str (sent as UTF-8), or a file that can be rewound; a file is
+        read from where it stands and put back there.
+    :raises UnsignablePayloadError: for anything that can be read but once.
+    """
+    if body is None:
+        return EMPTY_PAYLOAD
+    if isinstance(body, str):
+        return sha256(body.encode()).hexdigest()
+    if isinstance(body, bytes | bytearray | memoryview):
+        return sha256(body).hexdigest()
+    read, seek, tell = (getattr(body, name, None) for name in ("read", "seek", "tell"))
+    if read is None or seek is None or tell is None:
+        raise unsignable(body)
+    try:
+        start = tell()
+        hasher = sha256()
+        while chunk := read(_CHUNK):
+            hasher.update(chunk.encode() if isinstance(chunk, str) else chunk)
+        seek(start)
+    except OSError:
+        raise unsignable(body) from None
+    return hasher.hexdigest()
+
+
+def unsignable(body: object) -> UnsignablePayloadError:
+    """The error for a body that hashing would use up."""
+    return UnsignablePayloadError(
+        f"this service wants the body's hash, and a {type(body).__name__} can be read only once: "
+        "send bytes, str or a seekable file, or pass payload='unsigned' where the service allows it"
+    )

@@ -1,0 +1,14 @@
+"""The pure core: strings and a time in, header values out. Standard library only."""
+
+from lattice_client.signing.canonical import canonical_path, canonical_query
+from lattice_client.signing.signer import EMPTY_PAYLOAD, LATTICE, UNSIGNED_PAYLOAD
+from lattice_client.signing.sigv4 import SigV4Signer
+
+__all__ = [
+    "EMPTY_PAYLOAD",
+    "LATTICE",
+    "UNSIGNED_PAYLOAD",
+    "SigV4Signer",
+    "canonical_path",
+    "canonical_query",
+]

@@ -1,0 +1,264 @@
+"""Canonical forms: what a SigV4 verifier makes of a request's path, query and headers.
+
+The rules are those of AWS's C runtime (aws-c-auth), which AWS's services share, taken from the
+strings that go on the wire; "Create a signed AWS API request" in the IAM User Guide is the prose.
+
+Path
+    ``double``: dot segments and repeated slashes are resolved, then every byte of the wire path
+    but unreserved characters and ``/`` is percent-encoded, so ``%20`` becomes ``%2520``.
+    ``single``: the wire path as it is (S3, and the fallback for Lattice).
+Query
+    Each name and value is percent-decoded and encoded anew, then the pairs are sorted by name and
+    value. ``+`` is no space: it becomes ``%2B``. Empty pieces (``&&``) vanish, ``a`` equals ``a=``,
+    and what follows the first ``=`` is the value. A malformed escape (``%zz``, a bare ``%``) is a
+    literal percent sign: ``%25zz``.
+Headers
+    Names in lower case and sorted; values trimmed, runs of white space made one space, also within
+    quotes; values of the same name joined by commas in the order sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
+from urllib.parse import quote, unquote_to_bytes
+
+from lattice_client.errors import ConfigurationError, InvalidHeaderError
+
+__all__ = [
+    "HeaderPairs",
+    "Normalization",
+    "PathEncoding",
+    "canonical_headers",
+    "canonical_path",
+    "canonical_query",
+    "canonical_target",
+    "check_header",
+    "check_host",
+    "check_method",
+    "check_target",
+    "collapsed",
+    "header_pairs",
+]
+
+PathEncoding = Literal["double", "single"]
+Normalization = Literal["rfc3986", "none"]
+HeaderPairs = Mapping[str, str] | Iterable[tuple[str, str]]
+
+_UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+
+
+def canonical_path(
+    path: str, encoding: PathEncoding = "double", normalization: Normalization = "rfc3986"
+) -> str:
+    """The canonical form of a path as it stands on the wire (see the module's docstring).
+
+    :param normalization: ``rfc3986`` resolves dot segments and repeated slashes, ``none`` does not.
+        With ``single`` encoding there never is any.
+    """
+    if encoding == "single":
+        return path or "/"
+    if normalization == "rfc3986":
+        path = _without_dot_segments(path)
+    return quote(path, safe="/") or "/"
+
+
+def _without_dot_segments(path: str) -> str:
+    kept: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            if kept:
+                kept.pop()
+        elif segment and segment != ".":
+            kept.append(segment)
+    trailing = "/" if kept and path.endswith("/") else ""
+    return "/" + "/".join(kept) + trailing
+
+
+def canonical_query(query: str) -> str:
+    """The canonical form of a query (without ``?``) as it stands on the wire."""
+    pairs: list[tuple[str, str]] = []
+    for piece in query.split("&"):
+        if piece:
+            name, _, value = piece.partition("=")
+            pairs.append((_recoded(name), _recoded(value)))
+    pairs.sort()
+    return "&".join([f"{name}={value}" for name, value in pairs])
+
+
+def _recoded(text: str) -> str:
+    return quote(unquote_to_bytes(text), safe="")
+
+
+# --- The target on the hot path ---------------------------------------------------------------
+#
+# Nearly every target is canonical as it stands but for the order of its parameters. What is left
+# of it without its unreserved characters says so at one look-up: "/orders/7?a=1&b=2" leaves
+# "//?=&=". A slash in the query or anything percent-encoded leaves something else, and takes the
+# general way.
+_MANY_SLASHES = 13
+_MANY_PARAMETERS = 13
+_SIMPLE_SHAPES: dict[bytes, int] = {
+    b"/" * slashes + (b"?" + b"&".join([b"="] * parameters) if parameters else b""): parameters
+    for slashes in range(1, _MANY_SLASHES)
+    for parameters in range(_MANY_PARAMETERS)
+}
+
+# A query in which every piece is name=value, every escape is upper-case and needed: it only wants
+# sorting. The escapes are all but those of unreserved characters.
+_CANONICAL_ESCAPE = (
+    "%(?:[01][0-9A-F]|2[0-9A-CF]|3[A-F]|40|5[B-E]|60|7[BCDF]|[89A-F][0-9A-F])"
+)
+_CANONICAL_TEXT = f"[A-Za-z0-9._~-]*(?:{_CANONICAL_ESCAPE}[A-Za-z0-9._~-]*)*"
+_ONLY_UNSORTED = re.compile(
+    f"{_CANONICAL_TEXT}={_CANONICAL_TEXT}(?:&{_CANONICAL_TEXT}={_CANONICAL_TEXT})*"
+).fullmatch
+
+
+def canonical_target(
+    encoding: PathEncoding, normalization: Normalization
+) -> Callable[[str], str]:
+    """A function from a target (path and query as on the wire) to the two middle lines of the
+    canonical request, ``path LF query``.
+
+    :raises ConfigurationError: for an encoding or normalisation that there is not.
+    """
+    if encoding not in ("double", "single"):
+        raise ConfigurationError(f"path_encoding must be 'double' or 'single', not {encoding!r}")
+    if normalization not in ("rfc3986", "none"):
+        raise ConfigurationError(
+            f"normalization must be 'rfc3986' or 'none', not {normalization!r}"
+        )
+    if encoding == "double" and normalization == "rfc3986":
+        return _double_normalized
+
+    def target_lines(target: str) -> str:
+        check_target(target)
+        path, _, query = target.partition("?")
+        return f"{canonical_path(path, encoding, normalization)}\n{_sorted_query(query)}"
+
+    return target_lines
+
+
+def _double_normalized(target: str) -> str:
+    try:
+        shape = target.encode().translate(None, _UNRESERVED)
+    except UnicodeEncodeError:
+        check_target(target)
+        raise
+    parameters = _SIMPLE_SHAPES.get(shape)
+    if parameters is None or "//" in target or "/." in target or target[0] != "/":
+        check_target(target)
+        path, _, query = target.partition("?")
+        return f"{canonical_path(path)}\n{_sorted_query(query)}"
+    if not parameters:
+        return target + "\n"
+    if parameters == 1:
+        return target.replace("?", "\n")
+    path, _, query = target.partition("?")
+    return f"{path}\n{_sorted_pairs(query)}"
+
+
+def _sorted_query(query: str) -> str:
+    return _sorted_pairs(query) if _ONLY_UNSORTED(query) else canonical_query(query)
+
+
+def _sorted_pairs(query: str) -> str:
+    # Parameters are sorted as pairs, never as "k=v" strings: "a=1" comes before "a-b=1" although
+    # "=" comes after "-". A space in its place sorts before everything that a name can hold.
+    ordered = sorted(query.replace("=", " ").split("&"))
+    return "&".join(ordered).replace(" ", "=")
+
+
+# --- Headers ----------------------------------------------------------------------------------
+
+_RUN_OF_SPACE = re.compile(r"[ \t\n\v\f\r]+")
+
+
+def collapsed(value: str) -> str:
+    """A header's value as the canonical request has it."""
+    return _RUN_OF_SPACE.sub(" ", value).strip(" ")
+
+
+def canonical_headers(headers: Mapping[str, str]) -> tuple[str, str]:
+    """The signed headers' names (``host;x-amz-date``), and their lines in the canonical request.
+
+    Names come in lower case, values collapsed.
+    """
+    names = sorted(headers)
+    return ";".join(names), "".join([f"{name}:{headers[name]}\n" for name in names])
+
+
+def header_pairs(headers: HeaderPairs) -> Iterable[tuple[str, str]]:
+    """Headers as pairs, from a mapping or from pairs."""
+    return headers.items() if isinstance(headers, Mapping) else headers
+
+
+# --- What may go on the wire at all -----------------------------------------------------------
+
+_METHODS = frozenset(("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"))
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+# RFC 3986 section 3.2: a name, an IPv4 address or a bracketed IPv6 address, and a port.
+_HOST = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\])(?::\d*)?")
+_FORBIDDEN = re.compile(r"[\r\n\0]").search
+
+
+def check_method(method: str) -> None:
+    """:raises InvalidHeaderError: unless the method is a token (RFC 9110 section 9.1)."""
+    if method not in _METHODS and not _TOKEN(method):
+        raise InvalidHeaderError(f"{method!r} is no HTTP method")
+
+
+def check_host(host: str) -> None:
+    """:raises InvalidHeaderError: unless it can stand in a Host header (RFC 9110 section 7.2)."""
+    if not host.isascii():
+        raise InvalidHeaderError(
+            f"the host {host!r} has non-ASCII letters; sign the form that is sent (IDNA): "
+            f"{_idna(host)}"
+        )
+    if not _HOST.fullmatch(host):
+        raise InvalidHeaderError(
+            f"{host!r} cannot be a Host header: give the name or address and, if it is not the "
+            "scheme's own, the port, as in 'orders.example.com:8443'"
+        )
+
+
+def _idna(host: str) -> str:
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return "which this one does not have"
+
+
+def check_target(target: str) -> None:
+    """:raises InvalidHeaderError: unless the target is a path and query that can be sent."""
+    if not target.startswith("/"):
+        raise InvalidHeaderError(
+            f"the target must be the path and query as on the wire, beginning with '/'; "
+            f"this one begins with {target[:1]!r}"
+        )
+    _check_text("the target", target)
+    try:
+        target.encode()
+    except UnicodeEncodeError:
+        raise InvalidHeaderError("the target holds half a surrogate pair") from None
+
+
+def check_header(name: str, value: str) -> None:
+    """:raises InvalidHeaderError: where a header would not survive the wire. Its value is kept out
+    of the message, for it may be a secret."""
+    if not _TOKEN(name):
+        raise InvalidHeaderError(f"{name!r} is no header name")
+    _check_text(f"the value of the header {name}", value)
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        raise InvalidHeaderError(
+            f"the value of the header {name} has characters that no header can hold; encode it"
+        ) from None
+
+
+def _check_text(what: str, text: str) -> None:
+    if _FORBIDDEN(text):
+        raise InvalidHeaderError(f"{what} contains CR, LF or NUL")

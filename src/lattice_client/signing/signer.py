@@ -1,0 +1,372 @@
+"""What SigV4 and SigV4A signers share: everything but the algorithm.
+
+A signer belongs to one set of credentials, one region (or region set) and one service.  All that is
+constant for a second stands in one immutable :class:`Stamp` that is swapped whole, so that no
+signature, in whichever thread, ever mixes two of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from hashlib import sha256
+from math import floor
+from time import gmtime, strftime, time
+from typing import Any, ClassVar, Protocol
+
+from lattice_client.errors import ConfigurationError, SigningError
+from lattice_client.signing.canonical import (
+    HeaderPairs,
+    Normalization,
+    PathEncoding,
+    canonical_headers,
+    canonical_target,
+    check_header,
+    check_host,
+    check_method,
+    collapsed,
+    header_pairs,
+)
+
+__all__ = [
+    "EMPTY_PAYLOAD",
+    "LATTICE",
+    "NEVER_SIGNED",
+    "UNSIGNED_PAYLOAD",
+    "CredentialsLike",
+    "Signer",
+]
+
+UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+# The SHA-256 of no bytes at all.
+EMPTY_PAYLOAD = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+# The signing name of services behind VPC Lattice (the control plane has another).
+LATTICE = "vpc-lattice-svcs"
+
+# Services that want to be sent the payload's hash in a header, whatever it is.
+_S3_SERVICES = frozenset(("s3", "s3-object-lambda", "s3-outposts", "s3express"))
+_CONTENT_SHA256_SERVICES = _S3_SERVICES | {LATTICE, "aoss", "glacier"}
+
+# Headers that may change between here and the verifier, each with who changes it.
+NEVER_SIGNED = {
+    "authorization": "it holds the signature",
+    "baggage": "tracers add to it at every hop",
+    "connection": "each hop has its own (RFC 9110 section 7.6.1)",
+    "expect": "proxies answer it themselves",
+    "keep-alive": "each hop has its own",
+    "proxy-authenticate": "each hop has its own",
+    "proxy-authorization": "each hop has its own",
+    "proxy-connection": "each hop has its own",
+    "te": "each hop has its own",
+    "trace-context": "tracers change it",
+    "traceparent": "tracers change it at every hop (W3C Trace Context section 3.2)",
+    "tracestate": "tracers change it at every hop (W3C Trace Context section 3.3)",
+    "trailer": "proxies drop it with the chunks",
+    "transfer-encoding": "each hop has its own, and HTTP/2 has none",
+    "upgrade": "each hop has its own",
+    "user-agent": "proxies and libraries rewrite it",
+    "x-amzn-trace-id": "load balancers and tracers rewrite it",
+}
+
+# The signer sets these itself; whatever a request has of them already is replaced.
+_OWN_HEADERS = frozenset(
+    ("x-amz-content-sha256", "x-amz-date", "x-amz-region-set", "x-amz-security-token")
+)
+
+# Hosts whose form has been checked. Few, so that a signer stays small.
+_KNOWN_HOSTS = 32
+
+
+class CredentialsLike(Protocol):
+    """What a signer reads of credentials (``lattice_client.Credentials`` has it)."""
+
+    @property
+    def access_key(self) -> str: ...
+    @property
+    def secret_key(self) -> str: ...
+    @property
+    def token(self) -> str | None: ...
+
+
+class Stamp:
+    """All that is constant for one second; never changed once it is made."""
+
+    __slots__ = (
+        "amz_date",
+        "authorization",
+        "end",
+        "headers",
+        "prefix",
+        "ready",
+        "scope",
+        "start",
+        "tail",
+    )
+
+    def __init__(
+        self,
+        start: float,
+        end: float,
+        amz_date: str,
+        scope: str,
+        prefix: str,
+        headers: dict[str, str],
+        tail: str,
+        authorization: str,
+        ready: Any,
+    ) -> None:
+        self.start = start
+        self.end = end
+        self.amz_date = amz_date
+        self.scope = scope
+        # The string to sign but for the hash: algorithm, date and scope, a line each.
+        self.prefix = prefix
+        # The headers that every request of this second gets, but for Authorization.
+        self.headers = headers
+        # The canonical request behind the host's value, where only these headers are signed.
+        self.tail = tail
+        # The value of Authorization but for the signature, likewise.
+        self.authorization = authorization
+        # Whatever the algorithm makes ready for the signatures of this second.
+        self.ready = ready
+
+
+class Signer:
+    """The base of the signers; not for direct use."""
+
+    algorithm: ClassVar[str]
+
+    def __init__(
+        self,
+        credentials: CredentialsLike,
+        service: str,
+        *,
+        path_encoding: PathEncoding | None,
+        normalization: Normalization,
+        signed_headers: Iterable[str],
+    ) -> None:
+        if not service or not service.isascii() or "/" in service or not service.isprintable():
+            raise ConfigurationError(f"service must be a signing name, not {service!r}")
+        self.credentials = credentials
+        self.service = service
+        self.path_encoding: PathEncoding = path_encoding or _default_path_encoding(service)
+        self.signed_headers = _checked_names(signed_headers)
+        self._target_lines = canonical_target(self.path_encoding, normalization)
+        self._default_payload = UNSIGNED_PAYLOAD if service == LATTICE else EMPTY_PAYLOAD
+        self._hosts: frozenset[str] = frozenset()
+        # Of no time at all: the first signature makes the first real one.
+        self._stamp = Stamp(0.0, 0.0, "", "", "", {}, "", "", None)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._scope('DATE')!r})"
+
+    # What an algorithm fills in.
+
+    def _scope(self, date: str) -> str:
+        """The credential scope for a day (YYYYMMDD)."""
+        raise NotImplementedError
+
+    def _extra_headers(self) -> dict[str, str]:
+        """Headers that the algorithm wants beside those of SigV4."""
+        return {}
+
+    def _make_ready(self, date: str, prefix: str) -> Any:
+        """What the signatures of one second have in common."""
+        raise NotImplementedError
+
+    def _signature(self, stamp: Stamp, request_hash: str) -> str:
+        """The signature, in hex, of the canonical request with this hash."""
+        raise NotImplementedError
+
+    # What users call.
+
+    def sign(
+        self,
+        method: str,
+        host: str,
+        target: str,
+        headers: HeaderPairs = (),
+        *,
+        payload_hash: str | None = None,
+        now: float | datetime | None = None,
+    ) -> dict[str, str]:
+        """The headers to set on the request, in place of any of the same names.
+
+        :param method: as sent, for example ``POST``.
+        :param host: the Host header as sent, with the port if it is sent.
+        :param target: path and query as sent.
+        :param headers: the request's headers, a mapping or pairs; those named ``x-amz-*`` and those
+            of ``signed_headers`` are signed. One character stands for one byte on the wire
+            (latin-1).
+        :param payload_hash: the body's SHA-256 in hex, or ``UNSIGNED-PAYLOAD``. By default
+            ``UNSIGNED-PAYLOAD`` for VPC Lattice and the hash of an empty body for other services.
+        :param now: seconds since the epoch or an aware datetime; None asks the system's clock.
+        :raises SigningError: for what cannot be signed as it stands.
+        """
+        stamp = self._stamp_at(now)
+        request, names, added = self._compose(stamp, method, host, target, headers, payload_hash)
+        signature = self._signature(stamp, hash_of(request))
+        added["Authorization"] = self._authorization(stamp.scope, names) + signature
+        return added
+
+    def canonical_request(
+        self,
+        method: str,
+        host: str,
+        target: str,
+        headers: HeaderPairs = (),
+        *,
+        payload_hash: str | None = None,
+        now: float | datetime | None = None,
+    ) -> str:
+        """The canonical request that :meth:`sign` hashes, given the same arguments.
+
+        It holds the session token: do not log it.
+        """
+        stamp = self._stamp_at(now)
+        return self._compose(stamp, method, host, target, headers, payload_hash)[0]
+
+    def string_to_sign(
+        self,
+        method: str,
+        host: str,
+        target: str,
+        headers: HeaderPairs = (),
+        *,
+        payload_hash: str | None = None,
+        now: float | datetime | None = None,
+    ) -> str:
+        """The string to sign that :meth:`sign` signs, given the same arguments."""
+        stamp = self._stamp_at(now)
+        request, _, _ = self._compose(stamp, method, host, target, headers, payload_hash)
+        return stamp.prefix + hash_of(request)
+
+    # The canonical request, for any headers and payload.
+
+    def _compose(
+        self,
+        stamp: Stamp,
+        method: str,
+        host: str,
+        target: str,
+        headers: HeaderPairs,
+        payload_hash: str | None,
+    ) -> tuple[str, str, dict[str, str]]:
+        """The canonical request, the names of its signed headers, and the headers to set."""
+        payload, added = self._default_payload, stamp.headers.copy()
+        if payload_hash is not None:
+            payload = _checked_payload_hash(payload_hash)
+            added.pop("x-amz-content-sha256", None)
+            added.update(self._payload_header(payload))
+        self._check(method, host)
+        signed = {"host": host, **added, **self._selected(headers)}
+        names, block = canonical_headers(signed)
+        lines = self._target_lines(target)
+        return f"{method}\n{lines}\n{block}\n{names}\n{payload}", names, added
+
+    def _selected(self, headers: HeaderPairs) -> dict[str, str]:
+        """The request's own headers that are signed; those of one name are joined."""
+        selected: dict[str, str] = {}
+        for given_name, value in header_pairs(headers):
+            name = given_name.lower()
+            if name in self.signed_headers or (
+                name.startswith("x-amz-") and name not in _OWN_HEADERS
+            ):
+                check_header(given_name, value)
+                value = collapsed(value)
+                selected[name] = f"{selected[name]},{value}" if name in selected else value
+        return selected
+
+    def _payload_header(self, payload: str) -> dict[str, str]:
+        # Whatever is no hash of the body (UNSIGNED-PAYLOAD) has to be told to every service.
+        if self.service in _CONTENT_SHA256_SERVICES or len(payload) != len(EMPTY_PAYLOAD):
+            return {"x-amz-content-sha256": payload}
+        return {}
+
+    def _authorization(self, scope: str, names: str) -> str:
+        return (
+            f"{self.algorithm} Credential={self.credentials.access_key}/{scope}, "
+            f"SignedHeaders={names}, Signature="
+        )
+
+    def _check(self, method: str, host: str) -> None:
+        check_method(method)
+        if host not in self._hosts:
+            check_host(host)
+            kept = self._hosts if len(self._hosts) < _KNOWN_HOSTS else frozenset()
+            self._hosts = kept | {host}
+
+    # The second.
+
+    def _stamp_at(self, now: float | datetime | None) -> Stamp:
+        seconds = time() if now is None else now
+        if isinstance(seconds, datetime):
+            seconds = _seconds(seconds)
+        stamp = self._stamp
+        # Both bounds: a clock may step back.
+        if not stamp.start <= seconds < stamp.end:
+            self._stamp = stamp = self._new_stamp(seconds)
+        return stamp
+
+    def _new_stamp(self, seconds: float) -> Stamp:
+        try:
+            amz_date = strftime("%Y%m%dT%H%M%SZ", gmtime(seconds))
+        except (OverflowError, ValueError, OSError):
+            raise SigningError(f"now is {seconds!r}, which is no time in seconds") from None
+        start = float(floor(seconds))
+        date = amz_date[:8]
+        scope = self._scope(date)
+        prefix = f"{self.algorithm}\n{amz_date}\n{scope}\n"
+        headers = {**self._payload_header(self._default_payload), "x-amz-date": amz_date}
+        headers.update(self._extra_headers())
+        if self.credentials.token:
+            headers["x-amz-security-token"] = self.credentials.token
+        names, block = canonical_headers({"host": "", **headers})
+        return Stamp(
+            start=start,
+            end=start + 1.0,
+            amz_date=amz_date,
+            scope=scope,
+            prefix=prefix,
+            headers=headers,
+            tail=f"{block.removeprefix('host:')}\n{names}\n{self._default_payload}",
+            authorization=self._authorization(scope, names),
+            ready=self._make_ready(date, prefix),
+        )
+
+
+def _default_path_encoding(service: str) -> PathEncoding:
+    # "Create a signed AWS API request": all services but S3 encode the path twice.
+    return "single" if service in _S3_SERVICES else "double"
+
+
+def hash_of(request: str) -> str:
+    """The SHA-256 of a canonical request, in hex."""
+    return sha256(request.encode("latin-1")).hexdigest()
+
+
+def _checked_names(names: Iterable[str]) -> frozenset[str]:
+    if isinstance(names, str):
+        raise ConfigurationError(f"signed_headers must be names, not one str: [{names!r}]")
+    checked = frozenset(name.lower() for name in names)
+    for name in checked:
+        check_header(name, "")
+        if name in NEVER_SIGNED:
+            raise ConfigurationError(f"{name!r} cannot be signed: {NEVER_SIGNED[name]}")
+    # What is signed anyway, with the value that the signer sends.
+    return checked - _OWN_HEADERS - {"host"}
+
+
+def _checked_payload_hash(payload_hash: str) -> str:
+    if not payload_hash.isascii() or not payload_hash.replace("-", "").isalnum():
+        raise SigningError(
+            "payload_hash must be the body's SHA-256 in hex, or 'UNSIGNED-PAYLOAD'"
+        )
+    return payload_hash
+
+
+def _seconds(moment: datetime) -> float:
+    if moment.tzinfo is None:
+        raise SigningError(f"now is {moment!r}, which has no time zone; give an aware datetime")
+    return moment.timestamp()

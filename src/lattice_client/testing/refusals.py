@@ -1,0 +1,99 @@
+"""The refusals that callers see, word for word where the words are known.
+
+VPC Lattice answers with a status and a plain-text body. The texts of ``access_denied`` and of the
+two payload refusals are published; for the rest these are SigV4's usual texts, as other AWS
+services word them. No text repeats a token or a signature.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "RefusedError",
+    "access_denied",
+    "expired_token",
+    "incomplete_signature",
+    "invalid_signature",
+    "malformed",
+    "missing_token",
+    "unrecognized_client",
+]
+
+
+class RefusedError(Exception):
+    """A request that Lattice itself answers, with ``status`` and the plain-text body ``text``.
+
+    ``canonical_request`` and ``string_to_sign`` are what the verifier calculated, where it got that
+    far: compare them with the signer's to find out where the two part. They hold the session token,
+    so neither stands in ``str()`` or ``repr()``.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        text: str,
+        *,
+        canonical_request: str | None = None,
+        string_to_sign: str | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.canonical_request = canonical_request
+        self.string_to_sign = string_to_sign
+
+
+def invalid_signature(
+    text: str, *, canonical_request: str | None = None, string_to_sign: str | None = None
+) -> RefusedError:
+    """A signature that is all there, and wrong."""
+    return RefusedError(
+        403,
+        f"InvalidSignatureException: {text}",
+        canonical_request=canonical_request,
+        string_to_sign=string_to_sign,
+    )
+
+
+def incomplete_signature(text: str) -> RefusedError:
+    """A signature with a part missing or malformed. 403 as seen at Lattice; elsewhere it is 400."""
+    return RefusedError(403, f"IncompleteSignatureException: {text}")
+
+
+def unrecognized_client() -> RefusedError:
+    """An access key that nobody has, or a session token that does not belong to it."""
+    return RefusedError(
+        403,
+        "UnrecognizedClientException: The security token included in the request is invalid.",
+    )
+
+
+def expired_token() -> RefusedError:
+    """Credentials that were good once."""
+    return RefusedError(
+        403, "ExpiredTokenException: The security token included in the request is expired"
+    )
+
+
+def missing_token() -> RefusedError:
+    """No signature, where only a signed request will do."""
+    return RefusedError(
+        403, "MissingAuthenticationTokenException: Request is missing Authentication Token"
+    )
+
+
+def access_denied(user: str, action: str, resource: str, because: str) -> RefusedError:
+    """A caller whom a policy does not let through.
+
+    :param user: the caller's ARN, or ``anonymous``.
+    :param because: the closing words, which name the policy's layer.
+    """
+    return RefusedError(
+        403,
+        f"AccessDeniedException: User: {user} is not authorized to perform: {action} "
+        f"on resource: {resource} {because}",
+    )
+
+
+def malformed(text: str) -> RefusedError:
+    """A request that is no proper HTTP request, or is over Lattice's limits."""
+    return RefusedError(400, text)

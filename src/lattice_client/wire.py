@@ -1,0 +1,228 @@
+"""The outgoing request of each HTTP library: read as it will go on the wire, and written back.
+
+No library is imported here: their requests are told apart by their shape, so one auth object serves
+all of them, in whichever order they are imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, MutableMapping
+from typing import Any, Protocol
+from urllib.parse import urljoin, urlsplit
+
+__all__ = [
+    "AiohttpRequest",
+    "HttpxRequest",
+    "Outgoing",
+    "RequestsRequest",
+    "forget_signature",
+    "origin_of",
+    "outgoing",
+    "redirect_target",
+    "strip_signature",
+]
+
+# What a signature consists of in a request's headers.
+_SIGNATURE_HEADERS = (
+    "authorization",
+    "x-amz-content-sha256",
+    "x-amz-date",
+    "x-amz-region-set",
+    "x-amz-security-token",
+)
+
+
+class Outgoing(Protocol):
+    """A request as it goes out."""
+
+    method: str
+    # The Host header and the request target (path and query), to the byte.
+    host: str
+    target: str
+
+    def headers(self) -> Iterable[tuple[str, str]]:
+        """The headers so far, a character for each byte on the wire."""
+        ...
+
+    def body(self) -> object:
+        """What the body will be read from."""
+        ...
+
+    def write(self, headers: dict[str, str]) -> None:
+        """Set the headers, and nothing of an earlier signature remains."""
+        ...
+
+
+def outgoing(request: Any) -> Outgoing:
+    """The request of any of the libraries.
+
+    :raises TypeError: for anything else.
+    """
+    url = getattr(request, "url", None)
+    if isinstance(url, str):
+        return RequestsRequest(request)
+    if hasattr(url, "raw_path_qs"):
+        return AiohttpRequest(request)
+    if hasattr(url, "raw_path"):
+        return HttpxRequest(request)
+    raise TypeError(
+        f"{type(request).__name__} is no request of requests, httpx, httpx2 or aiohttp; "
+        "to sign anything else, call lattice_client.signing.SigV4Signer"
+    )
+
+
+def _write(present: MutableMapping[str, str], headers: dict[str, str]) -> None:
+    for name in _SIGNATURE_HEADERS:
+        if name in present:
+            del present[name]
+    for name, value in headers.items():
+        present[name] = value
+
+
+def strip_signature(headers: MutableMapping[str, str]) -> None:
+    """Remove what must not reach a stranger: every ``x-amz-*`` header, and Authorization."""
+    for name in list(headers):
+        if name.lower().startswith("x-amz-") or name.lower() == "authorization":
+            headers.pop(name, None)
+
+
+def redirect_target(status: int, url: str, location: str | None) -> str | None:
+    """Where a response sends its caller, if it does, without the fragment."""
+    if status in (301, 302, 303, 307, 308) and location:
+        return urljoin(url, location).partition("#")[0]
+    return None
+
+
+def forget_signature(response: Any, **_: object) -> None:
+    """A response hook for requests: the request is the template for the one that follows a
+    redirect, and its signature is neither valid there nor meant for other eyes."""
+    url = response.request.url
+    target = redirect_target(response.status_code, url, response.headers.get("location"))
+    if target is None:
+        return
+    if origin_of(target) != origin_of(url):
+        strip_signature(response.request.headers)
+    else:
+        _write(response.request.headers, {})
+
+
+def _with_encoded_spaces(target: str) -> str:
+    """The target with ``+`` in its query as ``%20``.
+
+    Form encoders send a space as ``+``, which a SigV4 verifier reads as a plus sign.
+    """
+    path, mark, query = target.partition("?")
+    return path + mark + query.replace("+", "%20")
+
+
+class RequestsRequest:
+    """A ``requests.PreparedRequest``. Its Host header is made later, in http.client."""
+
+    __slots__ = ("_request", "host", "method", "target")
+
+    def __init__(self, request: Any) -> None:
+        target: str = request.path_url
+        if "+" in target:
+            target = _with_encoded_spaces(target)
+            before, hash_sign, fragment = request.url.partition("#")
+            request.url = _with_encoded_spaces(before) + hash_sign + fragment
+        self._request = request
+        self.method: str = request.method or "GET"
+        self.target = target
+        self.host = _text(request.headers.get("Host") or "") or _host_header(request.url)
+
+    def headers(self) -> Iterator[tuple[str, str]]:
+        for name, value in self._request.headers.items():
+            yield _text(name), _text(value)
+
+    def body(self) -> object:
+        return self._request.body
+
+    def write(self, headers: dict[str, str]) -> None:
+        _write(self._request.headers, headers)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+_DEFAULT_PORT = {"http": ":80", "https": ":443"}
+
+
+def _host_header(url: str) -> str:
+    """The Host header that http.client makes of a URL: user information and the scheme's own port
+    are left out."""
+    scheme, netloc, *_ = urlsplit(url)
+    return netloc.rpartition("@")[2].removesuffix(_DEFAULT_PORT.get(scheme, ":"))
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL, the scheme's own port left out."""
+    return f"{urlsplit(url).scheme}://{_host_header(url)}".lower()
+
+
+class HttpxRequest:
+    """An ``httpx.Request`` or ``httpx2.Request``."""
+
+    __slots__ = ("_request", "host", "method", "target")
+
+    def __init__(self, request: Any) -> None:
+        target: str = request.url.raw_path.decode("ascii")
+        if "+" in target:
+            target = _with_encoded_spaces(target)
+            request.url = request.url.copy_with(raw_path=target.encode("ascii"))
+        self._request = request
+        self.method: str = request.method
+        self.target = target
+        self.host: str = request.headers["host"]
+
+    def headers(self) -> Iterator[tuple[str, str]]:
+        for name, value in self._request.headers.raw:
+            yield name.decode("latin-1"), value.decode("latin-1")
+
+    def body(self) -> object:
+        stream = self._request.stream
+        # Bytes that have been read, else the file or iterator that the stream was made of.
+        for owner, name in ((self._request, "_content"), (stream, "_stream")):
+            if (found := getattr(owner, name, None)) is not None:
+                return found
+        return stream
+
+    def write(self, headers: dict[str, str]) -> None:
+        _write(self._request.headers, headers)
+
+
+class AiohttpRequest:
+    """An ``aiohttp.ClientRequest``."""
+
+    __slots__ = ("_request", "host", "method", "target")
+
+    def __init__(self, request: Any) -> None:
+        target: str = request.url.raw_path_qs
+        if "+" in target:
+            target = _with_encoded_spaces(target)
+            url = request.url
+            query = target.partition("?")[2]
+            # yarl would write the %20 back as "+", had it not been told that all is encoded.
+            request.url = type(url).build(
+                scheme=url.scheme,
+                authority=url.raw_authority,
+                path=url.raw_path,
+                query_string=query,
+                encoded=True,
+            )
+        self._request = request
+        self.method: str = request.method
+        self.target = target
+        self.host: str = request.headers["Host"]
+
+    def headers(self) -> Iterator[tuple[str, str]]:
+        for name, value in self._request.headers.items():
+            yield name, value.encode().decode("latin-1")
+
+    def body(self) -> object:
+        body = self._request.body
+        return getattr(body, "_value", body) or None
+
+    def write(self, headers: dict[str, str]) -> None:
+        _write(self._request.headers, headers)
