@@ -329,10 +329,11 @@ def _patterns(hosts: Iterable[str]) -> tuple[str, ...]:
     if isinstance(hosts, str):
         raise ConfigurationError(f"hosts must be a list of patterns: hosts=[{hosts!r}]")
     patterns = tuple(hosts)
-    for pattern in patterns:
-        if not isinstance(pattern, str) or not pattern or "/" in pattern:
+    given: object
+    for given in patterns:
+        if not isinstance(given, str) or not given or "/" in given:
             raise ConfigurationError(
-                f"{pattern!r} in hosts is no host name; give names such as 'orders.example.com' "
+                f"{given!r} in hosts is no host name; give names such as 'orders.example.com' "
                 "or '*.example.com', without scheme and path"
             )
     return patterns

@@ -330,7 +330,9 @@ class BotocoreCredentials:
             try:
                 self._source = self._botocore_session().get_credentials()
             except botocore.exceptions.BotoCoreError as error:
-                raise NoCredentialsError(f"botocore found no usable credentials: {error}") from error
+                raise NoCredentialsError(
+                    f"botocore found no usable credentials: {error}"
+                ) from error
         if self._source is None:
             raise NoCredentialsError(
                 "no AWS credentials found: botocore's chain (environment, profile, assume-role, "
@@ -348,13 +350,15 @@ class BotocoreCredentials:
 def _snapshot_of(source: botocore.credentials.Credentials) -> Credentials:
     """One frozen set with its expiry.
 
-    botocore gives the two in separate reads; a refresh in between shows as a changed frozen set.
+    botocore gives the two in separate reads, and whoever shares the session may refresh in between:
+    then the set it holds by now is another one. (Asking it for a frozen set again would not do, for
+    short-lived credentials are refreshed at each asking.)
     """
     live: Any = source
     while True:
         frozen = live.get_frozen_credentials()
         expires_at = getattr(live, "_expiry_time", None)
-        if live.get_frozen_credentials() == frozen:
+        if getattr(live, "_frozen_credentials", frozen) == frozen:
             break
     snapshot = Credentials(frozen.access_key, frozen.secret_key, frozen.token, expires_at)
     if snapshot.expired(time.time()):

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
+from typing import Literal, cast
 from urllib.parse import quote, unquote_to_bytes
 
 from lattice_client.errors import ConfigurationError, InvalidHeaderError
@@ -58,7 +58,8 @@ def canonical_path(
         With ``single`` encoding there never is any.
     """
     if encoding == "single":
-        return path or "/"
+        # Characters stand for bytes in a canonical request.
+        return path.encode().decode("latin-1") or "/"
     if normalization == "rfc3986":
         path = _without_dot_segments(path)
     return quote(path, safe="/") or "/"
@@ -107,18 +108,14 @@ _SIMPLE_SHAPES: dict[bytes, int] = {
 
 # A query in which every piece is name=value, every escape is upper-case and needed: it only wants
 # sorting. The escapes are all but those of unreserved characters.
-_CANONICAL_ESCAPE = (
-    "%(?:[01][0-9A-F]|2[0-9A-CF]|3[A-F]|40|5[B-E]|60|7[BCDF]|[89A-F][0-9A-F])"
-)
+_CANONICAL_ESCAPE = "%(?:[01][0-9A-F]|2[0-9A-CF]|3[A-F]|40|5[B-E]|60|7[BCDF]|[89A-F][0-9A-F])"
 _CANONICAL_TEXT = f"[A-Za-z0-9._~-]*(?:{_CANONICAL_ESCAPE}[A-Za-z0-9._~-]*)*"
 _ONLY_UNSORTED = re.compile(
     f"{_CANONICAL_TEXT}={_CANONICAL_TEXT}(?:&{_CANONICAL_TEXT}={_CANONICAL_TEXT})*"
 ).fullmatch
 
 
-def canonical_target(
-    encoding: PathEncoding, normalization: Normalization
-) -> Callable[[str], str]:
+def canonical_target(encoding: PathEncoding, normalization: Normalization) -> Callable[[str], str]:
     """A function from a target (path and query as on the wire) to the two middle lines of the
     canonical request, ``path LF query``.
 
@@ -192,7 +189,9 @@ def canonical_headers(headers: Mapping[str, str]) -> tuple[str, str]:
 
 def header_pairs(headers: HeaderPairs) -> Iterable[tuple[str, str]]:
     """Headers as pairs, from a mapping or from pairs."""
-    return headers.items() if isinstance(headers, Mapping) else headers
+    if isinstance(headers, Mapping):
+        return cast("Mapping[str, str]", headers).items()
+    return headers
 
 
 # --- What may go on the wire at all -----------------------------------------------------------

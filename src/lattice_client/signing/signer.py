@@ -151,9 +151,13 @@ class Signer:
         self.credentials = credentials
         self.service = service
         self.path_encoding: PathEncoding = path_encoding or _default_path_encoding(service)
-        self.signed_headers = _checked_names(signed_headers)
+        names = _checked_names(signed_headers)
+        self.signed_headers = names - _OWN_HEADERS - {"host"}
         self._target_lines = canonical_target(self.path_encoding, normalization)
         self._default_payload = UNSIGNED_PAYLOAD if service == LATTICE else EMPTY_PAYLOAD
+        self._sends_payload_hash = (
+            service in _CONTENT_SHA256_SERVICES or "x-amz-content-sha256" in names
+        )
         self._hosts: frozenset[str] = frozenset()
         # Of no time at all: the first signature makes the first real one.
         self._stamp = Stamp(0.0, 0.0, "", "", "", {}, "", "", None)
@@ -280,7 +284,7 @@ class Signer:
 
     def _payload_header(self, payload: str) -> dict[str, str]:
         # Whatever is no hash of the body (UNSIGNED-PAYLOAD) has to be told to every service.
-        if self.service in _CONTENT_SHA256_SERVICES or len(payload) != len(EMPTY_PAYLOAD):
+        if self._sends_payload_hash or len(payload) != len(EMPTY_PAYLOAD):
             return {"x-amz-content-sha256": payload}
         return {}
 
@@ -354,15 +358,12 @@ def _checked_names(names: Iterable[str]) -> frozenset[str]:
         check_header(name, "")
         if name in NEVER_SIGNED:
             raise ConfigurationError(f"{name!r} cannot be signed: {NEVER_SIGNED[name]}")
-    # What is signed anyway, with the value that the signer sends.
-    return checked - _OWN_HEADERS - {"host"}
+    return checked
 
 
 def _checked_payload_hash(payload_hash: str) -> str:
     if not payload_hash.isascii() or not payload_hash.replace("-", "").isalnum():
-        raise SigningError(
-            "payload_hash must be the body's SHA-256 in hex, or 'UNSIGNED-PAYLOAD'"
-        )
+        raise SigningError("payload_hash must be the body's SHA-256 in hex, or 'UNSIGNED-PAYLOAD'")
     return payload_hash
 
 

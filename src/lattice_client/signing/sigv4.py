@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["SigV4Signer"]
 
 
+_BLOCK = 64  # bytes, of SHA-256
+
+
 class _Hmac(NamedTuple):
     """HMAC-SHA256 (RFC 2104) with a key, as the two hash states that the key leads to.
 
@@ -29,9 +32,9 @@ class _Hmac(NamedTuple):
 
     @classmethod
     def keyed(cls, key: bytes) -> _Hmac:
-        if len(key) > 64:
+        if len(key) > _BLOCK:
             key = sha256(key).digest()
-        block = key.ljust(64, b"\0")
+        block = key.ljust(_BLOCK, b"\0")
         return cls(
             sha256(bytes(byte ^ 0x36 for byte in block)),
             sha256(bytes(byte ^ 0x5C for byte in block)),
@@ -59,7 +62,8 @@ class SigV4Signer(Signer):
     :param normalization: whether dot segments and repeated slashes are resolved in a
         double-encoded path: ``rfc3986`` or ``none``.
     :param signed_headers: names of headers to sign beside host and ``x-amz-*``, where a request
-        has them.
+        has them. With ``x-amz-content-sha256`` among them, the payload's hash is sent even to a
+        service that does not ask for it.
     :raises ConfigurationError: for an argument that cannot work.
 
     May be used from many threads at once. Nothing is refreshed: new credentials, new signer.

@@ -103,7 +103,7 @@ def canonical_request(
 def string_to_sign(algorithm: str, date: str, scope: str, canonical: str) -> str:
     """What is signed: the algorithm, the time, the scope and the canonical request's hash."""
     digest = hashlib.sha256(_bytes(canonical)).hexdigest()
-    return "\n".join((algorithm, date, scope, digest))
+    return f"{algorithm}\n{date}\n{scope}\n{digest}"
 
 
 def _resolve_segments(raw: bytes) -> bytes:

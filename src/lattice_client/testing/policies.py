@@ -15,8 +15,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from fnmatch import fnmatchcase
 from typing import Any, Final, Protocol
+
+from lattice_client.testing.wildcards import wildcard_match
 
 __all__ = [
     "ALLOW_AUTHENTICATED",
@@ -25,7 +26,6 @@ __all__ = [
     "Decision",
     "PolicyPrincipal",
     "Statement",
-    "wildcard_match",
 ]
 
 INVOKE: Final = "vpc-lattice-svcs:Invoke"
@@ -136,12 +136,6 @@ ALLOW_AUTHENTICATED: Final = AuthPolicy(
 )
 
 
-def wildcard_match(pattern: str, text: str) -> bool:
-    """Whether ``text`` is of the form ``pattern``: ``*`` is any run, ``?`` any one character."""
-    # fnmatch's third wildcard is none of IAM's.
-    return fnmatchcase(text, pattern.replace("[", "[[]"))
-
-
 def _read_statement(statement: object) -> Statement:
     if not isinstance(statement, Mapping):
         raise ValueError("a Statement must be an object")  # noqa: TRY004 - of the document
@@ -163,7 +157,7 @@ def _read_principals(principal: object) -> tuple[str, ...]:
         raise ValueError("""Principal must be "*" or {"AWS": …}""")
     principals = _read_strings("Principal", principal["AWS"])
     for name in principals:
-        if name != "*" and not re.fullmatch(r"[0-9]{12}|arn:aws:(?:iam|sts)::[^*?]+", name):
+        if name != "*" and not re.fullmatch(r"[0-9]{12}|arn:aws[a-z-]*:(?:iam|sts)::[^*?]+", name):
             # IAM says so of partial wildcards: they are for conditions.
             raise ValueError(f"Principal must be '*', an account or a whole ARN, not {name!r}")
     return principals

@@ -7,6 +7,8 @@ services word them. No text repeats a token or a signature.
 
 from __future__ import annotations
 
+from lattice_client.testing.access_log import FailureReason
+
 __all__ = [
     "RefusedError",
     "access_denied",
@@ -15,6 +17,7 @@ __all__ = [
     "invalid_signature",
     "malformed",
     "missing_token",
+    "not_found",
     "unrecognized_client",
 ]
 
@@ -22,9 +25,10 @@ __all__ = [
 class RefusedError(Exception):
     """A request that Lattice itself answers, with ``status`` and the plain-text body ``text``.
 
-    ``canonical_request`` and ``string_to_sign`` are what the verifier calculated, where it got that
-    far: compare them with the signer's to find out where the two part. They hold the session token,
-    so neither stands in ``str()`` or ``repr()``.
+    ``failure`` is the reason that the access log gives. ``canonical_request`` and
+    ``string_to_sign`` are what the verifier calculated, where it got that far: compare them with
+    the signer's to find out where the two part. They hold the session token, so neither stands in
+    ``str()`` or ``repr()``.
     """
 
     def __init__(
@@ -32,12 +36,14 @@ class RefusedError(Exception):
         status: int,
         text: str,
         *,
+        failure: FailureReason | None = None,
         canonical_request: str | None = None,
         string_to_sign: str | None = None,
     ) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
+        self.failure: FailureReason | None = failure
         self.canonical_request = canonical_request
         self.string_to_sign = string_to_sign
 
@@ -46,8 +52,7 @@ def invalid_signature(
     text: str, *, canonical_request: str | None = None, string_to_sign: str | None = None
 ) -> RefusedError:
     """A signature that is all there, and wrong."""
-    return RefusedError(
-        403,
+    return _forbidden(
         f"InvalidSignatureException: {text}",
         canonical_request=canonical_request,
         string_to_sign=string_to_sign,
@@ -56,29 +61,26 @@ def invalid_signature(
 
 def incomplete_signature(text: str) -> RefusedError:
     """A signature with a part missing or malformed. 403 as seen at Lattice; elsewhere it is 400."""
-    return RefusedError(403, f"IncompleteSignatureException: {text}")
+    return _forbidden(f"IncompleteSignatureException: {text}")
 
 
 def unrecognized_client() -> RefusedError:
     """An access key that nobody has, or a session token that does not belong to it."""
-    return RefusedError(
-        403,
-        "UnrecognizedClientException: The security token included in the request is invalid.",
+    return _forbidden(
+        "UnrecognizedClientException: The security token included in the request is invalid."
     )
 
 
 def expired_token() -> RefusedError:
     """Credentials that were good once."""
-    return RefusedError(
-        403, "ExpiredTokenException: The security token included in the request is expired"
+    return _forbidden(
+        "ExpiredTokenException: The security token included in the request is expired"
     )
 
 
 def missing_token() -> RefusedError:
     """No signature, where only a signed request will do."""
-    return RefusedError(
-        403, "MissingAuthenticationTokenException: Request is missing Authentication Token"
-    )
+    return _forbidden("MissingAuthenticationTokenException: Missing Authentication Token")
 
 
 def access_denied(user: str, action: str, resource: str, because: str) -> RefusedError:
@@ -87,13 +89,29 @@ def access_denied(user: str, action: str, resource: str, because: str) -> Refuse
     :param user: the caller's ARN, or ``anonymous``.
     :param because: the closing words, which name the policy's layer.
     """
-    return RefusedError(
-        403,
+    return _forbidden(
         f"AccessDeniedException: User: {user} is not authorized to perform: {action} "
-        f"on resource: {resource} {because}",
+        f"on resource: {resource} {because}"
     )
 
 
 def malformed(text: str) -> RefusedError:
     """A request that is no proper HTTP request, or is over Lattice's limits."""
-    return RefusedError(400, text)
+    return RefusedError(400, f"Bad Request: {text}", failure="ClientProtocolError")
+
+
+def not_found() -> RefusedError:
+    """A host name that no service answers to."""
+    return RefusedError(404, "Not Found")
+
+
+def _forbidden(
+    text: str, *, canonical_request: str | None = None, string_to_sign: str | None = None
+) -> RefusedError:
+    return RefusedError(
+        403,
+        text,
+        failure="ClientAccessDenied",
+        canonical_request=canonical_request,
+        string_to_sign=string_to_sign,
+    )

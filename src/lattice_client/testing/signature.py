@@ -204,20 +204,16 @@ def _check_algorithm(algorithm: str) -> None:
 
 
 def _credential(credential: str, algorithm: str) -> tuple[str, Scope]:
+    with_region = algorithm == HMAC_ALGORITHM
+    form = "keyid/date/region/service/term" if with_region else "keyid/date/service/term"
     elements = credential.split("/")
-    if algorithm == sigv4a.ALGORITHM:
-        if len(elements) == 4 and all(elements):
-            return elements[0], Scope(elements[1], None, elements[2], elements[3])
+    count = form.count("/") + 1
+    if len(elements) != count or not all(elements):
         raise incomplete_signature(
-            "Credential must have exactly 4 slash-delimited elements, "
-            "e.g. keyid/date/service/term."
+            f"Credential must have exactly {count} slash-delimited elements, e.g. {form}."
         )
-    if len(elements) == 5 and all(elements):
-        return elements[0], Scope(*elements[1:])
-    raise incomplete_signature(
-        "Credential must have exactly 5 slash-delimited elements, "
-        "e.g. keyid/date/region/service/term."
-    )
+    access_key, date, *region, service, terminator = elements
+    return access_key, Scope(date, region[0] if region else None, service, terminator)
 
 
 def _timestamp(date: str) -> int:

@@ -52,4 +52,3 @@ def signature_matches(access_key: str, secret_key: str, message: str, signature:
     except InvalidSignature:
         return False
     return True
-

@@ -1,4 +1,4 @@
-"""An independent SigV4 and SigV4A verifier: from the bytes of a request to its caller, or a refusal.
+"""An independent SigV4 and SigV4A verifier: a request's bytes in, its caller or a refusal out.
 
 It was written from AWS's documentation as a *verifier*: it takes the signature apart, works out the
 canonical form from what was received, and compares. It shares nothing with this package's signer,
@@ -29,7 +29,6 @@ from lattice_client.testing.canonical import (
     header_values,
     string_to_sign,
 )
-from lattice_client.testing.policies import wildcard_match
 from lattice_client.testing.refusals import (
     expired_token,
     incomplete_signature,
@@ -43,6 +42,7 @@ from lattice_client.testing.signature import (
     is_signed,
     parse,
 )
+from lattice_client.testing.wildcards import wildcard_match
 
 __all__ = ["LATTICE", "Verified", "Verifier", "VerifierCredentials"]
 
@@ -154,9 +154,7 @@ class Verifier:
             signature.algorithm, signature.date, str(signature.scope), canonical
         )
         if not _matches(signature, credentials.secret_key, to_sign):
-            raise invalid_signature(
-                _MISMATCH, canonical_request=canonical, string_to_sign=to_sign
-            )
+            raise invalid_signature(_MISMATCH, canonical_request=canonical, string_to_sign=to_sign)
         return Verified(
             access_key=signature.access_key,
             algorithm=signature.algorithm,
@@ -214,7 +212,8 @@ class Verifier:
                 f"{signature.algorithm} requires existence of 'X-Amz-Region-Set'."
             )
         for region in signature.region_set.split(","):
-            if wildcard_match(region.strip().replace("?", ""), self.region):
+            # "*" is the only wildcard of a region set.
+            if "?" not in region and wildcard_match(region.strip(), self.region):
                 return
         raise invalid_signature(
             f"Region set should include a valid region: '{self.region}', "
@@ -290,7 +289,9 @@ def _matches(signature: Signature, secret_key: str, to_sign: str) -> bool:
 
 def _content_sha256(request: WireRequest) -> str | None:
     values = header_values(request.headers, _CONTENT_SHA256)
-    return b",".join(value.strip() for value in values).decode("ascii", "replace") if values else None
+    return (
+        b",".join(value.strip() for value in values).decode("ascii", "replace") if values else None
+    )
 
 
 def _iso(seconds: int) -> str:

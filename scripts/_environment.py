@@ -1,0 +1,83 @@
+"""Makes a virtual environment inside the checkout, one for each version of Python, and uses it.
+
+Nothing but Python 3.11 or later is needed to start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST = (3, 11)
+# What the tests and checks are run with.
+DEVELOPMENT = ("--editable", ".[all]", "--group", "test", "--group", "check")
+VERSIONS = [(3, minor) for minor in range(11, 20)]
+
+
+def need_python() -> None:
+    """Goes on under a newer interpreter of this machine where this one is too old."""
+    if sys.version_info < OLDEST:
+        for interpreter in reversed(interpreters()):
+            os.execv(interpreter, [interpreter, *sys.argv])
+        sys.exit(f"Python {OLDEST[0]}.{OLDEST[1]} or later is needed; this is {sys.version}")
+
+
+def interpreters() -> list[str]:
+    """The machine's interpreters from 3.11 on, one for each version, oldest first."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    candidates = [sys.executable]
+    candidates += [found for v in VERSIONS if (found := shutil.which(f"python{v[0]}.{v[1]}"))]
+    candidates += [str(path) for path in sorted(pyenv.glob("*/bin/python"))]
+    found: dict[tuple[int, ...], str] = {}
+    for candidate in candidates:
+        ask = "import sys; print(*sys.version_info[:2])"
+        answer = subprocess.run(  # noqa: PLW1510 a shim without its interpreter fails, and is passed over
+            [candidate, "-c", ask], capture_output=True, text=True
+        )
+        version = tuple(int(part) for part in answer.stdout.split()[:2])
+        if answer.returncode == 0 and version >= OLDEST:
+            found.setdefault(version, candidate)
+    return [found[version] for version in sorted(found)]
+
+
+def python(name: str, *requirements: str) -> str:
+    """The interpreter of the environment ``name``, made or brought up to date first.
+
+    :param requirements: arguments for ``pip install``, with the checkout as current folder.
+    """
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    folder = ROOT / ".venv" / f"{version}-{name}"
+    executable = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    wanted = hashlib.sha256(
+        b"\0".join([(ROOT / "pyproject.toml").read_bytes(), *map(str.encode, requirements)])
+    ).hexdigest()
+    stamp = folder / "installed"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        print(f"Setting up .venv/{folder.name} (once; a minute or two) …", file=sys.stderr)
+        run(sys.executable, "-m", "venv", "--clear", str(folder))
+        # Dependency groups want a newer pip than some interpreters bring along.
+        run(str(executable), "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1")
+        run(str(executable), "-m", "pip", "install", "--quiet", *requirements)
+        stamp.write_text(wanted)
+    return str(executable)
+
+
+def run(*command: str) -> None:
+    """Runs a command in the checkout; its failure is this script's."""
+    code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    if code:
+        sys.exit(code)
+
+
+def become(*command: str) -> None:
+    """Replaces this process by the command, run in the checkout."""
+    os.chdir(ROOT)
+    if os.name == "nt":
+        run(*command)
+        sys.exit(0)
+    os.execv(command[0], command)

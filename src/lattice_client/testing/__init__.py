@@ -1,0 +1,78 @@
+"""The local Lattice: an independent SigV4 verifier, auth policies and routing, to test against.
+
+>>> from lattice_client.testing import LocalLattice, serve
+>>> lattice = LocalLattice()
+>>> orders = lattice.add_service("orders", domain="orders.internal.example.com")
+>>> caller = lattice.add_caller("orders-frontend")
+
+``lattice`` is an ASGI application; ``serve(lattice)`` puts it on a socket (extra ``testing``), and
+the pytest fixtures ``lattice`` and ``lattice_tls`` do so for one test. Importing this module
+imports no server, no HTTP library and no cryptography.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lattice_client.testing.access_log import AccessRecord
+    from lattice_client.testing.authorization import AuthLayer
+    from lattice_client.testing.callers import Caller, Principal
+    from lattice_client.testing.lattice import LocalLattice
+    from lattice_client.testing.policies import ALLOW_AUTHENTICATED, AuthPolicy, Decision
+    from lattice_client.testing.received import ReceivedRequest
+    from lattice_client.testing.refusals import RefusedError
+    from lattice_client.testing.server import RunningLattice, serve
+    from lattice_client.testing.services import Service
+    from lattice_client.testing.signature import WireRequest
+    from lattice_client.testing.verifier import Verified, Verifier
+
+__all__ = [
+    "ALLOW_AUTHENTICATED",
+    "AccessRecord",
+    "AuthLayer",
+    "AuthPolicy",
+    "Caller",
+    "Decision",
+    "LocalLattice",
+    "Principal",
+    "ReceivedRequest",
+    "RefusedError",
+    "RunningLattice",
+    "Service",
+    "Verified",
+    "Verifier",
+    "WireRequest",
+    "serve",
+]
+
+# pytest imports this package in every run, for its plugin: names are fetched when first used.
+_MODULES = {
+    "ALLOW_AUTHENTICATED": "policies",
+    "AccessRecord": "access_log",
+    "AuthLayer": "authorization",
+    "AuthPolicy": "policies",
+    "Caller": "callers",
+    "Decision": "policies",
+    "LocalLattice": "lattice",
+    "Principal": "callers",
+    "ReceivedRequest": "received",
+    "RefusedError": "refusals",
+    "RunningLattice": "server",
+    "Service": "services",
+    "Verified": "verifier",
+    "Verifier": "verifier",
+    "WireRequest": "signature",
+    "serve": "server",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

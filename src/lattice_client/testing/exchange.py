@@ -1,0 +1,256 @@
+"""One request and its response, as they pass through the local Lattice.
+
+An exchange stands between the server and the target: it counts bytes and times, adds the headers
+that Lattice adds, and writes the access-log record when the response ends.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import formatdate
+from urllib.parse import quote
+
+from lattice_client.testing.access_log import AccessRecord, FailureReason, new_record
+from lattice_client.testing.asgi import Message, Receive, Scope, Send
+from lattice_client.testing.callers import Principal
+from lattice_client.testing.canonical import Headers, header_values
+from lattice_client.testing.refusals import malformed
+from lattice_client.testing.services import Service
+from lattice_client.testing.signature import WireRequest
+
+__all__ = ["TLS_STATE", "Exchange", "TLSDetails"]
+
+#: The key in an ASGI scope's ``state`` under which a server leaves its ``TLSDetails``.
+TLS_STATE = "lattice_client.testing.tls"
+
+_REQUEST_ID = b"x-amzn-requestid"
+_REQUEST_ID_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class TLSDetails:
+    """What the access log says of a TLS connection."""
+
+    version: str | None
+    cipher: str | None
+    server_name: str | None
+
+
+class Exchange:
+    """One request on its way to a target, or to a refusal.
+
+    ``receive`` and ``send`` are what the target gets in place of the server's.
+
+    :param clock: the time for ``date`` and ``startTime``, in seconds since the epoch.
+    :param write: takes the finished access-log record; called exactly once.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        clock: Callable[[], float],
+        write: Callable[[AccessRecord], None],
+    ) -> None:
+        self.scope = scope
+        self.request = _wire_request(scope)
+        self.request_id = _request_id(self.request.headers)
+        self.service: Service | None = None
+        self.principal: Principal | None = None
+        self.failure: FailureReason | None = None
+        self.facts: AccessRecord = {}
+        self.forwarded = False
+        self.started = False
+        self.ended = False
+        self.disconnected = False
+        self._receive = receive
+        self._send = send
+        self._clock = clock
+        self._write = write
+        self._written = False
+        self._buffered: bytes | None = None
+        self._status: int | None = None
+        self._content_length: int | None = None
+        self._trailers = False
+        self._body_sent = 0
+        self._bytes_received = _size(self.request.headers)
+        self._bytes_sent = 0
+        self._start_time = clock()
+        self._began = time.perf_counter()
+        self._request_forwarded: float | None = None
+        self._response_began: float | None = None
+
+    async def receive(self) -> Message:
+        """The next part of the request."""
+        if self._buffered is not None:
+            body, self._buffered = self._buffered, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self.disconnected = True
+            if not self.ended:
+                self.failed("ClientConnectionClosed")
+        elif message["type"] == "http.request":
+            self._bytes_received += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                self._request_forwarded = time.perf_counter()
+        return message
+
+    async def read_body(self) -> bytes:
+        """The whole body; the target still gets it.
+
+        :raises RefusedError: if the client went away in the middle of it.
+        """
+        chunks = []
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise malformed("the client closed the connection early")
+            chunks.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                break
+        self._buffered = b"".join(chunks)
+        return self._buffered
+
+    async def send(self, message: Message) -> None:
+        """Pass on a part of the response.
+
+        The record is written just before the part that lets the client see the response's end, so
+        that whoever has the response finds its record in the log.
+        """
+        if message["type"] == "http.response.start":
+            message = self._start(message)
+        elif message["type"] == "http.response.body" and self.request.method != "HEAD":
+            self._body_sent += len(message.get("body", b""))
+        self.ended = self.ended or self._is_last(message)
+        if self.ended or self._client_has_all():
+            self.finish()
+        await self._send(message)
+
+    async def answer(self, status: int, text: str) -> None:
+        """Answer in plain text, as Lattice itself does."""
+        body = text.encode()
+        headers = [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def failed(self, reason: FailureReason) -> None:
+        """Note what went wrong; the first reason is the one that counts."""
+        self.failure = self.failure or reason
+
+    def finish(self) -> None:
+        """Write the access-log record, if that has not been done."""
+        if not self._written:
+            self._written = True
+            self._write(self._record())
+
+    def _start(self, message: Message) -> Message:
+        self.started = True
+        self._response_began = time.perf_counter()
+        self._status = message["status"]
+        headers = [
+            (name, value)
+            for name, value in message.get("headers", ())
+            if name.lower() != _REQUEST_ID
+        ]
+        if not header_values(headers, "date"):
+            headers.append((b"date", formatdate(self._clock(), usegmt=True).encode()))
+        headers.append((_REQUEST_ID, self.request_id))
+        lengths = header_values(headers, "content-length")
+        if lengths and lengths[0].isdigit():
+            self._content_length = int(lengths[0])
+        self._trailers = message.get("trailers", False)
+        self._bytes_sent += _size(headers)
+        return {**message, "headers": headers}
+
+    def _is_last(self, message: Message) -> bool:
+        if message["type"] == "http.response.body":
+            return not message.get("more_body", False) and not self._trailers
+        return message["type"] == "http.response.trailers" and not message.get("more_trailers")
+
+    def _client_has_all(self) -> bool:
+        if self.request.method == "HEAD" or self._status in (204, 304):
+            return True
+        return self._content_length is not None and self._body_sent >= self._content_length
+
+    def _record(self) -> AccessRecord:
+        request, scope, record = self.request, self.scope, new_record()
+        now = time.perf_counter()
+        status = self._status
+        if status is None and self.failure == "ClientConnectionClosed":
+            status = 400  # "Client closed early" in AWS's table; nobody is left to see it.
+        record.update(
+            hostHeader=_header(request, "host"),
+            requestMethod=request.method,
+            # Without the query: it may hold a signature and a token.
+            requestPath=request.path.decode("latin-1"),
+            protocol=f"HTTP/{scope.get('http_version', '1.1')}",
+            responseCode=status,
+            userAgent=_header(request, "user-agent"),
+            startTime=datetime.fromtimestamp(self._start_time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            duration=_milliseconds(self._began, now),
+            bytesReceived=self._bytes_received,
+            bytesSent=self._bytes_sent + self._body_sent,
+            requestId=self.request_id.decode("latin-1"),
+            sourceIpPort=_address(scope.get("client")),
+            listenerType=scope.get("scheme", "http").upper(),
+            failureReason=self.failure,
+        )
+        if self.service is not None:
+            record["serviceArn"] = self.service.arn
+        if self.service is not None and self.forwarded:
+            record["targetGroupArn"] = self.service.target_group_arn
+            record["requestToTargetDuration"] = _milliseconds(self._began, self._request_forwarded)
+            record["responseFromTargetDuration"] = _milliseconds(self._response_began, now)
+        if self.principal is not None:
+            record["callerPrincipal"] = self.principal.arn
+            record["callerPrincipalOrgID"] = self.principal.organization
+        tls = (scope.get("state") or {}).get(TLS_STATE)
+        if isinstance(tls, TLSDetails):
+            record["tlsVersion"] = tls.version
+            record["sslCipher"] = tls.cipher
+            record["serverNameIndication"] = tls.server_name
+        record.update(self.facts)
+        return record
+
+
+def _wire_request(scope: Scope) -> WireRequest:
+    path = scope.get("raw_path")
+    if path is None:
+        # Optional in ASGI. A server without it gives only the decoded path, which is another one
+        # where escapes were sent.
+        path = quote(scope["path"], safe="/:@!$&'()*+,;=").encode()
+    return WireRequest(scope["method"], path, scope["query_string"], tuple(scope["headers"]))
+
+
+def _request_id(headers: Headers) -> bytes:
+    """The client's own request id, cut at 512 bytes, or a new one. Source: "Request tracking"
+    (VPC Lattice User Guide)."""
+    sent = header_values(headers, _REQUEST_ID.decode())
+    return (sent[0][:_REQUEST_ID_BYTES] if sent else b"") or str(uuid.uuid4()).encode()
+
+
+def _size(headers: Headers) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in headers)
+
+
+def _header(request: WireRequest, name: str) -> str | None:
+    values = header_values(request.headers, name)
+    return values[0].decode("latin-1") if values else None
+
+
+def _address(client: tuple[str, int] | None) -> str | None:
+    return None if client is None else f"{client[0]}:{client[1]}"
+
+
+def _milliseconds(start: float | None, end: float | None) -> int | None:
+    return None if start is None or end is None else round((end - start) * 1000)

@@ -1,0 +1,362 @@
+"""The local Lattice: a service network with services, callers and auth policies, as an ASGI app.
+
+It runs in-process (``httpx.ASGITransport``), in a thread (``lattice_client.testing.serve``), or
+under any ASGI server. It answers as VPC Lattice does where that is known; what it adds for
+convenience is said where it stands.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from lattice_client.testing.access_log import AccessRecord
+from lattice_client.testing.asgi import ASGIApp, Receive, Scope, Send
+from lattice_client.testing.authorization import AuthLayer, AuthType, PolicyLike, authorize
+from lattice_client.testing.callers import Caller, CallerRegistry, Principal, issue
+from lattice_client.testing.canonical import PathEncoding, header_values
+from lattice_client.testing.exchange import Exchange
+from lattice_client.testing.lifespan import Lifespans
+from lattice_client.testing.received import ReceivedRequest
+from lattice_client.testing.refusals import (
+    RefusedError,
+    malformed,
+    not_found,
+    unrecognized_client,
+)
+from lattice_client.testing.services import Service, host_name, is_loopback, resource_id
+from lattice_client.testing.signature import WireRequest, is_signed
+from lattice_client.testing.target_headers import target_headers
+from lattice_client.testing.verifier import LATTICE, Verified, Verifier
+
+if TYPE_CHECKING:
+    from lattice_client.credentials import Credentials
+
+__all__ = ["LocalLattice"]
+
+_log = logging.getLogger("lattice_client.testing")
+
+# "Quotas for Amazon VPC Lattice" (VPC Lattice User Guide).
+_MAX_HEADERS = 100
+_MAX_HEADER_BYTES = 60 * 1024
+
+
+class LocalLattice:
+    """A service network, as an ASGI application.
+
+    :param region: the region it stands in.
+    :param account: the account that owns everything in it.
+    :param service: the signing name of requests. Another than Lattice's makes it a stand-in for
+        another IAM evaluation point (``execute-api``): then signed payloads are accepted, and
+        bodies of signed requests are read whole before the target gets them.
+    :param path_encoding: how paths are canonicalised, ``double`` or ``single``.
+    :param clock: gives the time, in seconds since the epoch. ``lattice.clock`` may be set later,
+        so that tests can shift it.
+    :param network_auth_type: the service network's layer, ``AWS_IAM`` or ``NONE``.
+    :param network_policy: its auth policy; see ``AuthLayer``.
+    :param organization: the id of the organization that all callers belong to, or None.
+    :param history: how many access-log records and received requests are kept; the oldest go.
+    :param on_access: called with each access-log record. What it raises is logged, not passed on.
+    :raises ValueError: if a setting or a policy cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        region: str = "us-west-2",
+        account: str = "111122223333",
+        service: str = LATTICE,
+        path_encoding: PathEncoding = "double",
+        clock: Callable[[], float] = time.time,
+        network_auth_type: AuthType = "NONE",
+        network_policy: PolicyLike = None,
+        organization: str | None = "o-a1b2c3d4e5",
+        history: int = 10_000,
+        on_access: Callable[[AccessRecord], object] | None = None,
+    ) -> None:
+        self.region = region
+        self.account = account
+        self.clock = clock
+        self.organization = organization
+        self.network = AuthLayer("Network", network_auth_type, network_policy)
+        self.network_arn = (
+            f"arn:aws:vpc-lattice:{region}:{account}:servicenetwork/{resource_id('sn', region)}"
+        )
+        self.vpc_id = resource_id("vpc", region)
+        self.vpc_arn = f"arn:aws:ec2:{region}:{account}:vpc/{self.vpc_id}"
+        self._services: dict[str, Service] = {}
+        self._callers = CallerRegistry(self._now)
+        self._verifier = Verifier(
+            self._callers.credentials,
+            region=region,
+            service=service,
+            path_encoding=path_encoding,
+            clock=self._now,
+        )
+        self._lifespans = Lifespans()
+        self._access_log: deque[AccessRecord] = deque(maxlen=history)
+        self._requests: deque[ReceivedRequest] = deque(maxlen=history)
+        self._on_access = on_access
+
+    def __repr__(self) -> str:
+        return f"<LocalLattice in {self.region}, services: {', '.join(self._services) or 'none'}>"
+
+    # What is in it
+
+    def add_service(
+        self,
+        name: str,
+        *,
+        domain: str | None = None,
+        target: ASGIApp | None = None,
+        auth_type: AuthType = "AWS_IAM",
+        policy: PolicyLike = None,
+    ) -> Service:
+        """Add a service, also while requests are being served.
+
+        :param domain: its custom domain name.
+        :param target: the ASGI application behind it; by default ``echo``, which tells in JSON
+            what it saw of the request.
+        :param auth_type: ``AWS_IAM``, or ``NONE`` to skip the service's layer.
+        :param policy: its auth policy: an IAM JSON document, or None to let in every caller who
+            signed; see ``AuthLayer``.
+        :raises ValueError: if a name is malformed or taken, or the policy cannot be read.
+        """
+        service = Service(
+            name,
+            region=self.region,
+            account=self.account,
+            auth=AuthLayer("Service", auth_type, policy),
+            domain=domain,
+            target=target,
+        )
+        taken = self.names.intersection(service.names)
+        if taken:
+            raise ValueError(f"a service answers to {', '.join(sorted(taken))} already")
+        self._services[name] = service
+        return service
+
+    def add_caller(
+        self,
+        name: str,
+        *,
+        role: str | None = None,
+        account: str | None = None,
+        session: str = "session",
+        credentials: Credentials | None = None,
+        token: bool = True,
+    ) -> Caller:
+        """Add a caller, a session of an IAM role.
+
+        :param role: the role's name, with its path if it has one; by default the caller's name.
+        :param account: the role's account; by default the service network's.
+        :param session: the session's name.
+        :param credentials: the credentials to register; made up if None. For more than one set, see
+            ``Caller.rotate``.
+        :param token: whether made-up credentials have a session token.
+        :raises ValueError: if the name or the access key is taken.
+        """
+        principal = Principal(
+            account or self.account, role or name, session, organization=self.organization
+        )
+        return Caller(name, principal, self._callers, credentials or issue(token=token))
+
+    def service(self, name: str) -> Service:
+        """The service of that name, or that answers to that host name.
+
+        :raises KeyError: if there is none.
+        """
+        found = self._services.get(name) or self._service_at(name)
+        if found is None:
+            raise KeyError(f"no service {name!r}; there are: {', '.join(self._services) or 'none'}")
+        return found
+
+    def caller(self, name: str) -> Caller:
+        """The caller of that name.
+
+        :raises KeyError: if there is none.
+        """
+        return self._callers[name]
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """All services, in the order they were added."""
+        return tuple(self._services.values())
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every host name that a service answers to."""
+        return frozenset(name for service in self.services for name in service.names)
+
+    # What happened
+
+    @property
+    def access_log(self) -> list[AccessRecord]:
+        """The access-log records, oldest first: a copy of the last ``history`` ones.
+
+        A record is there before the client can see the end of its response.
+        """
+        return list(self._access_log)
+
+    @property
+    def requests(self) -> list[ReceivedRequest]:
+        """The requests as they arrived, oldest first: a copy of the last ``history`` ones."""
+        return list(self._requests)
+
+    def clear(self) -> None:
+        """Forget the access log and the received requests."""
+        self._access_log.clear()
+        self._requests.clear()
+
+    # What it does
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application."""
+        if scope["type"] == "lifespan":
+            await self._lifespans.run(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "websocket":
+            # Closed before it is accepted: the server answers 403.
+            await receive()
+            await send({"type": "websocket.close"})
+        else:
+            raise NotImplementedError(f"ASGI scope {scope['type']!r}")
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = Exchange(scope, receive, send, clock=self._now, write=self._write)
+        exchange.facts.update(
+            serviceNetworkArn=self.network_arn,
+            sourceVpcArn=self.vpc_arn,
+            sourceVpcId=self.vpc_id,
+            destinationVpcId=self.vpc_id,
+        )
+        try:
+            try:
+                service = await self._admit(exchange)
+            except RefusedError as refusal:
+                if refusal.failure is not None:
+                    exchange.failed(refusal.failure)
+                await exchange.answer(refusal.status, refusal.text)
+            else:
+                await self._forward(exchange, service)
+        except Exception:
+            exchange.failed("InternalError")
+            raise
+        except BaseException:
+            # Cancelled: servers do so when the client is gone, or when they stop.
+            exchange.failed("ClientConnectionClosed")
+            raise
+        finally:
+            exchange.finish()
+
+    async def _admit(self, exchange: Exchange) -> Service:
+        """Route, authenticate and authorise a request.
+
+        :raises RefusedError: if it does not get through.
+        """
+        request, verified = exchange.request, None
+        try:
+            _check_limits(request)
+            service = exchange.service = self._route(request)
+            verified = await self._authenticate(exchange)
+            self._authorize(exchange, service)
+        except RefusedError as refusal:
+            self._requests.append(ReceivedRequest.of(request, exchange.service, verified, refusal))
+            raise
+        self._requests.append(ReceivedRequest.of(request, service, verified))
+        return service
+
+    def _route(self, request: WireRequest) -> Service:
+        hosts = header_values(request.headers, "host")
+        if len(hosts) != 1:
+            raise malformed("there must be one Host header")
+        service = self._service_at(hosts[0].decode("latin-1"))
+        if service is None:
+            raise not_found()
+        return service
+
+    def _service_at(self, host: str) -> Service | None:
+        name = host_name(host)
+        for service in self.services:
+            if name in service.names:
+                return service
+        # Lattice knows no such addresses; here they save tests from having to resolve names.
+        return next(iter(self.services), None) if is_loopback(name) else None
+
+    async def _authenticate(self, exchange: Exchange) -> Verified | None:
+        request = exchange.request
+        if not is_signed(request):
+            exchange.facts["resolvedUser"] = "Anonymous"
+            return None
+        # Also where anonymous callers may pass, and where no layer asks: "VPC Lattice attempts to
+        # authenticate any request that is signed" (SIGv4 authenticated requests).
+        exchange.facts["resolvedUser"] = "Unknown"
+        body = await exchange.read_body() if self._verifier.needs_body(request) else b""
+        verified = self._verifier.verify(request, body)
+        exchange.principal = self._callers.principal(verified.access_key)
+        if exchange.principal is None:
+            raise unrecognized_client()  # Revoked a moment ago.
+        exchange.facts["resolvedUser"] = exchange.principal.arn
+        return verified
+
+    def _authorize(self, exchange: Exchange, service: Service) -> None:
+        resource = service.arn + exchange.request.path.decode("latin-1")
+        denial = authorize((self.network, service.auth), exchange.principal, resource)
+        if denial is not None:
+            exchange.facts["authDeniedReason"] = denial.layer
+            raise denial.refusal
+
+    async def _forward(self, exchange: Exchange, service: Service) -> None:
+        exchange.forwarded = True
+        scope = {
+            **exchange.scope,
+            "raw_path": exchange.request.path,
+            "headers": target_headers(exchange, service, self.network_arn, self.vpc_arn),
+            # A file sent past the exchange would be missing in its byte counts.
+            "extensions": {
+                name: extension
+                for name, extension in (exchange.scope.get("extensions") or {}).items()
+                if name not in ("http.response.pathsend", "http.response.zerocopysend")
+            },
+        }
+        try:
+            scope["state"] = await self._lifespans.state(service.target)
+            await service.target(scope, exchange.receive, exchange.send)
+        except Exception:
+            if exchange.started and not exchange.ended:
+                # There is no taking it back: let the server cut the connection.
+                exchange.failed("TargetConnectionClosed")
+                raise
+            _log.exception("the target of service %s failed", service.name)
+            exchange.failed("TargetConnectionError")
+        else:
+            if exchange.started and not exchange.ended:
+                exchange.failed("TargetConnectionClosed")
+            elif not exchange.started:
+                exchange.failed("TargetProtocolError")
+        if not exchange.started and not exchange.disconnected:
+            await exchange.answer(502, "Bad Gateway")
+
+    def _write(self, record: AccessRecord) -> None:
+        self._access_log.append(record)
+        if self._on_access is not None:
+            try:
+                self._on_access(record)
+            except Exception:  # noqa: BLE001 - the request is not to suffer
+                _log.exception("on_access failed")
+
+    def _now(self) -> float:
+        # Looked up each time: tests set lattice.clock.
+        return self.clock()
+
+
+def _check_limits(request: WireRequest) -> None:
+    size = sum(len(name) + len(value) for name, value in request.headers)
+    if len(request.headers) > _MAX_HEADERS or size > _MAX_HEADER_BYTES:
+        raise malformed("over 100 headers, or over 60 K of them")
+    if not request.path.startswith(b"/"):
+        raise malformed("the target must be a path")

@@ -1,0 +1,104 @@
+"""The lifespans of the targets, run within the local Lattice's own.
+
+A target such as a FastAPI application may open its pools in its lifespan. Services come and go
+while the local Lattice runs, so a target's lifespan begins with the first request to it, and ends
+when the local Lattice stops. Where nobody runs the local Lattice's lifespan (as in-process
+transports do not), the targets' are not run either.
+
+Source: "Lifespan Protocol" (ASGI specification).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from lattice_client.testing.asgi import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["Lifespans"]
+
+_log = logging.getLogger("lattice_client.testing")
+
+
+class Lifespans:
+    """The lifespans of all targets that have been used."""
+
+    def __init__(self) -> None:
+        self._running = False
+        self._lifespans: dict[int, _Lifespan] = {}
+
+    async def run(self, receive: Receive, send: Send) -> None:
+        """The local Lattice's own lifespan, from startup to shutdown."""
+        await receive()
+        self._running = True
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._running = False
+        lifespans, self._lifespans = list(self._lifespans.values()), {}
+        for lifespan in reversed(lifespans):
+            await lifespan.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def state(self, target: ASGIApp) -> dict[str, Any]:
+        """The state that the target's lifespan left for its requests.
+
+        :raises RuntimeError: if the target said that its startup failed.
+        """
+        if not self._running:
+            return {}
+        lifespan = self._lifespans.get(id(target))
+        if lifespan is None:
+            lifespan = self._lifespans[id(target)] = _Lifespan(target)
+        return await lifespan.started()
+
+
+class _Lifespan:
+    """One target's lifespan, in a task of its own: it must begin and end in the same one."""
+
+    def __init__(self, target: ASGIApp) -> None:
+        # Holding the target keeps its id() from being used again.
+        self._target = target
+        self._state: dict[str, Any] = {}
+        self._answered = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._began = False
+        self._failure: str | None = None
+        self._task = asyncio.create_task(self._run())
+
+    async def started(self) -> dict[str, Any]:
+        await self._answered.wait()
+        if self._failure is not None:
+            raise RuntimeError(f"the target's startup failed: {self._failure}")
+        return dict(self._state)
+
+    async def stop(self) -> None:
+        self._stopping.set()
+        await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        scope: Scope = {
+            "type": "lifespan",
+            "asgi": {"version": "3.0", "spec_version": "2.0"},
+            "state": self._state,
+        }
+        try:
+            await self._target(scope, self._receive, self._send)
+        except Exception:  # noqa: BLE001 - the targets are other people's
+            # Before its answer to the startup, raising means "I have no lifespan".
+            if self._answered.is_set():
+                _log.exception("a target's lifespan failed")
+        finally:
+            self._answered.set()
+
+    async def _receive(self) -> Message:
+        if not self._began:
+            self._began = True
+            return {"type": "lifespan.startup"}
+        await self._stopping.wait()
+        return {"type": "lifespan.shutdown"}
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "lifespan.startup.failed":
+            self._failure = message.get("message", "") or "no reason given"
+        self._answered.set()

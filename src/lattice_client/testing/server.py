@@ -1,0 +1,185 @@
+"""The local Lattice on a real socket: a server thread, its URLs and its certificates.
+
+uvicorn and trustme are imported when a server starts, and not before.
+"""
+
+from __future__ import annotations
+
+import atexit
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from lattice_client.testing.resolving import resolving
+
+if TYPE_CHECKING:
+    from lattice_client.testing.access_log import AccessRecord
+    from lattice_client.testing.callers import Caller
+    from lattice_client.testing.certificates import Certificates
+    from lattice_client.testing.lattice import LocalLattice
+    from lattice_client.testing.received import ReceivedRequest
+    from lattice_client.testing.services import Service
+
+__all__ = ["RunningLattice", "serve"]
+
+
+@contextmanager
+def serve(
+    lattice: LocalLattice, *, host: str = "127.0.0.1", tls: bool = False, port: int = 0
+) -> Iterator[RunningLattice]:
+    """Serve a local Lattice from a thread, for as long as the context lasts.
+
+    :param host: the address to listen at, ``127.0.0.1`` or ``::1``.
+    :param tls: speak HTTPS, with a certificate for all services' names and the loopback addresses;
+        see ``RunningLattice.ca_file``.
+    :param port: the port to listen at; 0 for a free one.
+    :raises OSError: if there is no listening at that address and port.
+    :raises MissingExtraError: if the extra ``testing`` is not installed.
+    """
+    running = RunningLattice(lattice, host=host, tls=tls, port=port)
+    # For contexts that are never left, such as a generator's that nobody finishes.
+    atexit.register(running.stop)
+    try:
+        yield running
+    finally:
+        atexit.unregister(running.stop)
+        running.stop()
+
+
+class RunningLattice:
+    """A local Lattice that is being served; made by ``serve``.
+
+    What a test needs most of its ``lattice`` is here too.
+    """
+
+    def __init__(self, lattice: LocalLattice, *, host: str, tls: bool, port: int) -> None:
+        server = _server_module()
+        self.lattice = lattice
+        self.host = host
+        self.scheme = "https" if tls else "http"
+        listener = _listen(host, port)
+        self._certificates: Certificates | None = None
+        try:
+            self.port: int = listener.getsockname()[1]
+            if tls:
+                self._certificates = server.Certificates(lambda: lattice.names)
+            self._thread = server.ServerThread(lattice, listener, self._certificates)
+        except BaseException:
+            listener.close()
+            self._close_certificates()
+            raise
+
+    def __repr__(self) -> str:
+        return f"<RunningLattice at {self.url}>"
+
+    def stop(self) -> None:
+        """Stop serving. Connections are closed; requests in flight are given a second."""
+        self._thread.stop()
+        self._close_certificates()
+
+    # Where it is
+
+    @property
+    def url(self) -> str:
+        """The URL of the listening address. It reaches the service that was added first."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    def url_for(self, service: Service | str) -> str:
+        """The URL of a service under its own name: the custom domain, or else the managed name.
+
+        :param service: the service, its name, or the very host name to use. For the names to
+            resolve, see ``resolving``.
+        :raises KeyError: if there is no such service.
+        """
+        found = self.lattice.service(service) if isinstance(service, str) else service
+        host = service if isinstance(service, str) and service in found.names else found.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    @contextmanager
+    def resolving(self) -> Iterator[RunningLattice]:
+        """Resolve all services' names, those added later too, to this server in this process.
+
+        Only ``socket.getaddrinfo`` is wrapped, and only for these names.
+        """
+        with resolving(lambda: self.lattice.names, self.host):
+            yield self
+
+    # How to trust it
+
+    @property
+    def ca_file(self) -> str:
+        """The path of the certificate authority's PEM file, which goes when the server stops.
+
+        :raises RuntimeError: if the server does not speak TLS.
+        """
+        if self._certificates is None:
+            raise RuntimeError("this server speaks no TLS: start it with serve(…, tls=True)")
+        return self._certificates.ca_file
+
+    def client_ssl_context(self) -> ssl.SSLContext:
+        """A context for clients that trusts this server, and nobody else.
+
+        :raises RuntimeError: if the server does not speak TLS.
+        """
+        return ssl.create_default_context(cafile=self.ca_file)
+
+    # What is in it, and what happened: the lattice's own
+
+    def add_service(self, name: str, **settings: Any) -> Service:
+        """``LocalLattice.add_service``."""
+        return self.lattice.add_service(name, **settings)
+
+    def add_caller(self, name: str, **settings: Any) -> Caller:
+        """``LocalLattice.add_caller``."""
+        return self.lattice.add_caller(name, **settings)
+
+    def service(self, name: str) -> Service:
+        """``LocalLattice.service``."""
+        return self.lattice.service(name)
+
+    def caller(self, name: str) -> Caller:
+        """``LocalLattice.caller``."""
+        return self.lattice.caller(name)
+
+    @property
+    def access_log(self) -> list[AccessRecord]:
+        """``LocalLattice.access_log``."""
+        return self.lattice.access_log
+
+    @property
+    def requests(self) -> list[ReceivedRequest]:
+        """``LocalLattice.requests``."""
+        return self.lattice.requests
+
+    def _close_certificates(self) -> None:
+        if self._certificates is not None:
+            self._certificates.close()
+
+
+def _server_module() -> ModuleType:
+    try:
+        from lattice_client.testing import uvicorn
+    except ImportError as error:
+        from lattice_client.errors import MissingExtraError
+
+        library = (error.name or "uvicorn").partition(".")[0]
+        raise MissingExtraError("testing", library) from error
+    return uvicorn
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # So that a server can be stopped and started again at the same port.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except BaseException:
+        listener.close()
+        raise
+    return listener

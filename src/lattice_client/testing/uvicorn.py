@@ -1,0 +1,181 @@
+"""The local Lattice under uvicorn, in a thread. The only file that imports uvicorn.
+
+h11 reads the requests: it hands on the bytes of the target and of the header values as they came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from lattice_client.testing.asgi import ASGIApp, Receive, Scope, Send
+from lattice_client.testing.certificates import Certificates
+from lattice_client.testing.exchange import TLS_STATE, TLSDetails
+
+__all__ = ["ServerThread"]
+
+_log = logging.getLogger("lattice_client.testing")
+
+# Lattice closes connections that are idle for this long ("Quotas", VPC Lattice User Guide).
+_IDLE_SECONDS = 60
+# Above Lattice's own limit on headers, so that it is the local Lattice that refuses.
+_MAX_HEAD_BYTES = 256 * 1024
+# How long requests in flight may go on when the server is told to stop.
+_GRACE_SECONDS = 1.0
+_JOIN_SECONDS = 10.0
+
+
+class ServerThread:
+    """Serves an ASGI application on a listening socket until it is stopped.
+
+    :raises BaseException: whatever kept the server from starting.
+    """
+
+    def __init__(
+        self, app: ASGIApp, listener: socket.socket, certificates: Certificates | None
+    ) -> None:
+        self._listener = listener
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._server = _Server(_Config(app, certificates), self._ready)
+        # A daemon, so that a forgotten server does not keep the interpreter from exiting.
+        self._thread = threading.Thread(target=self._run, name="local-lattice", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
+
+    def stop(self) -> None:
+        """Stop serving; connections are closed, requests in flight are given a second."""
+        self._server.stop()
+        self._thread.join(_JOIN_SECONDS)
+        if self._thread.is_alive():
+            _log.warning("the local Lattice is still waiting for a target's thread to end")
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._server.serve(sockets=[self._listener]))
+        except BaseException as failure:  # noqa: BLE001 - it belongs to whoever started the thread
+            if self._ready.is_set():
+                _log.exception("the local Lattice's server failed")
+            self._failure = failure
+        finally:
+            self._listener.close()
+            self._ready.set()
+
+
+def _quiet_when_cancelled(app: ASGIApp) -> ASGIApp:
+    """``app``, ending without an error when its task is cancelled.
+
+    That happens to what is still in flight when the server stops, and uvicorn would report it with
+    a traceback.
+    """
+
+    async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except asyncio.CancelledError:
+            if scope["type"] != "http":
+                raise
+
+    return quiet
+
+
+class _Config(uvicorn.Config):
+    def __init__(self, app: ASGIApp, certificates: Certificates | None) -> None:
+        self.certificates = certificates
+        super().__init__(
+            _quiet_when_cancelled(app),
+            interface="asgi3",
+            http=_Protocol,
+            ws="none",
+            lifespan="on",
+            # The exchange adds its own date; "server" is not Lattice's; x-forwarded-for is for
+            # the target and not to be believed.
+            date_header=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=_IDLE_SECONDS,
+            h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
+        )
+
+    def configure_logging(self) -> None:
+        # uvicorn would set handlers and levels for the whole process.
+        pass
+
+    def load(self) -> None:
+        super().load()
+        if self.certificates is not None:
+            self.ssl = self.certificates.context
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, woken by an event instead of ten ticks a second."""
+
+    def __init__(self, config: _Config, ready: threading.Event) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+
+    def stop(self) -> None:
+        """Make ``serve`` end; may be called from any thread, and more than once."""
+        if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+
+    async def main_loop(self) -> None:
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        self._ready.set()
+        await self._stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
+        for server in self.servers:
+            server.close()
+        connections: set[Any] = self.server_state.connections
+        for connection in list(connections):
+            connection.shutdown()
+        deadline = asyncio.get_running_loop().time() + _GRACE_SECONDS
+        while any(connection.busy for connection in connections):
+            if asyncio.get_running_loop().time() > deadline:
+                break
+            await asyncio.sleep(0.005)
+        for connection in list(connections):
+            # close() alone would wait for a TLS peer to say goodbye as well.
+            connection.transport.abort()
+        while connections:  # noqa: ASYNC110 - they leave in the next rounds of the loop
+            await asyncio.sleep(0)
+        await self.lifespan.shutdown()
+        # What is left of requests is cancelled by asyncio.run().
+
+
+class _Protocol(H11Protocol):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.logger = _log
+        self.access_log = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is a response on its way."""
+        in_flight = bool(self.cycle) and not self.cycle.response_complete
+        return in_flight or self.transport.get_write_buffer_size() > 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        certificates = self.config.certificates if isinstance(self.config, _Config) else None
+        connection = transport.get_extra_info("ssl_object")
+        if certificates is not None and connection is not None:
+            cipher = connection.cipher()
+            details = TLSDetails(
+                version=connection.version(),
+                cipher=cipher[0] if cipher else None,
+                server_name=certificates.server_name(connection),
+            )
+            self.app_state = {**self.app_state, TLS_STATE: details}

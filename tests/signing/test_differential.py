@@ -1,0 +1,99 @@
+"""Our signatures beside those of AWS's own signers.
+
+botocore signs queries as they stand, so it is asked about canonically encoded requests; AWS's C
+runtime decodes and encodes them anew, as the services do, so it is asked about all others.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from support.oracles import Case, botocore_stages, crt_authorization
+from support.requests_to_sign import hosts, raw_cases, simple_cases
+
+from lattice_client.signing import SigV4Signer
+
+thorough = settings(max_examples=300, deadline=None)
+
+
+def signed_by_us(case: Case, **options) -> str:
+    signer = SigV4Signer(case.credentials, case.region, case.service, **options)
+    return signer.sign(case.method, case.host, case.target, case.headers, now=case.now)[
+        "Authorization"
+    ]
+
+
+@thorough
+@given(simple_cases)
+@example(Case("GET", "orders.example.com", "/?a-b=1&a=1"))
+@example(Case("GET", "orders.example.com", "/?page2=2&page=1"))
+def test_each_stage_as_botocore(case):
+    ours = SigV4Signer(case.credentials, case.region)
+    arguments = (case.method, case.host, case.target, case.headers)
+    theirs = botocore_stages(case)
+    assert ours.canonical_request(*arguments, now=case.now) == theirs.canonical_request
+    assert ours.string_to_sign(*arguments, now=case.now) == theirs.string_to_sign
+    assert ours.sign(*arguments, now=case.now)["Authorization"] == theirs.authorization
+
+
+@thorough
+@given(raw_cases)
+@example(Case("GET", "orders.example.com", "/?x"))
+@example(Case("GET", "orders.example.com", "/orders?"))
+@example(Case("GET", "orders.example.com", "/?=v"))
+@example(Case("GET", "orders.example.com", "/?a=b=c"))
+@example(Case("GET", "orders.example.com", "////?a%20=%7e"))
+def test_raw_requests_as_the_c_runtime(case):
+    assert signed_by_us(case) == crt_authorization(case)
+
+
+@thorough
+@given(raw_cases)
+def test_single_encoding_as_the_c_runtime(case):
+    expected = crt_authorization(case, double=False, normalize=False)
+    assert signed_by_us(case, path_encoding="single") == expected
+
+
+@thorough
+@given(raw_cases)
+def test_without_normalization_as_the_c_runtime(case):
+    assert signed_by_us(case, normalization="none") == crt_authorization(case, normalize=False)
+
+
+@thorough
+@given(st.data())
+def test_one_signer_for_many_requests_and_a_clock_that_steps_both_ways(data):
+    case = data.draw(raw_cases)
+    signer = SigV4Signer(case.credentials, case.region)
+    now = case.now
+    for step in data.draw(st.lists(st.sampled_from([0, 1, -1, 86_400, -86_400, 3]), max_size=5)):
+        now = max(0, now + step)
+        again = Case(
+            case.method,
+            data.draw(hosts),
+            case.target,
+            credentials=case.credentials,
+            now=now,
+            region=case.region,
+        )
+        ours = signer.sign(again.method, again.host, again.target, now=now)
+        assert ours["Authorization"] == crt_authorization(again)
+        assert ours["x-amz-date"] in signer.string_to_sign("GET", again.host, "/", now=now)
+
+
+@pytest.mark.parametrize(
+    ("query", "canonical"),
+    [
+        ("a=%zz", "a=%25zz"),
+        ("a=%", "a=%25"),
+        ("%", "%25="),
+        ("a=%4", "a=%254"),
+        ("a=%%41", "a=%25A"),
+        ("a=%e9", "a=%E9"),
+    ],
+)
+def test_malformed_escapes_have_a_documented_form(query, canonical):
+    signer = SigV4Signer(Case("", "", "").credentials, "eu-west-1")
+    lines = signer.canonical_request("GET", "orders.example.com", f"/?{query}").split("\n")
+    assert lines[2] == canonical

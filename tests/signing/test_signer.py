@@ -1,0 +1,244 @@
+"""What the signers promise beside right signatures: headers, time, bad input, bounded memory."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from lattice_client import (
+    ConfigurationError,
+    Credentials,
+    InvalidHeaderError,
+    RegionError,
+    SigningError,
+)
+from lattice_client.signing import EMPTY_PAYLOAD, SigV4Signer
+
+HOST = "orders.example.com"
+NOW = 1_440_938_160.5
+CREDENTIALS = Credentials("AKIDEXAMPLE", "secret", "token")
+
+
+@pytest.fixture
+def signer() -> SigV4Signer:
+    return SigV4Signer(CREDENTIALS, "eu-west-1")
+
+
+def signed_headers(headers: dict[str, str]) -> str:
+    return headers["Authorization"].partition("SignedHeaders=")[2].partition(",")[0]
+
+
+def test_lattice_gets_an_unsigned_payload_that_is_signed(signer):
+    headers = signer.sign("POST", HOST, "/", now=NOW)
+    assert headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
+    assert headers["x-amz-date"] == "20150830T123600Z"
+    assert headers["x-amz-security-token"] == "token"
+    assert signed_headers(headers) == "host;x-amz-content-sha256;x-amz-date;x-amz-security-token"
+
+
+def test_an_empty_token_is_neither_sent_nor_signed():
+    headers = SigV4Signer(Credentials("AKIDEXAMPLE", "secret", ""), "eu-west-1").sign(
+        "GET", HOST, "/"
+    )
+    assert "x-amz-security-token" not in headers
+    assert signed_headers(headers) == "host;x-amz-content-sha256;x-amz-date"
+
+
+def test_the_answer_is_the_callers_own(signer):
+    first = signer.sign("GET", HOST, "/", now=NOW)
+    first.clear()
+    assert signer.sign("GET", HOST, "/", now=NOW)
+
+
+def test_x_amz_headers_and_those_asked_for_are_signed_and_no_others():
+    signer = SigV4Signer(CREDENTIALS, "eu-west-1", signed_headers=["Content-Type", "x-absent"])
+    headers = signer.sign(
+        "GET",
+        HOST,
+        "/",
+        {"X-Amz-Meta-Kind": "a", "content-type": "text/plain", "traceparent": "00-1", "x-own": "1"},
+        now=NOW,
+    )
+    assert signed_headers(headers) == (
+        "content-type;host;x-amz-content-sha256;x-amz-date;x-amz-meta-kind;x-amz-security-token"
+    )
+
+
+@pytest.mark.parametrize("name", ["traceparent", "User-Agent", "x-amzn-trace-id", "expect"])
+def test_what_others_change_cannot_be_signed(name):
+    with pytest.raises(ConfigurationError, match=name.lower()):
+        SigV4Signer(CREDENTIALS, "eu-west-1", signed_headers=[name])
+
+
+def test_what_an_earlier_signature_left_is_replaced(signer):
+    stale = signer.sign("GET", HOST, "/", now=NOW)
+    assert signer.sign("GET", HOST, "/", stale, now=NOW + 5) == signer.sign(
+        "GET", HOST, "/", now=NOW + 5
+    )
+
+
+def test_other_services_sign_the_payload_and_send_its_hash_only_where_it_is_wanted():
+    signer = SigV4Signer(CREDENTIALS, "eu-west-1", "execute-api")
+    assert signer.canonical_request("GET", HOST, "/", now=NOW).endswith("\n" + EMPTY_PAYLOAD)
+    assert "x-amz-content-sha256" not in signer.sign("GET", HOST, "/", now=NOW)
+    unsigned = signer.sign("GET", HOST, "/", payload_hash="UNSIGNED-PAYLOAD", now=NOW)
+    assert unsigned["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
+    s3 = SigV4Signer(CREDENTIALS, "eu-west-1", "s3")
+    assert s3.sign("GET", HOST, "/", now=NOW)["x-amz-content-sha256"] == EMPTY_PAYLOAD
+    assert s3.path_encoding == "single"
+
+
+def test_time_is_seconds_or_an_aware_datetime(signer):
+    moment = datetime.fromtimestamp(NOW, UTC)
+    assert signer.sign("GET", HOST, "/", now=moment) == signer.sign("GET", HOST, "/", now=NOW)
+    with pytest.raises(SigningError, match="time zone"):
+        signer.sign("GET", HOST, "/", now=datetime(2026, 1, 1))  # noqa: DTZ001
+    for senseless in (float("nan"), float("inf"), 1e30):
+        with pytest.raises(SigningError, match="no time"):
+            signer.sign("GET", HOST, "/", now=senseless)
+
+
+def test_a_clock_that_steps_back_is_followed(signer):
+    dates = [
+        signer.sign("GET", HOST, "/", now=now)["x-amz-date"] for now in (NOW, NOW + 60, NOW, 0)
+    ]
+    assert dates == ["20150830T123600Z", "20150830T123700Z", "20150830T123600Z", "19700101T000000Z"]
+
+
+@pytest.mark.parametrize("bad", ["\r", "\n", "\0", "\r\nX-Evil: 1"])
+class TestLineBreaks:
+    """None of them reaches the wire, and no message repeats what may be a secret."""
+
+    def test_in_the_method(self, signer, bad):
+        with pytest.raises(InvalidHeaderError, match="method"):
+            signer.sign(f"GET{bad}", HOST, "/")
+
+    def test_in_the_host(self, signer, bad):
+        with pytest.raises(InvalidHeaderError, match="Host"):
+            signer.sign("GET", f"{HOST}{bad}", "/")
+
+    @pytest.mark.parametrize("options", [{}, {"path_encoding": "single"}])
+    def test_in_the_target(self, options, bad):
+        signer = SigV4Signer(CREDENTIALS, "eu-west-1", **options)
+        for target in (f"/{bad}", f"/?a={bad}"):
+            with pytest.raises(InvalidHeaderError, match="target"):
+                signer.sign("GET", HOST, target)
+
+    def test_in_a_header(self, signer, bad):
+        with pytest.raises(InvalidHeaderError, match="x-amz-meta") as caught:
+            signer.sign("GET", HOST, "/", {"x-amz-meta": f"canary{bad}"})
+        assert "canary" not in str(caught.value)
+
+    def test_in_a_header_name(self, signer, bad):
+        with pytest.raises(InvalidHeaderError, match="header name"):
+            signer.sign("GET", HOST, "/", {f"x-amz-{bad}": "1"})
+
+    def test_in_the_credentials(self, bad):
+        for field in ("access_key", "secret_key", "token"):
+            parts = {"access_key": "AKID", "secret_key": "canary", "token": "canary"}
+            parts[field] = "canary" + bad
+            with pytest.raises(ValueError, match=field) as caught:
+                Credentials(**parts)
+            assert "canary" not in str(caught.value)
+
+    def test_in_the_payload_hash(self, signer, bad):
+        with pytest.raises(SigningError, match="payload_hash"):
+            signer.sign("GET", HOST, "/", payload_hash=f"UNSIGNED-PAYLOAD{bad}")
+
+
+@pytest.mark.parametrize("host", ["", "a b", "a/b", "user@host", "host:port", "[::1", "a\tb"])
+def test_hosts_that_cannot_be(signer, host):
+    with pytest.raises(InvalidHeaderError, match="Host"):
+        signer.sign("GET", host, "/")
+
+
+@pytest.mark.parametrize("host", ["a", "a:1", "a.b.", "127.0.0.1:80", "[::1]", "[fd00::1]:8080"])
+def test_hosts_that_can(signer, host):
+    assert signer.sign("GET", host, "/")
+
+
+def test_a_non_ascii_host_is_told_its_idna_form(signer):
+    with pytest.raises(InvalidHeaderError, match=r"xn--bcher-kva\.example"):
+        signer.sign("GET", "bücher.example", "/")
+
+
+@pytest.mark.parametrize("target", ["", "orders", "?a=1", "http://a/", "*"])
+def test_a_target_begins_with_a_slash(signer, target):
+    with pytest.raises(InvalidHeaderError, match="'/'"):
+        signer.sign("GET", HOST, target)
+
+
+def test_half_a_surrogate_pair_is_refused(signer):
+    with pytest.raises(InvalidHeaderError, match="surrogate"):
+        signer.sign("GET", HOST, "/\ud800")
+
+
+def test_a_header_that_no_wire_can_carry_is_refused(signer):
+    with pytest.raises(InvalidHeaderError, match="x-amz-meta"):
+        signer.sign("GET", HOST, "/", {"x-amz-meta": "日本"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"region": ""}, RegionError),
+        ({"region": "eu west"}, ConfigurationError),
+        ({"service": ""}, ConfigurationError),
+        ({"service": "a/b"}, ConfigurationError),
+        ({"path_encoding": "triple"}, ConfigurationError),
+        ({"normalization": "some"}, ConfigurationError),
+        ({"signed_headers": "content-type"}, ConfigurationError),
+    ],
+)
+def test_arguments_that_cannot_work(arguments, error):
+    with pytest.raises(error):
+        SigV4Signer(CREDENTIALS, **{"region": "eu-west-1", **arguments})
+
+
+def test_no_secret_in_a_repr(signer):
+    signer.sign("GET", HOST, "/")
+    for value in (signer, CREDENTIALS):
+        assert "secret'" not in repr(value)
+        assert "token'" not in repr(value)
+    assert "eu-west-1" in repr(signer)
+
+
+def test_threads_never_mix_two_seconds(signer):
+    """All threads sign with one signer while its second, day and hosts change under them."""
+    expected = {
+        (now, host): SigV4Signer(CREDENTIALS, "eu-west-1").sign("GET", host, "/a?b=1&c=2", now=now)
+        for now in (NOW, NOW + 1, NOW + 86_400)
+        for host in (HOST, "127.0.0.1:80")
+    }
+    wrong: list[object] = []
+    start = threading.Barrier(4)
+
+    def work(offset: int) -> None:
+        keys = list(expected)
+        start.wait()
+        for i in range(1500):
+            now, host = keys[(i * 7 + offset) % len(keys)]
+            if signer.sign("GET", host, "/a?b=1&c=2", now=now) != expected[now, host]:
+                wrong.append((now, host))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=work, args=(offset,)) for offset in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not wrong
+
+
+def test_what_a_signer_remembers_is_bounded(signer):
+    for i in range(1000):
+        signer.sign("GET", f"host{i}.example.com", f"/{i}", now=NOW)
+    remembered = [value for value in vars(signer).values() if isinstance(value, frozenset | dict)]
+    assert max(map(len, remembered)) <= 32

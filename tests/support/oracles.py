@@ -1,0 +1,112 @@
+"""What AWS's own signers make of a request: the C runtime (awscrt) and botocore."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from unittest import mock
+
+import awscrt.auth
+import awscrt.http
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
+
+from lattice_client import Credentials
+
+UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request to sign, and with what."""
+
+    method: str
+    host: str
+    target: str
+    headers: tuple[tuple[str, str], ...] = ()
+    credentials: Credentials = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG")
+    now: int = 1_440_938_160
+    region: str = "eu-west-1"
+    service: str = "vpc-lattice-svcs"
+
+
+def crt_headers(
+    case: Case,
+    *,
+    double: bool = True,
+    normalize: bool = True,
+    asymmetric: bool = False,
+    query: bool = False,
+    payload_hash: str = UNSIGNED_PAYLOAD,
+) -> awscrt.http.HttpRequest:
+    """The request as AWS's C runtime signs it.
+
+    :raises Exception: where the runtime refuses it.
+    """
+    headers = awscrt.http.HttpHeaders([("host", case.host), *case.headers])
+    request = awscrt.http.HttpRequest(case.method, case.target, headers)
+    config = awscrt.auth.AwsSigningConfig(
+        algorithm=(
+            awscrt.auth.AwsSigningAlgorithm.V4_ASYMMETRIC
+            if asymmetric
+            else awscrt.auth.AwsSigningAlgorithm.V4
+        ),
+        signature_type=(
+            awscrt.auth.AwsSignatureType.HTTP_REQUEST_QUERY_PARAMS
+            if query
+            else awscrt.auth.AwsSignatureType.HTTP_REQUEST_HEADERS
+        ),
+        credentials_provider=awscrt.auth.AwsCredentialsProvider.new_static(
+            case.credentials.access_key, case.credentials.secret_key, case.credentials.token
+        ),
+        region=case.region,
+        service=case.service,
+        date=datetime.fromtimestamp(case.now, UTC),
+        use_double_uri_encode=double,
+        should_normalize_uri_path=normalize,
+        signed_body_value=payload_hash,
+        signed_body_header_type=awscrt.auth.AwsSignedBodyHeaderType.X_AMZ_CONTENT_SHA_256,
+    )
+    return awscrt.auth.aws_sign_request(request, config).result(10)
+
+
+def crt_authorization(case: Case, **options: bool) -> str:
+    """The Authorization header of AWS's C runtime."""
+    value = crt_headers(case, **options).headers.get("authorization")
+    assert value is not None
+    return value
+
+
+@dataclass(frozen=True)
+class BotocoreStages:
+    canonical_request: str
+    string_to_sign: str
+    authorization: str
+
+
+
+
+def botocore_stages(case: Case) -> BotocoreStages:
+    """What botocore makes of a request at each stage."""
+    signer = botocore.auth.SigV4Auth(
+        botocore.credentials.Credentials(
+            case.credentials.access_key, case.credentials.secret_key, case.credentials.token
+        ),
+        case.service,
+        case.region,
+    )
+    request = botocore.awsrequest.AWSRequest(
+        method=case.method,
+        url=f"https://{case.host}{case.target}",
+        headers=dict(case.headers),
+    )
+    request.headers["x-amz-content-sha256"] = UNSIGNED_PAYLOAD
+    request.context["payload_signing_enabled"] = False
+    moment = datetime.fromtimestamp(case.now, UTC)
+    with mock.patch.object(botocore.auth, "get_current_datetime", lambda **_: moment):
+        signer.add_auth(request)
+    authorization = request.headers["Authorization"]
+    del request.headers["Authorization"]
+    canonical = signer.canonical_request(request)
+    return BotocoreStages(canonical, signer.string_to_sign(request, canonical), authorization)

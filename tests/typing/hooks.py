@@ -1,0 +1,75 @@
+"""Checked by mypy and pyright, never run: the hooks fit the libraries and keep exact types."""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+import aiohttp
+import httpx
+import httpx2
+import requests
+
+import lattice_client.httpx
+import lattice_client.httpx2
+from lattice_client import (
+    BotocoreCredentials,
+    Credentials,
+    CredentialsProvider,
+    EnvironmentCredentials,
+    LatticeAuth,
+    SigV4Auth,
+)
+from lattice_client.signing import SigV4Signer
+
+
+def requests_session(auth: LatticeAuth, prepared: requests.PreparedRequest) -> None:
+    session = requests.Session()
+    session.auth = auth
+    requests.get("https://orders.example.com/", auth=auth, timeout=5)
+    assert_type(auth(prepared), requests.PreparedRequest)
+
+
+def httpx_clients(auth: LatticeAuth, request: httpx.Request, request2: httpx2.Request) -> None:
+    httpx.Client(auth=auth)
+    httpx.AsyncClient(auth=auth)
+    httpx.Client(auth=lattice_client.httpx.LatticeAuth())
+    httpx.AsyncClient(auth=lattice_client.httpx.SigV4Auth("execute-api"))
+    httpx2.Client(auth=auth)
+    httpx2.Client(auth=lattice_client.httpx2.LatticeAuth())
+    httpx2.AsyncClient(auth=lattice_client.httpx2.SigV4Auth("execute-api"))
+    assert_type(auth(request), httpx.Request)
+    assert_type(auth(request2), httpx2.Request)
+
+
+async def aiohttp_session(
+    auth: SigV4Auth, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> None:
+    async with aiohttp.ClientSession(middlewares=(auth, LatticeAuth())) as session:
+        await session.get("https://orders.example.com/", middlewares=(auth,))
+    assert_type(await auth(request, handler), aiohttp.ClientResponse)
+
+
+class Vault:
+    """A provider of one's own."""
+
+    def peek(self) -> Credentials | None:
+        return None
+
+    def get(self) -> Credentials:
+        return Credentials("AKIDEXAMPLE", "secret")
+
+
+def credentials() -> None:
+    provider: CredentialsProvider = Vault()
+    provider = BotocoreCredentials(profile="orders")
+    provider = EnvironmentCredentials()
+    LatticeAuth(credentials=provider, hosts=["*.example.com"], signed_headers=("content-type",))
+    LatticeAuth(credentials=Credentials("AKIDEXAMPLE", "secret"), path_encoding="single")
+    LatticeAuth(path_encoding="triple")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    LatticeAuth(credentials="secret")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+def signer() -> None:
+    one = SigV4Signer(Credentials("AKIDEXAMPLE", "secret"), "eu-west-1")
+    assert_type(one.sign("GET", "orders.example.com", "/"), dict[str, str])
+    assert_type(one.canonical_request("GET", "orders.example.com", "/", {"x-amz-meta": "1"}), str)
