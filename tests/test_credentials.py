@@ -199,9 +199,7 @@ class TestBotocore:
         self.process(no_aws, timedelta(hours=1))
         provider = BotocoreCredentials()
         got: list[Credentials] = []
-        threads = [
-            threading.Thread(target=lambda: got.append(provider.get())) for _ in range(20)
-        ]
+        threads = [threading.Thread(target=lambda: got.append(provider.get())) for _ in range(20)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -105,7 +105,10 @@ class SigV4Auth:
             "path_encoding": path_encoding,
             "hosts": None if hosts is None else _patterns(hosts),
             "payload": payload,
-            "signed_headers": tuple(signed_headers),
+            # Left to the signer where it is one str by mistake.
+            "signed_headers": signed_headers
+            if isinstance(signed_headers, str)
+            else tuple(signed_headers),
         }
         self._set_up()
 

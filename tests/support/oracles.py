@@ -85,8 +85,6 @@ class BotocoreStages:
     authorization: str
 
 
-
-
 def botocore_stages(case: Case) -> BotocoreStages:
     """What botocore makes of a request at each stage."""
     signer = botocore.auth.SigV4Auth(

@@ -50,9 +50,9 @@ repeated_headers = st.lists(st.tuples(_header_names, _header_values), max_size=6
 
 _words = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 _encoded = _words.map(lambda text: quote(text, safe=""))
-_canonical_paths = st.lists(
-    _encoded | st.sampled_from([".", "..", ""]), max_size=8
-).map(lambda segments: "/" + "/".join(segments))
+_canonical_paths = st.lists(_encoded | st.sampled_from([".", "..", ""]), max_size=8).map(
+    lambda segments: "/" + "/".join(segments)
+)
 
 
 def _canonical_query(pairs: list[tuple[str, str]]) -> str:
@@ -63,7 +63,9 @@ _few_pairs = st.lists(st.tuples(_encoded, _encoded), max_size=6)
 _many_pairs = st.integers(7, 200).flatmap(
     lambda count: st.permutations([(f"n{i % 50}", str(i)) for i in range(count)])
 )
-_canonical_queries = st.one_of(_few_pairs, _few_pairs, _few_pairs, _many_pairs).map(_canonical_query)
+_canonical_queries = st.one_of(_few_pairs, _few_pairs, _few_pairs, _many_pairs).map(
+    _canonical_query
+)
 
 canonical_targets = st.builds(
     lambda path, query: f"{path}?{query}" if query else path, _canonical_paths, _canonical_queries

@@ -207,6 +207,7 @@ class Exchange:
         )
         if self.service is not None:
             record["serviceArn"] = self.service.arn
+            record["listenerId"] = self.service.listener_ids.get(scope.get("scheme", "http"))
         if self.service is not None and self.forwarded:
             record["targetGroupArn"] = self.service.target_group_arn
             record["requestToTargetDuration"] = _milliseconds(self._began, self._request_forwarded)

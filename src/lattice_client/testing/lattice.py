@@ -262,8 +262,13 @@ class LocalLattice:
         try:
             _check_limits(request)
             service = exchange.service = self._route(request)
-            verified = await self._authenticate(exchange)
-            self._authorize(exchange, service)
+            layers = (self.network, service.auth)
+            verified = await self._authenticate(exchange, layers)
+            resource = service.arn + request.path.decode("latin-1")
+            denial = authorize(layers, exchange.principal, resource)
+            if denial is not None:
+                exchange.facts["authDeniedReason"] = denial.layer
+                raise denial.refusal
         except RefusedError as refusal:
             self._requests.append(ReceivedRequest.of(request, exchange.service, verified, refusal))
             raise
@@ -287,10 +292,13 @@ class LocalLattice:
         # Lattice knows no such addresses; here they save tests from having to resolve names.
         return next(iter(self.services), None) if is_loopback(name) else None
 
-    async def _authenticate(self, exchange: Exchange) -> Verified | None:
+    async def _authenticate(
+        self, exchange: Exchange, layers: tuple[AuthLayer, ...]
+    ) -> Verified | None:
         request = exchange.request
         if not is_signed(request):
-            exchange.facts["resolvedUser"] = "Anonymous"
+            if any(layer.auth_type == "AWS_IAM" for layer in layers):
+                exchange.facts["resolvedUser"] = "Anonymous"
             return None
         # Also where anonymous callers may pass, and where no layer asks: "VPC Lattice attempts to
         # authenticate any request that is signed" (SIGv4 authenticated requests).
@@ -302,13 +310,6 @@ class LocalLattice:
             raise unrecognized_client()  # Revoked a moment ago.
         exchange.facts["resolvedUser"] = exchange.principal.arn
         return verified
-
-    def _authorize(self, exchange: Exchange, service: Service) -> None:
-        resource = service.arn + exchange.request.path.decode("latin-1")
-        denial = authorize((self.network, service.auth), exchange.principal, resource)
-        if denial is not None:
-            exchange.facts["authDeniedReason"] = denial.layer
-            raise denial.refusal
 
     async def _forward(self, exchange: Exchange, service: Service) -> None:
         exchange.forwarded = True

@@ -5,12 +5,16 @@ while the local Lattice runs, so a target's lifespan begins with the first reque
 when the local Lattice stops. Where nobody runs the local Lattice's lifespan (as in-process
 transports do not), the targets' are not run either.
 
+A target that is a bare function has no lifespan: those that tests write seldom look at the type of
+a scope, and would take the lifespan for a request.
+
 Source: "Lifespan Protocol" (ASGI specification).
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from typing import Any
 
@@ -19,6 +23,8 @@ from lattice_client.testing.asgi import ASGIApp, Message, Receive, Scope, Send
 __all__ = ["Lifespans"]
 
 _log = logging.getLogger("lattice_client.testing")
+
+_GRACE_SECONDS = 5.0
 
 
 class Lifespans:
@@ -45,7 +51,7 @@ class Lifespans:
 
         :raises RuntimeError: if the target said that its startup failed.
         """
-        if not self._running:
+        if not self._running or inspect.isroutine(target):
             return {}
         lifespan = self._lifespans.get(id(target))
         if lifespan is None:
@@ -74,7 +80,11 @@ class _Lifespan:
 
     async def stop(self) -> None:
         self._stopping.set()
-        await asyncio.wait([self._task])
+        _, pending = await asyncio.wait([self._task], timeout=_GRACE_SECONDS)
+        if pending:
+            _log.warning("a target's shutdown takes too long and is cancelled")
+            self._task.cancel()
+            await asyncio.wait([self._task])
 
     async def _run(self) -> None:
         scope: Scope = {

@@ -49,6 +49,9 @@ class Service:
         self.domain = None if domain is None else domain.lower()
         self.target: ASGIApp = target or echo
         self.target_group_arn = f"{arns}:targetgroup/{resource_id('tg', name)}"
+        self.listener_ids = {
+            scheme: resource_id("listener", f"{name}/{scheme}") for scheme in ("http", "https")
+        }
         self.auth = auth
 
     def __repr__(self) -> str:

@@ -6,6 +6,7 @@ h11 reads the requests: it hands on the bytes of the target and of the header va
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import threading
@@ -117,42 +118,85 @@ class _Config(uvicorn.Config):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, woken by an event instead of ten ticks a second."""
+    """uvicorn's server, with a start and a stop that take no time.
+
+    It accepts connections itself: whatever has been accepted can so be closed again, also in the
+    middle of a TLS handshake. And it is woken by an event, where uvicorn looks ten times a second.
+    """
 
     def __init__(self, config: _Config, ready: threading.Event) -> None:
         super().__init__(config)
         self._ready = ready
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
+        self._stopping = asyncio.Event()
+        self._accepting: asyncio.Task[None] | None = None
+        self._connecting: dict[asyncio.Task[None], socket.socket] = {}
 
     def stop(self) -> None:
         """Make ``serve`` end; may be called from any thread, and more than once."""
-        if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stopping.set)
+        if self._loop is not None:
+            # The loop is closed where it has ended already.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._stopping.set)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self.lifespan.startup()
+        self._loop = asyncio.get_running_loop()
+        for listener in sockets or []:
+            listener.setblocking(False)
+            self._accepting = self._loop.create_task(self._accept(self._loop, listener))
+        self.started = True
 
     async def main_loop(self) -> None:
-        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()
         await self._stopping.wait()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
-        for server in self.servers:
-            server.close()
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._stop_accepting()
+        for listener in sockets or []:
+            listener.close()
         connections: set[Any] = self.server_state.connections
         for connection in list(connections):
             connection.shutdown()
-        deadline = asyncio.get_running_loop().time() + _GRACE_SECONDS
-        while any(connection.busy for connection in connections):
-            if asyncio.get_running_loop().time() > deadline:
-                break
-            await asyncio.sleep(0.005)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE_SECONDS):
+                while any(connection.busy for connection in connections):
+                    await asyncio.sleep(0.005)
+        # A response that is still on its way is cut off; close() alone would wait for a TLS peer to
+        # say goodbye as well.
         for connection in list(connections):
-            # close() alone would wait for a TLS peer to say goodbye as well.
             connection.transport.abort()
         while connections:  # noqa: ASYNC110 - they leave in the next rounds of the loop
             await asyncio.sleep(0)
+        # The tasks of requests that are left are cancelled by asyncio.run().
         await self.lifespan.shutdown()
-        # What is left of requests is cancelled by asyncio.run().
+
+    async def _accept(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
+        while True:
+            accepted, _ = await loop.sock_accept(listener)
+            task = loop.create_task(self._connect(loop, accepted))
+            self._connecting[task] = accepted
+            task.add_done_callback(self._connecting.pop)
+
+    async def _connect(self, loop: asyncio.AbstractEventLoop, accepted: socket.socket) -> None:
+        def protocol() -> asyncio.Protocol:
+            return _Protocol(
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+
+        # A client that does not trust the certificate, or leaves: not the server's trouble.
+        with contextlib.suppress(OSError):
+            await loop.connect_accepted_socket(protocol, accepted, ssl=self.config.ssl)
+
+    async def _stop_accepting(self) -> None:
+        accepted = list(self._connecting.values())
+        tasks = [*self._connecting, *([self._accepting] if self._accepting else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for sock in accepted:
+            # Those whose task had not even begun; for the others it is closed already.
+            sock.close()
 
 
 class _Protocol(H11Protocol):

@@ -1,0 +1,209 @@
+"""Each HTTP library behind one small interface, so that one suite can drive them all."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import aiohttp
+import httpx
+import httpx2
+import requests
+import yarl
+
+import lattice_client.httpx
+import lattice_client.httpx2
+from lattice_client import LatticeAuth, SigV4Auth
+
+CHUNKS = [b"first ", b"", b"second ", b"x" * 70_000, b"last"]
+STREAM = object()  # as a body: a generator of CHUNKS
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    text: str
+    headers: dict[str, str]
+    # The URL that answered, after redirects.
+    url: str
+
+
+class Client(Protocol):
+    def __call__(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str] | None = None,
+        body: object = None,
+        redirects: bool = False,
+    ) -> Answer: ...
+
+
+class Driver(Protocol):
+    """What a library's tests differ in."""
+
+    name: str
+    # The auth class to use: the library-free one or the library's own.
+    auth: type[SigV4Auth]
+    # Whether its hook keeps headers from being forwarded to another origin.
+    prevents_forwarding: bool
+
+    def client(self, auth: object, ca_file: str | None = None) -> AbstractContextManager[Client]:
+        """One session with its connection pool."""
+        ...
+
+
+def _chunks() -> Iterator[bytes]:
+    yield from CHUNKS
+
+
+async def _async_chunks() -> AsyncIterator[bytes]:
+    for chunk in CHUNKS:
+        yield chunk
+
+
+class Requests:
+    name = "requests"
+    auth: type[SigV4Auth] = LatticeAuth
+    prevents_forwarding = True
+
+    @contextmanager
+    def client(self, auth: Any, ca_file: str | None = None) -> Iterator[Client]:
+        with requests.Session() as session:
+            session.auth = auth
+            session.trust_env = False
+            if ca_file:
+                session.verify = ca_file
+
+            def call(method, url, *, headers=None, body=None, redirects=False) -> Answer:
+                data = _chunks() if body is STREAM else body
+                response = session.request(
+                    method, url, headers=headers, data=data, allow_redirects=redirects, timeout=20
+                )
+                return Answer(
+                    response.status_code, response.text, dict(response.headers), response.url
+                )
+
+            yield call
+
+
+class Httpx:
+    def __init__(self, module: Any, auth: type[SigV4Auth], name: str) -> None:
+        self.module = module
+        self.auth = auth
+        self.name = name
+
+    prevents_forwarding = False
+
+    @contextmanager
+    def client(self, auth: Any, ca_file: str | None = None) -> Iterator[Client]:
+        with self.module.Client(
+            auth=auth, verify=_context(ca_file), trust_env=False, timeout=20
+        ) as client:
+
+            def call(method, url, *, headers=None, body=None, redirects=False) -> Answer:
+                content = _chunks() if body is STREAM else body
+                response = client.request(
+                    method, url, headers=headers, content=content, follow_redirects=redirects
+                )
+                return Answer(
+                    response.status_code, response.text, dict(response.headers), str(response.url)
+                )
+
+            yield call
+
+
+class AsyncHttpx(Httpx):
+    @contextmanager
+    def client(self, auth: Any, ca_file: str | None = None) -> Iterator[Client]:
+        with asyncio.Runner() as runner:
+            client = self.module.AsyncClient(
+                auth=auth, verify=_context(ca_file), trust_env=False, timeout=20
+            )
+
+            async def call(method, url, *, headers=None, body=None, redirects=False) -> Answer:
+                content = _async_chunks() if body is STREAM else body
+                response = await client.request(
+                    method, url, headers=headers, content=content, follow_redirects=redirects
+                )
+                return Answer(
+                    response.status_code, response.text, dict(response.headers), str(response.url)
+                )
+
+            try:
+                yield _blocking(runner, call)
+            finally:
+                runner.run(client.aclose())
+
+
+class Aiohttp:
+    name = "aiohttp"
+    auth: type[SigV4Auth] = LatticeAuth
+    prevents_forwarding = True
+
+    @contextmanager
+    def client(self, auth: Any, ca_file: str | None = None) -> Iterator[Client]:
+        with asyncio.Runner() as runner:
+
+            async def start() -> aiohttp.ClientSession:
+                # The threaded resolver asks socket.getaddrinfo, and so does every other library.
+                connector = aiohttp.TCPConnector(
+                    ssl=_context(ca_file), resolver=aiohttp.ThreadedResolver()
+                )
+                return aiohttp.ClientSession(
+                    connector=connector,
+                    middlewares=() if auth is None else (auth,),
+                    timeout=aiohttp.ClientTimeout(total=20),
+                )
+
+            session = runner.run(start())
+
+            async def call(method, url, *, headers=None, body=None, redirects=False) -> Answer:
+                data = _async_chunks() if body is STREAM else body
+                async with session.request(
+                    method, url, headers=headers, data=data, allow_redirects=redirects
+                ) as response:
+                    return Answer(
+                        response.status,
+                        await response.text(),
+                        dict(response.headers),
+                        str(response.url),
+                    )
+
+            try:
+                yield _blocking(runner, call)
+            finally:
+                runner.run(session.close())
+
+
+def _context(ca_file: str | None) -> ssl.SSLContext | bool:
+    return ssl.create_default_context(cafile=ca_file) if ca_file else True
+
+
+def _blocking(runner: asyncio.Runner, call: Callable[..., Coroutine[Any, Any, Answer]]) -> Client:
+    def blocking(*args: Any, **kwargs: Any) -> Answer:
+        return runner.run(call(*args, **kwargs))
+
+    return blocking
+
+
+DRIVERS: list[Driver] = [
+    Requests(),
+    Httpx(httpx, LatticeAuth, "httpx, library-free"),
+    Httpx(httpx, lattice_client.httpx.LatticeAuth, "httpx"),
+    AsyncHttpx(httpx, LatticeAuth, "httpx async, library-free"),
+    AsyncHttpx(httpx, lattice_client.httpx.LatticeAuth, "httpx async"),
+    Httpx(httpx2, LatticeAuth, "httpx2, library-free"),
+    Httpx(httpx2, lattice_client.httpx2.LatticeAuth, "httpx2"),
+    AsyncHttpx(httpx2, LatticeAuth, "httpx2 async, library-free"),
+    AsyncHttpx(httpx2, lattice_client.httpx2.LatticeAuth, "httpx2 async"),
+    Aiohttp(),
+]
+
+# As typed, without another round of quoting by the library.
+as_written = yarl.URL

@@ -1,0 +1,111 @@
+"""The tools with which users test their own code go on working with our hooks in place."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import aioresponses
+import httpx
+import httpx2
+import pytest
+import requests
+import responses
+import respx
+from support import canary
+
+import lattice_client.httpx
+import lattice_client.httpx2
+from lattice_client import LatticeAuth
+from lattice_client.testing import LocalLattice
+
+REGION = "us-west-2"
+URL = "https://orders.example.com/orders?b=1&a=2"
+
+
+def auth(kind: type[LatticeAuth] = LatticeAuth) -> LatticeAuth:
+    return kind(region=REGION, credentials=canary.credentials())
+
+
+HTTPX_AUTHS = [LatticeAuth, lattice_client.httpx.LatticeAuth]
+HTTPX2_AUTHS = [LatticeAuth, lattice_client.httpx2.LatticeAuth]
+
+
+def assert_signed(headers) -> None:
+    assert headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
+    assert headers["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=ASIACANARY")
+
+
+@pytest.mark.parametrize("kind", HTTPX_AUTHS)
+def test_respx(kind):
+    with respx.mock:
+        route = respx.get(URL).respond(json={"ok": True})
+        assert httpx.get(URL, auth=auth(kind)).json() == {"ok": True}
+        assert_signed(route.calls.last.request.headers)
+
+
+def test_responses():
+    with responses.RequestsMock() as mock:
+        mock.get(URL, json={"ok": True})
+        assert requests.get(URL, auth=auth(), timeout=5).json() == {"ok": True}
+        assert_signed(mock.calls[0].request.headers)
+
+
+def test_aioresponses():
+    async def call(*middlewares) -> dict:
+        with aioresponses.aioresponses() as mock:
+            mock.get(URL, payload={"ok": True})
+            async with (
+                aiohttp.ClientSession(middlewares=middlewares) as session,
+                session.get(URL) as response,
+            ):
+                return await response.json()
+
+    try:
+        asyncio.run(call())
+    except TypeError as error:
+        pytest.skip(f"aioresponses does not fit this aiohttp, with or without us: {error}")
+    assert asyncio.run(call(auth())) == {"ok": True}
+
+
+@pytest.mark.parametrize("module", [httpx, httpx2], ids=["httpx", "httpx2"])
+def test_mock_transport(module):
+    def handler(request):
+        assert_signed(request.headers)
+        return module.Response(200)
+
+    for kind in HTTPX_AUTHS if module is httpx else HTTPX2_AUTHS:
+        with module.Client(transport=module.MockTransport(handler), auth=auth(kind)) as client:
+            assert client.post(URL, json={"a": 1}).status_code == 200
+
+
+@pytest.mark.parametrize("module", [httpx, httpx2], ids=["httpx", "httpx2"])
+def test_asgi_transport(module):
+    """The local Lattice itself, in-process."""
+    local = LocalLattice(region=REGION)
+    local.add_service("orders", domain="orders.example.com")
+    caller = local.add_caller("orders-frontend", credentials=canary.credentials())
+
+    async def call(kind: type[LatticeAuth]):
+        transport = module.ASGITransport(app=local)
+        async with module.AsyncClient(transport=transport, auth=auth(kind)) as client:
+            return await client.post(URL, content=b"{}")
+
+    for kind in HTTPX_AUTHS if module is httpx else HTTPX2_AUTHS:
+        response = asyncio.run(call(kind))
+        assert response.json()["caller"] == caller.principal
+
+
+def test_one_object_serves_all_libraries():
+    one = auth()
+    prepared = requests.Request("GET", URL, auth=one).prepare()
+    assert_signed(prepared.headers)
+    for module in (httpx, httpx2):
+        request = module.Request("GET", URL)
+        assert one(request) is request
+        assert_signed(request.headers)
+
+
+def test_anything_else_is_told_what_fits():
+    with pytest.raises(TypeError, match="SigV4Signer"):
+        auth()(object())  # type: ignore[type-var]

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from support import canary
+
+from lattice_client.testing import LocalLattice, RunningLattice, serve
+
+# Nothing here may find the credentials of whoever runs the tests, nor ask the network for any.
+for name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[name]
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+# Nor a proxy of theirs.
+for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+    os.environ.pop(name, None)
+    os.environ.pop(name.lower(), None)
+
+SWEEP = canary.Sweep()
+
+
+def pytest_configure() -> None:
+    SWEEP.start()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The sweep over what all others said comes last.
+    items.sort(key=lambda item: "test_secrets" in item.nodeid)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    for name, text in report.sections:
+        if "stdout" in name or "stderr" in name:
+            SWEEP.look(f"{name} of {report.nodeid}", text)
+
+
+@pytest.fixture
+def sweep() -> canary.Sweep:
+    return SWEEP
+
+
+REGION = "us-west-2"
+
+
+def _local_lattice(*, tls: bool, host: str = "127.0.0.1") -> Iterator[RunningLattice]:
+    local = LocalLattice(region=REGION)
+    local.add_service("orders", domain="orders.internal.example.com")
+    local.add_service("books", domain="xn--bcher-kva.internal.example.com")
+    local.add_caller("orders-frontend", credentials=canary.credentials())
+    with serve(local, tls=tls, host=host) as running, ExitStack() as names:
+        if host == "127.0.0.1":  # where every name of the session's leads
+            names.enter_context(running.resolving())
+        yield running
+
+
+@pytest.fixture(scope="session")
+def lattice_http() -> Iterator[RunningLattice]:
+    """A local Lattice for the whole run, over HTTP."""
+    yield from _local_lattice(tls=False)
+
+
+@pytest.fixture(scope="session")
+def lattice_https() -> Iterator[RunningLattice]:
+    """A local Lattice for the whole run, over HTTPS."""
+    yield from _local_lattice(tls=True)
+
+
+@pytest.fixture(scope="session")
+def lattice_ipv6() -> Iterator[RunningLattice]:
+    """A local Lattice for the whole run, at [::1]."""
+    yield from _local_lattice(tls=False, host="::1")

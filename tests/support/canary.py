@@ -1,0 +1,58 @@
+"""Secrets that must be seen nowhere, and a sweep that looks for them everywhere."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import re
+
+from lattice_client import Credentials
+from lattice_client.errors import LatticeClientError
+
+# Real enough to be mistaken for one; and no other text holds this word.
+SECRET = "canary/Secret+3iWmLRyfYEXAMPLEKEY"
+TOKEN = "canary//Token" + "IQoJb3JpZ2luX2VjE" * 45 + "=="
+
+_LEAK = re.compile(r"canary[/\\]|Signature=[0-9a-f]{16}")
+
+
+def credentials(access_key: str = "ASIACANARYEXAMPLE") -> Credentials:
+    """Credentials whose secret and token the sweep knows."""
+    return Credentials(access_key, SECRET, TOKEN)
+
+
+class Sweep(logging.Handler):
+    """Collects what the package says in a whole run: log records, errors, reprs, output."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.leaks: list[str] = []
+        self.looked_at = 0
+        self._formatter = logging.Formatter("%(name)s %(message)s")
+
+    def start(self) -> None:
+        root = logging.getLogger("lattice_client")
+        root.addHandler(self)
+        root.setLevel(logging.DEBUG)
+        made = LatticeClientError.__init__
+        look = self.look
+
+        def recorded(error: LatticeClientError, *args: object, **kwargs: object) -> None:
+            made(error, *args, **kwargs)
+            look("an error", f"{error} {error!r} {error.args}")
+
+        LatticeClientError.__init__ = recorded  # type: ignore[method-assign, assignment]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.look("a log record", self._formatter.format(record))
+
+    def look(self, where: str, text: str) -> None:
+        self.looked_at += 1
+        if _LEAK.search(text):
+            self.leaks.append(f"{where}: {_LEAK.sub('<the leak>', text)[:300]}")
+
+    def look_at_reprs(self) -> None:
+        """The reprs of all objects of this package's classes that are alive."""
+        for thing in gc.get_objects():
+            if str(type(thing).__module__).startswith("lattice_client"):
+                self.look(f"the repr of a {type(thing).__name__}", repr(thing))

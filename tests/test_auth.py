@@ -1,0 +1,316 @@
+"""Which requests are signed, for which region, with whose credentials and which body hash."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import hashlib
+import io
+import pickle
+import threading
+
+import aiohttp
+import httpx
+import pytest
+import requests
+from support import canary
+
+import lattice_client.httpx
+from lattice_client import (
+    ConfigurationError,
+    Credentials,
+    EnvironmentCredentials,
+    LatticeAuth,
+    NoCredentialsError,
+    RegionError,
+    SigV4Auth,
+    UnsignablePayloadError,
+)
+from lattice_client.names import region_of
+
+MANAGED = "orders-0a1b2c3d4e5f67890.7d67968.vpc-lattice-svcs.eu-west-1.on.aws"
+
+
+def scope_of(request) -> tuple[str, ...]:
+    """Date, region, service and ``aws4_request`` of a signed request."""
+    return tuple(request.headers["Authorization"].split("/", 1)[1].split(",")[0].split("/"))
+
+
+def signed(auth, url: str, **kwargs) -> requests.PreparedRequest:
+    return requests.Request("POST", url, auth=auth, **kwargs).prepare()
+
+
+class TestRegion:
+    @pytest.mark.parametrize(
+        ("host", "region"),
+        [
+            (MANAGED, "eu-west-1"),
+            (MANAGED.upper() + ".:8443", "eu-west-1"),
+            ("vpce-0a-snsa-0b.4232ccc.vpc-lattice-svcs.us-gov-west-1.on.aws", "us-gov-west-1"),
+            ("x.y.vpc-lattice-rsc.ap-southeast-4.on.aws", "ap-southeast-4"),
+            ("abc123.execute-api.us-east-2.amazonaws.com", "us-east-2"),
+            ("search-x.eu-central-1.es.amazonaws.com", None),
+            ("orders.internal.example.com", None),
+            (f"{MANAGED}.example.com", None),
+            ("vpc-lattice-svcs.eu-west-1.on.aws.evil.example", None),
+        ],
+    )
+    def test_in_a_host_name(self, host, region):
+        assert region_of(host) == region
+
+    def test_the_argument_wins(self):
+        auth = LatticeAuth(region="us-east-1", credentials=canary.credentials())
+        assert scope_of(signed(auth, f"https://{MANAGED}/"))[1] == "us-east-1"
+
+    def test_then_the_managed_name(self, monkeypatch):
+        monkeypatch.setenv("AWS_REGION", "us-east-2")
+        auth = LatticeAuth(credentials=canary.credentials())
+        assert scope_of(signed(auth, f"https://{MANAGED}/"))[1:3] == (
+            "eu-west-1",
+            "vpc-lattice-svcs",
+        )
+        other = MANAGED.replace("eu-west-1", "eu-west-2")
+        assert scope_of(signed(auth, f"https://{other}/"))[1] == "eu-west-2"
+
+    @pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+    def test_then_the_environment(self, monkeypatch, variable):
+        monkeypatch.setenv(variable, "us-east-2")
+        auth = LatticeAuth(credentials=canary.credentials())
+        assert scope_of(signed(auth, "https://orders.example.com/"))[1] == "us-east-2"
+
+    def test_then_the_profile(self, monkeypatch, tmp_path):
+        config = tmp_path / "config"
+        config.write_text("[default]\nregion = eu-south-1\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", canary.SECRET)
+        assert scope_of(signed(LatticeAuth(), "https://orders.example.com/"))[1] == "eu-south-1"
+
+    def test_else_a_clear_error(self):
+        with pytest.raises(RegionError, match=r"orders\.example\.com.*AWS_REGION.*region="):
+            signed(LatticeAuth(credentials=canary.credentials()), "https://orders.example.com/")
+
+    def test_an_empty_one_is_refused(self):
+        with pytest.raises(RegionError, match="empty"):
+            LatticeAuth(region="")
+
+
+class TestCredentials:
+    def test_none_anywhere(self):
+        with pytest.raises(NoCredentialsError, match="AWS_ACCESS_KEY_ID"):
+            signed(LatticeAuth(region="eu-west-1"), "https://orders.example.com/")
+
+    def test_new_ones_are_used_at_once(self):
+        class Rotating:
+            current = Credentials("AKIDONE", "secret")
+
+            def peek(self):
+                return self.current
+
+            get = peek
+
+        provider = Rotating()
+        auth = LatticeAuth(region="eu-west-1", credentials=provider)
+        assert "AKIDONE" in signed(auth, "https://a.example/").headers["Authorization"]
+        provider.current = Credentials("AKIDTWO", "secret", "token")
+        request = signed(auth, "https://a.example/")
+        assert "AKIDTWO" in request.headers["Authorization"]
+        provider.current = Credentials("AKIDTHREE", "secret")
+        # The same request signed anew: the old token does not remain.
+        assert "x-amz-security-token" not in auth(request).headers
+
+    @pytest.mark.parametrize("library", ["httpx", "httpx on trio", "aiohttp"])
+    def test_the_event_loop_goes_on_while_they_are_fetched(self, library):
+        """get() waits for something that only the running loop can bring about."""
+        fetching, seen = threading.Event(), threading.Event()
+
+        class Slow:
+            def peek(self):
+                return None
+
+            def get(self):
+                fetching.set()
+                assert seen.wait(20), "the event loop stood still"
+                return canary.credentials()
+
+        if library == "aiohttp":
+            asyncio.run(self.with_aiohttp(Slow(), fetching, seen))
+        else:
+            import anyio
+
+            backend = "trio" if "trio" in library else "asyncio"
+            anyio.run(self.with_httpx, Slow(), fetching, seen, backend=backend)
+
+    async def with_httpx(self, provider, fetching, seen):
+        import anyio
+
+        auth = lattice_client.httpx.LatticeAuth(region="eu-west-1", credentials=provider)
+        transport = httpx.MockTransport(lambda _: httpx.Response(200))
+        async with (
+            httpx.AsyncClient(auth=auth, transport=transport) as client,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(client.get, "https://orders.example.com/")
+            while not fetching.is_set():
+                await anyio.lowlevel.checkpoint()
+            seen.set()
+
+    async def with_aiohttp(self, provider, fetching, seen):
+        auth = LatticeAuth(region="eu-west-1", credentials=provider)
+
+        async def handler(request):
+            return _Response()
+
+        request = aiohttp.ClientRequest("GET", aiohttp.client.URL("https://orders.example.com/"))
+        task = asyncio.ensure_future(auth(request, handler))
+        while not fetching.is_set():
+            await asyncio.sleep(0)
+        seen.set()
+        await task
+        assert "Authorization" in request.headers
+
+
+class _Response:
+    status = 200
+    headers: dict[str, str] = {}  # noqa: RUF012
+
+
+class TestHosts:
+    @pytest.mark.parametrize(
+        ("pattern", "url", "in_scope"),
+        [
+            ("orders.example.com", "https://orders.example.com/", True),
+            ("orders.example.com", "https://orders.example.com:8443/", True),
+            ("Orders.Example.com", "https://ORDERS.example.COM/", True),
+            ("orders.example.com", "https://orders.example.com.evil.example/", False),
+            ("orders.example.com", "https://xorders.example.com/", False),
+            ("*.example.com", "https://a.b.example.com/", True),
+            ("*.example.com", "https://example.com/", False),
+            ("*.example.com", "https://example.com.evil.example/", False),
+            ("*.example.com", "https://evil.example/?.example.com", False),
+            ("orders.example.com:8443", "https://orders.example.com:8443/", True),
+            ("orders.example.com:8443", "https://orders.example.com/", False),
+            ("127.0.0.1", "http://127.0.0.1:80/", True),
+            ("127.0.0.1", "http://127a0a0a1/", False),
+            ("[::1]", "http://[::1]:8080/", True),
+            ("[::1]:8080", "http://[::1]:8080/", True),
+            ("*", "https://anything.example/", True),
+        ],
+    )
+    def test_patterns(self, pattern, url, in_scope):
+        auth = LatticeAuth(
+            region="eu-west-1", credentials=canary.credentials(), hosts=["none.example", pattern]
+        )
+        for _ in range(2):  # the second answer is remembered
+            assert ("Authorization" in signed(auth, url).headers) is in_scope
+
+    def test_user_information_is_no_host(self):
+        auth = LatticeAuth(
+            region="eu-west-1", credentials=canary.credentials(), hosts=["orders.example.com"]
+        )
+        request = httpx.Request("GET", "https://orders.example.com:x@evil.example/")
+        assert "Authorization" not in auth(request).headers
+
+    def test_none_at_all(self):
+        auth = LatticeAuth(region="eu-west-1", credentials=canary.credentials(), hosts=[])
+        assert "Authorization" not in signed(auth, "https://a.example/").headers
+
+    @pytest.mark.parametrize("hosts", ["orders.example.com", ["https://a.example"], [""], [None]])
+    def test_what_is_no_pattern(self, hosts):
+        with pytest.raises(ConfigurationError, match="hosts"):
+            LatticeAuth(hosts=hosts)
+
+    def test_what_is_remembered_is_bounded(self):
+        auth = LatticeAuth(region="eu-west-1", credentials=canary.credentials(), hosts=["*"])
+        for i in range(3000):
+            auth(httpx.Request("GET", f"https://host{i}.example/"))
+        assert len(auth._scope) <= 1024
+
+
+class TestPayload:
+    URL = "https://abc.execute-api.eu-west-1.amazonaws.com/prod/orders"
+
+    @pytest.fixture
+    def auth(self):
+        return SigV4Auth(
+            "execute-api",
+            credentials=canary.credentials(),
+            # So that the hash can be seen.
+            signed_headers=["x-amz-content-sha256"],
+        )
+
+    @pytest.mark.parametrize("body", [None, b"", b"abc", "bücher", io.BytesIO(b"file")])
+    def test_requests(self, auth, body):
+        request = signed(auth, self.URL, data=body)
+        raw = request.body.read() if hasattr(request.body, "read") else request.body or b""
+        raw = raw.encode() if isinstance(raw, str) else raw
+        assert request.headers["x-amz-content-sha256"] == hashlib.sha256(raw).hexdigest()
+        assert scope_of(request)[1:3] == ("eu-west-1", "execute-api")
+
+    def test_a_file_is_hashed_from_where_it_stands_and_put_back(self, auth):
+        file = io.BytesIO(b"skipped" + b"x" * 3_000_000)
+        file.seek(7)
+        request = signed(auth, self.URL, data=file)
+        expected = hashlib.sha256(b"x" * 3_000_000).hexdigest()
+        assert request.headers["x-amz-content-sha256"] == expected
+        assert file.tell() == 7
+
+    @pytest.mark.parametrize("body", [None, b"abc", "bücher", io.BytesIO(b"file")])
+    def test_httpx(self, auth, body):
+        request = auth(httpx.Request("POST", self.URL, content=body))
+        assert request.headers["x-amz-content-sha256"] == hashlib.sha256(request.read()).hexdigest()
+
+    def test_a_generator_names_the_choices(self, auth):
+        def generator():
+            yield b"once"
+
+        with pytest.raises(UnsignablePayloadError, match="payload='unsigned'"):
+            signed(auth, self.URL, data=generator())
+        with pytest.raises(UnsignablePayloadError, match="payload='unsigned'"):
+            auth(httpx.Request("POST", self.URL, content=generator()))
+
+    def test_unsigned_takes_anything(self):
+        auth = SigV4Auth("execute-api", credentials=canary.credentials(), payload="unsigned")
+        request = signed(auth, self.URL, data=iter([b"once"]))
+        assert request.headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
+
+    def test_lattice_refuses_signed_payloads(self):
+        with pytest.raises(ConfigurationError, match="LatticeAuth"):
+            SigV4Auth("vpc-lattice-svcs")
+        with pytest.raises(ConfigurationError, match="payload"):
+            SigV4Auth("execute-api", payload="maybe")
+
+
+class TestObject:
+    def test_pickles_and_copies_without_what_it_learned(self):
+        auth = LatticeAuth(
+            region="eu-west-1", credentials=canary.credentials(), hosts=["*.example.com"]
+        )
+        signed(auth, "https://a.example.com/")
+        for other in (pickle.loads(pickle.dumps(auth)), copy.deepcopy(auth), copy.copy(auth)):
+            assert repr(other) == repr(auth)
+            assert "Authorization" in signed(other, "https://a.example.com/").headers
+            assert "Authorization" not in signed(other, "https://a.example/").headers
+
+    def test_its_repr_says_what_it_is_for(self):
+        auth = SigV4Auth("es", region="eu-west-1", credentials=canary.credentials())
+        assert repr(auth) == "SigV4Auth('es', region='eu-west-1', hosts=None)"
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            {"path_encoding": "triple"},
+            {"region": "eu west"},
+            {"signed_headers": ["user-agent"]},
+            {"signed_headers": "content-type"},
+            {"credentials": "AKID:secret"},
+        ],
+    )
+    def test_wrong_arguments_are_found_at_once(self, arguments):
+        with pytest.raises(ConfigurationError):
+            LatticeAuth(**arguments)
+
+    def test_the_environment_alone_has_no_region(self):
+        auth = LatticeAuth(credentials=EnvironmentCredentials({}))
+        with pytest.raises(RegionError):
+            signed(auth, "https://orders.example.com/")

@@ -1,0 +1,152 @@
+"""What importing costs and promises, each in a fresh interpreter."""
+
+from __future__ import annotations
+
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import lattice_client
+
+HTTP_LIBRARIES = ("requests", "httpx", "httpx2", "aiohttp", "urllib3", "httpcore", "anyio")
+HEAVY = (*HTTP_LIBRARIES, "botocore", "cryptography", "awscrt", "asyncio", "uvicorn", "trustme")
+EXTRAS = {
+    "httpx": "httpx",
+    "httpx2": "httpx2",
+}
+
+
+def run(code: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def without(*libraries: str) -> str:
+    """Code that makes an interpreter one in which these libraries are not installed."""
+    return f"""
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] in {libraries!r}:
+            raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
+sys.meta_path.insert(0, Absent())
+"""
+
+
+# Only imported by lattice_client.testing.serve(), which names the extra.
+BEHIND_SERVE = {"lattice_client.testing.certificates", "lattice_client.testing.uvicorn"}
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(lattice_client.__path__, "lattice_client.")
+    if module.name not in BEHIND_SERVE
+]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import lattice_client",
+        "from lattice_client import *",
+        "from lattice_client import LatticeAuth; LatticeAuth(region='eu-west-1')",
+        "import lattice_client.testing",
+        "import lattice_client.testing.plugin",
+        "import lattice_client.signing",
+    ],
+)
+def test_nothing_heavy_is_loaded(code):
+    loaded = run(f"{code}\nimport sys\nprint(*sys.modules)").split()
+    roots = {name.partition(".")[0] for name in loaded}
+    allowed = {"asyncio"} if "plugin" in code else set()
+    assert not roots & (set(HEAVY) - allowed)
+
+
+def test_importing_the_package_imports_nothing_of_it():
+    loaded = run("import lattice_client, sys\nprint(*sys.modules)").split()
+    assert [name for name in loaded if name.startswith("lattice_client.")] == []
+
+
+def test_signing_with_environment_credentials_loads_no_botocore():
+    out = run("""
+import os, sys
+os.environ.update(AWS_ACCESS_KEY_ID="AKIDEXAMPLE", AWS_SECRET_ACCESS_KEY="s", AWS_REGION="eu-west-1")
+from lattice_client import LatticeAuth
+class Url:
+    raw_path = b"/"
+class Request:
+    method, url = "GET", Url()
+    class headers(dict):
+        raw = []
+    headers = headers(host="orders.example.com")
+assert "Authorization" in LatticeAuth()(Request).headers
+print("botocore" in sys.modules)
+""")
+    assert out.strip() == "False"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_each_module_imports_alone_or_names_its_extra(module):
+    """With every optional library absent."""
+    optional = (*HTTP_LIBRARIES, "cryptography", "awscrt", "uvicorn", "h11", "trustme", "rich")
+    out = run(
+        without(*optional)
+        + f"""
+from lattice_client import MissingExtraError
+try:
+    import {module}
+except MissingExtraError as error:
+    print(error.extra, error)
+else:
+    print("imported")
+"""
+    )
+    extra = EXTRAS.get(module.removeprefix("lattice_client."))
+    if extra:
+        assert out.startswith(extra)
+        assert f"pip install 'vpc-lattice-client[{extra}]'" in out
+    else:
+        assert out.strip() == "imported"
+
+
+def test_a_broken_library_is_not_called_missing():
+    """Installed, but something that it needs is not: that is another error."""
+    out = run(
+        without("idna")
+        + """
+try:
+    import lattice_client.httpx
+except ModuleNotFoundError as error:
+    print(type(error).__name__, error.name)
+"""
+    )
+    assert out.split() == ["ModuleNotFoundError", "idna"]
+
+
+@pytest.mark.parametrize("order", ["auth first", "library first"])
+def test_any_import_order(order):
+    lines = ["from lattice_client import LatticeAuth", "import requests, httpx, httpx2, aiohttp"]
+    if order == "library first":
+        lines.reverse()
+    code = "\n".join([
+        *lines,
+        "from lattice_client import Credentials",
+        "auth = LatticeAuth(region='eu-west-1', credentials=Credentials('AKID', 's'))",
+        "r = requests.Request('GET', 'https://a.example/', auth=auth).prepare()",
+        "h = auth(httpx.Request('GET', 'https://a.example/'))",
+        "h2 = auth(httpx2.Request('GET', 'https://a.example/'))",
+        "print(*('Authorization' in x.headers for x in (r, h, h2)))",
+    ])  # fmt: skip
+    assert run(code).split() == ["True"] * 3
+
+
+def test_public_names_are_sorted_and_there():
+    assert lattice_client.__all__ == sorted(lattice_client.__all__)
+    for name in lattice_client.__all__:
+        assert getattr(lattice_client, name) is not None
+    assert set(lattice_client.__all__) <= set(dir(lattice_client))
+    with pytest.raises(AttributeError, match="LatticeAuht"):
+        _ = lattice_client.LatticeAuht
