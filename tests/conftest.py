@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from support import canary
 
 from lattice_client.testing import LocalLattice, RunningLattice, serve
+from support import canary
 
 # Nothing here may find the credentials of whoever runs the tests, nor ask the network for any.
 for name in [name for name in os.environ if name.startswith("AWS_")]:

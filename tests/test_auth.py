@@ -13,7 +13,6 @@ import aiohttp
 import httpx
 import pytest
 import requests
-from support import canary
 
 import lattice_client.httpx
 from lattice_client import (
@@ -27,6 +26,7 @@ from lattice_client import (
     UnsignablePayloadError,
 )
 from lattice_client.names import region_of
+from support import canary
 
 MANAGED = "orders-0a1b2c3d4e5f67890.7d67968.vpc-lattice-svcs.eu-west-1.on.aws"
 
@@ -163,7 +163,7 @@ class TestCredentials:
 
         request = aiohttp.ClientRequest("GET", aiohttp.client.URL("https://orders.example.com/"))
         task = asyncio.ensure_future(auth(request, handler))
-        while not fetching.is_set():
+        while not fetching.is_set():  # noqa: ASYNC110 it is set in a thread
             await asyncio.sleep(0)
         seen.set()
         await task

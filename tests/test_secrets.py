@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from support import canary
-
 from lattice_client import InvalidCredentialsError
+from support import canary
 
 
 def test_no_secret_token_or_signature_in_anything_said(sweep):

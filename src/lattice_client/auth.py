@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextvars import ContextVar
-from typing import Any, Literal, Protocol, TypeVar, overload
+from typing import Any, Literal, Protocol, TypeVar, cast, overload
 
 from lattice_client.credentials import Credentials, CredentialsProvider, as_provider
 from lattice_client.errors import ConfigurationError, RegionError
@@ -332,8 +332,7 @@ def _patterns(hosts: Iterable[str]) -> tuple[str, ...]:
     if isinstance(hosts, str):
         raise ConfigurationError(f"hosts must be a list of patterns: hosts=[{hosts!r}]")
     patterns = tuple(hosts)
-    given: object
-    for given in patterns:
+    for given in cast("tuple[object, ...]", patterns):
         if not isinstance(given, str) or not given or "/" in given:
             raise ConfigurationError(
                 f"{given!r} in hosts is no host name; give names such as 'orders.example.com' "

@@ -7,10 +7,10 @@ import json
 import pickle
 
 import pytest
-from adapters.drivers import CHUNKS, DRIVERS, STREAM, Driver
-from support import canary
 
+from adapters.drivers import CHUNKS, DRIVERS, STREAM, Driver
 from lattice_client.testing import RunningLattice
+from support import canary
 
 REGION = "us-west-2"
 

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from adapters.drivers import DRIVERS, Driver
-from support import canary
 
+from adapters.drivers import DRIVERS, Driver
 from lattice_client.testing import LocalLattice, RunningLattice, serve
+from support import canary
 
 REGION = "us-west-2"
 

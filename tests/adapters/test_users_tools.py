@@ -12,12 +12,12 @@ import pytest
 import requests
 import responses
 import respx
-from support import canary
 
 import lattice_client.httpx
 import lattice_client.httpx2
 from lattice_client import LatticeAuth
 from lattice_client.testing import LocalLattice
+from support import canary
 
 REGION = "us-west-2"
 URL = "https://orders.example.com/orders?b=1&a=2"

@@ -9,10 +9,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.oracles import Case, botocore_stages, crt_authorization
-from support.requests_to_sign import hosts, raw_cases, simple_cases
 
 from lattice_client.signing import SigV4Signer
+from support.oracles import Case, botocore_stages, crt_authorization
+from support.requests_to_sign import hosts, raw_cases, simple_cases
 
 thorough = settings(max_examples=300, deadline=None)
 

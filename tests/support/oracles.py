@@ -15,6 +15,7 @@ import botocore.credentials
 from lattice_client import Credentials
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+EXAMPLE = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Case:
     host: str
     target: str
     headers: tuple[tuple[str, str], ...] = ()
-    credentials: Credentials = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG")
+    credentials: Credentials = EXAMPLE
     now: int = 1_440_938_160
     region: str = "eu-west-1"
     service: str = "vpc-lattice-svcs"
@@ -102,7 +103,7 @@ def botocore_stages(case: Case) -> BotocoreStages:
     request.headers["x-amz-content-sha256"] = UNSIGNED_PAYLOAD
     request.context["payload_signing_enabled"] = False
     moment = datetime.fromtimestamp(case.now, UTC)
-    with mock.patch.object(botocore.auth, "get_current_datetime", lambda **_: moment):
+    with mock.patch.object(botocore.auth, "get_current_datetime", return_value=moment):
         signer.add_auth(request)
     authorization = request.headers["Authorization"]
     del request.headers["Authorization"]

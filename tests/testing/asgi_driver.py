@@ -3,7 +3,7 @@
 import asyncio
 
 import httpx
-from oracles import HOST, as_pairs, crt_sign
+from local_oracles import HOST, as_pairs, crt_sign
 
 
 def scope_of(request, **changes):

@@ -1,6 +1,7 @@
 import pytest
+from local_oracles import HOST, NOW
+
 from lattice_client.testing import LocalLattice
-from oracles import HOST, NOW
 
 
 @pytest.fixture

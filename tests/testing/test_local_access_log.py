@@ -6,10 +6,11 @@ import logging
 
 import pytest
 from asgi_driver import Exchange, fetch, signed_by
+from local_oracles import HOST, NOW, wire
+
 from lattice_client.testing import LocalLattice
 from lattice_client.testing.access_log import FIELDS
 from lattice_client.testing.exchange import TLS_STATE, TLSDetails
-from oracles import HOST, NOW, wire
 
 
 def unsigned(method="GET", target="/", headers=()):

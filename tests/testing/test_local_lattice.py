@@ -7,9 +7,10 @@ import re
 
 import pytest
 from asgi_driver import Exchange, fetch, signed_by
+from local_oracles import HOST, NOW, crt_sign, replace_header, wire
+
 from lattice_client.credentials import Credentials
 from lattice_client.testing import AuthPolicy, LocalLattice, WireRequest
-from oracles import HOST, NOW, crt_sign, replace_header, wire
 
 ARN = "arn:aws:sts::111122223333:assumed-role/orders-frontend/task-1"
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 from asgi_driver import signed_by
-from oracles import as_pairs
+from local_oracles import as_pairs
 
 
 @pytest.mark.parametrize("fixture", ["lattice", "lattice_tls"])

@@ -1,6 +1,7 @@
 """Auth policies: documents in, decisions out."""
 
 import pytest
+
 from lattice_client.testing import ALLOW_AUTHENTICATED, AuthLayer, AuthPolicy, Decision, Principal
 from lattice_client.testing.authorization import authorize
 from lattice_client.testing.wildcards import wildcard_match

@@ -1,6 +1,7 @@
 """The local Lattice on real sockets: raw bytes, TLS, IPv6, names, starting and stopping."""
 
 import asyncio
+import functools
 import http.client
 import json
 import socket
@@ -18,9 +19,10 @@ import pytest
 import requests
 import trio
 from asgi_driver import signed_by
+from local_oracles import HOST, NOW, as_pairs, hand_sign, replace_header, wire
+
 from lattice_client.testing import LocalLattice, serve
 from lattice_client.testing.resolving import resolving
-from oracles import HOST, NOW, as_pairs, hand_sign, replace_header, wire
 
 
 def has_ipv6():
@@ -631,8 +633,7 @@ def test_resolving_survives_another_wrapper(monkeypatch):
     system = socket.getaddrinfo
     with resolving(lambda: {"a.test"}, "127.0.0.1"):
         ours = socket.getaddrinfo
-        theirs = lambda *args, **kwargs: ours(*args, **kwargs)  # noqa: E731
-        socket.getaddrinfo = theirs
+        socket.getaddrinfo = theirs = functools.partial(ours)
     assert socket.getaddrinfo is theirs
     assert resolve("127.0.0.3") == {"127.0.0.3"}
     with resolving(lambda: {"a.test"}, "127.0.0.2"):

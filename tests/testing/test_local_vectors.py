@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+
 from lattice_client.credentials import Credentials
 from lattice_client.testing import RefusedError, Verifier, WireRequest
 from lattice_client.testing.sigv4a import private_value

@@ -62,7 +62,9 @@ class ServerThread:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._server.serve(sockets=[self._listener]))
+            # The plain loop, on every platform and whatever the policy: it can watch a listener.
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                runner.run(self._server.serve(sockets=[self._listener]))
         except BaseException as failure:  # noqa: BLE001 - it belongs to whoever started the thread
             if self._ready.is_set():
                 _log.exception("the local Lattice's server failed")
@@ -129,7 +131,6 @@ class _Server(uvicorn.Server):
         self._ready = ready
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
-        self._accepting: asyncio.Task[None] | None = None
         self._connecting: dict[asyncio.Task[None], socket.socket] = {}
 
     def stop(self) -> None:
@@ -144,7 +145,7 @@ class _Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         for listener in sockets or []:
             listener.setblocking(False)
-            self._accepting = self._loop.create_task(self._accept(self._loop, listener))
+            self._loop.add_reader(listener, self._accept, self._loop, listener)
         self.started = True
 
     async def main_loop(self) -> None:
@@ -152,15 +153,13 @@ class _Server(uvicorn.Server):
         await self._stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._stop_accepting()
-        for listener in sockets or []:
-            listener.close()
+        await self._stop_accepting(sockets or [])
         connections: set[Any] = self.server_state.connections
         for connection in list(connections):
             connection.shutdown()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_SECONDS):
-                while any(connection.busy for connection in connections):
+                while any(connection.busy for connection in connections):  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
         # A response that is still on its way is cut off; close() alone would wait for a TLS peer to
         # say goodbye as well.
@@ -168,15 +167,20 @@ class _Server(uvicorn.Server):
             connection.transport.abort()
         while connections:  # noqa: ASYNC110 - they leave in the next rounds of the loop
             await asyncio.sleep(0)
-        # The tasks of requests that are left are cancelled by asyncio.run().
+        requests = list(self.server_state.tasks)
+        for request in requests:
+            request.cancel()
+        await asyncio.gather(*requests, return_exceptions=True)
         await self.lifespan.shutdown()
 
-    async def _accept(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
-        while True:
-            accepted, _ = await loop.sock_accept(listener)
-            task = loop.create_task(self._connect(loop, accepted))
-            self._connecting[task] = accepted
-            task.add_done_callback(self._connecting.pop)
+    def _accept(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
+        try:
+            accepted, _ = listener.accept()
+        except OSError:
+            return  # Gone before it was there.
+        task = loop.create_task(self._connect(loop, accepted))
+        self._connecting[task] = accepted
+        task.add_done_callback(self._connecting.pop)
 
     async def _connect(self, loop: asyncio.AbstractEventLoop, accepted: socket.socket) -> None:
         def protocol() -> asyncio.Protocol:
@@ -188,15 +192,17 @@ class _Server(uvicorn.Server):
         with contextlib.suppress(OSError):
             await loop.connect_accepted_socket(protocol, accepted, ssl=self.config.ssl)
 
-    async def _stop_accepting(self) -> None:
-        accepted = list(self._connecting.values())
-        tasks = [*self._connecting, *([self._accepting] if self._accepting else [])]
-        for task in tasks:
+    async def _stop_accepting(self, listeners: list[socket.socket]) -> None:
+        for listener in listeners:
+            asyncio.get_running_loop().remove_reader(listener)
+            listener.close()
+        connecting = dict(self._connecting)
+        for task in connecting:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for sock in accepted:
+        await asyncio.gather(*connecting, return_exceptions=True)
+        for accepted in connecting.values():
             # Those whose task had not even begun; for the others it is closed already.
-            sock.close()
+            accepted.close()
 
 
 class _Protocol(H11Protocol):
