@@ -15,7 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
 # What the tests and checks are run with.
-DEVELOPMENT = ("--editable", ".[all]", "--group", "test", "--group", "check")
+TESTS = ("--editable", ".[all]", "--group", "test")
+DEVELOPMENT = (*TESTS, "--group", "check")
 VERSIONS = [(3, minor) for minor in range(11, 20)]
 
 

@@ -11,26 +11,38 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextvars import ContextVar
-from typing import Any, Literal, Protocol, TypeVar, cast, overload
+from typing import Any, Literal, Protocol, TypeVar, cast, get_args, overload
 
 from lattice_client.credentials import Credentials, CredentialsProvider, as_provider
 from lattice_client.errors import ConfigurationError, RegionError
 from lattice_client.names import region_of
 from lattice_client.payload import payload_hash
-from lattice_client.signing import LATTICE, UNSIGNED_PAYLOAD, SigV4Signer
+from lattice_client.signing import (
+    LATTICE,
+    UNSIGNED_PAYLOAD,
+    SigV4ASigner,
+    SigV4Signer,
+    presign,
+)
 from lattice_client.signing.canonical import PathEncoding
+from lattice_client.signing.presign import DEFAULT_EXPIRES, MAX_EXPIRES
 from lattice_client.wire import (
     Outgoing,
     forget_signature,
     origin_of,
     outgoing,
     redirect_target,
+    split_url,
     strip_signature,
 )
 
-__all__ = ["LatticeAuth", "Payload", "SigV4Auth"]
+__all__ = ["Algorithm", "LatticeAuth", "Payload", "Placement", "SigV4Auth"]
 
+Algorithm = Literal["sigv4", "sigv4a"]
 Payload = Literal["signed", "unsigned"]
+Placement = Literal["header", "query"]
+
+_Signer = SigV4Signer | SigV4ASigner
 
 
 class _Request(Protocol):
@@ -65,6 +77,13 @@ class SigV4Auth:
         AWS_DEFAULT_REGION, or the profile's.
     :param credentials: a :class:`Credentials` value or a provider of such. None: the environment's,
         else botocore's chain.
+    :param algorithm: ``sigv4``, or ``sigv4a`` (extra ``sigv4a``) for several regions at once.
+    :param region_set: the regions of a SigV4A signature: ``*``, ``eu-west-1,us-east-*`` or a
+        sequence of such. None: the one region, found as above.
+    :param placement: ``header``, or ``query`` for a signature in the URL, which leaves
+        Authorization free. URLs stand in logs (httpx logs them at INFO): such a signature, and the
+        session token beside it, is as public as they are, for ``expires`` seconds.
+    :param expires: for how many seconds a signature in the query holds, at most 604,800.
     :param path_encoding: ``double`` (the default but for S3) or ``single``.
     :param hosts: patterns of host names to sign for, as ``orders.example.com`` or
         ``*.example.com``; with a port, they match that port alone. Requests to any other host go
@@ -85,13 +104,22 @@ class SigV4Auth:
         *,
         region: str | None = None,
         credentials: Credentials | CredentialsProvider | None = None,
+        algorithm: Algorithm = "sigv4",
+        region_set: str | Iterable[str] | None = None,
+        placement: Placement = "header",
+        expires: int = DEFAULT_EXPIRES,
         path_encoding: PathEncoding | None = None,
         hosts: Iterable[str] | None = None,
         payload: Payload = "signed",
         signed_headers: Iterable[str] = (),
     ) -> None:
-        if payload not in ("signed", "unsigned"):
-            raise ConfigurationError(f"payload must be 'signed' or 'unsigned', not {payload!r}")
+        _check_choice("payload", payload, Payload)
+        _check_choice("placement", placement, Placement)
+        _check_choice("algorithm", algorithm, Algorithm)
+        if region_set is not None and algorithm != "sigv4a":
+            raise ConfigurationError("region_set goes with algorithm='sigv4a'")
+        if not 1 <= expires <= MAX_EXPIRES:
+            raise ConfigurationError(f"expires must be 1 to {MAX_EXPIRES} seconds, not {expires}")
         if service == LATTICE and payload == "signed":
             raise ConfigurationError(
                 "VPC Lattice refuses signed payloads: use LatticeAuth(), or payload='unsigned'"
@@ -102,6 +130,12 @@ class SigV4Auth:
             "service": service,
             "region": region,
             "credentials": as_provider(credentials),
+            "algorithm": algorithm,
+            "region_set": region_set
+            if region_set is None or isinstance(region_set, str)
+            else ",".join(region_set),
+            "placement": placement,
+            "expires": expires,
             "path_encoding": path_encoding,
             "hosts": None if hosts is None else _patterns(hosts),
             "payload": payload,
@@ -115,7 +149,8 @@ class SigV4Auth:
     def _set_up(self) -> None:
         """Everything that derives from the arguments, so that a pickle holds these alone."""
         given = self._arguments
-        self._region: str | None = given["region"]
+        # What stands for the region in a SigV4A signature is its set of regions.
+        self._region: str | None = given["region_set"] or given["region"]
         self._provider: CredentialsProvider = given["credentials"]
         self._hosts = _matcher(given["hosts"])
         self._hashes_bodies = given["payload"] == "signed"
@@ -126,7 +161,7 @@ class SigV4Auth:
         first = self._make_signer(Credentials("-", "-"), self._region or "us-east-1")
         self._signed_headers = first.signed_headers
         # Swapped whole: region -> the signer with the newest credentials.
-        self._signers: dict[str, SigV4Signer] = {}
+        self._signers: dict[str, _Signer] = {}
         # host -> whether to sign for it.
         self._scope: dict[str, bool] = {}
 
@@ -202,23 +237,59 @@ class SigV4Auth:
 
         return await asyncio.to_thread(work, *arguments)
 
+    # Links.
+
+    def presign_url(
+        self, method: str, url: str, *, expires: int | None = None
+    ) -> tuple[str, dict[str, str]]:
+        """A URL with a signature in its query, for somebody else to call.
+
+        :param url: an absolute URL as it will be sent.
+        :param expires: for how many seconds; by default as the auth object's own.
+        :returns: the URL, and the headers that have to be sent with it (VPC Lattice wants
+            ``x-amz-content-sha256``).
+        :raises SigningError: for what cannot be signed.
+        :raises CredentialsError: where there are no credentials.
+        :raises RegionError: where no region is to be found.
+
+        May block to fetch credentials. Bodies are not signed, so links of services that want a
+        body's hash are for requests without one.
+        """
+        origin, host, target = split_url(url)
+        signed = presign(
+            self._ready_signer(host) or self._fetch_signer(host),
+            method,
+            host,
+            target,
+            payload_hash=None if self._hashes_bodies else self._fixed_payload,
+            expires=self._arguments["expires"] if expires is None else expires,
+        )
+        return origin + signed.target, signed.headers
+
     # Signing.
 
-    def _sign(self, out: Outgoing, signer: SigV4Signer) -> None:
+    def _sign(self, out: Outgoing, signer: _Signer) -> None:
         extra = self._signed_headers
-        out.write(
-            signer.sign(
+        headers = [
+            (name, value)
+            for name, value in out.headers()
+            if name[:6].lower() == "x-amz-" or name.lower() in extra
+        ]
+        payload = self._payload_hash(out)
+        if self._arguments["placement"] == "header":
+            out.write(signer.sign(out.method, out.host, out.target, headers, payload_hash=payload))
+        else:
+            signed = presign(
+                signer,
                 out.method,
                 out.host,
                 out.target,
-                [
-                    (name, value)
-                    for name, value in out.headers()
-                    if name[:6].lower() == "x-amz-" or name.lower() in extra
-                ],
-                payload_hash=self._payload_hash(out),
+                headers,
+                payload_hash=payload,
+                expires=self._arguments["expires"],
             )
-        )
+            out.retarget(signed.target)
+            out.write(signed.headers)
 
     def _payload_hash(self, out: Outgoing) -> str | None:
         return payload_hash(out.body()) if self._hashes_bodies else self._fixed_payload
@@ -234,22 +305,26 @@ class SigV4Auth:
             self._scope[host] = known
         return known
 
-    def _ready_signer(self, host: str) -> SigV4Signer | None:
-        """The signer for a host if that needs no waiting, or None."""
+    def _ready_signer(self, host: str) -> _Signer | None:
+        """The signer for a host if there is one already, or None."""
         credentials = self._provider.peek()
-        if credentials is None:
-            return None
         region = self._region or region_of(host) or self._default_region
-        return self._signer(credentials, region) if region else None
+        signer = self._signers.get(region) if region else None
+        return signer if signer is not None and signer.credentials is credentials else None
 
-    def _fetch_signer(self, host: str) -> SigV4Signer:
-        """The signer for a host; may block.
+    def _fetch_signer(self, host: str) -> _Signer:
+        """The signer for a host, with credentials fetched and a key derived if need be; may block.
 
         :raises CredentialsError: where there are no credentials.
         :raises RegionError: where no region is to be found.
         """
         region = self._region or region_of(host) or self._find_default_region(host)
-        return self._signer(self._provider.get(), region)
+        credentials = self._provider.peek() or self._provider.get()
+        signer = self._make_signer(credentials, region)
+        # Those of older credentials go.
+        fresh = {name: one for name, one in self._signers.items() if one.credentials is credentials}
+        self._signers = {**fresh, region: signer}
+        return signer
 
     def _find_default_region(self, host: str) -> str:
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
@@ -264,19 +339,10 @@ class SigV4Auth:
         self._default_region = region
         return str(region)
 
-    def _signer(self, credentials: Credentials, region: str) -> SigV4Signer:
-        signer = self._signers.get(region)
-        if signer is None or signer.credentials is not credentials:
-            signer = self._make_signer(credentials, region)
-            fresh = {
-                name: one for name, one in self._signers.items() if one.credentials is credentials
-            }
-            self._signers = {**fresh, region: signer}
-        return signer
-
-    def _make_signer(self, credentials: Credentials, region: str) -> SigV4Signer:
+    def _make_signer(self, credentials: Credentials, region: str) -> _Signer:
         given = self._arguments
-        return SigV4Signer(
+        kind = SigV4Signer if given["algorithm"] == "sigv4" else SigV4ASigner
+        return kind(
             credentials,
             region,
             given["service"],
@@ -301,6 +367,10 @@ class LatticeAuth(SigV4Auth):
         *,
         region: str | None = None,
         credentials: Credentials | CredentialsProvider | None = None,
+        algorithm: Algorithm = "sigv4",
+        region_set: str | Iterable[str] | None = None,
+        placement: Placement = "header",
+        expires: int = DEFAULT_EXPIRES,
         path_encoding: PathEncoding = "double",
         hosts: Iterable[str] | None = None,
         signed_headers: Iterable[str] = (),
@@ -309,6 +379,10 @@ class LatticeAuth(SigV4Auth):
             LATTICE,
             region=region,
             credentials=credentials,
+            algorithm=algorithm,
+            region_set=region_set,
+            placement=placement,
+            expires=expires,
             path_encoding=path_encoding,
             hosts=hosts,
             payload="unsigned",
@@ -326,6 +400,13 @@ _redirection: ContextVar[tuple[SigV4Auth, str, str] | None] = ContextVar(
 def _forget_at_redirects(request: Any) -> None:
     if forget_signature not in request.hooks["response"]:
         request.register_hook("response", forget_signature)
+
+
+def _check_choice(name: str, value: object, choices: object) -> None:
+    if value not in get_args(choices):
+        raise ConfigurationError(
+            f"{name} must be {' or '.join(map(repr, get_args(choices)))}, not {value!r}"
+        )
 
 
 def _patterns(hosts: Iterable[str]) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
+from lattice_client.errors import ConfigurationError
+
 __all__ = [
     "AiohttpRequest",
     "HttpxRequest",
@@ -19,12 +21,12 @@ __all__ = [
     "origin_of",
     "outgoing",
     "redirect_target",
+    "split_url",
     "strip_signature",
 ]
 
-# What a signature consists of in a request's headers.
+# What a signature consists of in a request's headers, beside Authorization.
 _SIGNATURE_HEADERS = (
-    "authorization",
     "x-amz-content-sha256",
     "x-amz-date",
     "x-amz-region-set",
@@ -46,6 +48,10 @@ class Outgoing(Protocol):
 
     def body(self) -> object:
         """What the body will be read from."""
+        ...
+
+    def retarget(self, target: str) -> None:
+        """Let the request go to another path and query of the same origin."""
         ...
 
     def write(self, headers: dict[str, str]) -> None:
@@ -75,6 +81,9 @@ def _write(present: MutableMapping[str, str], headers: dict[str, str]) -> None:
     for name in _SIGNATURE_HEADERS:
         if name in present:
             del present[name]
+    # With the signature in the query, Authorization may hold somebody's own token.
+    if "Authorization" in present and _text(present["Authorization"]).startswith("AWS4-"):
+        del present["Authorization"]
     for name, value in headers.items():
         present[name] = value
 
@@ -84,6 +93,19 @@ def strip_signature(headers: MutableMapping[str, str]) -> None:
     for name in list(headers):
         if name.lower().startswith("x-amz-") or name.lower() == "authorization":
             headers.pop(name, None)
+
+
+def split_url(url: str) -> tuple[str, str, str]:
+    """The origin, Host header and target of a URL, its user information and fragment left out.
+
+    :raises ConfigurationError: for what is no absolute http(s) URL.
+    """
+    scheme, _, path, query, _ = urlsplit(url)
+    host = _host_header(url)
+    if scheme not in _DEFAULT_PORT or not host:
+        raise ConfigurationError("the URL must be absolute: https://HOST/PATH?QUERY")
+    target = f"{path or '/'}?{query}" if query else path or "/"
+    return f"{scheme}://{host}", host, _with_encoded_spaces(target)
 
 
 def redirect_target(status: int, url: str, location: str | None) -> str | None:
@@ -121,14 +143,11 @@ class RequestsRequest:
     __slots__ = ("_request", "host", "method", "target")
 
     def __init__(self, request: Any) -> None:
-        target: str = request.path_url
-        if "+" in target:
-            target = _with_encoded_spaces(target)
-            before, hash_sign, fragment = request.url.partition("#")
-            request.url = _with_encoded_spaces(before) + hash_sign + fragment
         self._request = request
         self.method: str = request.method or "GET"
-        self.target = target
+        self.target: str = request.path_url
+        if "+" in self.target:
+            self.retarget(_with_encoded_spaces(self.target))
         self.host = _text(request.headers.get("Host") or "") or _host_header(request.url)
 
     def headers(self) -> Iterator[tuple[str, str]]:
@@ -137,6 +156,12 @@ class RequestsRequest:
 
     def body(self) -> object:
         return self._request.body
+
+    def retarget(self, target: str) -> None:
+        before, hash_sign, fragment = self._request.url.partition("#")
+        scheme, netloc, *_ = urlsplit(before)
+        self._request.url = f"{scheme}://{netloc}{target}{hash_sign}{fragment}"
+        self.target = target
 
     def write(self, headers: dict[str, str]) -> None:
         _write(self._request.headers, headers)
@@ -167,13 +192,11 @@ class HttpxRequest:
     __slots__ = ("_request", "host", "method", "target")
 
     def __init__(self, request: Any) -> None:
-        target: str = request.url.raw_path.decode("ascii")
-        if "+" in target:
-            target = _with_encoded_spaces(target)
-            request.url = request.url.copy_with(raw_path=target.encode("ascii"))
         self._request = request
         self.method: str = request.method
-        self.target = target
+        self.target: str = request.url.raw_path.decode("ascii")
+        if "+" in self.target:
+            self.retarget(_with_encoded_spaces(self.target))
         self.host: str = request.headers["host"]
 
     def headers(self) -> Iterator[tuple[str, str]]:
@@ -188,6 +211,10 @@ class HttpxRequest:
                 return found
         return stream
 
+    def retarget(self, target: str) -> None:
+        self._request.url = self._request.url.copy_with(raw_path=target.encode("ascii"))
+        self.target = target
+
     def write(self, headers: dict[str, str]) -> None:
         _write(self._request.headers, headers)
 
@@ -198,22 +225,11 @@ class AiohttpRequest:
     __slots__ = ("_request", "host", "method", "target")
 
     def __init__(self, request: Any) -> None:
-        target: str = request.url.raw_path_qs
-        if "+" in target:
-            target = _with_encoded_spaces(target)
-            url = request.url
-            query = target.partition("?")[2]
-            # yarl would write the %20 back as "+", had it not been told that all is encoded.
-            request.url = type(url).build(
-                scheme=url.scheme,
-                authority=url.raw_authority,
-                path=url.raw_path,
-                query_string=query,
-                encoded=True,
-            )
         self._request = request
         self.method: str = request.method
-        self.target = target
+        self.target: str = request.url.raw_path_qs
+        if "+" in self.target:
+            self.retarget(_with_encoded_spaces(self.target))
         self.host: str = request.headers["Host"]
 
     def headers(self) -> Iterator[tuple[str, str]]:
@@ -223,6 +239,19 @@ class AiohttpRequest:
     def body(self) -> object:
         body = self._request.body
         return getattr(body, "_value", body) or None
+
+    def retarget(self, target: str) -> None:
+        url = self._request.url
+        path, _, query = target.partition("?")
+        # yarl would write %20 as "+" again, were it not told that all is encoded.
+        self._request.url = type(url).build(
+            scheme=url.scheme,
+            authority=url.raw_authority,
+            path=path,
+            query_string=query,
+            encoded=True,
+        )
+        self.target = target
 
     def write(self, headers: dict[str, str]) -> None:
         _write(self._request.headers, headers)

@@ -242,6 +242,47 @@ def test_single_path_encoding(driver, lattice_http):
         assert "InvalidSignatureException" in answer.text
 
 
+KINDS = {
+    "query": {"placement": "query"},
+    "sigv4a": {"algorithm": "sigv4a", "region_set": "eu-west-1,us-west-*"},
+    "sigv4a for the one region": {"algorithm": "sigv4a"},
+    "sigv4a in the query": {"algorithm": "sigv4a", "region_set": "*", "placement": "query"},
+}
+
+
+@pytest.mark.parametrize("options", KINDS.values(), ids=KINDS.keys())
+def test_other_signatures(driver, lattice_http, options):
+    """SigV4A, and signatures in the query, for all targets."""
+    auth = driver.auth(region=REGION, credentials=canary.credentials(), **options)
+    in_query = options.get("placement") == "query"
+    with driver.client(auth) as call:
+        for target in TARGETS.values():
+            seen = assert_signed(lattice_http, call("GET", lattice_http.url_for("orders") + target))
+            assert ("X-Amz-Signature=" in seen["query"]) is in_query
+            headers = {name.lower(): value for name, value in seen["headers"]}
+            assert headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
+            assert ("authorization" not in headers) is in_query
+            assert ("x-amz-security-token" not in headers) is in_query
+        seen = assert_signed(
+            lattice_http, call("POST", lattice_http.url_for("orders") + "/", body=STREAM)
+        )
+        assert seen["body_sha256"] == hashlib.sha256(b"".join(CHUNKS)).hexdigest()
+
+
+def test_a_bearer_token_beside_a_signature_in_the_query(driver, lattice_http):
+    auth = driver.auth(region=REGION, credentials=canary.credentials(), placement="query")
+    headers = {"Authorization": "Bearer own"}
+    with driver.client(auth) as call:
+        seen = assert_signed(lattice_http, call("GET", lattice_http.url + "/?a=b", headers=headers))
+    assert dict(seen["headers"])["authorization"] == "Bearer own"
+
+
+def test_a_region_set_without_the_region_is_refused(driver, lattice_http):
+    auth = driver.auth(credentials=canary.credentials(), algorithm="sigv4a", region_set="eu-*")
+    with driver.client(auth) as call:
+        assert call("GET", lattice_http.url + "/").status == 403
+
+
 def test_what_the_refused_see(driver, lattice_http):
     unknown = driver.auth(region=REGION, credentials=canary.credentials("ASIAUNKNOWN"))
     elsewhere = driver.auth(region="eu-west-1", credentials=canary.credentials())

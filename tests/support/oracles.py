@@ -15,6 +15,7 @@ import botocore.credentials
 from lattice_client import Credentials
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+QUERY_EXPIRES = 3600
 EXAMPLE = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG")
 
 
@@ -32,7 +33,7 @@ class Case:
     service: str = "vpc-lattice-svcs"
 
 
-def crt_headers(
+def crt_request(
     case: Case,
     *,
     double: bool = True,
@@ -64,6 +65,7 @@ def crt_headers(
         region=case.region,
         service=case.service,
         date=datetime.fromtimestamp(case.now, UTC),
+        expiration_in_seconds=QUERY_EXPIRES if query else None,
         use_double_uri_encode=double,
         should_normalize_uri_path=normalize,
         signed_body_value=payload_hash,
@@ -74,7 +76,7 @@ def crt_headers(
 
 def crt_authorization(case: Case, **options: bool) -> str:
     """The Authorization header of AWS's C runtime."""
-    value = crt_headers(case, **options).headers.get("authorization")
+    value = crt_request(case, **options).headers.get("authorization")
     assert value is not None
     return value
 

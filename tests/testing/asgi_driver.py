@@ -14,7 +14,7 @@ def scope_of(request, **changes):
         "http_version": "1.1",
         "method": request.method,
         "scheme": "http",
-        "path": request.path.decode(),
+        "path": request.path.decode("utf-8", "replace"),
         "raw_path": request.path,
         "query_string": request.query,
         "root_path": "",

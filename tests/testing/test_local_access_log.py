@@ -8,7 +8,7 @@ import pytest
 from asgi_driver import Exchange, fetch, signed_by
 from local_oracles import HOST, NOW, wire
 
-from lattice_client.testing import LocalLattice
+from lattice_client.testing import LocalLattice, lifespan
 from lattice_client.testing.access_log import FIELDS
 from lattice_client.testing.exchange import TLS_STATE, TLSDetails
 
@@ -425,13 +425,37 @@ def test_a_target_that_is_not_used_is_not_started():
 
 
 def test_a_target_without_lifespan_is_used_as_it_is():
+    class Target:
+        async def __call__(self, scope, _receive, send):
+            assert scope["type"] == "http"
+            await send(start())
+            await send(body())
+
+    (exchange,) = run_with_lifespan(lattice_with(Target()), unsigned())
+    assert exchange.status == 200
+
+
+def test_a_bare_function_has_no_lifespan():
+    types = []
+
     async def target(scope, _receive, send):
-        assert scope["type"] == "http"
+        types.append(scope["type"])
         await send(start())
         await send(body())
 
-    (exchange,) = run_with_lifespan(lattice_with(target), unsigned())
-    assert exchange.status == 200
+    run_with_lifespan(lattice_with(target), unsigned())
+    assert types == ["http"]
+
+
+def test_a_target_that_does_not_shut_down_is_cancelled(monkeypatch, caplog):
+    class Target(App):
+        async def _lifespan(self, scope, receive, send):
+            await send({"type": "lifespan.startup.complete"})
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(lifespan, "_GRACE_SECONDS", 0.01)
+    run_with_lifespan(lattice_with(Target()), unsigned())
+    assert "a target's shutdown takes too long and is cancelled" in caplog.text
 
 
 def test_a_target_whose_startup_fails(caplog):

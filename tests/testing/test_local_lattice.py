@@ -7,6 +7,8 @@ import re
 
 import pytest
 from asgi_driver import Exchange, fetch, signed_by
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from local_oracles import HOST, NOW, crt_sign, replace_header, wire
 
 from lattice_client.credentials import Credentials
@@ -478,6 +480,34 @@ def test_only_so_many_are_kept(open_lattice):
         fetch(lattice, unsigned(path))
     assert [request.path for request in lattice.requests] == [b"/2", b"/3"]
     assert [record["requestPath"] for record in lattice.access_log] == ["/2", "/3"]
+
+
+# Whatever is sent
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    method=st.text(min_size=1, max_size=5),
+    path=st.binary(max_size=20),
+    query=st.binary(max_size=20),
+    headers=st.lists(
+        st.tuples(
+            st.sampled_from([b"host", b"x-amzn-requestid", b"authorization"])
+            | st.binary(max_size=8),
+            st.sampled_from([HOST.encode(), b"[::1", b"AWS4-HMAC-SHA256 x"])
+            | st.binary(max_size=30),
+        ),
+        max_size=5,
+    ),
+)
+def test_every_request_gets_an_answer_and_a_record(method, path, query, headers):
+    lattice = LocalLattice(clock=lambda: NOW)
+    lattice.add_service("orders", domain=HOST, auth_type="NONE")
+    request = WireRequest(method, path, query, tuple(headers))
+    exchange = Exchange(lattice, request, path="/").run()
+    assert exchange.status in (200, 400, 403, 404)
+    assert [record["responseCode"] for record in lattice.access_log] == [exchange.status]
+    assert len(lattice.requests) == 1
 
 
 # Other ASGI scopes

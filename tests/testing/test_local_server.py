@@ -21,7 +21,7 @@ import trio
 from asgi_driver import signed_by
 from local_oracles import HOST, NOW, as_pairs, hand_sign, replace_header, wire
 
-from lattice_client.testing import LocalLattice, serve
+from lattice_client.testing import LocalLattice, serve, uvicorn
 from lattice_client.testing.resolving import resolving
 
 
@@ -427,8 +427,6 @@ def test_an_address_that_is_taken_is_an_error(local, running):
 
 
 def test_an_application_that_does_not_start_is_an_error(monkeypatch, local):
-    from lattice_client.testing import uvicorn
-
     class ServerError(Exception):
         pass
 
@@ -449,7 +447,8 @@ def test_stopping_twice_does_no_harm(local):
 
 
 @each_scheme
-def test_stopping_ends_what_is_in_flight(local, caplog, tls):
+def test_stopping_ends_what_is_in_flight(local, caplog, monkeypatch, tls):
+    monkeypatch.setattr(uvicorn, "_GRACE_SECONDS", 0.05)
     reached = threading.Event()
 
     async def target(_scope, _receive, _send):
@@ -465,6 +464,26 @@ def test_stopping_ends_what_is_in_flight(local, caplog, tls):
         assert is_closed(sock)
     assert local.access_log[0]["failureReason"] == "ClientConnectionClosed"
     assert caplog.text == ""
+
+
+def test_a_target_that_does_not_let_go_of_its_thread(local, caplog, monkeypatch):
+    monkeypatch.setattr(uvicorn, "_GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(uvicorn, "_JOIN_SECONDS", 0.05)
+    reached, go_on = threading.Event(), threading.Event()
+
+    async def target(_scope, _receive, _send):
+        reached.set()
+        go_on.wait(10)  # Blocks the whole loop.
+
+    local.add_service("stuck", target=target, auth_type="NONE", domain="stuck.example.com")
+    with serve(local) as running, connect(running) as sock:
+        sock.sendall(raw(wire("GET", "/", [("host", "stuck.example.com")])))
+        assert reached.wait(10)
+        running.stop()
+        assert "still waiting for a target" in caplog.text
+        go_on.set()
+        running._thread._thread.join(10)
+        assert not running._thread._thread.is_alive()
 
 
 def test_stopping_lets_a_response_be_finished(local):

@@ -153,7 +153,7 @@ class Signer:
         self.path_encoding: PathEncoding = path_encoding or _default_path_encoding(service)
         names = _checked_names(signed_headers)
         self.signed_headers = names - _OWN_HEADERS - {"host"}
-        self._target_lines = canonical_target(self.path_encoding, normalization)
+        self.target_lines = canonical_target(self.path_encoding, normalization)
         self._default_payload = UNSIGNED_PAYLOAD if service == LATTICE else EMPTY_PAYLOAD
         self._sends_payload_hash = (
             service in _CONTENT_SHA256_SERVICES or "x-amz-content-sha256" in names
@@ -175,11 +175,15 @@ class Signer:
         """Headers that the algorithm wants beside those of SigV4."""
         return {}
 
-    def _make_ready(self, date: str, prefix: str) -> Any:
-        """What the signatures of one second have in common."""
-        raise NotImplementedError
+    def query_parameters(self) -> dict[str, str]:
+        """Parameters that the algorithm wants in a query, beside those of SigV4."""
+        return {}
 
-    def _signature(self, stamp: Stamp, request_hash: str) -> str:
+    def _make_ready(self, date: str, prefix: str) -> Any:  # noqa: ARG002 for those who override it
+        """What the signatures of one second have in common."""
+        return None
+
+    def signature(self, stamp: Stamp, request_hash: str) -> str:
         """The signature, in hex, of the canonical request with this hash."""
         raise NotImplementedError
 
@@ -208,9 +212,9 @@ class Signer:
         :param now: seconds since the epoch or an aware datetime; None asks the system's clock.
         :raises SigningError: for what cannot be signed as it stands.
         """
-        stamp = self._stamp_at(now)
+        stamp = self.stamp_at(now)
         request, names, added = self._compose(stamp, method, host, target, headers, payload_hash)
-        signature = self._signature(stamp, hash_of(request))
+        signature = self.signature(stamp, hash_of(request))
         added["Authorization"] = self._authorization(stamp.scope, names) + signature
         return added
 
@@ -228,7 +232,7 @@ class Signer:
 
         It holds the session token: do not log it.
         """
-        stamp = self._stamp_at(now)
+        stamp = self.stamp_at(now)
         return self._compose(stamp, method, host, target, headers, payload_hash)[0]
 
     def string_to_sign(
@@ -242,7 +246,7 @@ class Signer:
         now: float | datetime | None = None,
     ) -> str:
         """The string to sign that :meth:`sign` signs, given the same arguments."""
-        stamp = self._stamp_at(now)
+        stamp = self.stamp_at(now)
         request, _, _ = self._compose(stamp, method, host, target, headers, payload_hash)
         return stamp.prefix + hash_of(request)
 
@@ -263,13 +267,13 @@ class Signer:
             payload = _checked_payload_hash(payload_hash)
             added.pop("x-amz-content-sha256", None)
             added.update(self._payload_header(payload))
-        self._check(method, host)
-        signed = {"host": host, **added, **self._selected(headers)}
+        self.check(method, host)
+        signed = {"host": host, **added, **self.selected(headers)}
         names, block = canonical_headers(signed)
-        lines = self._target_lines(target)
+        lines = self.target_lines(target)
         return f"{method}\n{lines}\n{block}\n{names}\n{payload}", names, added
 
-    def _selected(self, headers: HeaderPairs) -> dict[str, str]:
+    def selected(self, headers: HeaderPairs) -> dict[str, str]:
         """The request's own headers that are signed; those of one name are joined."""
         selected: dict[str, str] = {}
         for given_name, value in header_pairs(headers):
@@ -288,13 +292,21 @@ class Signer:
             return {"x-amz-content-sha256": payload}
         return {}
 
+    def query_payload(self, payload_hash: str | None) -> tuple[str, dict[str, str]]:
+        """The payload's hash for a signature in the query, and the headers to send with it."""
+        if self.service in _S3_SERVICES:
+            # Whoever opens a link to an object sends no headers of ours.
+            return _checked_payload_hash(payload_hash or UNSIGNED_PAYLOAD), {}
+        payload = _checked_payload_hash(payload_hash or self._default_payload)
+        return payload, self._payload_header(payload)
+
     def _authorization(self, scope: str, names: str) -> str:
         return (
             f"{self.algorithm} Credential={self.credentials.access_key}/{scope}, "
             f"SignedHeaders={names}, Signature="
         )
 
-    def _check(self, method: str, host: str) -> None:
+    def check(self, method: str, host: str) -> None:
         check_method(method)
         if host not in self._hosts:
             check_host(host)
@@ -303,7 +315,7 @@ class Signer:
 
     # The second.
 
-    def _stamp_at(self, now: float | datetime | None) -> Stamp:
+    def stamp_at(self, now: float | datetime | None) -> Stamp:
         seconds = time() if now is None else now
         if isinstance(seconds, datetime):
             seconds = _seconds(seconds)

@@ -110,10 +110,10 @@ class SigV4Signer(Signer):
             now = time()
         stamp = self._stamp
         if not stamp.start <= now < stamp.end:
-            stamp = self._stamp_at(now)
+            stamp = self.stamp_at(now)
         if host not in self._hosts or method not in _USUAL_METHODS:
-            self._check(method, host)
-        request = f"{method}\n{self._target_lines(target)}\nhost:{host}{stamp.tail}"
+            self.check(method, host)
+        request = f"{method}\n{self.target_lines(target)}\nhost:{host}{stamp.tail}"
         inner = stamp.ready.inner.copy()
         inner.update(sha256(request.encode("latin-1")).hexdigest().encode())
         outer = stamp.ready.outer.copy()
@@ -135,7 +135,7 @@ class SigV4Signer(Signer):
             self._day = (date, hmac)
         return hmac.absorbed(prefix)
 
-    def _signature(self, stamp: Stamp, request_hash: str) -> str:
+    def signature(self, stamp: Stamp, request_hash: str) -> str:
         hmac: _Hmac = stamp.ready
         return hmac.digest(request_hash).hex()
 

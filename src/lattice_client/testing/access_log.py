@@ -1,7 +1,9 @@
 """The access log's records: VPC Lattice's own fields, and where each value comes from.
 
 Source: "Access logs for Amazon VPC Lattice" (VPC Lattice User Guide). What a local stand-in cannot
-know (VPC, X.509 and so on) is None; real records write ``-`` for it.
+know (X.509 fields, the target's address) is None; real records write ``-`` for it. Bytes are those
+of headers and bodies as they pass through ASGI, without request and status lines; durations are
+milliseconds.
 """
 
 from __future__ import annotations

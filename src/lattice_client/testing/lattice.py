@@ -1,7 +1,8 @@
 """The local Lattice: a service network with services, callers and auth policies, as an ASGI app.
 
 It runs in-process (``httpx.ASGITransport``), in a thread (``lattice_client.testing.serve``), or
-under any ASGI server. It answers as VPC Lattice does where that is known; what it adds for
+under any ASGI server; it dates its responses itself, so tell the server not to (hypercorn:
+``include_date_header``). It answers as VPC Lattice does where that is known; what it adds for
 convenience is said where it stands.
 """
 
@@ -20,6 +21,7 @@ from lattice_client.testing.callers import Caller, CallerRegistry, Principal, is
 from lattice_client.testing.canonical import PathEncoding, header_values
 from lattice_client.testing.exchange import Exchange
 from lattice_client.testing.lifespan import Lifespans
+from lattice_client.testing.limits import check_limits
 from lattice_client.testing.received import ReceivedRequest
 from lattice_client.testing.refusals import (
     RefusedError,
@@ -38,10 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["LocalLattice"]
 
 _log = logging.getLogger("lattice_client.testing")
-
-# "Quotas for Amazon VPC Lattice" (VPC Lattice User Guide).
-_MAX_HEADERS = 100
-_MAX_HEADER_BYTES = 60 * 1024
 
 
 class LocalLattice:
@@ -260,7 +258,7 @@ class LocalLattice:
         """
         request, verified = exchange.request, None
         try:
-            _check_limits(request)
+            check_limits(request)
             service = exchange.service = self._route(request)
             layers = (self.network, service.auth)
             verified = await self._authenticate(exchange, layers)
@@ -353,11 +351,3 @@ class LocalLattice:
     def _now(self) -> float:
         # Looked up each time: tests set lattice.clock.
         return self.clock()
-
-
-def _check_limits(request: WireRequest) -> None:
-    size = sum(len(name) + len(value) for name, value in request.headers)
-    if len(request.headers) > _MAX_HEADERS or size > _MAX_HEADER_BYTES:
-        raise malformed("over 100 headers, or over 60 K of them")
-    if not request.path.startswith(b"/"):
-        raise malformed("the target must be a path")

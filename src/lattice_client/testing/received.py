@@ -17,7 +17,8 @@ __all__ = ["ReceivedRequest"]
 class ReceivedRequest:
     """One request off the wire, and what the verifier made of it.
 
-    :param path: the raw path, :param query: the raw query, as sent.
+    :param path: the raw path, as sent.
+    :param query: the raw query, as sent.
     :param headers: as sent, in wire order.
     :param service: the name of the service it was routed to, if to any.
     :param verified: the signature that held; None for anonymous and refused requests.

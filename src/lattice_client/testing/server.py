@@ -11,13 +11,12 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lattice_client.testing.resolving import resolving
 
 if TYPE_CHECKING:
     from lattice_client.testing.access_log import AccessRecord
-    from lattice_client.testing.callers import Caller
     from lattice_client.testing.certificates import Certificates
     from lattice_client.testing.lattice import LocalLattice
     from lattice_client.testing.received import ReceivedRequest
@@ -52,18 +51,22 @@ def serve(
 class RunningLattice:
     """A local Lattice that is being served; made by ``serve``.
 
-    What a test needs most of its ``lattice`` is here too.
+    What a test needs most of its ``lattice`` is here too: ``add_service``, ``add_caller``,
+    ``service``, ``caller``, ``access_log`` and ``requests``.
     """
 
     def __init__(self, lattice: LocalLattice, *, host: str, tls: bool, port: int) -> None:
         server = _server_module()
         self.lattice = lattice
-        self.host = host
+        self.add_service = lattice.add_service
+        self.add_caller = lattice.add_caller
+        self.service = lattice.service
+        self.caller = lattice.caller
         self.scheme = "https" if tls else "http"
         listener = _listen(host, port)
         self._certificates: Certificates | None = None
         try:
-            self.port: int = listener.getsockname()[1]
+            self.host, self.port = _address(listener)
             if tls:
                 self._certificates = server.Certificates(lambda: lattice.names)
             self._thread = server.ServerThread(lattice, listener, self._certificates)
@@ -127,23 +130,7 @@ class RunningLattice:
         """
         return ssl.create_default_context(cafile=self.ca_file)
 
-    # What is in it, and what happened: the lattice's own
-
-    def add_service(self, name: str, **settings: Any) -> Service:
-        """``LocalLattice.add_service``."""
-        return self.lattice.add_service(name, **settings)
-
-    def add_caller(self, name: str, **settings: Any) -> Caller:
-        """``LocalLattice.add_caller``."""
-        return self.lattice.add_caller(name, **settings)
-
-    def service(self, name: str) -> Service:
-        """``LocalLattice.service``."""
-        return self.lattice.service(name)
-
-    def caller(self, name: str) -> Caller:
-        """``LocalLattice.caller``."""
-        return self.lattice.caller(name)
+    # What happened
 
     @property
     def access_log(self) -> list[AccessRecord]:
@@ -169,6 +156,11 @@ def _server_module() -> ModuleType:
         library = (error.name or "uvicorn").partition(".")[0]
         raise MissingExtraError("testing", library) from error
     return uvicorn
+
+
+def _address(listener: socket.socket) -> tuple[str, int]:
+    host, port, *_ = listener.getsockname()
+    return host, port
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -155,18 +156,15 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._stop_accepting(sockets or [])
         connections: set[Any] = self.server_state.connections
-        for connection in list(connections):
-            connection.shutdown()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE_SECONDS):
-                while any(connection.busy for connection in connections):  # noqa: ASYNC110
-                    await asyncio.sleep(0.005)
-        # A response that is still on its way is cut off; close() alone would wait for a TLS peer to
-        # say goodbye as well.
+        for connection in connections:
+            if connection.in_flight:
+                connection.shutdown()  # Lets it close when the response is complete.
+        await _until(lambda: not any(connection.busy for connection in connections))
+        # What is still on its way is cut off. To close a connection instead of aborting it would be
+        # to wait for a TLS peer to say goodbye as well.
         for connection in list(connections):
             connection.transport.abort()
-        while connections:  # noqa: ASYNC110 - they leave in the next rounds of the loop
-            await asyncio.sleep(0)
+        await _until(lambda: not connections)
         requests = list(self.server_state.tasks)
         for request in requests:
             request.cancel()
@@ -205,6 +203,14 @@ class _Server(uvicorn.Server):
             accepted.close()
 
 
+async def _until(done: Callable[[], bool]) -> None:
+    """Wait for something that takes a few rounds of the loop, but not longer than is decent."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_GRACE_SECONDS):
+            while not done():  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+
+
 class _Protocol(H11Protocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -212,10 +218,16 @@ class _Protocol(H11Protocol):
         self.access_log = False
 
     @property
+    def in_flight(self) -> bool:
+        """Whether there is a request without a complete response."""
+        return bool(self.cycle) and not self.cycle.response_complete
+
+    @property
     def busy(self) -> bool:
-        """Whether there is a response on its way."""
-        in_flight = bool(self.cycle) and not self.cycle.response_complete
-        return in_flight or self.transport.get_write_buffer_size() > 0
+        """Whether there is anything left to be sent."""
+        with contextlib.suppress(AttributeError):  # Raised by a TLS transport closed twice.
+            return self.in_flight or self.transport.get_write_buffer_size() > 0
+        return False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

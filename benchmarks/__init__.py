@@ -1,0 +1,1 @@
+"""What a signature costs, beside its peers and the floor that CPython sets:  scripts/benchmark."""
