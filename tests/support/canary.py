@@ -34,14 +34,13 @@ class Sweep(logging.Handler):
         root = logging.getLogger("lattice_client")
         root.addHandler(self)
         root.setLevel(logging.DEBUG)
-        made = LatticeClientError.__init__
         look = self.look
 
         def recorded(error: LatticeClientError, *args: object, **kwargs: object) -> None:
-            made(error, *args, **kwargs)
+            super(LatticeClientError, error).__init__(*args, **kwargs)
             look("an error", f"{error} {error!r} {error.args}")
 
-        LatticeClientError.__init__ = recorded  # type: ignore[method-assign, assignment]
+        LatticeClientError.__init__ = recorded
 
     def emit(self, record: logging.LogRecord) -> None:
         self.look("a log record", self._formatter.format(record))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from unittest import mock
 
 import awscrt.auth
 import awscrt.http
@@ -104,10 +103,11 @@ def botocore_stages(case: Case) -> BotocoreStages:
     )
     request.headers["x-amz-content-sha256"] = UNSIGNED_PAYLOAD
     request.context["payload_signing_enabled"] = False
+    # The steps of add_auth(), but for its question to the clock.
     moment = datetime.fromtimestamp(case.now, UTC)
-    with mock.patch.object(botocore.auth, "get_current_datetime", return_value=moment):
-        signer.add_auth(request)
-    authorization = request.headers["Authorization"]
-    del request.headers["Authorization"]
+    request.context["timestamp"] = moment.strftime(botocore.auth.SIGV4_TIMESTAMP)
+    signer._modify_request_before_signing(request)
     canonical = signer.canonical_request(request)
-    return BotocoreStages(canonical, signer.string_to_sign(request, canonical), authorization)
+    to_sign = signer.string_to_sign(request, canonical)
+    signer._inject_signature_to_request(request, signer.signature(to_sign, request))
+    return BotocoreStages(canonical, to_sign, request.headers["Authorization"])

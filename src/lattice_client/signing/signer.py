@@ -357,9 +357,21 @@ def _default_path_encoding(service: str) -> PathEncoding:
     return "single" if service in _S3_SERVICES else "double"
 
 
+# hashlib gives the GIL away for inputs from 2,048 bytes on, and another thread may then hold it for
+# milliseconds; a signature takes microseconds. So long requests are fed in smaller pieces.
+GIL_KEPT_BELOW = 2048
+_PIECE = 1984  # a multiple of SHA-256's block
+
+
 def hash_of(request: str) -> str:
     """The SHA-256 of a canonical request, in hex."""
-    return sha256(request.encode("latin-1")).hexdigest()
+    data = request.encode("latin-1")
+    if len(data) < GIL_KEPT_BELOW:
+        return sha256(data).hexdigest()
+    hasher = sha256(data[:_PIECE])
+    for start in range(_PIECE, len(data), _PIECE):
+        hasher.update(data[start : start + _PIECE])
+    return hasher.hexdigest()
 
 
 def _checked_names(names: Iterable[str]) -> frozenset[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lattice_client.errors import ConfigurationError, RegionError
 from lattice_client.signing.canonical import HeaderPairs, Normalization, PathEncoding
-from lattice_client.signing.signer import LATTICE, CredentialsLike, Signer, Stamp
+from lattice_client.signing.signer import LATTICE, CredentialsLike, Signer, Stamp, hash_of
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -115,7 +115,7 @@ class SigV4Signer(Signer):
             self.check(method, host)
         request = f"{method}\n{self.target_lines(target)}\nhost:{host}{stamp.tail}"
         inner = stamp.ready.inner.copy()
-        inner.update(sha256(request.encode("latin-1")).hexdigest().encode())
+        inner.update(hash_of(request).encode())
         outer = stamp.ready.outer.copy()
         outer.update(inner.digest())
         signed = stamp.headers.copy()
