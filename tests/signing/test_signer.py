@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -204,37 +202,6 @@ def test_no_secret_in_a_repr(signer):
         assert "secret'" not in repr(value)
         assert "token'" not in repr(value)
     assert "eu-west-1" in repr(signer)
-
-
-def test_threads_never_mix_two_seconds(signer):
-    """All threads sign with one signer while its second, day and hosts change under them."""
-    expected = {
-        (now, host): SigV4Signer(CREDENTIALS, "eu-west-1").sign("GET", host, "/a?b=1&c=2", now=now)
-        for now in (NOW, NOW + 1, NOW + 86_400)
-        for host in (HOST, "127.0.0.1:80")
-    }
-    wrong: list[object] = []
-    start = threading.Barrier(4)
-
-    def work(offset: int) -> None:
-        keys = list(expected)
-        start.wait()
-        for i in range(1500):
-            now, host = keys[(i * 7 + offset) % len(keys)]
-            if signer.sign("GET", host, "/a?b=1&c=2", now=now) != expected[now, host]:
-                wrong.append((now, host))
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        threads = [threading.Thread(target=work, args=(offset,)) for offset in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
-    assert not wrong
 
 
 def test_what_a_signer_remembers_is_bounded(signer):
