@@ -123,5 +123,8 @@ SEEDS: dict[str, list[bytes]] = {
         + b"\n".join(f"{name}:{value}".encode() for name, value in _SIGNED.items()),
         b"GET /?" + _IN_THE_QUERY.encode() + b"\nhost:a",
     ],
-    "mutations": [b"\x00\x00\x00", b"\x01\x00\x05/", b"\x02\x00\x01\x00", b"\x06\x00\x05 "],
+    "mutations": [b"\x00\x00\x00", b"\x01\x00\x05/", b"\x02\x00\x01\x00", b"\x06\x00\x05 ",
+        # Found by the fuzzer: a unit separator for the space after a comma.
+        b"\x06\xf5\xaf\x1f",
+    ],
 }  # fmt: skip

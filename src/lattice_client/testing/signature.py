@@ -38,6 +38,8 @@ _QUERY_PARTS = (
 _QUERY_OPTIONS = ("X-Amz-Region-Set", "X-Amz-Security-Token")
 # Any one of these says that the query means to carry a signature.
 _QUERY_MARKS = frozenset({"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature"})
+# White space around a header's value (RFC 9110 section 5.6.3). str.strip() knows much more of it.
+_OWS, _OWS_BYTES = " \t", b" \t"
 _MAX_EXPIRES = 7 * 24 * 3600
 
 
@@ -122,7 +124,7 @@ def _authorizations(request: WireRequest) -> list[bytes]:
     values = header_values(request.headers, "authorization")
     # Any algorithm of the family counts: one that is not supported is to be refused, and not to
     # pass for an anonymous request.
-    signatures = [value for value in values if value.lstrip().startswith(b"AWS4-")]
+    signatures = [value for value in values if value.lstrip(_OWS_BYTES).startswith(b"AWS4-")]
     return values if signatures else []
 
 
@@ -131,11 +133,11 @@ def _in_query(request: WireRequest) -> bool:
 
 
 def _from_header(authorization: bytes, request: WireRequest) -> Signature:
-    algorithm, _, rest = _ascii(authorization).strip().partition(" ")
+    algorithm, _, rest = _ascii(authorization).strip(_OWS).partition(" ")
     _check_algorithm(algorithm)
     parts: dict[str, str] = {}
     for piece in rest.split(","):
-        name, _, value = piece.strip().partition("=")
+        name, _, value = piece.strip(_OWS).partition("=")
         if name not in _HEADER_PARTS or name in parts:
             raise incomplete_signature(
                 "Authorization header must hold 'Credential', 'SignedHeaders' and 'Signature' "
@@ -235,7 +237,7 @@ def _single_header(request: WireRequest, name: str) -> str | None:
     values = header_values(request.headers, name)
     if len(values) > 1:
         raise incomplete_signature(f"Header '{name}' is there more than once.")
-    return _ascii(values[0]).strip() if values else None
+    return _ascii(values[0]).strip(_OWS) if values else None
 
 
 def _ascii(raw: bytes) -> str:

@@ -213,7 +213,7 @@ class Verifier:
             )
         for region in signature.region_set.split(","):
             # "*" is the only wildcard of a region set.
-            if "?" not in region and wildcard_match(region.strip(), self.region):
+            if "?" not in region and wildcard_match(region.strip(" "), self.region):
                 return
         raise invalid_signature(
             f"Region set should include a valid region: '{self.region}', "
@@ -290,7 +290,9 @@ def _matches(signature: Signature, secret_key: str, to_sign: str) -> bool:
 def _content_sha256(request: WireRequest) -> str | None:
     values = header_values(request.headers, _CONTENT_SHA256)
     return (
-        b",".join(value.strip() for value in values).decode("ascii", "replace") if values else None
+        b",".join(value.strip(b" \t") for value in values).decode("ascii", "replace")
+        if values
+        else None
     )
 
 
