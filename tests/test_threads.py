@@ -10,10 +10,10 @@ from functools import cache
 
 import httpx
 import pytest
-from support import canary
 
 from lattice_client import Credentials, LatticeAuth
 from lattice_client.signing import SigV4Signer
+from support import canary
 
 SIGNATURES = 100_000
 THREADS = 4

@@ -27,8 +27,8 @@ from lattice_client.signing import (
 from lattice_client.signing.canonical import PathEncoding
 from lattice_client.signing.presign import DEFAULT_EXPIRES, MAX_EXPIRES
 from lattice_client.wire import (
+    REDIRECTS,
     Outgoing,
-    forget_signature,
     origin_of,
     outgoing,
     redirect_target,
@@ -195,29 +195,31 @@ class SigV4Auth:
         out = outgoing(request)
         if self._in_scope(out.host):
             self._sign(out, self._ready_signer(out.host) or self._fetch_signer(out.host))
-            if hasattr(request, "register_hook"):
-                _forget_at_redirects(request)
         return request
 
     async def _middleware(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
         # aiohttp makes a new request for each hop of a redirect, and calls its middlewares for it.
-        url = str(request.url)
-        home = self._home_of(url)
-        if home == origin_of(url):
+        home = self._home_of(request)
+        if home is None or home == origin_of(str(request.url)):
             await self._sign_async(outgoing(request))
         else:
             strip_signature(request.headers)
         response = await handler(request)
-        target = redirect_target(response.status, url, response.headers.get("Location"))
-        _redirection.set(None if target is None else (self, home, target))
+        target = None
+        if response.status in REDIRECTS:
+            target = redirect_target(str(request.url), response.headers.get("Location"))
+        if target is not None:
+            _redirection.set((self, home or origin_of(str(request.url)), target))
+        elif home is not None:
+            _redirection.set(None)
         return response
 
-    def _home_of(self, url: str) -> str:
-        """The origin that the call was made to, of which a request for ``url`` is a part."""
+    def _home_of(self, request: Any) -> str | None:
+        """The origin of the call that was redirected to this request, if it was."""
         note = _redirection.get()
-        if note is not None and note[0] is self and note[2] == url.partition("#")[0]:
+        if note is not None and note[0] is self and note[2] == str(request.url).partition("#")[0]:
             return note[1]
-        return origin_of(url)
+        return None
 
     async def _sign_async(self, out: Outgoing) -> None:
         """Signs without ever blocking the event loop."""
@@ -269,12 +271,7 @@ class SigV4Auth:
     # Signing.
 
     def _sign(self, out: Outgoing, signer: _Signer) -> None:
-        extra = self._signed_headers
-        headers = [
-            (name, value)
-            for name, value in out.headers()
-            if name[:6].lower() == "x-amz-" or name.lower() in extra
-        ]
+        headers = out.signable(self._signed_headers)
         payload = self._payload_hash(out)
         if self._arguments["placement"] == "header":
             out.write(signer.sign(out.method, out.host, out.target, headers, payload_hash=payload))
@@ -395,11 +392,6 @@ class LatticeAuth(SigV4Auth):
 _redirection: ContextVar[tuple[SigV4Auth, str, str] | None] = ContextVar(
     "_redirection", default=None
 )
-
-
-def _forget_at_redirects(request: Any) -> None:
-    if forget_signature not in request.hooks["response"]:
-        request.register_hook("response", forget_signature)
 
 
 def _check_choice(name: str, value: object, choices: object) -> None:

@@ -6,18 +6,15 @@ all of them, in whichever order they are imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableMapping
-from typing import Any, Protocol
+from collections.abc import Iterable, MutableMapping
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from lattice_client.errors import ConfigurationError
 
 __all__ = [
-    "AiohttpRequest",
-    "HttpxRequest",
+    "REDIRECTS",
     "Outgoing",
-    "RequestsRequest",
-    "forget_signature",
     "origin_of",
     "outgoing",
     "redirect_target",
@@ -25,25 +22,24 @@ __all__ = [
     "strip_signature",
 ]
 
+REDIRECTS = frozenset((301, 302, 303, 307, 308))
+
 # What a signature consists of in a request's headers, beside Authorization.
-_SIGNATURE_HEADERS = (
-    "x-amz-content-sha256",
-    "x-amz-date",
-    "x-amz-region-set",
-    "x-amz-security-token",
-)
+_OWN = frozenset(("x-amz-content-sha256", "x-amz-date", "x-amz-region-set", "x-amz-security-token"))
 
 
 class Outgoing(Protocol):
-    """A request as it goes out."""
+    """A request as it goes out, to the byte."""
 
     method: str
-    # The Host header and the request target (path and query), to the byte.
+    # The Host header.
     host: str
+    # Path and query.
     target: str
 
-    def headers(self) -> Iterable[tuple[str, str]]:
-        """The headers so far, a character for each byte on the wire."""
+    def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
+        """The headers named ``x-amz-*`` and those in ``names`` (lower case), but for what an
+        earlier signature has left. A character stands for a byte on the wire."""
         ...
 
     def body(self) -> object:
@@ -55,7 +51,7 @@ class Outgoing(Protocol):
         ...
 
     def write(self, headers: dict[str, str]) -> None:
-        """Set the headers, and nothing of an earlier signature remains."""
+        """Set the headers; nothing of an earlier signature remains."""
         ...
 
 
@@ -66,93 +62,35 @@ def outgoing(request: Any) -> Outgoing:
     """
     url = getattr(request, "url", None)
     if isinstance(url, str):
-        return RequestsRequest(request)
+        return _RequestsRequest(request)
     if hasattr(url, "raw_path_qs"):
-        return AiohttpRequest(request)
+        return _AiohttpRequest(request)
     if hasattr(url, "raw_path"):
-        return HttpxRequest(request)
+        return _HttpxRequest(request)
     raise TypeError(
         f"{type(request).__name__} is no request of requests, httpx, httpx2 or aiohttp; "
         "to sign anything else, call lattice_client.signing.SigV4Signer"
     )
 
 
-def _write(present: MutableMapping[str, str], headers: dict[str, str]) -> None:
-    for name in _SIGNATURE_HEADERS:
-        if name in present:
-            del present[name]
-    # With the signature in the query, Authorization may hold somebody's own token.
-    if "Authorization" in present and _text(present["Authorization"]).startswith("AWS4-"):
-        del present["Authorization"]
-    for name, value in headers.items():
-        present[name] = value
-
-
-def strip_signature(headers: MutableMapping[str, str]) -> None:
-    """Remove what must not reach a stranger: every ``x-amz-*`` header, and Authorization."""
-    for name in list(headers):
-        if name.lower().startswith("x-amz-") or name.lower() == "authorization":
-            headers.pop(name, None)
-
-
-def split_url(url: str) -> tuple[str, str, str]:
-    """The origin, Host header and target of a URL, its user information and fragment left out.
-
-    :raises ConfigurationError: for what is no absolute http(s) URL.
-    """
-    scheme, _, path, query, _ = urlsplit(url)
-    host = _host_header(url)
-    if scheme not in _DEFAULT_PORT or not host:
-        raise ConfigurationError("the URL must be absolute: https://HOST/PATH?QUERY")
-    target = f"{path or '/'}?{query}" if query else path or "/"
-    return f"{scheme}://{host}", host, _with_encoded_spaces(target)
-
-
-def redirect_target(status: int, url: str, location: str | None) -> str | None:
-    """Where a response sends its caller, if it does, without the fragment."""
-    if status in (301, 302, 303, 307, 308) and location:
-        return urljoin(url, location).partition("#")[0]
-    return None
-
-
-def forget_signature(response: Any, **_: object) -> None:
-    """A response hook for requests: the request is the template for the one that follows a
-    redirect, and its signature is neither valid there nor meant for other eyes."""
-    url = response.request.url
-    target = redirect_target(response.status_code, url, response.headers.get("location"))
-    if target is None:
-        return
-    if origin_of(target) != origin_of(url):
-        strip_signature(response.request.headers)
-    else:
-        _write(response.request.headers, {})
-
-
-def _with_encoded_spaces(target: str) -> str:
-    """The target with ``+`` in its query as ``%20``.
-
-    Form encoders send a space as ``+``, which a SigV4 verifier reads as a plus sign.
-    """
-    path, mark, query = target.partition("?")
-    return path + mark + query.replace("+", "%20")
-
-
-class RequestsRequest:
+class _RequestsRequest:
     """A ``requests.PreparedRequest``. Its Host header is made later, in http.client."""
 
-    __slots__ = ("_request", "host", "method", "target")
+    __slots__ = ("_request", "_signed_before", "host", "method", "target")
 
     def __init__(self, request: Any) -> None:
         self._request = request
+        self._signed_before = False
         self.method: str = request.method or "GET"
         self.target: str = request.path_url
         if "+" in self.target:
             self.retarget(_with_encoded_spaces(self.target))
         self.host = _text(request.headers.get("Host") or "") or _host_header(request.url)
 
-    def headers(self) -> Iterator[tuple[str, str]]:
-        for name, value in self._request.headers.items():
-            yield _text(name), _text(value)
+    def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
+        pairs = self._request.headers.lower_items()
+        found, self._signed_before = _signable(pairs, names)
+        return [(name, _text(value)) for name, value in found]
 
     def body(self) -> object:
         return self._request.body
@@ -164,44 +102,31 @@ class RequestsRequest:
         self.target = target
 
     def write(self, headers: dict[str, str]) -> None:
-        _write(self._request.headers, headers)
+        _write(self._request.headers, headers, stale=self._signed_before)
+        if _forget_signature not in self._request.hooks["response"]:
+            self._request.register_hook("response", _forget_signature)
 
 
-def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value
-
-
-_DEFAULT_PORT = {"http": ":80", "https": ":443"}
-
-
-def _host_header(url: str) -> str:
-    """The Host header that http.client makes of a URL: user information and the scheme's own port
-    are left out."""
-    scheme, netloc, *_ = urlsplit(url)
-    return netloc.rpartition("@")[2].removesuffix(_DEFAULT_PORT.get(scheme, ":"))
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL, the scheme's own port left out."""
-    return f"{urlsplit(url).scheme}://{_host_header(url)}".lower()
-
-
-class HttpxRequest:
+class _HttpxRequest:
     """An ``httpx.Request`` or ``httpx2.Request``."""
 
-    __slots__ = ("_request", "host", "method", "target")
+    __slots__ = ("_request", "_signed_before", "host", "method", "target")
 
     def __init__(self, request: Any) -> None:
         self._request = request
+        self._signed_before = False
         self.method: str = request.method
         self.target: str = request.url.raw_path.decode("ascii")
         if "+" in self.target:
             self.retarget(_with_encoded_spaces(self.target))
         self.host: str = request.headers["host"]
 
-    def headers(self) -> Iterator[tuple[str, str]]:
-        for name, value in self._request.headers.raw:
-            yield name.decode("latin-1"), value.decode("latin-1")
+    def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
+        pairs = [
+            (name.decode("latin-1").lower(), value) for name, value in self._request.headers.raw
+        ]
+        found, self._signed_before = _signable(pairs, names)
+        return [(name, value.decode("latin-1")) for name, value in found]
 
     def body(self) -> object:
         stream = self._request.stream
@@ -216,28 +141,32 @@ class HttpxRequest:
         self.target = target
 
     def write(self, headers: dict[str, str]) -> None:
-        _write(self._request.headers, headers)
+        _write(self._request.headers, headers, stale=self._signed_before)
 
 
-class AiohttpRequest:
+class _AiohttpRequest:
     """An ``aiohttp.ClientRequest``."""
 
-    __slots__ = ("_request", "host", "method", "target")
+    __slots__ = ("_request", "_signed_before", "host", "method", "target")
 
     def __init__(self, request: Any) -> None:
         self._request = request
+        self._signed_before = False
         self.method: str = request.method
         self.target: str = request.url.raw_path_qs
         if "+" in self.target:
             self.retarget(_with_encoded_spaces(self.target))
         self.host: str = request.headers["Host"]
 
-    def headers(self) -> Iterator[tuple[str, str]]:
-        for name, value in self._request.headers.items():
-            yield name, value.encode().decode("latin-1")
+    def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
+        pairs = [(name.lower(), value) for name, value in self._request.headers.items()]
+        found, self._signed_before = _signable(pairs, names)
+        # aiohttp sends text as UTF-8.
+        return [(name, value.encode().decode("latin-1")) for name, value in found]
 
     def body(self) -> object:
         body = self._request.body
+        # What a Payload was made of; None for no body, which is b"" here.
         return getattr(body, "_value", body) or None
 
     def retarget(self, target: str) -> None:
@@ -254,4 +183,105 @@ class AiohttpRequest:
         self.target = target
 
     def write(self, headers: dict[str, str]) -> None:
-        _write(self._request.headers, headers)
+        _write(self._request.headers, headers, stale=self._signed_before)
+
+
+_Value = TypeVar("_Value", str, bytes)
+
+
+def _signable(
+    pairs: Iterable[tuple[str, _Value]], names: frozenset[str]
+) -> tuple[list[tuple[str, _Value]], bool]:
+    """Those of the headers (names in lower case) to be signed, and whether an earlier signature is
+    among the others."""
+    found, signed_before = [], False
+    for name, value in pairs:
+        if name in _OWN:
+            signed_before = True
+        elif name.startswith("x-amz-") or name in names:
+            found.append((name, value))
+    return found, signed_before
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def _with_encoded_spaces(target: str) -> str:
+    """The target with ``+`` in its query as ``%20``.
+
+    Form encoders send a space as ``+``, which a SigV4 verifier reads as a plus sign.
+    """
+    path, mark, query = target.partition("?")
+    return path + mark + query.replace("+", "%20")
+
+
+# --- Headers ----------------------------------------------------------------------------------
+
+
+def _write(present: MutableMapping[str, str], headers: dict[str, str], *, stale: bool) -> None:
+    if stale:
+        for name in _OWN.difference(headers):
+            present.pop(name, None)
+    # With the signature in the query, Authorization may hold somebody's own token.
+    if "Authorization" not in headers and _text(present.get("Authorization", "")).startswith(
+        "AWS4-"
+    ):
+        del present["Authorization"]
+    for name, value in headers.items():
+        present[name] = value
+
+
+def strip_signature(headers: MutableMapping[str, str]) -> None:
+    """Remove what must not reach a stranger: every ``x-amz-*`` header, and Authorization."""
+    for name in list(headers):
+        if name.lower().startswith("x-amz-") or name.lower() == "authorization":
+            headers.pop(name, None)
+
+
+# --- URLs and redirects -----------------------------------------------------------------------
+
+_DEFAULT_PORT = {"http": ":80", "https": ":443"}
+
+
+def _host_header(url: str) -> str:
+    """The Host header that http.client makes of a URL: user information and the scheme's own port
+    are left out."""
+    scheme, netloc, *_ = urlsplit(url)
+    return netloc.rpartition("@")[2].removesuffix(_DEFAULT_PORT.get(scheme, ":"))
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL, the scheme's own port left out."""
+    return f"{urlsplit(url).scheme}://{_host_header(url)}".lower()
+
+
+def split_url(url: str) -> tuple[str, str, str]:
+    """The origin, Host header and target of a URL, its user information and fragment left out.
+
+    :raises ConfigurationError: for what is no absolute http(s) URL.
+    """
+    scheme, _, path, query, _ = urlsplit(url)
+    host = _host_header(url)
+    if scheme not in _DEFAULT_PORT or not host:
+        raise ConfigurationError("the URL must be absolute: https://HOST/PATH?QUERY")
+    target = f"{path or '/'}?{query}" if query else path or "/"
+    return f"{scheme}://{host}", host, _with_encoded_spaces(target)
+
+
+def redirect_target(url: str, location: str | None) -> str | None:
+    """Where a redirect leads, without the fragment; None where it does not say."""
+    return urljoin(url, location).partition("#")[0] if location else None
+
+
+def _forget_signature(response: Any, **_: object) -> None:
+    """A response hook for requests: the request is the template for the one that follows a
+    redirect, and its signature is neither valid there nor meant for other eyes."""
+    if response.status_code not in REDIRECTS:
+        return
+    url = response.request.url
+    target = redirect_target(url, response.headers.get("location"))
+    if target is not None and origin_of(target) != origin_of(url):
+        strip_signature(response.request.headers)
+    else:
+        _write(response.request.headers, {}, stale=True)

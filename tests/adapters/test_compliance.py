@@ -37,6 +37,7 @@ TARGETS = {
     "utf-8 in the query": "/orders?q=日本&é=ü",
     "brackets": "/orders?filter[name]=x&a[]=1",
     "a question mark": "/orders?a=b?c=d",
+    "a question mark at the end": "/orders?a=b?",
     "malformed escapes": "/orders?q=%zz&r=100%",
     "only a question mark": "/orders?",
     "space in the path": "/order%20book/a b",

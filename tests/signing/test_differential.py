@@ -93,6 +93,9 @@ def parameter(target: str, name: str) -> str:
 
 @thorough
 @given(raw_cases)
+@example(Case("GET", "orders.example.com", "/orders?q=what?"))
+@example(Case("GET", "orders.example.com", "/??"))
+@example(Case("GET", "orders.example.com", "/?a&"))
 def test_signatures_in_the_query_as_the_c_runtime(case):
     # In a query the runtime insists on a Lattice request's payload header being the only other one.
     case = replace(case, headers=())

@@ -113,6 +113,7 @@ def without_signature(target: str) -> str:
 
 def _with(target: str, parameters: dict[str, str]) -> str:
     added = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
-    if "?" not in target:
+    _, mark, query = target.partition("?")
+    if not mark:
         return f"{target}?{added}"
-    return f"{target}{added}" if target.endswith(("?", "&")) else f"{target}&{added}"
+    return f"{target}&{added}" if query and not query.endswith("&") else f"{target}{added}"

@@ -1,0 +1,190 @@
+"""What is signed, and in which circumstances."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import threading
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import Any
+
+from benchmarks.contenders import METHOD, Contender, Ours, credentials
+from benchmarks.rounds import Burst, Rounds, clock_cost, measure, timed
+
+__all__ = ["HOT", "LOOP", "SCENARIOS", "Scenario", "run"]
+
+HOT = "hot"
+LOOP = "in a request loop"
+
+Target = Callable[[int], str]
+
+
+def plain(number: int) -> str:
+    return f"/orders/{number}"
+
+
+def two_parameters(number: int) -> str:
+    """In canonical order and out of it by turns."""
+    if number % 2:
+        return f"/orders/{number}?page={number % 50}&status=open{number}"
+    return f"/orders/{number}?status=open{number}&page={number % 50}"
+
+
+def encoded(number: int) -> str:
+    return f"/orders?page={number % 50}&name=blue%20shoes%20{number}"
+
+
+def ten_parameters(number: int) -> str:
+    return "/orders?" + "&".join([f"p{number * 7 % 10 + i}={number}" for i in range(10)])
+
+
+def long_path(number: int) -> str:
+    """Ten segments, 210 characters."""
+    return "/v1" + "".join([f"/segment-{number:08d}-{i}.part" for i in range(9)])
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A target to sign, a fresh one for each call, and the circumstances."""
+
+    name: str
+    told: str
+    target: Target = two_parameters
+    # What comes between two signatures, or is new at each: see run().
+    circumstance: str = "nothing"
+
+
+SCENARIOS = [
+    Scenario(HOT, "two parameters, in either order; signatures in a tight loop"),
+    Scenario(
+        LOOP, "the same, with a loopback request between any two signatures", circumstance="request"
+    ),
+    Scenario("no query", "no parameters", plain),
+    Scenario("%20 in the query", "two parameters, one with two encoded spaces", encoded),
+    Scenario("ten parameters", "out of order", ten_parameters),
+    Scenario("long path", "ten segments, 210 characters, no query", long_path),
+    Scenario("new second", "each call is in another second", circumstance="second"),
+    Scenario("new day", "each call is on another day", circumstance="day"),
+    Scenario("new credentials", "each call has credentials of its own", circumstance="credentials"),
+    Scenario("two threads", "two threads sign at once with one signer", circumstance="threads"),
+]
+
+# Seconds that one contender's burst is to last, about; and how many calls it may be.
+_BURST = 0.0012
+_FEWEST, _MOST = 8, 250
+
+
+def run(
+    scenario: Scenario,
+    there: dict[str, type[Contender]],
+    rounds: int,
+    origin: str,
+) -> Rounds:
+    """Measure all contenders that can take part in a scenario.
+
+    :param origin: of the cheap server, ``http://127.0.0.1:port``.
+    """
+    numbers = itertools.count()
+    bursts: dict[str, Burst] = {}
+    for name, kind in there.items():
+        if scenario.circumstance in ("second", "day") and not kind.takes_time:
+            continue
+        contender = kind(credentials())
+        calls = _calls(contender, scenario.target)
+        bursts[name] = _burst(scenario, contender, calls, numbers, origin)
+    return measure(bursts, rounds)
+
+
+def _calls(contender: Contender, target: Target) -> int:
+    """How many calls make a burst."""
+    prepared = [contender.prepare(target(number)) for number in range(20)]
+    return max(_FEWEST, min(_MOST, int(_BURST / timed(contender.sign, prepared))))
+
+
+def _burst(
+    scenario: Scenario,
+    contender: Contender,
+    calls: int,
+    numbers: Iterator[int],
+    origin: str,
+) -> Burst:
+    def prepared(count: int = calls) -> list[Any]:
+        targets = map(scenario.target, itertools.islice(numbers, count))
+        return [contender.prepare(target) for target in targets]
+
+    match scenario.circumstance:
+        case "request":
+            between = _requests_to(origin, contender.credentials)
+            return lambda: _interrupted(contender, prepared(_FEWEST * 3), between)
+        case "second" | "day":
+            step = 1 if scenario.circumstance == "second" else 86_400
+            times = itertools.count(1_500_000_000, step)
+            return lambda: timed(
+                lambda given: contender.sign_at(*given), list(zip(prepared(), times, strict=False))
+            )
+        case "credentials":
+            fresh = map(credentials, itertools.count(1))
+            return lambda: timed(
+                lambda given: _sign_anew(type(contender), *given),
+                list(zip(fresh, prepared(), strict=False)),
+            )
+        case "threads":
+            return lambda: _in_two_threads(contender, prepared(), prepared())
+        case _:
+            return lambda: timed(contender.sign, prepared())
+
+
+def _sign_anew(kind: type[Contender], fresh: Any, prepared: Any) -> None:
+    kind(fresh).sign(prepared)
+
+
+def _requests_to(origin: str, of: Any) -> Callable[[], None]:
+    """A whole signed request, as a client makes it between two signatures."""
+    connection = http.client.HTTPConnection(origin.removeprefix("http://"), timeout=30)
+    headers = Ours(of).sign("/orders/7")
+
+    def request() -> None:
+        connection.request(METHOD, "/orders/7", headers=headers)
+        connection.getresponse().read()
+
+    return request
+
+
+def _interrupted(
+    contender: Contender, prepared: Iterable[Any], between: Callable[[], None]
+) -> float:
+    taken, calls = 0, 0
+    for argument in prepared:
+        between()
+        start = perf_counter_ns()
+        contender.sign(argument)
+        taken += perf_counter_ns() - start
+        calls += 1
+    return taken / calls / 1e9 - clock_cost()
+
+
+def _in_two_threads(contender: Contender, *shares: list[Any]) -> float:
+    """Seconds from the start of the first to the end of the last, for one signature."""
+    ready = threading.Barrier(len(shares) + 1)
+    ends: list[int] = []
+
+    def work(share: list[Any]) -> None:
+        sign = contender.sign
+        ready.wait()
+        for argument in share:
+            sign(argument)
+        ends.append(perf_counter_ns())
+
+    threads = [threading.Thread(target=work, args=(share,)) for share in shares]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    start = perf_counter_ns()
+    for thread in threads:
+        thread.join()
+    return (max(ends) - start) / sum(map(len, shares)) / 1e9
+
+
