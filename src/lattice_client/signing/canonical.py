@@ -27,6 +27,7 @@ from urllib.parse import quote, unquote_to_bytes
 from lattice_client.errors import ConfigurationError, InvalidHeaderError
 
 __all__ = [
+    "USUAL_METHODS",
     "HeaderPairs",
     "Normalization",
     "PathEncoding",
@@ -164,8 +165,9 @@ def _sorted_query(query: str) -> str:
 def _sorted_pairs(query: str) -> str:
     # Parameters are sorted as pairs, never as "k=v" strings: "a=1" comes before "a-b=1" although
     # "=" comes after "-". A space in its place sorts before everything that a name can hold.
-    ordered = sorted(query.replace("=", " ").split("&"))
-    return "&".join(ordered).replace(" ", "=")
+    pairs = query.replace("=", " ").split("&")
+    pairs.sort()
+    return "&".join(pairs).replace(" ", "=")
 
 
 # --- Headers ----------------------------------------------------------------------------------
@@ -196,7 +198,7 @@ def header_pairs(headers: HeaderPairs) -> Iterable[tuple[str, str]]:
 
 # --- What may go on the wire at all -----------------------------------------------------------
 
-_METHODS = frozenset(("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"))
+USUAL_METHODS = frozenset(("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"))
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 # RFC 3986 section 3.2: a name, an IPv4 address or a bracketed IPv6 address, and a port.
 _HOST = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\])(?::\d*)?")
@@ -205,7 +207,7 @@ _FORBIDDEN = re.compile(r"[\r\n\0]").search
 
 def check_method(method: str) -> None:
     """:raises InvalidHeaderError: unless the method is a token (RFC 9110 section 9.1)."""
-    if method not in _METHODS and not _TOKEN(method):
+    if method not in USUAL_METHODS and not _TOKEN(method):
         raise InvalidHeaderError(f"{method!r} is no HTTP method")
 
 

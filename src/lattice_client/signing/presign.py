@@ -93,7 +93,7 @@ def presign(
         parameters["X-Amz-Security-Token"] = signer.credentials.token
     target = _with(without_signature(target), parameters)
     request = f"{method}\n{signer.target_lines(target)}\n{block}\n{names}\n{payload}"
-    request_hash = hash_of(request)
+    request_hash = hash_of(request.encode("latin-1"))
     signature = signer.signature(stamp, request_hash)
     return Presigned(
         f"{target}&X-Amz-Signature={signature}", sent, request, stamp.prefix + request_hash

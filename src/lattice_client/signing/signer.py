@@ -112,7 +112,7 @@ class Stamp:
         scope: str,
         prefix: str,
         headers: dict[str, str],
-        tail: str,
+        tail: bytes,
         authorization: str,
         ready: Any,
     ) -> None:
@@ -160,7 +160,7 @@ class Signer:
         )
         self._hosts: frozenset[str] = frozenset()
         # Of no time at all: the first signature makes the first real one.
-        self._stamp = Stamp(0.0, 0.0, "", "", "", {}, "", "", None)
+        self._stamp = Stamp(0.0, 0.0, "", "", "", {}, b"", "", None)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._scope('DATE')!r})"
@@ -214,7 +214,7 @@ class Signer:
         """
         stamp = self.stamp_at(now)
         request, names, added = self._compose(stamp, method, host, target, headers, payload_hash)
-        signature = self.signature(stamp, hash_of(request))
+        signature = self.signature(stamp, hash_of(request.encode("latin-1")))
         added["Authorization"] = self._authorization(stamp.scope, names) + signature
         return added
 
@@ -248,7 +248,7 @@ class Signer:
         """The string to sign that :meth:`sign` signs, given the same arguments."""
         stamp = self.stamp_at(now)
         request, _, _ = self._compose(stamp, method, host, target, headers, payload_hash)
-        return stamp.prefix + hash_of(request)
+        return stamp.prefix + hash_of(request.encode("latin-1"))
 
     # The canonical request, for any headers and payload.
 
@@ -346,7 +346,7 @@ class Signer:
             scope=scope,
             prefix=prefix,
             headers=headers,
-            tail=f"{block.removeprefix('host:')}\n{names}\n{self._default_payload}",
+            tail=f"{block.removeprefix('host:')}\n{names}\n{self._default_payload}".encode(),
             authorization=self._authorization(scope, names),
             ready=self._make_ready(date, prefix),
         )
@@ -363,14 +363,11 @@ GIL_KEPT_BELOW = 2048
 _PIECE = 1984  # a multiple of SHA-256's block
 
 
-def hash_of(request: str) -> str:
+def hash_of(request: bytes) -> str:
     """The SHA-256 of a canonical request, in hex."""
-    data = request.encode("latin-1")
-    if len(data) < GIL_KEPT_BELOW:
-        return sha256(data).hexdigest()
-    hasher = sha256(data[:_PIECE])
-    for start in range(_PIECE, len(data), _PIECE):
-        hasher.update(data[start : start + _PIECE])
+    hasher = sha256(request[:_PIECE])
+    for start in range(_PIECE, len(request), _PIECE):
+        hasher.update(request[start : start + _PIECE])
     return hasher.hexdigest()
 
 

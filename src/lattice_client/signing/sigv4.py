@@ -6,11 +6,23 @@ from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
 from time import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lattice_client.errors import ConfigurationError, RegionError
-from lattice_client.signing.canonical import HeaderPairs, Normalization, PathEncoding
-from lattice_client.signing.signer import LATTICE, CredentialsLike, Signer, Stamp, hash_of
+from lattice_client.signing.canonical import (
+    USUAL_METHODS,
+    HeaderPairs,
+    Normalization,
+    PathEncoding,
+)
+from lattice_client.signing.signer import (
+    GIL_KEPT_BELOW,
+    LATTICE,
+    CredentialsLike,
+    Signer,
+    Stamp,
+    hash_of,
+)
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -19,16 +31,20 @@ __all__ = ["SigV4Signer"]
 
 
 _BLOCK = 64  # bytes, of SHA-256
+_EMPTY = sha256()
 
 
-class _Hmac(NamedTuple):
+class _Hmac:
     """HMAC-SHA256 (RFC 2104) with a key, as the two hash states that the key leads to.
 
     ``.copy()`` of a state is all that a signature then pays for the key.
     """
 
-    inner: _Hash
-    outer: _Hash
+    __slots__ = ("inner", "outer")
+
+    def __init__(self, inner: _Hash, outer: _Hash) -> None:
+        self.inner = inner
+        self.outer = outer
 
     @classmethod
     def keyed(cls, key: bytes) -> _Hmac:
@@ -102,20 +118,31 @@ class SigV4Signer(Signer):
         payload_hash: str | None = None,
         now: float | datetime | None = None,
     ) -> dict[str, str]:
-        if headers or payload_hash is not None or isinstance(now, datetime):
+        if headers or payload_hash is not None:
             return super().sign(method, host, target, headers, payload_hash=payload_hash, now=now)
-        # The hot path: the same steps as Signer.sign() for a request of which nothing but the
-        # method, host and target is new within this second.
-        if now is None:
-            now = time()
+        # The hot path: the steps of Signer.sign() for a request of which only the method, the host
+        # and the target are new within this second.
         stamp = self._stamp
-        if not stamp.start <= now < stamp.end:
+        try:
+            of_this_second = stamp.start <= (time() if now is None else now) < stamp.end  # type: ignore[operator]
+        except TypeError:  # a datetime
+            of_this_second = False
+        if not of_this_second:
             stamp = self.stamp_at(now)
-        if host not in self._hosts or method not in _USUAL_METHODS:
+        if host not in self._hosts or method not in USUAL_METHODS:
             self.check(method, host)
-        request = f"{method}\n{self.target_lines(target)}\nhost:{host}{stamp.tail}"
+        request = (
+            f"{method}\n{self.target_lines(target)}\nhost:{host}".encode("latin-1") + stamp.tail
+        )
+        if len(request) < GIL_KEPT_BELOW:
+            # A copy of an empty state is had sooner than a new one: 0.05 µs on 3.11 and 3.13.
+            hasher = _EMPTY.copy()
+            hasher.update(request)
+            request_hash = hasher.hexdigest()
+        else:
+            request_hash = hash_of(request)
         inner = stamp.ready.inner.copy()
-        inner.update(hash_of(request).encode())
+        inner.update(request_hash.encode())
         outer = stamp.ready.outer.copy()
         outer.update(inner.digest())
         signed = stamp.headers.copy()
@@ -138,9 +165,6 @@ class SigV4Signer(Signer):
     def signature(self, stamp: Stamp, request_hash: str) -> str:
         hmac: _Hmac = stamp.ready
         return hmac.digest(request_hash).hex()
-
-
-_USUAL_METHODS = frozenset(("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"))
 
 
 def _checked_region(region: str) -> str:
