@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
 
-from benchmarks.contenders import METHOD, Contender, Ours, credentials
+from benchmarks.contenders import METHOD, Contender, Floor, Ours, credentials
 from benchmarks.rounds import Burst, Rounds, clock_cost, measure, timed
 
-__all__ = ["HOT", "LOOP", "SCENARIOS", "Scenario", "run"]
+__all__ = ["HOT", "LOOP", "NO_QUERY", "SCENARIOS", "Scenario", "run"]
 
 HOT = "hot"
+NO_QUERY = "no query"
 LOOP = "in a request loop"
 
 Target = Callable[[int], str]
@@ -42,7 +43,7 @@ def ten_parameters(number: int) -> str:
 
 
 def long_path(number: int) -> str:
-    """Ten segments, 210 characters."""
+    """Ten segments, 219 characters."""
     return "/v1" + "".join([f"/segment-{number:08d}-{i}.part" for i in range(9)])
 
 
@@ -62,10 +63,10 @@ SCENARIOS = [
     Scenario(
         LOOP, "the same, with a loopback request between any two signatures", circumstance="request"
     ),
-    Scenario("no query", "no parameters", plain),
+    Scenario(NO_QUERY, "no parameters", plain),
     Scenario("%20 in the query", "two parameters, one with two encoded spaces", encoded),
     Scenario("ten parameters", "out of order", ten_parameters),
-    Scenario("long path", "ten segments, 210 characters, no query", long_path),
+    Scenario("long path", "ten segments, 219 characters, no query", long_path),
     Scenario("new second", "each call is in another second", circumstance="second"),
     Scenario("new day", "each call is on another day", circumstance="day"),
     Scenario("new credentials", "each call has credentials of its own", circumstance="credentials"),
@@ -91,6 +92,8 @@ def run(
     bursts: dict[str, Burst] = {}
     for name, kind in there.items():
         if scenario.circumstance in ("second", "day") and not kind.takes_time:
+            continue
+        if scenario.circumstance == "credentials" and kind is Floor:
             continue
         contender = kind(credentials())
         calls = _calls(contender, scenario.target)
@@ -132,7 +135,9 @@ def _burst(
                 list(zip(fresh, prepared(), strict=False)),
             )
         case "threads":
-            return lambda: _in_two_threads(contender, prepared(), prepared())
+            # Longer than the interpreter's switch interval, or one would end before the other begins.
+            many = calls * 8
+            return lambda: _in_two_threads(contender, prepared(many), prepared(many))
         case _:
             return lambda: timed(contender.sign, prepared())
 
@@ -168,12 +173,14 @@ def _interrupted(
 
 def _in_two_threads(contender: Contender, *shares: list[Any]) -> float:
     """Seconds from the start of the first to the end of the last, for one signature."""
-    ready = threading.Barrier(len(shares) + 1)
+    ready = threading.Barrier(len(shares))
+    starts: list[int] = []
     ends: list[int] = []
 
     def work(share: list[Any]) -> None:
         sign = contender.sign
         ready.wait()
+        starts.append(perf_counter_ns())
         for argument in share:
             sign(argument)
         ends.append(perf_counter_ns())
@@ -181,10 +188,8 @@ def _in_two_threads(contender: Contender, *shares: list[Any]) -> float:
     threads = [threading.Thread(target=work, args=(share,)) for share in shares]
     for thread in threads:
         thread.start()
-    ready.wait()
-    start = perf_counter_ns()
     for thread in threads:
         thread.join()
-    return (max(ends) - start) / sum(map(len, shares)) / 1e9
+    return (max(ends) - min(starts)) / sum(map(len, shares)) / 1e9
 
 

@@ -224,7 +224,7 @@ class TestHosts:
         auth = LatticeAuth(region="eu-west-1", credentials=canary.credentials(), hosts=["*"])
         for i in range(3000):
             auth(httpx.Request("GET", f"https://host{i}.example/"))
-        assert len(auth._scope) <= 1024
+        assert len(auth._hosts._remembered) <= 1024
 
 
 class TestPayload:

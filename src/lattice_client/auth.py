@@ -8,13 +8,13 @@ the response.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextvars import ContextVar
-from typing import Any, Literal, Protocol, TypeVar, cast, get_args, overload
+from typing import Any, Literal, Protocol, TypeVar, get_args, overload
 
 from lattice_client.credentials import Credentials, CredentialsProvider, as_provider
 from lattice_client.errors import ConfigurationError, RegionError
+from lattice_client.hosts import HostScope
 from lattice_client.names import region_of
 from lattice_client.payload import payload_hash
 from lattice_client.signing import (
@@ -60,8 +60,6 @@ _R = TypeVar("_R", bound=_Request)
 _ResponseT = TypeVar("_ResponseT")
 _ResultT = TypeVar("_ResultT")
 
-# Hosts whose scope and region are remembered; a service calls few.
-_KNOWN_HOSTS = 1024
 # Bodies up to this size are hashed on the event loop: a thread would take longer.
 _QUICK_TO_HASH = 1 << 18
 
@@ -137,7 +135,7 @@ class SigV4Auth:
             "placement": placement,
             "expires": expires,
             "path_encoding": path_encoding,
-            "hosts": None if hosts is None else _patterns(hosts),
+            "hosts": None if hosts is None else HostScope(hosts).patterns,
             "payload": payload,
             # Left to the signer where it is one str by mistake.
             "signed_headers": signed_headers
@@ -152,7 +150,7 @@ class SigV4Auth:
         # What stands for the region in a SigV4A signature is its set of regions.
         self._region: str | None = given["region_set"] or given["region"]
         self._provider: CredentialsProvider = given["credentials"]
-        self._hosts = _matcher(given["hosts"])
+        self._hosts = None if given["hosts"] is None else HostScope(given["hosts"])
         self._hashes_bodies = given["payload"] == "signed"
         # None is the signer's own choice, and the quickest.
         self._fixed_payload = None if given["service"] == LATTICE else UNSIGNED_PAYLOAD
@@ -162,8 +160,6 @@ class SigV4Auth:
         self._signed_headers = first.signed_headers
         # Swapped whole: region -> the signer with the newest credentials.
         self._signers: dict[str, _Signer] = {}
-        # host -> whether to sign for it.
-        self._scope: dict[str, bool] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return self._arguments
@@ -292,15 +288,7 @@ class SigV4Auth:
         return payload_hash(out.body()) if self._hashes_bodies else self._fixed_payload
 
     def _in_scope(self, host: str) -> bool:
-        if self._hosts is None:
-            return True
-        known = self._scope.get(host)
-        if known is None:
-            known = self._hosts(host)
-            if len(self._scope) >= _KNOWN_HOSTS:
-                self._scope = {}
-            self._scope[host] = known
-        return known
+        return self._hosts is None or host in self._hosts
 
     def _ready_signer(self, host: str) -> _Signer | None:
         """The signer for a host if there is one already, or None."""
@@ -399,34 +387,6 @@ def _check_choice(name: str, value: object, choices: object) -> None:
         raise ConfigurationError(
             f"{name} must be {' or '.join(map(repr, get_args(choices)))}, not {value!r}"
         )
-
-
-def _patterns(hosts: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(hosts, str):
-        raise ConfigurationError(f"hosts must be a list of patterns: hosts=[{hosts!r}]")
-    patterns = tuple(hosts)
-    for given in cast("tuple[object, ...]", patterns):
-        if not isinstance(given, str) or not given or "/" in given:
-            raise ConfigurationError(
-                f"{given!r} in hosts is no host name; give names such as 'orders.example.com' "
-                "or '*.example.com', without scheme and path"
-            )
-    return patterns
-
-
-def _matcher(patterns: tuple[str, ...] | None) -> Callable[[str], bool] | None:
-    if patterns is None:
-        return None
-    # No fnmatch: to it, the brackets of an IPv6 address are a set of characters.
-    texts = (re.escape(pattern.lower()).replace(r"\*", ".*") for pattern in patterns)
-    matches = re.compile("|".join(texts) or "(?!)").fullmatch
-
-    def in_scope(host: str) -> bool:
-        name = host.lower()
-        without_port = re.sub(r":\d*$", "", name)
-        return bool(matches(name) or matches(without_port) or matches(without_port.rstrip(".")))
-
-    return in_scope
 
 
 def _quick_to_hash(body: object) -> bool:

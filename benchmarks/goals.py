@@ -1,0 +1,67 @@
+"""The figures to reach, and whether a run reached them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks import imports, requests_on_loopback
+from benchmarks.asymmetric import BARE, CRT_A, OURS_A
+from benchmarks.contenders import BOTOCORE, CRT, FLOOR, OURS
+from benchmarks.figures import Figures
+from benchmarks.rounds import Rounds
+from benchmarks.scenarios import HOT, LOOP, NO_QUERY
+
+__all__ = ["Goal", "check"]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One figure to reach."""
+
+    what: str
+    sense: Literal["at most", "at least"]
+    bound: float
+    # None: not measured in this run.
+    measured: float | None
+    unit: str = ""
+
+    @property
+    def verdict(self) -> Literal["reached", "missed", "not measured"]:
+        if self.measured is None:
+            return "not measured"
+        low, high = sorted((self.measured, self.bound))
+        within = high == self.bound if self.sense == "at most" else low == self.bound
+        return "reached" if within else "missed"
+
+
+def check(figures: Figures) -> Iterator[Goal]:
+    """Every goal, with what the run made of it."""
+    hot, loop = figures.signing.get(HOT), figures.signing.get(LOOP)
+    yield Goal("ours / floor", "at most", 2.0, _ratio(hot, OURS, FLOOR))
+    no_query = figures.signing.get(NO_QUERY)
+    yield Goal("ours / floor, no query", "at most", 1.7, _ratio(no_query, OURS, FLOOR))
+    yield Goal("ours / floor, in a request loop", "at most", 2.5, _ratio(loop, OURS, FLOOR))
+    yield Goal("botocore / ours", "at least", 15, _ratio(hot, BOTOCORE, OURS))
+    yield Goal("botocore / ours, in a request loop", "at least", 8, _ratio(loop, BOTOCORE, OURS))
+    yield Goal("awscrt / ours", "at least", 4, _ratio(hot, CRT, OURS))
+    asymmetric = figures.asymmetric
+    yield Goal("SigV4A: ours / bare sign", "at most", 1.2, _ratio(asymmetric, OURS_A, BARE))
+    yield Goal("SigV4A: awscrt / ours", "at least", 1.0, _ratio(asymmetric, CRT_A, OURS_A))
+    for library in requests_on_loopback.LIBRARIES:
+        ratio = _ratio(figures.requests.get(library), OURS, requests_on_loopback.CONSTANTS)
+        yield Goal(f"whole request / constant headers: {library}", "at most", 1.06, ratio)
+    kept = figures.memory.most / 1024 if figures.memory else None
+    yield Goal("one signer with its caches, at its largest", "at most", 16, kept, "KiB")
+    for what, bound in ((imports.PACKAGE, 15), (imports.FIRST, 30)):
+        taken = None
+        if figures.imports:
+            taken = figures.imports.difference(what, imports.BARE_PYTHON).median * 1e3
+        yield Goal(f"{what}, over bare Python", "at most", bound, taken, "ms")
+
+
+def _ratio(rounds: Rounds | None, one: str, other: str) -> float | None:
+    if rounds is None or not {one, other} <= {*rounds.names}:
+        return None
+    return rounds.ratio(one, other).median

@@ -1,0 +1,212 @@
+"""The whole request, from the call to the answer: what a hook adds to it, library by library.
+
+Each library has a client for each variant, kept open, and makes its requests in short bursts in
+shuffled order. "Constant headers" is a client that always has the very same headers; "a hook that
+writes constants" has a hook set them, which is what the library itself makes of having a hook.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from time import perf_counter_ns
+from typing import Any
+
+from benchmarks.contenders import METHOD, OURS, REGION, SERVICE, credentials
+from benchmarks.rounds import Rounds, measure
+from lattice_client import LatticeAuth
+from lattice_client.signing import SigV4Signer
+
+__all__ = ["BOTOCORE_HOOK", "CONSTANTS", "EMPTY_HOOK", "LIBRARIES", "UNSIGNED", "run"]
+
+UNSIGNED = "unsigned"
+CONSTANTS = "constant headers"
+EMPTY_HOOK = "a hook that writes constants"
+BOTOCORE_HOOK = "botocore's hook"
+
+_TARGET = "/orders/7?status=open&page=3"
+# Requests at a stretch by one client.
+_BURST = 4
+
+
+def botocore_hook() -> Callable[[Any], Any]:
+    """What people write themselves: botocore's signer over the request's URL."""
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import ReadOnlyCredentials
+
+    ours = credentials()
+    frozen = ReadOnlyCredentials(ours.access_key, ours.secret_key, ours.token)
+    signer = SigV4Auth(frozen, SERVICE, REGION)
+
+    def hook(request: Any) -> Any:
+        signed = AWSRequest(method=request.method, url=str(request.url))
+        signed.context["payload_signing_enabled"] = False
+        signer.add_auth(signed)
+        request.headers.update(dict(signed.headers.items()))
+        return request
+
+    return hook
+
+
+def constant_hook(headers: dict[str, str]) -> Callable[[Any], Any]:
+    def hook(request: Any) -> Any:
+        request.headers.update(headers)
+        return request
+
+    return hook
+
+
+def as_middleware(hook: Callable[[Any], Any]) -> Callable[[Any, Any], Awaitable[Any]]:
+    """A hook for aiohttp."""
+
+    async def middleware(request: Any, handler: Any) -> Any:
+        return await handler(hook(request))
+
+    return middleware
+
+
+def _variants(
+    origin: str, auth: Any, hook: Callable[[Any], Any] = lambda hook: hook
+) -> Iterator[tuple[str, Any, dict[str, str]]]:
+    """Each variant's name, auth and constant headers.
+
+    :param hook: makes the library's kind of hook of a function.
+    """
+    signer = SigV4Signer(credentials(), REGION)
+    constants = signer.sign(METHOD, origin.removeprefix("http://"), _TARGET)
+    yield UNSIGNED, None, {}
+    yield CONSTANTS, None, constants
+    yield EMPTY_HOOK, hook(constant_hook(constants)), {}
+    yield OURS, auth(region=REGION, credentials=credentials()), {}
+    yield BOTOCORE_HOOK, hook(botocore_hook()), {}
+
+
+# Nothing below reads proxies and .netrc (trust_env): some libraries look for the latter only where
+# there is no auth, and so a hook would seem to save time.
+
+
+def _with_requests(origin: str, rounds: int) -> Rounds:
+    import requests
+
+    with ExitStack() as stack:
+        calls: dict[str, Callable[[], object]] = {}
+        for name, auth, headers in _variants(origin, LatticeAuth):
+            session = stack.enter_context(requests.Session())
+            session.trust_env = False
+            session.auth = auth
+            session.headers.update(headers)
+            calls[name] = lambda session=session: session.request(METHOD, origin + _TARGET).content
+        return _measured(calls, rounds)
+
+
+def _with_httpx(module: Any, origin: str, rounds: int) -> Rounds:
+    with ExitStack() as stack:
+        calls: dict[str, Callable[[], object]] = {}
+        for name, auth, headers in _variants(origin, LatticeAuth):
+            client = stack.enter_context(module.Client(auth=auth, headers=headers, trust_env=False))
+            calls[name] = lambda client=client: client.request(METHOD, origin + _TARGET).content
+        return _measured(calls, rounds)
+
+
+def _with_httpx_async(origin: str, rounds: int) -> Rounds:
+    import httpx
+
+    from lattice_client.httpx import LatticeAuth as HttpxLatticeAuth
+
+    calls: dict[str, Callable[[], Awaitable[object]]] = {}
+    clients: list[httpx.AsyncClient] = []
+    for name, auth, headers in _variants(origin, HttpxLatticeAuth):
+        client = httpx.AsyncClient(auth=auth, headers=headers, trust_env=False)
+        calls[name] = lambda client=client: client.request(METHOD, origin + _TARGET)
+        clients.append(client)
+    with asyncio.Runner() as runner:
+        try:
+            return _measured_async(runner, calls, rounds)
+        finally:
+            for client in clients:
+                runner.run(client.aclose())
+
+
+def _with_aiohttp(origin: str, rounds: int) -> Rounds:
+    import aiohttp
+
+    async def request(session: aiohttp.ClientSession) -> bytes:
+        async with session.request(METHOD, origin + _TARGET) as response:
+            return await response.read()
+
+    async def session_of(auth: Any, headers: dict[str, str]) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(middlewares=() if auth is None else (auth,), headers=headers)
+
+    with asyncio.Runner() as runner:
+        calls: dict[str, Callable[[], Awaitable[object]]] = {}
+        sessions: list[aiohttp.ClientSession] = []
+        for name, auth, headers in _variants(origin, LatticeAuth, as_middleware):
+            session = runner.run(session_of(auth, headers))
+            calls[name] = lambda session=session: request(session)
+            sessions.append(session)
+        try:
+            return _measured_async(runner, calls, rounds)
+        finally:
+            for session in sessions:
+                runner.run(session.close())
+
+
+def _measured(calls: dict[str, Callable[[], object]], rounds: int) -> Rounds:
+    def burst(call: Callable[[], object]) -> float:
+        start = perf_counter_ns()
+        for _ in range(_BURST):
+            call()
+        return (perf_counter_ns() - start) / _BURST / 1e9
+
+    bursts = {name: lambda call=call: burst(call) for name, call in calls.items()}
+    measure(bursts, rounds=5)  # connects, and warms up
+    return measure(bursts, rounds)
+
+
+def _measured_async(
+    runner: asyncio.Runner, calls: dict[str, Callable[[], Awaitable[object]]], rounds: int
+) -> Rounds:
+    async def burst(call: Callable[[], Awaitable[object]]) -> float:
+        start = perf_counter_ns()
+        for _ in range(_BURST):
+            await call()
+        return (perf_counter_ns() - start) / _BURST / 1e9
+
+    bursts = {name: lambda call=call: runner.run(burst(call)) for name, call in calls.items()}
+    measure(bursts, rounds=5)
+    return measure(bursts, rounds)
+
+
+def _with_httpx_1(origin: str, rounds: int) -> Rounds:
+    import httpx
+
+    return _with_httpx(httpx, origin, rounds)
+
+
+def _with_httpx2(origin: str, rounds: int) -> Rounds:
+    import httpx2
+
+    return _with_httpx(httpx2, origin, rounds)
+
+
+LIBRARIES: dict[str, Callable[[str, int], Rounds]] = {
+    "requests": _with_requests,
+    "httpx": _with_httpx_1,
+    "httpx async": _with_httpx_async,
+    "httpx2": _with_httpx2,
+    "aiohttp": _with_aiohttp,
+}
+
+
+def run(origin: str, rounds: int) -> tuple[dict[str, Rounds], dict[str, str]]:
+    """The rounds of each library that is installed; and why the others were not measured."""
+    measured: dict[str, Rounds] = {}
+    missing: dict[str, str] = {}
+    for library, measure_library in LIBRARIES.items():
+        try:
+            measured[library] = measure_library(origin, rounds)
+        except ImportError as error:
+            missing[library] = str(error)
+    return measured, missing
