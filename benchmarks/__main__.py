@@ -7,18 +7,18 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks import imports, memory, requests_on_loopback, scenarios, tail
 from benchmarks.asymmetric import asymmetric_contenders
 from benchmarks.cheap_server import cheap_server
-from benchmarks.contenders import Contender, contenders, credentials, lattice_accepts
+from benchmarks.contenders import Contender, credentials, lattice_accepts
 from benchmarks.figures import Figures
 from benchmarks.goals import check
 from benchmarks.page import page
+from benchmarks.peers import contenders
 from benchmarks.plot import plot
-from benchmarks.tables import as_text, tables
+from benchmarks.tables import Found, as_text, tables
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -93,7 +93,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/benchmark", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a smoke run; its figures say little")
     parser.add_argument(
-        "--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS)
+        "--only",
+        nargs="+",
+        choices=PARTS,
+        default=list(PARTS),
+        metavar="PART",
+        help=", ".join(PARTS),
     )
     parser.add_argument(
         "--output",
@@ -107,7 +112,8 @@ def main() -> None:
         for part in given.only:
             _say(part)
             PARTS[part](run)
-    found = run.figures.as_json() | {"goals": [_goal(goal) for goal in check(run.figures)]}
+    goals = [goal.as_json() for goal in check(run.figures)]
+    found = run.figures.as_json() | {"goals": goals}
     for table in tables(found):
         print(as_text(table))
     complete = not given.quick and set(given.only) == set(PARTS)
@@ -117,11 +123,7 @@ def main() -> None:
     print(f"{time.monotonic() - start:.0f} s.", file=sys.stderr)
 
 
-def _goal(goal: object) -> dict[str, object]:
-    return asdict(goal) | {"verdict": goal.verdict}
-
-
-def write(found: dict[str, object], output: Path) -> None:
+def write(found: Found, output: Path) -> None:
     """The figures and plot of this version of Python, and the page over all versions' figures."""
     folder = output / "benchmarks"
     folder.mkdir(parents=True, exist_ok=True)

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
-from benchmarks.contenders import (
-    HOST,
-    METHOD,
-    OURS,
-    REGION,
-    Botocore,
-    Contender,
-    Crt,
-    available,
-)
+from benchmarks.contenders import HOST, METHOD, OURS, REGION, SERVICE, Contender, available
+from benchmarks.peers import Botocore, Crt
 from lattice_client import Credentials
 
 __all__ = ["BARE", "CRT_A", "OURS_A", "asymmetric_contenders"]
@@ -34,9 +27,6 @@ class OursA(Contender):
         super().__init__(credentials)
         self.sign = partial(SigV4ASigner(credentials, (REGION,)).sign, METHOD, HOST)
 
-    def headers(self, prepared: Any, signed: dict[str, str]) -> dict[str, str]:
-        return signed
-
 
 class Bare(Contender):
     """One ECDSA signature with SHA-256 over as many bytes as a string to sign has."""
@@ -53,11 +43,11 @@ class Bare(Contender):
         self.sign = lambda prepared: key.sign(prepared, algorithm)
 
     def prepare(self, target: str) -> bytes:
-        scope = "20260830/vpc-lattice-svcs/aws4_request"
-        head = f"AWS4-ECDSA-P256-SHA256\n20260830T120000Z\n{scope}\n{target}"
-        return head.ljust(len(head) - len(target) + 64)[-160:].encode()
+        scope = f"20260830/{SERVICE}/aws4_request"
+        request_hash = sha256(target.encode()).hexdigest()
+        return f"AWS4-ECDSA-P256-SHA256\n20260830T120000Z\n{scope}\n{request_hash}".encode()
 
-    def headers(self, prepared: Any, signed: bytes) -> dict[str, str]:
+    def signed_headers(self, prepared: bytes) -> dict[str, str]:  # noqa: ARG002 it has none
         return {}
 
 

@@ -24,6 +24,7 @@ class _Answering(asyncio.Protocol):
     """Answers every head of a request; the requests here have no bodies."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._unfinished = b""
 

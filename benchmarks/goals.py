@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from benchmarks import imports, requests_on_loopback
 from benchmarks.asymmetric import BARE, CRT_A, OURS_A
-from benchmarks.contenders import BOTOCORE, CRT, FLOOR, OURS
+from benchmarks.contenders import FLOOR, OURS
 from benchmarks.figures import Figures
+from benchmarks.peers import BOTOCORE, CRT
 from benchmarks.rounds import Rounds
 from benchmarks.scenarios import HOT, LOOP, NO_QUERY
 
@@ -34,6 +35,9 @@ class Goal:
         low, high = sorted((self.measured, self.bound))
         within = high == self.bound if self.sense == "at most" else low == self.bound
         return "reached" if within else "missed"
+
+    def as_json(self) -> dict[str, object]:
+        return {**asdict(self), "verdict": self.verdict}
 
 
 def check(figures: Figures) -> Iterator[Goal]:

@@ -98,6 +98,6 @@ def _better(found: Found) -> Iterator[str]:
     yield from quicker or ["- In speed, none of those measured is, in any of these circumstances."]
     yield "- awscrt signs in C: it needs no warm interpreter, and it signs chunked streams too."
     yield (
-        "- botocore's signers come with boto3: who has that loaded anyway, and signs a few requests "
-        "a second, gains nothing that can be noticed from a quicker one."
+        "- botocore's signers come with boto3: who has that loaded anyway, and signs a few "
+        "requests a second, gains nothing that can be noticed from a quicker one."
     )

@@ -84,10 +84,10 @@ def _chart(
     """The lines of one chart from ``y`` on, and where it ends."""
     largest = max(value for _, bars in groups for _, value in bars) or 1.0
     scale = (_WIDTH - _LABELS - _VALUES) / largest
+    note = escape(f"upper bar: {first}; lower bar: {second}; shorter is better")
     parts = [
         f'<text class="title" x="8" y="{y + 16}">{escape(title)}</text>',
-        f'<text class="note" x="8" y="{y + 34}">'
-        f"{escape(f'upper bar: {first}; lower bar: {second}; shorter is better')}</text>",
+        f'<text class="note" x="8" y="{y + 34}">{note}</text>',
     ]
     y += 46
     for label, bars in groups:

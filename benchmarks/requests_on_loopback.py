@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from time import perf_counter_ns
 from typing import Any
 
@@ -87,6 +88,10 @@ def _variants(
 # there is no auth, and so a hook would seem to save time.
 
 
+def _content(client: Any, url: str) -> object:
+    return client.request(METHOD, url).content
+
+
 def _with_requests(origin: str, rounds: int) -> Rounds:
     import requests
 
@@ -97,7 +102,7 @@ def _with_requests(origin: str, rounds: int) -> Rounds:
             session.trust_env = False
             session.auth = auth
             session.headers.update(headers)
-            calls[name] = lambda session=session: session.request(METHOD, origin + _TARGET).content
+            calls[name] = partial(_content, session, origin + _TARGET)
         return _measured(calls, rounds)
 
 
@@ -106,7 +111,7 @@ def _with_httpx(module: Any, origin: str, rounds: int) -> Rounds:
         calls: dict[str, Callable[[], object]] = {}
         for name, auth, headers in _variants(origin, LatticeAuth):
             client = stack.enter_context(module.Client(auth=auth, headers=headers, trust_env=False))
-            calls[name] = lambda client=client: client.request(METHOD, origin + _TARGET).content
+            calls[name] = partial(_content, client, origin + _TARGET)
         return _measured(calls, rounds)
 
 
@@ -119,7 +124,7 @@ def _with_httpx_async(origin: str, rounds: int) -> Rounds:
     clients: list[httpx.AsyncClient] = []
     for name, auth, headers in _variants(origin, HttpxLatticeAuth):
         client = httpx.AsyncClient(auth=auth, headers=headers, trust_env=False)
-        calls[name] = lambda client=client: client.request(METHOD, origin + _TARGET)
+        calls[name] = partial(client.request, METHOD, origin + _TARGET)
         clients.append(client)
     with asyncio.Runner() as runner:
         try:
@@ -144,7 +149,7 @@ def _with_aiohttp(origin: str, rounds: int) -> Rounds:
         sessions: list[aiohttp.ClientSession] = []
         for name, auth, headers in _variants(origin, LatticeAuth, as_middleware):
             session = runner.run(session_of(auth, headers))
-            calls[name] = lambda session=session: request(session)
+            calls[name] = partial(request, session)
             sessions.append(session)
         try:
             return _measured_async(runner, calls, rounds)
@@ -160,7 +165,7 @@ def _measured(calls: dict[str, Callable[[], object]], rounds: int) -> Rounds:
             call()
         return (perf_counter_ns() - start) / _BURST / 1e9
 
-    bursts = {name: lambda call=call: burst(call) for name, call in calls.items()}
+    bursts = {name: partial(burst, call) for name, call in calls.items()}
     measure(bursts, rounds=5)  # connects, and warms up
     return measure(bursts, rounds)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import http.client
 import itertools
 import threading
-
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
@@ -90,6 +90,14 @@ def run(
     """
     numbers = itertools.count()
     bursts: dict[str, Burst] = {}
+    connection = http.client.HTTPConnection(origin.removeprefix("http://"), timeout=30)
+    headers = Ours(credentials()).signed_headers("/orders/7")
+
+    def request() -> None:
+        """A whole signed request, as a client makes it between two signatures."""
+        connection.request(METHOD, "/orders/7", headers=headers)
+        connection.getresponse().read()
+
     for name, kind in there.items():
         if scenario.circumstance in ("second", "day") and not kind.takes_time:
             continue
@@ -97,8 +105,9 @@ def run(
             continue
         contender = kind(credentials())
         calls = _calls(contender, scenario.target)
-        bursts[name] = _burst(scenario, contender, calls, numbers, origin)
-    return measure(bursts, rounds)
+        bursts[name] = _burst(scenario, contender, calls, numbers, request)
+    with closing(connection):
+        return measure(bursts, rounds)
 
 
 def _calls(contender: Contender, target: Target) -> int:
@@ -112,7 +121,7 @@ def _burst(
     contender: Contender,
     calls: int,
     numbers: Iterator[int],
-    origin: str,
+    request: Callable[[], None],
 ) -> Burst:
     def prepared(count: int = calls) -> list[Any]:
         targets = map(scenario.target, itertools.islice(numbers, count))
@@ -120,8 +129,7 @@ def _burst(
 
     match scenario.circumstance:
         case "request":
-            between = _requests_to(origin, contender.credentials)
-            return lambda: _interrupted(contender, prepared(_FEWEST * 3), between)
+            return lambda: _interrupted(contender, prepared(_FEWEST * 3), request)
         case "second" | "day":
             step = 1 if scenario.circumstance == "second" else 86_400
             times = itertools.count(1_500_000_000, step)
@@ -135,7 +143,7 @@ def _burst(
                 list(zip(fresh, prepared(), strict=False)),
             )
         case "threads":
-            # Longer than the interpreter's switch interval, or one would end before the other begins.
+            # Longer than the switch interval, or one would end before the other begins.
             many = calls * 8
             return lambda: _in_two_threads(contender, prepared(many), prepared(many))
         case _:
@@ -144,18 +152,6 @@ def _burst(
 
 def _sign_anew(kind: type[Contender], fresh: Any, prepared: Any) -> None:
     kind(fresh).sign(prepared)
-
-
-def _requests_to(origin: str, of: Any) -> Callable[[], None]:
-    """A whole signed request, as a client makes it between two signatures."""
-    connection = http.client.HTTPConnection(origin.removeprefix("http://"), timeout=30)
-    headers = Ours(of).sign("/orders/7")
-
-    def request() -> None:
-        connection.request(METHOD, "/orders/7", headers=headers)
-        connection.getresponse().read()
-
-    return request
 
 
 def _interrupted(
@@ -191,5 +187,3 @@ def _in_two_threads(contender: Contender, *shares: list[Any]) -> float:
     for thread in threads:
         thread.join()
     return (max(ends) - min(starts)) / sum(map(len, shares)) / 1e9
-
-

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.asymmetric import BARE, OURS_A
-from benchmarks.contenders import BOTOCORE, CRT, FLOOR, OURS
+from benchmarks.contenders import FLOOR, OURS
 from benchmarks.imports import BARE_PYTHON
+from benchmarks.peers import BOTOCORE, CRT
 from benchmarks.requests_on_loopback import BOTOCORE_HOOK, CONSTANTS, EMPTY_HOOK, UNSIGNED
 from benchmarks.scenarios import HOT, LOOP
 from benchmarks.tail import TOKEN_LENGTH
@@ -17,7 +18,7 @@ __all__ = ["Found", "Table", "as_markdown", "as_text", "goals", "tables"]
 
 # What a run found, as its JSON has it.
 Found = dict[str, Any]
-NOTHING = "–"
+NOTHING = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +165,10 @@ def _median(table: Found, ratios: str, name: str, digits: int = 2) -> str:
     if not spread:
         return NOTHING
     low, median, high = (f"{spread[part]:.{digits}f}" for part in ("low", "median", "high"))
-    return f"{median} ({low}–{high})"
+    return f"{median} ({low} to {high})"
 
 
-def _yes(value: bool | None) -> str:
+def _yes(value: object) -> str:
     return NOTHING if value is None else "yes" if value else "no"
 
 

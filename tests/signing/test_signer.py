@@ -65,6 +65,21 @@ def test_x_amz_headers_and_those_asked_for_are_signed_and_no_others():
     )
 
 
+def test_headers_may_be_a_mapping_or_any_pairs(signer):
+    pairs = [("X-Amz-Meta-B", " b  c "), ("accept", "*/*"), ("x-amz-meta-a", "1")]
+    expected = signer.sign("GET", HOST, "/", pairs, now=NOW)
+    assert "x-amz-meta-a;x-amz-meta-b" in expected["Authorization"]
+    for form in (dict(pairs), tuple(pairs), iter(pairs), (pair for pair in pairs)):
+        assert signer.sign("GET", HOST, "/", form, now=NOW) == expected
+
+
+def test_headers_that_are_not_signed_change_nothing(signer):
+    plain = signer.sign("GET", HOST, "/", now=NOW)
+    assert signer.sign("GET", HOST, "/", {"accept": "*/*"}, now=NOW) == plain
+    unsigned = signer.sign("GET", HOST, "/", payload_hash="UNSIGNED-PAYLOAD", now=NOW)
+    assert unsigned == plain
+
+
 @pytest.mark.parametrize("name", ["traceparent", "User-Agent", "x-amzn-trace-id", "expect"])
 def test_what_others_change_cannot_be_signed(name):
     with pytest.raises(ConfigurationError, match=name.lower()):

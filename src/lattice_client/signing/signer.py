@@ -213,10 +213,18 @@ class Signer:
         :raises SigningError: for what cannot be signed as it stands.
         """
         stamp = self.stamp_at(now)
-        request, names, added = self._compose(stamp, method, host, target, headers, payload_hash)
-        signature = self.signature(stamp, hash_of(request.encode("latin-1")))
-        added["Authorization"] = self._authorization(stamp.scope, names) + signature
-        return added
+        selected = self.selected(headers) if headers else {}
+        if not selected and payload_hash in (None, self._default_payload):
+            self.check(method, host)
+            lines = self.target_lines(target)
+            request = f"{method}\n{lines}\nhost:{host}".encode("latin-1") + stamp.tail
+            signed, authorization = stamp.headers.copy(), stamp.authorization
+        else:
+            text, names, signed = self._compose(stamp, method, host, target, selected, payload_hash)
+            request = text.encode("latin-1")
+            authorization = self._authorization(stamp.scope, names)
+        signed["Authorization"] = authorization + self.signature(stamp, hash_of(request))
+        return signed
 
     def canonical_request(
         self,

@@ -118,10 +118,12 @@ class SigV4Signer(Signer):
         payload_hash: str | None = None,
         now: float | datetime | None = None,
     ) -> dict[str, str]:
-        if headers or payload_hash is not None:
+        if headers:
+            headers = self.selected(headers)
+        if headers or (payload_hash is not None and payload_hash != self._default_payload):
             return super().sign(method, host, target, headers, payload_hash=payload_hash, now=now)
-        # The hot path: the steps of Signer.sign() for a request of which only the method, the host
-        # and the target are new within this second.
+        # The hot path: what Signer.sign() does for such a request, without its calls. They would
+        # take it from twice what CPython's hashing alone takes to 2.4 times.
         stamp = self._stamp
         try:
             of_this_second = stamp.start <= (time() if now is None else now) < stamp.end  # type: ignore[operator]
