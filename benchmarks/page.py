@@ -96,7 +96,7 @@ def _better(found: Found) -> Iterator[str]:
                 times = 1 / ratio["median"]
                 quicker.append(f"- {scenario}: {peer} is {times:.1f} times as quick as ours.")
     yield from quicker or ["- In speed, none of those measured is, in any of these circumstances."]
-    yield "- awscrt signs in C: it needs no warm interpreter, and it signs chunked streams too."
+    yield "- awscrt also signs the chunks of a stream (aws-chunked), which lattice_client does not."
     yield (
         "- botocore's signers come with boto3: who has that loaded anyway, and signs a few "
         "requests a second, gains nothing that can be noticed from a quicker one."
