@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from contextvars import ContextVar
 from typing import Any, Literal, Protocol, TypeVar, get_args, overload
 
 from lattice_client.credentials import Credentials, CredentialsProvider, as_provider
@@ -17,6 +16,7 @@ from lattice_client.errors import ConfigurationError, RegionError
 from lattice_client.hosts import HostScope
 from lattice_client.names import region_of
 from lattice_client.payload import payload_hash
+from lattice_client.redirects import RedirectedCalls
 from lattice_client.signing import (
     LATTICE,
     UNSIGNED_PAYLOAD,
@@ -25,16 +25,8 @@ from lattice_client.signing import (
     presign,
 )
 from lattice_client.signing.canonical import PathEncoding
-from lattice_client.signing.presign import DEFAULT_EXPIRES, MAX_EXPIRES
-from lattice_client.wire import (
-    REDIRECTS,
-    Outgoing,
-    origin_of,
-    outgoing,
-    redirect_target,
-    split_url,
-    strip_signature,
-)
+from lattice_client.signing.presign import DEFAULT_EXPIRES, MAX_EXPIRES, without_signature
+from lattice_client.wire import Outgoing, outgoing, split_url, strip_signature
 
 __all__ = ["Algorithm", "LatticeAuth", "Payload", "Placement", "SigV4Auth"]
 
@@ -59,6 +51,9 @@ class _Request(Protocol):
 _R = TypeVar("_R", bound=_Request)
 _ResponseT = TypeVar("_ResponseT")
 _ResultT = TypeVar("_ResultT")
+
+# More regions than there are; host names that somebody made up may name any number of them.
+_MANY_REGIONS = 64
 
 # Bodies up to this size are hashed on the event loop: a thread would take longer.
 _QUICK_TO_HASH = 1 << 18
@@ -85,7 +80,9 @@ class SigV4Auth:
     :param path_encoding: ``double`` (the default but for S3) or ``single``.
     :param hosts: patterns of host names to sign for, as ``orders.example.com`` or
         ``*.example.com``; with a port, they match that port alone. Requests to any other host go
-        out unsigned. None: every host that a call names.
+        out unsigned. It is the Host header that counts, also where you have set it yourself. None:
+        every host that a call names.
+    :param names: for sources of names, which do not exist yet: only None is taken.
     :param payload: ``signed`` hashes each body; ``unsigned`` sends UNSIGNED-PAYLOAD.
     :param signed_headers: names of headers to sign beside host and ``x-amz-*``.
     :raises ConfigurationError: for an argument that cannot work.
@@ -108,16 +105,21 @@ class SigV4Auth:
         expires: int = DEFAULT_EXPIRES,
         path_encoding: PathEncoding | None = None,
         hosts: Iterable[str] | None = None,
+        names: None = None,
         payload: Payload = "signed",
         signed_headers: Iterable[str] = (),
     ) -> None:
         _check_choice("payload", payload, Payload)
         _check_choice("placement", placement, Placement)
         _check_choice("algorithm", algorithm, Algorithm)
+        if names is not None:  # pyright: ignore[reportUnnecessaryComparison]
+            raise ConfigurationError("sources of names are not there yet; leave names at None")
         if region_set is not None and algorithm != "sigv4a":
             raise ConfigurationError("region_set goes with algorithm='sigv4a'")
-        if not 1 <= expires <= MAX_EXPIRES:
-            raise ConfigurationError(f"expires must be 1 to {MAX_EXPIRES} seconds, not {expires}")
+        if type(expires) is not int or not 1 <= expires <= MAX_EXPIRES:
+            raise ConfigurationError(
+                f"expires must be 1 to {MAX_EXPIRES} whole seconds, not {expires!r}"
+            )
         if service == LATTICE and payload == "signed":
             raise ConfigurationError(
                 "VPC Lattice refuses signed payloads: use LatticeAuth(), or payload='unsigned'"
@@ -152,6 +154,7 @@ class SigV4Auth:
         self._provider: CredentialsProvider = given["credentials"]
         self._hosts = None if given["hosts"] is None else HostScope(given["hosts"])
         self._hashes_bodies = given["payload"] == "signed"
+        self._places_in_header = given["placement"] == "header"
         # None is the signer's own choice, and the quickest.
         self._fixed_payload = None if given["service"] == LATTICE else UNSIGNED_PAYLOAD
         self._default_region: str | None = None
@@ -160,6 +163,7 @@ class SigV4Auth:
         self._signed_headers = first.signed_headers
         # Swapped whole: region -> the signer with the newest credentials.
         self._signers: dict[str, _Signer] = {}
+        self._redirected = RedirectedCalls()
 
     def __getstate__(self) -> dict[str, Any]:
         return self._arguments
@@ -194,28 +198,14 @@ class SigV4Auth:
         return request
 
     async def _middleware(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
-        # aiohttp makes a new request for each hop of a redirect, and calls its middlewares for it.
-        home = self._home_of(request)
-        if home is None or home == origin_of(str(request.url)):
-            await self._sign_async(outgoing(request))
-        else:
+        if self._redirected.left_home(request):
             strip_signature(request.headers)
+        else:
+            await self._sign_async(outgoing(request))
+        origin = request.url.origin()
         response = await handler(request)
-        target = None
-        if response.status in REDIRECTS:
-            target = redirect_target(str(request.url), response.headers.get("Location"))
-        if target is not None:
-            _redirection.set((self, home or origin_of(str(request.url)), target))
-        elif home is not None:
-            _redirection.set(None)
+        self._redirected.note(request, origin, response)
         return response
-
-    def _home_of(self, request: Any) -> str | None:
-        """The origin of the call that was redirected to this request, if it was."""
-        note = _redirection.get()
-        if note is not None and note[0] is self and note[2] == str(request.url).partition("#")[0]:
-            return note[1]
-        return None
 
     async def _sign_async(self, out: Outgoing) -> None:
         """Signs without ever blocking the event loop."""
@@ -247,6 +237,7 @@ class SigV4Auth:
         :returns: the URL, and the headers that have to be sent with it (VPC Lattice wants
             ``x-amz-content-sha256``).
         :raises SigningError: for what cannot be signed.
+        :raises ConfigurationError: for a URL that is not absolute, or none of ``hosts``.
         :raises CredentialsError: where there are no credentials.
         :raises RegionError: where no region is to be found.
 
@@ -254,6 +245,8 @@ class SigV4Auth:
         body's hash are for requests without one.
         """
         origin, host, target = split_url(url)
+        if not self._in_scope(host):
+            raise ConfigurationError(f"{host!r} is none of the hosts to sign for, {self._hosts}")
         signed = presign(
             self._ready_signer(host) or self._fetch_signer(host),
             method,
@@ -269,7 +262,9 @@ class SigV4Auth:
     def _sign(self, out: Outgoing, signer: _Signer) -> None:
         headers = out.signable(self._signed_headers)
         payload = self._payload_hash(out)
-        if self._arguments["placement"] == "header":
+        if self._places_in_header:
+            if "X-Amz-" in out.target and (target := without_signature(out.target)) != out.target:
+                out.retarget(target)
             out.write(signer.sign(out.method, out.host, out.target, headers, payload_hash=payload))
         else:
             signed = presign(
@@ -306,9 +301,9 @@ class SigV4Auth:
         region = self._region or region_of(host) or self._find_default_region(host)
         credentials = self._provider.peek() or self._provider.get()
         signer = self._make_signer(credentials, region)
-        # Those of older credentials go.
-        fresh = {name: one for name, one in self._signers.items() if one.credentials is credentials}
-        self._signers = {**fresh, region: signer}
+        # Those of older credentials go, and the oldest of too many regions.
+        fresh = [pair for pair in self._signers.items() if pair[1].credentials is credentials]
+        self._signers = {**dict(fresh[-_MANY_REGIONS:]), region: signer}
         return signer
 
     def _find_default_region(self, host: str) -> str:
@@ -358,6 +353,7 @@ class LatticeAuth(SigV4Auth):
         expires: int = DEFAULT_EXPIRES,
         path_encoding: PathEncoding = "double",
         hosts: Iterable[str] | None = None,
+        names: None = None,
         signed_headers: Iterable[str] = (),
     ) -> None:
         super().__init__(
@@ -370,16 +366,10 @@ class LatticeAuth(SigV4Auth):
             expires=expires,
             path_encoding=path_encoding,
             hosts=hosts,
+            names=names,
             payload="unsigned",
             signed_headers=signed_headers,
         )
-
-
-# aiohttp follows a redirect in the task that made the call. So the middleware leaves a note for
-# itself: the origin that the call was made to, and the URL that it was sent on to.
-_redirection: ContextVar[tuple[SigV4Auth, str, str] | None] = ContextVar(
-    "_redirection", default=None
-)
 
 
 def _check_choice(name: str, value: object, choices: object) -> None:

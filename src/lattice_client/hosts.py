@@ -25,15 +25,9 @@ class HostScope:
     def __init__(self, patterns: Iterable[str]) -> None:
         if isinstance(patterns, str):
             raise ConfigurationError(f"hosts must be a list of patterns: hosts=[{patterns!r}]")
-        self.patterns = tuple(patterns)
-        for pattern in cast("tuple[object, ...]", self.patterns):
-            if not isinstance(pattern, str) or not pattern or "/" in pattern:
-                raise ConfigurationError(
-                    f"{pattern!r} in hosts is no host name; give names such as "
-                    "'orders.example.com' or '*.example.com', without scheme and path"
-                )
+        self.patterns = tuple(map(_checked, cast("Iterable[object]", patterns)))
         # No fnmatch: to it, the brackets of an IPv6 address are a set of characters.
-        texts = (re.escape(pattern.lower()).replace(r"\*", ".*") for pattern in self.patterns)
+        texts = (re.escape(pattern).replace(r"\*", ".*") for pattern in self.patterns)
         self._matches = re.compile("|".join(texts) or "(?!)").fullmatch
         self._remembered: dict[str, bool] = {}
 
@@ -51,7 +45,38 @@ class HostScope:
         return known
 
     def _decide(self, host: str) -> bool:
-        name = host.lower()
-        without_port = re.sub(r":\d*$", "", name)
-        forms = (name, without_port, without_port.removesuffix("."))
-        return any(self._matches(form) for form in forms)
+        name, port = _split(host.lower())
+        return any(map(self._matches, (name, f"{name}:{port}")))
+
+
+_PATTERN = re.compile(r"(?:[a-z0-9._*-]+|\[[0-9a-f:.*]+\])(?::[0-9*]+)?").fullmatch
+_PORT = re.compile(r":[0-9*]*$")
+
+
+def _split(host: str) -> tuple[str, str]:
+    """Name and port; the dot that ends an absolute name makes it no other name."""
+    port = _PORT.search(host)
+    name = host[: port.start()] if port and not host.endswith("]") else host
+    return name.removesuffix("."), port[0][1:] if port else ""
+
+
+def _checked(pattern: object) -> str:
+    """The pattern in lower case and IDNA."""
+    text = pattern.lower() if isinstance(pattern, str) else ""
+    if not text.isascii():
+        try:
+            text = text.encode("idna").decode("ascii")
+        except UnicodeError:
+            text = ""
+    if not _PATTERN(text):
+        raise ConfigurationError(
+            f"{pattern!r} in hosts is no host name; give names such as 'orders.example.com', "
+            "'*.example.com' or '[::1]:8443', without scheme, path and white space"
+        )
+    name, port = _split(text)
+    if port in ("80", "443"):
+        raise ConfigurationError(
+            f"{pattern!r} in hosts has a scheme's own port, which no Host header has: "
+            f"leave it out, {name!r}"
+        )
+    return f"{name}:{port}" if port else name

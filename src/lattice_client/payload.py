@@ -17,7 +17,8 @@ def payload_hash(body: object) -> str:
 
     :param body: None, bytes-like, str (sent as UTF-8), or a file that can be rewound; a file is
         read from where it stands and put back there.
-    :raises UnsignablePayloadError: for anything that can be read but once.
+    :raises UnsignablePayloadError: for anything that can be read but once, or whose bytes are not
+        known before they are sent.
     """
     if body is None:
         return EMPTY_PAYLOAD
@@ -26,7 +27,10 @@ def payload_hash(body: object) -> str:
     if isinstance(body, bytes | bytearray | memoryview):
         return sha256(body).hexdigest()
     read, seek, tell = (getattr(body, name, None) for name in ("read", "seek", "tell"))
-    if read is None or seek is None or tell is None:
+    if read is None or seek is None or tell is None or hasattr(body, "__aiter__"):
+        raise unsignable(body)
+    # The libraries send text as UTF-8, whatever it is in the file.
+    if (getattr(body, "encoding", None) or "utf-8").lower() not in ("utf-8", "utf8"):
         raise unsignable(body)
     try:
         start = tell()
@@ -40,8 +44,9 @@ def payload_hash(body: object) -> str:
 
 
 def unsignable(body: object) -> UnsignablePayloadError:
-    """The error for a body that hashing would use up."""
+    """The error for a body that cannot be hashed and then still be sent."""
     return UnsignablePayloadError(
-        f"this service wants the body's hash, and a {type(body).__name__} can be read only once: "
-        "send bytes, str or a seekable file, or pass payload='unsigned' where the service allows it"
+        f"this service wants the body's hash, and that of a {type(body).__name__} is not to be had "
+        "without using it up: send bytes, str or a seekable file in binary mode, or pass "
+        "payload='unsigned' where the service allows it"
     )

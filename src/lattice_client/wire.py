@@ -6,18 +6,16 @@ all of them, in whichever order they are imported.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, MutableMapping
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urljoin, urlsplit
 
-from lattice_client.errors import ConfigurationError
+from lattice_client.errors import ConfigurationError, InvalidHeaderError
 
 __all__ = [
     "REDIRECTS",
     "Outgoing",
-    "origin_of",
     "outgoing",
-    "redirect_target",
     "split_url",
     "strip_signature",
 ]
@@ -85,20 +83,32 @@ class _RequestsRequest:
         self.target: str = request.path_url
         if "+" in self.target:
             self.retarget(_with_encoded_spaces(self.target))
-        self.host = _text(request.headers.get("Host") or "") or _host_header(request.url)
+        given = request.headers.get("Host")
+        self.host = self._host_to_be() if given is None else _text(given)
+
+    def _host_to_be(self) -> str:
+        """The Host header that http.client will make of the URL."""
+        scheme, netloc, target, fragment = _parts(self._request.url)
+        host = netloc.rpartition("@")[2]
+        default = _DEFAULT_PORT.get(scheme, ":")
+        if host.endswith(default):
+            # http.client leaves the scheme's own port out, but not on the way through a proxy.
+            netloc = netloc.removesuffix(default)
+            self._request.url = f"{scheme}://{netloc}{target}{fragment}"
+        # urllib3 leaves out the dot of an absolute name.
+        return _FINAL_DOT.sub("", host.removesuffix(default))
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
-        pairs = self._request.headers.lower_items()
-        found, self._signed_before = _signable(pairs, names)
+        pairs = self._request.headers.items()
+        found, self._signed_before = _signable(_candidates(pairs, names), names)
         return [(name, _text(value)) for name, value in found]
 
     def body(self) -> object:
         return self._request.body
 
     def retarget(self, target: str) -> None:
-        before, hash_sign, fragment = self._request.url.partition("#")
-        scheme, netloc, *_ = urlsplit(before)
-        self._request.url = f"{scheme}://{netloc}{target}{hash_sign}{fragment}"
+        scheme, netloc, _, fragment = _parts(self._request.url)
+        self._request.url = f"{scheme}://{netloc}{target}{fragment}"
         self.target = target
 
     def write(self, headers: dict[str, str]) -> None:
@@ -119,13 +129,15 @@ class _HttpxRequest:
         self.target: str = request.url.raw_path.decode("ascii")
         if "+" in self.target:
             self.retarget(_with_encoded_spaces(self.target))
-        self.host: str = request.headers["host"]
+        self.host: str = request.headers.get("host", "")
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
-        pairs = [
-            (name.decode("latin-1").lower(), value) for name, value in self._request.headers.raw
-        ]
-        found, self._signed_before = _signable(pairs, names)
+        pairs = self._request.headers.raw
+        if not names:
+            pairs = [pair for pair in pairs if pair[0][:1] in b"xX"]
+        found, self._signed_before = _signable(
+            [(name.decode("latin-1"), value) for name, value in pairs], names
+        )
         return [(name, value.decode("latin-1")) for name, value in found]
 
     def body(self) -> object:
@@ -156,18 +168,23 @@ class _AiohttpRequest:
         self.target: str = request.url.raw_path_qs
         if "+" in self.target:
             self.retarget(_with_encoded_spaces(self.target))
-        self.host: str = request.headers["Host"]
+        self.host: str = request.headers.get("Host", "")
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
-        pairs = [(name.lower(), value) for name, value in self._request.headers.items()]
-        found, self._signed_before = _signable(pairs, names)
+        pairs = self._request.headers.items()
+        found, self._signed_before = _signable(_candidates(pairs, names), names)
         # aiohttp sends text as UTF-8.
         return [(name, value.encode().decode("latin-1")) for name, value in found]
 
     def body(self) -> object:
         body = self._request.body
-        # What a Payload was made of; None for no body, which is b"" here.
-        return getattr(body, "_value", body) or None
+        made_of = getattr(body, "_value", None)
+        if made_of is None:
+            return body or None  # b"" is no body
+        # Bytes may be compressed and text encoded on the way out: then only aiohttp knows them.
+        if self._request.compress or getattr(body, "_encoding", None) not in _AS_IT_IS:
+            return body
+        return made_of
 
     def retarget(self, target: str) -> None:
         url = self._request.url
@@ -187,15 +204,24 @@ class _AiohttpRequest:
 
 
 _Value = TypeVar("_Value", str, bytes)
+_AS_IT_IS = (None, "utf-8", "UTF-8", "utf8")
+
+
+def _candidates(
+    pairs: Iterable[tuple[str, _Value]], names: frozenset[str]
+) -> Iterable[tuple[str, _Value]]:
+    """The headers worth a closer look: a letter is looked at sooner than a name is lowered."""
+    return pairs if names else [pair for pair in pairs if pair[0][:1] in "xX"]
 
 
 def _signable(
     pairs: Iterable[tuple[str, _Value]], names: frozenset[str]
 ) -> tuple[list[tuple[str, _Value]], bool]:
-    """Those of the headers (names in lower case) to be signed, and whether an earlier signature is
+    """Those of the headers to be signed, names in lower case, and whether an earlier signature is
     among the others."""
     found, signed_before = [], False
-    for name, value in pairs:
+    for given_name, value in pairs:
+        name = given_name.lower()
         if name in _OWN:
             signed_before = True
         elif name.startswith("x-amz-") or name in names:
@@ -243,17 +269,19 @@ def strip_signature(headers: MutableMapping[str, str]) -> None:
 
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
-
-def _host_header(url: str) -> str:
-    """The Host header that http.client makes of a URL: user information and the scheme's own port
-    are left out."""
-    scheme, netloc, *_ = urlsplit(url)
-    return netloc.rpartition("@")[2].removesuffix(_DEFAULT_PORT.get(scheme, ":"))
+# RFC 3986 appendix B, for URLs with an authority. Some parsers end it at a backslash, some do not;
+# one that holds a backslash belongs to no origin here.
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#\\]*)([^#\\]*)(#.*)?", re.DOTALL).fullmatch
+_FINAL_DOT = re.compile(r"\.+(?=(?::\d*)?$)")
 
 
-def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL, the scheme's own port left out."""
-    return f"{urlsplit(url).scheme}://{_host_header(url)}".lower()
+def _parts(url: str) -> tuple[str, str, str, str]:
+    """Scheme (in lower case), authority, path with query, and fragment with its ``#``."""
+    found = _URL(url)
+    if found is None:
+        raise InvalidHeaderError("the URL of the request is no absolute URL, or has a backslash")
+    scheme, netloc, target, fragment = found.groups("")
+    return scheme.lower(), netloc, target, fragment
 
 
 def split_url(url: str) -> tuple[str, str, str]:
@@ -261,27 +289,36 @@ def split_url(url: str) -> tuple[str, str, str]:
 
     :raises ConfigurationError: for what is no absolute http(s) URL.
     """
-    scheme, _, path, query, _ = urlsplit(url)
-    host = _host_header(url)
-    if scheme not in _DEFAULT_PORT or not host:
+    found = _URL(url)
+    scheme, netloc, target, _ = found.groups("") if found else ("", "", "", "")
+    scheme = scheme.lower()
+    default = _DEFAULT_PORT.get(scheme)
+    host = netloc.rpartition("@")[2].removesuffix(default or "").removesuffix(":")
+    if not default or not host:
         raise ConfigurationError("the URL must be absolute: https://HOST/PATH?QUERY")
-    target = f"{path or '/'}?{query}" if query else path or "/"
+    if not target.startswith("/"):
+        target = f"/{target}"
     return f"{scheme}://{host}", host, _with_encoded_spaces(target)
-
-
-def redirect_target(url: str, location: str | None) -> str | None:
-    """Where a redirect leads, without the fragment; None where it does not say."""
-    return urljoin(url, location).partition("#")[0] if location else None
 
 
 def _forget_signature(response: Any, **_: object) -> None:
     """A response hook for requests: the request is the template for the one that follows a
-    redirect, and its signature is neither valid there nor meant for other eyes."""
+    redirect, and its signature is neither valid there nor meant for other eyes.
+
+    Whether the redirect is followed is not known here, so a prepared request that was redirected
+    has to be signed again before it is sent again.
+    """
     if response.status_code not in REDIRECTS:
         return
+    from urllib.parse import urljoin  # loaded by requests anyway, and slow to load
+
     url = response.request.url
-    target = redirect_target(url, response.headers.get("location"))
-    if target is not None and origin_of(target) != origin_of(url):
-        strip_signature(response.request.headers)
-    else:
+    try:
+        location = urljoin(url, response.headers.get("location"))
+        same_origin = split_url(location)[0].lower() == split_url(url)[0].lower()
+    except ValueError:  # ConfigurationError is one
+        same_origin = False
+    if same_origin:
         _write(response.request.headers, {}, stale=True)
+    else:
+        strip_signature(response.request.headers)
