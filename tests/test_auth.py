@@ -22,10 +22,13 @@ from lattice_client import (
     LatticeAuth,
     NoCredentialsError,
     RegionError,
+    SigningError,
     SigV4Auth,
     UnsignablePayloadError,
 )
+from lattice_client.hosts import HostScope
 from lattice_client.names import region_of
+from lattice_client.payload import payload_hash
 from support import canary
 
 MANAGED = "orders-0a1b2c3d4e5f67890.7d67968.vpc-lattice-svcs.eu-west-1.on.aws"
@@ -75,6 +78,12 @@ class TestRegion:
     @pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
     def test_then_the_environment(self, monkeypatch, variable):
         monkeypatch.setenv(variable, "us-east-2")
+        auth = LatticeAuth(credentials=canary.credentials())
+        assert scope_of(signed(auth, "https://orders.example.com/"))[1] == "us-east-2"
+
+    def test_the_newer_variable_wins(self, monkeypatch):
+        monkeypatch.setenv("AWS_REGION", "us-east-2")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         auth = LatticeAuth(credentials=canary.credentials())
         assert scope_of(signed(auth, "https://orders.example.com/"))[1] == "us-east-2"
 
@@ -195,6 +204,10 @@ class TestHosts:
             ("[::1]", "http://[::1]:8080/", True),
             ("[::1]:8080", "http://[::1]:8080/", True),
             ("*", "https://anything.example/", True),
+            ("*:8443", "https://anything.example:8443/", True),
+            ("*:8443", "https://anything.example/", False),
+            ("orders.example.com.", "https://orders.example.com/", True),
+            ("bücher.example.com", "https://xn--bcher-kva.example.com/", True),
         ],
     )
     def test_patterns(self, pattern, url, in_scope):
@@ -215,7 +228,24 @@ class TestHosts:
         auth = LatticeAuth(region="eu-west-1", credentials=canary.credentials(), hosts=[])
         assert "Authorization" not in signed(auth, "https://a.example/").headers
 
-    @pytest.mark.parametrize("hosts", ["orders.example.com", ["https://a.example"], [""], [None]])
+    @pytest.mark.parametrize("host", ["orders.example.com.", "orders.example.com.:8443"])
+    def test_a_final_dot_makes_no_other_host(self, host):
+        assert host in HostScope(["orders.example.com"])
+
+    @pytest.mark.parametrize(
+        "hosts",
+        [
+            "orders.example.com",
+            ["https://a.example"],
+            [""],
+            [None],
+            ["a b.example"],
+            ["a.example\n"],
+            ["::1"],
+            ["a.example:443"],
+            ["\N{SNOWMAN}" * 90],
+        ],
+    )
     def test_what_is_no_pattern(self, hosts):
         with pytest.raises(ConfigurationError, match="hosts"):
             LatticeAuth(hosts=hosts)
@@ -225,6 +255,35 @@ class TestHosts:
         for i in range(3000):
             auth(httpx.Request("GET", f"https://host{i}.example/"))
         assert len(auth._hosts._remembered) <= 1024
+
+
+class TestLinks:
+    def test_not_for_other_hosts(self):
+        auth = LatticeAuth(
+            region="eu-west-1", credentials=canary.credentials(), hosts=["orders.example.com"]
+        )
+        url, headers = auth.presign_url("GET", "https://ORDERS.example.com:443?a=1#fragment")
+        assert url.startswith("https://ORDERS.example.com/?a=1&X-Amz-")
+        assert headers == {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
+        with pytest.raises(ConfigurationError, match=r"evil\.example.*orders\.example\.com"):
+            auth.presign_url("GET", "https://evil.example/")
+
+    @pytest.mark.parametrize(
+        "url",
+        ["/orders", "orders.example.com/", "ftp://a.example/", "https://", "https://a\\b.example/"],
+    )
+    def test_of_absolute_urls_alone(self, url):
+        with pytest.raises(ConfigurationError, match="absolute"):
+            LatticeAuth(region="eu-west-1", credentials=canary.credentials()).presign_url(
+                "GET", url
+            )
+
+    @pytest.mark.parametrize("host", ["[::1", "a b", "a:b", "a:80:80"])
+    def test_of_hosts_alone(self, host):
+        with pytest.raises(SigningError, match="Host"):
+            LatticeAuth(region="eu-west-1", credentials=canary.credentials()).presign_url(
+                "GET", f"https://{host}/"
+            )
 
 
 class TestPayload:
@@ -259,6 +318,27 @@ class TestPayload:
     def test_httpx(self, auth, body):
         request = auth(httpx.Request("POST", self.URL, content=body))
         assert request.headers["x-amz-content-sha256"] == hashlib.sha256(request.read()).hexdigest()
+
+    @pytest.mark.parametrize(("size", "in_a_thread"), [(1 << 18, False), ((1 << 18) + 1, True)])
+    def test_large_bodies_are_hashed_off_the_event_loop(self, auth, size, in_a_thread, monkeypatch):
+        hashed_in = []
+
+        def noting(body):
+            hashed_in.append(threading.current_thread())
+            return payload_hash(body)
+
+        monkeypatch.setattr("lattice_client.auth.payload_hash", noting)
+
+        async def handler(request):
+            return _Response()
+
+        async def call() -> None:
+            loop = asyncio.get_running_loop()
+            url = aiohttp.client.URL(self.URL)
+            await auth(aiohttp.ClientRequest("POST", url, data=b"x" * size, loop=loop), handler)
+
+        asyncio.run(call())
+        assert (hashed_in[0] is not threading.current_thread()) == in_a_thread
 
     def test_a_generator_names_the_choices(self, auth):
         def generator():
@@ -304,11 +384,26 @@ class TestObject:
             {"signed_headers": ["user-agent"]},
             {"signed_headers": "content-type"},
             {"credentials": "AKID:secret"},
+            {"expires": 1.5},
+            {"expires": True},
+            {"expires": 604_801},
+            {"region_set": "*"},
+            {"algorithm": "sigv4b"},
+            {"placement": "cookie"},
+            {"names": {}},
         ],
     )
     def test_wrong_arguments_are_found_at_once(self, arguments):
         with pytest.raises(ConfigurationError):
             LatticeAuth(**arguments)
+
+    def test_signers_are_bounded(self):
+        auth = LatticeAuth(credentials=canary.credentials())
+        for i in range(200):
+            region = f"eu-west-{i}"
+            request = signed(auth, f"https://a.b.vpc-lattice-svcs.{region}.on.aws/")
+            assert scope_of(request)[1] == region
+        assert len(auth._signers) <= 65
 
     def test_the_environment_alone_has_no_region(self):
         auth = LatticeAuth(credentials=EnvironmentCredentials({}))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 
+import aiohttp
 import pytest
+import requests
 
 from adapters.drivers import DRIVERS, Driver
+from lattice_client import LatticeAuth
 from lattice_client.testing import LocalLattice, RunningLattice, serve
 from support import canary
+from support.raw_server import OK, RawRequest, raw_server, redirect_to
 
 REGION = "us-west-2"
 
@@ -129,3 +134,146 @@ def test_a_url_that_a_redirect_named_is_not_held_against_another_auth_object(hom
         assert call("GET", redirect(home, 302, f"{stranger.url}/")).status == 302
     with driver.client(second) as call:
         assert credentials_in(call("GET", f"{stranger.url}/").text)
+
+
+# Ways to write the URL of a stranger that libraries write anew before they follow it.
+SPELLINGS = [
+    "http://127.0.0.1:{port}",
+    "http://127.0.0.1:{port}/%7e",
+    "http://127.0.0.1:{port}/a b",
+    "http://127.0.0.1:{port}/a/../b",
+    "http://127.0.0.1:{port}/?q=a+b",
+    "http://127.0.0.1:{port}/?q=%c3%a9",
+    "http://127.0.0.1:{port}/?a[]=1",
+    "http://127.0.0.1:{port}/#fragment",
+    "HTTP://127.0.0.1:{port}/",
+    "http://LOCALHOST:{port}/",
+    "http://u:p@127.0.0.1:{port}/",
+    "//127.0.0.1:{port}/x/./y",
+]
+
+
+@pytest.mark.parametrize(
+    "driver",
+    [driver for driver in DRIVERS if driver.prevents_forwarding],
+    ids=lambda driver: driver.name,
+)
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_to_a_stranger_however_it_is_spelt(client, spelling):
+    with raw_server() as stranger:
+        location = spelling.format(port=stranger.port)
+        with raw_server(lambda _: redirect_to(location)) as home:
+            assert client("GET", home.url + "/", redirects=True).status == 200
+            # The next call is its own, and signed.
+            assert client("GET", home.url + "/").status == 302
+    assert home.requests[0].verified()
+    assert home.requests[1].verified()
+    # requests makes an Authorization of its own from a URL's user information.
+    allowed = ["authorization"] if "@" in location else []
+    assert _signature_in(stranger.requests[0]) in ([], allowed)
+
+
+def _signature_in(request: RawRequest) -> list[str]:
+    names = [name.decode().lower() for name, _ in request.headers]
+    return [name for name in names if name.startswith("x-amz-") or name == "authorization"]
+
+
+def _auth(**arguments) -> LatticeAuth:
+    return LatticeAuth(region=REGION, credentials=canary.credentials(), **arguments)
+
+
+async def _in_a_task(request, handler):
+    return await asyncio.create_task(handler(request))
+
+
+async def _twice(request, handler):
+    """A retry middleware: whatever came first, once more."""
+    await handler(request)
+    return await handler(request)
+
+
+MIDDLEWARES = {
+    "in a task": lambda auth: (_in_a_task, auth),
+    "its handler in a task": lambda auth: (auth, _in_a_task),
+    "retried above": lambda auth: (_twice, auth),
+    "retried below": lambda auth: (auth, _twice),
+    "after another auth object": lambda auth: (_auth(hosts=["none.example"]), auth),
+    "before another auth object": lambda auth: (auth, _auth(hosts=["none.example"])),
+}
+
+
+@pytest.mark.parametrize("header", ["Location", "URI"])
+@pytest.mark.parametrize("middlewares", MIDDLEWARES.values(), ids=MIDDLEWARES)
+@pytest.mark.parametrize("timeout", [20, None])
+def test_aiohttp_among_other_middlewares(middlewares, header, timeout):
+    auth = _auth()
+
+    async def call(url: str, **arguments) -> None:
+        async with (
+            aiohttp.ClientSession(
+                middlewares=middlewares(auth), timeout=aiohttp.ClientTimeout(timeout)
+            ) as session,
+            session.get(url, **arguments) as response,
+        ):
+            await response.read()
+
+    with raw_server() as stranger:
+        to_stranger = redirect_to(f"{stranger.url}/", header=header)
+        with raw_server(lambda _: to_stranger) as home:
+            asyncio.run(call(home.url))
+            assert all(request.verified() for request in home.requests)
+            assert stranger.requests
+            assert not any(map(_signature_in, stranger.requests))
+            # A call of one's own to where an unfollowed redirect has pointed is signed.
+            asyncio.run(call(home.url, allow_redirects=False))
+            asyncio.run(call(stranger.url))
+            assert stranger.requests[-1].verified()
+
+
+def test_aiohttp_a_chain_that_leaves_and_comes_back():
+    auth = _auth()
+    answers = {}
+
+    async def call(url: str) -> None:
+        async with aiohttp.ClientSession(middlewares=(auth,)) as session, session.get(url) as got:
+            await got.read()
+
+    with (
+        raw_server(lambda request: answers[request.target]) as home,
+        raw_server(lambda request: answers[request.target]) as stranger,
+    ):
+        answers[b"/1"] = redirect_to("/2")
+        answers[b"/2"] = redirect_to(f"{stranger.url}/3")
+        answers[b"/3"] = redirect_to("/4")
+        answers[b"/4"] = redirect_to(f"{home.url}/5")
+        answers[b"/5"] = OK
+        asyncio.run(call(f"{home.url}/1"))
+    assert [request.target for request in home.requests] == [b"/1", b"/2", b"/5"]
+    assert all(request.verified() for request in home.requests)
+    assert not any(map(_signature_in, stranger.requests))
+
+
+def test_aiohttp_what_is_remembered_of_calls_is_bounded(monkeypatch):
+    monkeypatch.setattr("lattice_client.redirects._REMEMBERED", 5)
+    auth = _auth()
+
+    async def call(url: str) -> None:
+        async with aiohttp.ClientSession(middlewares=(auth,)) as session:
+            for _ in range(12):
+                async with session.get(url, allow_redirects=False) as response:
+                    assert response.status == 302
+
+    with raw_server(lambda _: redirect_to("/elsewhere")) as home:
+        asyncio.run(call(home.url))
+    assert len(auth._redirected._calls) == 5
+
+
+def test_requests_a_prepared_request_is_signed_anew_after_a_redirect():
+    """Whether a redirect is followed is not known to the hook: it takes the signature off."""
+    auth = _auth()
+    with raw_server(lambda _: redirect_to("/elsewhere")) as home, requests.Session() as session:
+        prepared = session.prepare_request(requests.Request("GET", home.url, auth=auth))
+        session.send(prepared, allow_redirects=False)
+        assert "Authorization" not in prepared.headers
+        session.send(auth(prepared), allow_redirects=False)
+    assert all(request.verified() for request in home.requests)

@@ -1,0 +1,59 @@
+"""Which origin a call was made to, when aiohttp follows a redirect.
+
+aiohttp makes a new request for each hop of a redirect and calls its middlewares for it; the hook
+must not sign one for a stranger that the call's own server has named.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lattice_client.wire import REDIRECTS
+
+__all__ = ["RedirectedCalls"]
+
+# The oldest ones beyond are forgotten.
+_REMEMBERED = 4096
+
+
+class RedirectedCalls:
+    """The calls that have been redirected, each with the origin that it was made to."""
+
+    def __init__(self) -> None:
+        # The call itself is kept beside its id, for an id may be had again.
+        self._calls: dict[int, tuple[object, object]] = {}
+
+    def left_home(self, request: Any) -> bool:
+        """Whether a redirect has led this request to another origin than its call's."""
+        if not self._calls:
+            return False
+        _, home = self._calls.get(id(_call_of(request)), (None, None))
+        return home is not None and home != request.url.origin()
+
+    def note(self, request: Any, origin: object, response: Any) -> None:
+        """Remember a request's call, if this response redirects it.
+
+        It is not forgotten when it is answered, for a middleware may send the request once more.
+
+        :param origin: the origin that the request was sent to.
+        """
+        if response.status in REDIRECTS:
+            call = _call_of(request)
+            _, home = self._calls.pop(id(call), (call, origin))
+            while len(self._calls) >= _REMEMBERED:
+                self._calls.pop(next(iter(self._calls)), None)
+            self._calls[id(call)] = (call, home)
+
+
+def _call_of(request: Any) -> object:
+    """What all the requests of one call share, and no other call: its timer.
+
+    Neither the task will do, for other middlewares may run their handler in one of their own, nor
+    the URL that a redirect names, for aiohttp writes it anew.
+    """
+    timer = getattr(request, "_timer", None)
+    if timer is not None:
+        return timer
+    import asyncio
+
+    return asyncio.current_task()
