@@ -52,8 +52,8 @@ _R = TypeVar("_R", bound=_Request)
 _ResponseT = TypeVar("_ResponseT")
 _ResultT = TypeVar("_ResultT")
 
-# More regions than there are; host names that somebody made up may name any number of them.
-_MANY_REGIONS = 64
+# A service calls few hosts; those of many more are looked up anew now and then.
+_MANY = 256
 
 # Bodies up to this size are hashed on the event loop: a thread would take longer.
 _QUICK_TO_HASH = 1 << 18
@@ -161,7 +161,9 @@ class SigV4Auth:
         # A first signer, of nothing: it finds wrong arguments now rather than in a call.
         first = self._make_signer(Credentials("-", "-"), self._region or "us-east-1")
         self._signed_headers = first.signed_headers
-        # Swapped whole: region -> the signer with the newest credentials.
+        # Both swapped whole; those of older credentials go.
+        self._of_region: dict[str, _Signer] = {}
+        # By host, so that a signature costs one look-up.
         self._signers: dict[str, _Signer] = {}
         self._redirected = RedirectedCalls()
 
@@ -202,9 +204,9 @@ class SigV4Auth:
             strip_signature(request.headers)
         else:
             await self._sign_async(outgoing(request))
-        origin = request.url.origin()
+        url = request.url
         response = await handler(request)
-        self._redirected.note(request, origin, response)
+        self._redirected.note(request, url, response)
         return response
 
     async def _sign_async(self, out: Outgoing) -> None:
@@ -287,10 +289,10 @@ class SigV4Auth:
 
     def _ready_signer(self, host: str) -> _Signer | None:
         """The signer for a host if there is one already, or None."""
-        credentials = self._provider.peek()
-        region = self._region or region_of(host) or self._default_region
-        signer = self._signers.get(region) if region else None
-        return signer if signer is not None and signer.credentials is credentials else None
+        signer = self._signers.get(host)
+        if signer is not None and signer.credentials is self._provider.peek():
+            return signer
+        return None
 
     def _fetch_signer(self, host: str) -> _Signer:
         """The signer for a host, with credentials fetched and a key derived if need be; may block.
@@ -298,12 +300,14 @@ class SigV4Auth:
         :raises CredentialsError: where there are no credentials.
         :raises RegionError: where no region is to be found.
         """
-        region = self._region or region_of(host) or self._find_default_region(host)
+        region = self._region or region_of(host) or self._default_region
+        region = region or self._find_default_region(host)
         credentials = self._provider.peek() or self._provider.get()
-        signer = self._make_signer(credentials, region)
-        # Those of older credentials go, and the oldest of too many regions.
-        fresh = [pair for pair in self._signers.items() if pair[1].credentials is credentials]
-        self._signers = {**dict(fresh[-_MANY_REGIONS:]), region: signer}
+        signer = self._of_region.get(region)
+        if signer is None or signer.credentials is not credentials:
+            signer = self._make_signer(credentials, region)
+            self._of_region = _with(self._of_region, region, signer)
+        self._signers = _with(self._signers, host, signer)
         return signer
 
     def _find_default_region(self, host: str) -> str:
@@ -370,6 +374,11 @@ class LatticeAuth(SigV4Auth):
             payload="unsigned",
             signed_headers=signed_headers,
         )
+
+
+def _with(signers: dict[str, _Signer], name: str, signer: _Signer) -> dict[str, _Signer]:
+    fresh = {key: one for key, one in signers.items() if one.credentials is signer.credentials}
+    return {**fresh, name: signer} if len(fresh) < _MANY else {name: signer}
 
 
 def _check_choice(name: str, value: object, choices: object) -> None:

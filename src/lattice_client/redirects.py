@@ -30,16 +30,16 @@ class RedirectedCalls:
         _, home = self._calls.get(id(_call_of(request)), (None, None))
         return home is not None and home != request.url.origin()
 
-    def note(self, request: Any, origin: object, response: Any) -> None:
+    def note(self, request: Any, url: Any, response: Any) -> None:
         """Remember a request's call, if this response redirects it.
 
         It is not forgotten when it is answered, for a middleware may send the request once more.
 
-        :param origin: the origin that the request was sent to.
+        :param url: what the request was sent to.
         """
         if response.status in REDIRECTS:
             call = _call_of(request)
-            _, home = self._calls.pop(id(call), (call, origin))
+            _, home = self._calls.pop(id(call), (call, url.origin()))
             while len(self._calls) >= _REMEMBERED:
                 self._calls.pop(next(iter(self._calls)), None)
             self._calls[id(call)] = (call, home)
