@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Generator
+from typing import Any
 
 from lattice_client.auth import SigV4Auth
 from lattice_client.wire import outgoing
 
 __all__ = ["HttpxFlow"]
-
-_ResultT = TypeVar("_ResultT")
 
 
 class HttpxFlow(SigV4Auth):
@@ -21,11 +19,5 @@ class HttpxFlow(SigV4Auth):
         yield self(request)
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
-        await self._sign_async(outgoing(request))
+        await self.sign_async(outgoing(request))
         yield request
-
-    async def _in_thread(self, work: Callable[..., _ResultT], *arguments: Any) -> _ResultT:
-        # A dependency of httpx and httpx2, which knows both kinds of event loop.
-        from anyio import to_thread
-
-        return await to_thread.run_sync(work, *arguments)

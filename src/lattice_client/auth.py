@@ -8,6 +8,7 @@ the response.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Literal, Protocol, TypeVar, get_args, overload
 
@@ -195,23 +196,34 @@ class SigV4Auth:
         if handler is not None:
             return self._middleware(request, handler)
         out = outgoing(request)
-        if self._in_scope(out.host):
-            self._sign(out, self._ready_signer(out.host) or self._fetch_signer(out.host))
+        self.sign(out)
+        out.guard()
         return request
 
     async def _middleware(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
         if self._redirected.left_home(request):
             strip_signature(request.headers)
         else:
-            await self._sign_async(outgoing(request))
+            await self.sign_async(outgoing(request))
         url = request.url
         response = await handler(request)
         self._redirected.note(request, url, response)
         return response
 
-    async def _sign_async(self, out: Outgoing) -> None:
-        """Signs without ever blocking the event loop."""
-        if not self._in_scope(out.host):
+    # What transports call, for each attempt.
+
+    def signs(self, host: str) -> bool:
+        """Whether requests with this Host header are signed."""
+        return self._hosts is None or host in self._hosts
+
+    def sign(self, out: Outgoing) -> None:
+        """Sign a request, if its host is one to sign for; may block to fetch credentials."""
+        if self.signs(out.host):
+            self._sign(out, self._ready_signer(out.host) or self._fetch_signer(out.host))
+
+    async def sign_async(self, out: Outgoing) -> None:
+        """As :meth:`sign`, without ever blocking the event loop."""
+        if not self.signs(out.host):
             return
         signer = self._ready_signer(out.host)
         if signer is None:
@@ -222,7 +234,12 @@ class SigV4Auth:
             self._sign(out, signer)
 
     async def _in_thread(self, work: Callable[..., _ResultT], *arguments: Any) -> _ResultT:
-        # Imported here, where it is loaded anyway: it doubles the time to import this package.
+        # Whoever runs on trio has anyio, which knows both kinds of event loop. Neither is imported
+        # before: that would double the time to import this package.
+        if "anyio" in sys.modules:
+            from anyio.to_thread import run_sync
+
+            return await run_sync(work, *arguments)
         import asyncio
 
         return await asyncio.to_thread(work, *arguments)
@@ -247,7 +264,7 @@ class SigV4Auth:
         body's hash are for requests without one.
         """
         origin, host, target = split_url(url)
-        if not self._in_scope(host):
+        if not self.signs(host):
             raise ConfigurationError(f"{host!r} is none of the hosts to sign for, {self._hosts}")
         signed = presign(
             self._ready_signer(host) or self._fetch_signer(host),
@@ -283,9 +300,6 @@ class SigV4Auth:
 
     def _payload_hash(self, out: Outgoing) -> str | None:
         return payload_hash(out.body()) if self._hashes_bodies else self._fixed_payload
-
-    def _in_scope(self, host: str) -> bool:
-        return self._hosts is None or host in self._hosts
 
     def _ready_signer(self, host: str) -> _Signer | None:
         """The signer for a host if there is one already, or None."""

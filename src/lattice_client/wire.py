@@ -14,7 +14,11 @@ from lattice_client.errors import ConfigurationError, InvalidHeaderError
 
 __all__ = [
     "REDIRECTS",
+    "AiohttpRequest",
+    "HttpxRequest",
     "Outgoing",
+    "RequestsRequest",
+    "origin_of",
     "outgoing",
     "split_url",
     "strip_signature",
@@ -52,6 +56,10 @@ class Outgoing(Protocol):
         """Set the headers; nothing of an earlier signature remains."""
         ...
 
+    def guard(self) -> None:
+        """Keep the signature from going along with a redirect, where a hook has a say in that."""
+        ...
+
 
 def outgoing(request: Any) -> Outgoing:
     """The request of any of the libraries.
@@ -60,18 +68,18 @@ def outgoing(request: Any) -> Outgoing:
     """
     url = getattr(request, "url", None)
     if isinstance(url, str):
-        return _RequestsRequest(request)
+        return RequestsRequest(request)
     if hasattr(url, "raw_path_qs"):
-        return _AiohttpRequest(request)
+        return AiohttpRequest(request)
     if hasattr(url, "raw_path"):
-        return _HttpxRequest(request)
+        return HttpxRequest(request)
     raise TypeError(
         f"{type(request).__name__} is no request of requests, httpx, httpx2 or aiohttp; "
         "to sign anything else, call lattice_client.signing.SigV4Signer"
     )
 
 
-class _RequestsRequest:
+class RequestsRequest:
     """A ``requests.PreparedRequest``. Its Host header is made later, in http.client."""
 
     __slots__ = ("_request", "_signed_before", "host", "method", "target")
@@ -113,11 +121,13 @@ class _RequestsRequest:
 
     def write(self, headers: dict[str, str]) -> None:
         _write(self._request.headers, headers, stale=self._signed_before)
+
+    def guard(self) -> None:
         if _forget_signature not in self._request.hooks["response"]:
             self._request.register_hook("response", _forget_signature)
 
 
-class _HttpxRequest:
+class HttpxRequest:
     """An ``httpx.Request`` or ``httpx2.Request``."""
 
     __slots__ = ("_request", "_signed_before", "host", "method", "target")
@@ -155,8 +165,11 @@ class _HttpxRequest:
     def write(self, headers: dict[str, str]) -> None:
         _write(self._request.headers, headers, stale=self._signed_before)
 
+    def guard(self) -> None:
+        """Httpx forwards headers below its hooks."""
 
-class _AiohttpRequest:
+
+class AiohttpRequest:
     """An ``aiohttp.ClientRequest``."""
 
     __slots__ = ("_request", "_signed_before", "host", "method", "target")
@@ -201,6 +214,9 @@ class _AiohttpRequest:
 
     def write(self, headers: dict[str, str]) -> None:
         _write(self._request.headers, headers, stale=self._signed_before)
+
+    def guard(self) -> None:
+        """Aiohttp asks the hook again."""
 
 
 _Value = TypeVar("_Value", str, bytes)
@@ -301,6 +317,14 @@ def split_url(url: str) -> tuple[str, str, str]:
     return f"{scheme}://{host}", host, _with_encoded_spaces(target)
 
 
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL, the scheme's own port left out; empty where it has none."""
+    try:
+        return split_url(url)[0].lower()
+    except ConfigurationError:
+        return ""
+
+
 def _forget_signature(response: Any, **_: object) -> None:
     """A response hook for requests: the request is the template for the one that follows a
     redirect, and its signature is neither valid there nor meant for other eyes.
@@ -315,10 +339,9 @@ def _forget_signature(response: Any, **_: object) -> None:
     url = response.request.url
     try:
         location = urljoin(url, response.headers.get("location"))
-        same_origin = split_url(location)[0].lower() == split_url(url)[0].lower()
-    except ValueError:  # ConfigurationError is one
-        same_origin = False
-    if same_origin:
+    except ValueError:
+        location = ""
+    if origin_of(location) == origin_of(url):
         _write(response.request.headers, {}, stale=True)
     else:
         strip_signature(response.request.headers)

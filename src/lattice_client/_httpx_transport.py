@@ -1,0 +1,254 @@
+"""The second level of httpx and httpx2, which differ in their import name alone."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from types import ModuleType
+from typing import Any
+
+from lattice_client.auth import SigV4Auth
+from lattice_client.calls import REQUEST_ID, Level, cause_of, run, run_async
+from lattice_client.retry import Outcome, RetryPolicy
+from lattice_client.wire import REDIRECTS, HttpxRequest, origin_of, strip_signature
+
+__all__ = ["RETRY", "AsyncSigningTransport", "SigningClient", "SigningTransport"]
+
+# Extensions of a request: a retry policy for it alone, and the origin that a redirected call was
+# made to. httpx hands extensions on to the request that follows a redirect.
+RETRY = "lattice_retry"
+_HOME = "lattice_home"
+
+# What a response may hold to be read to its end so that its connection can be used again, in bytes.
+_WORTH_READING = 1 << 16
+
+
+class SigningTransport:
+    """Signs and sends each attempt of a request: a copy of it, so that the request itself stays as
+    it was. A redirect to another origin goes out unsigned, and without any ``x-amz-*`` header.
+
+    :param auth: None: a ``LatticeAuth`` of no arguments. Requests to hosts that are not among its
+        ``hosts`` pass through.
+    :param retry: None: a ``RetryPolicy`` of no arguments. A request's extension ``lattice_retry``
+        is a policy for it alone.
+    :param transport: what sends. None: the library's own transport, made with the other arguments.
+    :raises ConfigurationError: for an argument that cannot work.
+    """
+
+    # httpx or httpx2.
+    _library: ModuleType
+
+    def __init__(
+        self,
+        auth: SigV4Auth | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+        transport: Any = None,
+        **arguments: Any,
+    ) -> None:
+        self._level = Level(auth, retry)
+        self._inner = transport or self._library.HTTPTransport(**arguments)
+
+    def handle_request(self, request: Any) -> Any:
+        home, stranger = _home(self._library, self._level.auth, request)
+        if stranger is not None:
+            response = self._inner.handle_request(stranger)
+        else:
+            hands = _SyncHands(self._library, self._level.auth, request, self._inner.handle_request)
+            response = run(self._level.course(hands, request.extensions.get(RETRY)), hands)
+        if response.status_code in REDIRECTS:
+            request.extensions[_HOME] = home
+        return response
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class AsyncSigningTransport:
+    __doc__ = SigningTransport.__doc__
+
+    _library: ModuleType
+
+    def __init__(
+        self,
+        auth: SigV4Auth | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+        transport: Any = None,
+        **arguments: Any,
+    ) -> None:
+        self._level = Level(auth, retry)
+        self._inner = transport or self._library.AsyncHTTPTransport(**arguments)
+
+    async def handle_async_request(self, request: Any) -> Any:
+        home, stranger = _home(self._library, self._level.auth, request)
+        if stranger is not None:
+            response = await self._inner.handle_async_request(stranger)
+        else:
+            hands = _AsyncHands(
+                self._library, self._level.auth, request, self._inner.handle_async_request
+            )
+            course = self._level.course(hands, request.extensions.get(RETRY))
+            response = await run_async(course, hands)
+        if response.status_code in REDIRECTS:
+            request.extensions[_HOME] = home
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class SigningClient:
+    """A client whose every attempt is signed, redirects and retries included.
+
+    :param auth: None: a ``LatticeAuth`` of no arguments.
+    :param retry: None: a ``RetryPolicy`` of no arguments; ``extensions={"lattice_retry": …}`` is
+        one for one call.
+    :param arguments: those of the library's own client.
+    :raises ConfigurationError: for an argument that cannot work.
+    """
+
+    # The library's transport of this module.
+    _signing: Callable[..., Any]
+    _transport: Any
+    _mounts: Any
+
+    def __init__(
+        self,
+        *,
+        auth: SigV4Auth | None = None,
+        retry: RetryPolicy | None = None,
+        **arguments: Any,
+    ) -> None:
+        auth = Level(auth, retry).auth  # one for all transports, and checked before they are made
+        super().__init__(**arguments)
+        # Not through arguments: the library takes the environment's proxies only where it makes the
+        # transports itself.
+        self._transport = self._signing(auth, retry=retry, transport=self._transport)
+        self._mounts = {
+            pattern: inner and self._signing(auth, retry=retry, transport=inner)
+            for pattern, inner in self._mounts.items()
+        }
+
+
+def _home(library: ModuleType, auth: SigV4Auth, request: Any) -> tuple[str, Any]:
+    """The origin that the call was made to, and the request to send as it is, where it is none to
+    be signed."""
+    origin = origin_of(str(request.url))
+    home: str = request.extensions.get(_HOME) or origin
+    if home != origin:
+        stranger = _copy(library, request)
+        strip_signature(stranger.headers)
+        return home, stranger
+    return home, None if auth.signs(request.headers.get("host", "")) else request
+
+
+def _copy(library: ModuleType, request: Any) -> Any:
+    return library.Request(
+        method=request.method,
+        url=request.url,
+        headers=request.headers,
+        stream=request.stream,
+        extensions=request.extensions,
+    )
+
+
+class _Hands:
+    """What both kinds of clients have in common."""
+
+    def __init__(
+        self, library: ModuleType, auth: SigV4Auth, request: Any, send: Callable[[Any], Any]
+    ) -> None:
+        self._library = library
+        self._auth = auth
+        self._request = request
+        self.send = send
+        self._file = _file_of(request)
+        self._begun = False
+
+    def describe(self) -> tuple[str, str, Iterable[str]]:
+        request = self._request
+        return request.method, request.headers.get("host", ""), request.headers
+
+    def attempt(self, request_id: str) -> Any:
+        if self._begun and self._file is not None:
+            file, position = self._file
+            file.seek(position)
+        self._begun = True
+        attempt = _copy(self._library, self._request)
+        attempt.headers.setdefault(REQUEST_ID, request_id)
+        return attempt
+
+    def failed(self, error: Exception) -> Outcome | None:
+        library = self._library
+        if cause_of(error, (ssl.SSLCertVerificationError,)):
+            return None
+        if isinstance(error, library.ConnectError | library.ProxyError):
+            return Outcome.not_sent()
+        if isinstance(error, library.ConnectTimeout | library.PoolTimeout):
+            return Outcome.not_sent(timed_out=True)
+        if isinstance(error, library.TimeoutException):
+            return Outcome.perhaps_sent(replayable=self._replayable(), timed_out=True)
+        if isinstance(error, library.NetworkError | library.RemoteProtocolError):
+            return Outcome.perhaps_sent(replayable=self._replayable())
+        return None
+
+    def answered(self, response: Any) -> Outcome:
+        return Outcome.answered(
+            response.status_code,
+            replayable=self._replayable(),
+            retry_after=response.headers.get("Retry-After"),
+            date=response.headers.get("Date"),
+            received_at=time.time(),
+        )
+
+    def _replayable(self) -> bool:
+        return isinstance(self._request.stream, self._library.ByteStream) or self._file is not None
+
+    def _worth_reading(self, response: Any) -> bool:
+        length = response.headers.get("Content-Length", "")
+        return length.isdigit() and int(length) <= _WORTH_READING
+
+
+class _SyncHands(_Hands):
+    def sign(self, attempt: Any) -> None:
+        self._auth.sign(HttpxRequest(attempt))
+
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def discard(self, response: Any) -> None:
+        try:
+            if self._worth_reading(response):
+                response.read()
+        finally:
+            response.close()
+
+
+class _AsyncHands(_Hands):
+    def sign(self, attempt: Any) -> Awaitable[None]:
+        return self._auth.sign_async(HttpxRequest(attempt))
+
+    async def pause(self, seconds: float) -> None:
+        from anyio import sleep  # a dependency of httpx and httpx2
+
+        await sleep(seconds)
+
+    async def discard(self, response: Any) -> None:
+        try:
+            if self._worth_reading(response):
+                await response.aread()
+        finally:
+            await response.aclose()
+
+
+def _file_of(request: Any) -> tuple[Any, int] | None:
+    """The body's file and where it stands, if it is one that can be rewound."""
+    file = HttpxRequest(request).body()
+    try:
+        if hasattr(file, "__aiter__") or not file.seekable():  # type: ignore[attr-defined]
+            return None
+        return file, file.tell()  # type: ignore[attr-defined]
+    except (AttributeError, OSError, ValueError):
+        return None

@@ -1,0 +1,133 @@
+"""The second level for aiohttp: a middleware that signs each attempt and retries.
+
+:func:`client_session` makes an ``aiohttp.ClientSession`` with it; whoever has a session already
+gives it a :class:`middleware`, as the last of its ``middlewares``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from lattice_client.auth import SigV4Auth
+from lattice_client.calls import REQUEST_ID, Level, cause_of, run_async
+from lattice_client.errors import MissingExtraError
+from lattice_client.redirects import RedirectedCalls
+from lattice_client.retry import Outcome, RetryPolicy
+from lattice_client.wire import AiohttpRequest, strip_signature
+
+try:
+    import aiohttp
+except ModuleNotFoundError as error:
+    if error.name != "aiohttp":
+        raise
+    raise MissingExtraError("aiohttp", "aiohttp") from None
+
+__all__ = ["client_session", "middleware"]
+
+_Handler = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
+
+# What a response may hold to be read to its end so that its connection can be used again, in bytes.
+_WORTH_READING = 1 << 16
+
+
+class middleware:  # noqa: N801 used like a function, as aiohttp's own
+    """Signs and sends each attempt of a request. A redirect to another origin goes out unsigned,
+    and without any ``x-amz-*`` header.
+
+    :param auth: None: a ``LatticeAuth`` of no arguments. Requests to hosts that are not among its
+        ``hosts`` pass through.
+    :param retry: None: a ``RetryPolicy`` of no arguments. For a single call, give that call its own
+        ``middlewares``.
+    :raises ConfigurationError: for an argument that cannot work.
+    """
+
+    def __init__(self, auth: SigV4Auth | None = None, *, retry: RetryPolicy | None = None) -> None:
+        self._level = Level(auth, retry)
+        self._redirected = RedirectedCalls()
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: _Handler
+    ) -> aiohttp.ClientResponse:
+        url = request.url
+        response: aiohttp.ClientResponse
+        if self._redirected.left_home(request):
+            strip_signature(request.headers)
+            response = await handler(request)
+        elif not self._level.auth.signs(request.headers.get("Host", "")):
+            response = await handler(request)
+        else:
+            hands = _Hands(self._level.auth, request, handler)
+            response = await run_async(self._level.course(hands), hands)
+        self._redirected.note(request, url, response)
+        return response
+
+
+def client_session(
+    auth: SigV4Auth | None = None, *, retry: RetryPolicy | None = None, **arguments: Any
+) -> aiohttp.ClientSession:
+    """An ``aiohttp.ClientSession`` whose every attempt is signed, redirects and retries included.
+
+    :param auth: None: a ``LatticeAuth`` of no arguments.
+    :param retry: None: a ``RetryPolicy`` of no arguments.
+    :param arguments: those of ``aiohttp.ClientSession``; its ``middlewares`` come before ours, so
+        that what they change is signed.
+    :raises ConfigurationError: for an argument that cannot work.
+    """
+    others = arguments.pop("middlewares", None) or ()
+    return aiohttp.ClientSession(middlewares=(*others, middleware(auth, retry=retry)), **arguments)
+
+
+class _Hands:
+    def __init__(self, auth: SigV4Auth, request: aiohttp.ClientRequest, handler: _Handler) -> None:
+        self._auth = auth
+        self._request = request
+        self.send = handler
+        self.pause = asyncio.sleep
+
+    def describe(self) -> tuple[str, str, Iterable[str]]:
+        request = self._request
+        return request.method, request.headers.get("Host", ""), request.headers
+
+    def attempt(self, request_id: str) -> aiohttp.ClientRequest:
+        # The request is aiohttp's own, made for this call: nobody else sees its headers.
+        self._request.headers.setdefault(REQUEST_ID, request_id)
+        return self._request
+
+    def sign(self, attempt: aiohttp.ClientRequest) -> Awaitable[None]:
+        return self._auth.sign_async(AiohttpRequest(attempt))
+
+    def failed(self, error: Exception) -> Outcome | None:
+        if cause_of(error, (ssl.SSLCertVerificationError,)):
+            return None
+        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+            timed_out = isinstance(error, aiohttp.ConnectionTimeoutError)
+            return Outcome.not_sent(timed_out=timed_out)
+        if isinstance(error, aiohttp.ServerTimeoutError):
+            return Outcome.perhaps_sent(replayable=self._replayable(), timed_out=True)
+        if isinstance(error, aiohttp.ClientOSError | aiohttp.ServerConnectionError):
+            return Outcome.perhaps_sent(replayable=self._replayable())
+        return None
+
+    def answered(self, response: aiohttp.ClientResponse) -> Outcome:
+        return Outcome.answered(
+            response.status,
+            replayable=self._replayable(),
+            retry_after=response.headers.get("Retry-After"),
+            date=response.headers.get("Date"),
+            received_at=time.time(),
+        )
+
+    async def discard(self, response: aiohttp.ClientResponse) -> None:
+        if response.content_length is not None and response.content_length <= _WORTH_READING:
+            await response.read()
+        response.release()
+
+    def _replayable(self) -> bool:
+        body = self._request.body
+        return not body or isinstance(
+            body, bytes | aiohttp.BytesPayload | aiohttp.payload.BytesIOPayload
+        )

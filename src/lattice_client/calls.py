@@ -1,0 +1,163 @@
+"""The course of one call: attempts, each of them signed, and pauses between them.
+
+A course is a generator that says what to do next, so that synchronous and asynchronous libraries
+share it; :func:`run` and :func:`run_async` do what it says, with the hands of a library.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Generator, Iterable
+from typing import Any, Literal, Protocol
+from uuid import uuid4
+
+from lattice_client.auth import LatticeAuth, SigV4Auth
+from lattice_client.errors import ConfigurationError
+from lattice_client.retry import NO_RETRIES, Outcome, RetryPolicy, RetryQuotas
+
+__all__ = ["REQUEST_ID", "Course", "Hands", "Level", "run", "run_async"]
+
+# Lattice takes the caller's, hands it to the target, sends it back and logs it ("Access logs for
+# Amazon VPC Lattice", VPC Lattice User Guide).
+REQUEST_ID = "x-amzn-requestid"
+
+Step = Literal["sign", "send", "discard", "pause"]
+Course = Generator[tuple[Step, Any], Any, Any]
+
+
+class Hands(Protocol):
+    """How one library handles the request of one call. The first four do no I/O."""
+
+    def attempt(self, request_id: str) -> Any:
+        """A copy of the request to sign and send, its body at the beginning."""
+        ...
+
+    def failed(self, error: Exception) -> Outcome | None:
+        """What an exception of ``send`` means; None where another attempt would meet it again."""
+        ...
+
+    def answered(self, response: Any) -> Outcome:
+        """What a response means."""
+        ...
+
+    def describe(self) -> tuple[str, str, Iterable[str]]:
+        """The call's method, host and header names."""
+        ...
+
+    # Each of these returns an awaitable in an asynchronous library.
+
+    def sign(self, attempt: Any) -> Any: ...
+
+    def send(self, attempt: Any) -> Any: ...
+
+    def discard(self, response: Any) -> Any:
+        """Let go of a response that is not handed out, so that its connection can be used again."""
+        ...
+
+    def pause(self, seconds: float) -> Any: ...
+
+
+class Level:
+    """What all calls of one client share: whom they are signed for, and when they are repeated.
+
+    :param auth: None: a :class:`LatticeAuth` of no arguments.
+    :param retry: None: a :class:`RetryPolicy` of no arguments.
+    :raises ConfigurationError: for anything else.
+    """
+
+    def __init__(self, auth: SigV4Auth | None = None, retry: RetryPolicy | None = None) -> None:
+        if auth is not None and not isinstance(auth, SigV4Auth):
+            raise ConfigurationError(
+                f"auth must be a LatticeAuth or SigV4Auth, not a {type(auth).__name__}"
+            )
+        self.auth = LatticeAuth() if auth is None else auth
+        self.retry = _checked(retry) if retry is not None else RetryPolicy()
+        self.quotas = RetryQuotas()
+
+    def course(self, hands: Hands, retry: object = None) -> Course:
+        """The course of one call.
+
+        :param retry: a policy for this call alone.
+        """
+        policy = self.retry if retry is None else _checked(retry)
+        method, host, names = hands.describe()
+        attempts = policy.start(method, host, time.monotonic(), headers=names, quotas=self.quotas)
+        request_id = uuid4().hex
+        while True:
+            attempt = hands.attempt(request_id)
+            yield "sign", attempt
+            response = None
+            try:
+                response = yield "send", attempt
+            except Exception as error:
+                outcome = hands.failed(error)
+                if outcome is None:
+                    raise
+                decision = attempts.after(outcome, time.monotonic())
+                if decision.delay is None:
+                    raise
+            else:
+                decision = attempts.after(hands.answered(response), time.monotonic())
+                if decision.delay is None:
+                    return response
+            if response is not None:
+                yield "discard", response
+            yield "pause", decision.delay
+
+
+def _checked(retry: object) -> RetryPolicy:
+    if isinstance(retry, RetryPolicy):
+        return retry
+    raise ConfigurationError(
+        f"retry must be a RetryPolicy, not a {type(retry).__name__}; "
+        f"for no retries, RetryPolicy(attempts={NO_RETRIES.attempts})"
+    )
+
+
+def run(course: Course, hands: Hands) -> Any:
+    """Do what a course says.
+
+    :returns: the response that it ends with.
+    """
+    try:
+        step, argument = next(course)
+        while True:
+            try:
+                result = getattr(hands, step)(argument)
+            except Exception as error:  # noqa: BLE001 the course decides
+                step, argument = course.throw(error)
+            else:
+                step, argument = course.send(result)
+    except StopIteration as end:
+        return end.value
+    finally:
+        course.close()
+
+
+async def run_async(course: Course, hands: Hands) -> Any:
+    """As :func:`run`, for hands whose steps are awaited."""
+    try:
+        step, argument = next(course)
+        while True:
+            try:
+                result = await getattr(hands, step)(argument)
+            except Exception as error:  # noqa: BLE001 the course decides
+                step, argument = course.throw(error)
+            else:
+                step, argument = course.send(result)
+    except StopIteration as end:
+        return end.value
+    finally:
+        course.close()
+
+
+def cause_of(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
+    """Whether an exception of one of these kinds led to this one."""
+    seen = 0
+    found: BaseException | None = error
+    while found is not None and seen < sys.getrecursionlimit():
+        if isinstance(found, kinds):
+            return True
+        found, seen = found.__cause__ or found.__context__, seen + 1
+    return False

@@ -1,0 +1,221 @@
+"""The second level for requests: a session and an adapter that sign each attempt.
+
+``Session(auth=LatticeAuth())`` is a ``requests.Session`` with an :class:`Adapter` for all URLs;
+whoever has a session already mounts the adapter on it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextvars import ContextVar
+from functools import partial
+from typing import Any
+
+from lattice_client.auth import SigV4Auth
+from lattice_client.calls import REQUEST_ID, Level, cause_of, run
+from lattice_client.errors import MissingExtraError
+from lattice_client.retry import Outcome, RetryPolicy
+from lattice_client.wire import REDIRECTS, RequestsRequest, origin_of, strip_signature
+
+try:
+    import requests
+    import urllib3.exceptions
+    from requests.adapters import HTTPAdapter
+    from requests.utils import rewind_body
+except ModuleNotFoundError as error:
+    if error.name != "requests":
+        raise
+    raise MissingExtraError("requests", "requests") from None
+
+__all__ = ["Adapter", "Session"]
+
+# What a response may hold to be read to its end so that its connection can be used again, in bytes.
+_WORTH_READING = 1 << 16
+
+
+class Adapter(HTTPAdapter):
+    """Signs and sends each attempt of a request: a copy of it, so that the request itself stays as
+    it was. A redirect to another origin goes out unsigned, and without any ``x-amz-*`` header.
+
+    :param auth: None: a ``LatticeAuth`` of no arguments. Requests to hosts that are not among its
+        ``hosts`` pass as through ``requests.adapters.HTTPAdapter``.
+    :param retry: None: a ``RetryPolicy`` of no arguments.
+    :param arguments: those of ``requests.adapters.HTTPAdapter``, but for ``max_retries``.
+    :raises ConfigurationError: for an argument that cannot work.
+    """
+
+    def __init__(
+        self, auth: SigV4Auth | None = None, *, retry: RetryPolicy | None = None, **arguments: Any
+    ) -> None:
+        self._level = Level(auth, retry)
+        super().__init__(**arguments)
+
+    def __getstate__(self) -> dict[str, Any]:
+        settings: dict[str, Any] = super().__getstate__()
+        return {**settings, "_level": self._level}
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: FBT001, FBT002 as in requests
+        timeout: Any = None,
+        verify: bool | str = True,  # noqa: FBT001, FBT002 as in requests
+        cert: Any = None,
+        proxies: Any = None,
+        *,
+        retry: RetryPolicy | None = None,
+    ) -> requests.Response:
+        """As ``HTTPAdapter.send``.
+
+        :param retry: a policy for this request alone.
+        """
+        send = partial(
+            super().send,
+            stream=stream,
+            timeout=timeout,
+            verify=verify,
+            cert=cert,
+            proxies=proxies,
+        )
+        origin = origin_of(request.url or "")
+        home = _home_of(request) or origin
+        hands = _Hands(self._level.auth, request, send)
+        if home != origin:
+            stranger = request.copy()
+            strip_signature(stranger.headers)
+            response: requests.Response = send(stranger)
+        elif not self._level.auth.signs(hands.describe()[1]):
+            response = send(request)
+        else:
+            response = run(self._level.course(hands, retry), hands)
+        if response.status_code in REDIRECTS:
+            _remember(request, home)
+        return response
+
+
+class _Home:
+    """Where a redirected call was made to. It stands among the request's hooks, for these go along
+    to the request that follows a redirect."""
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+
+    def __call__(self, response: requests.Response, **_: object) -> None:
+        """No hook in fact."""
+
+
+def _home_of(request: requests.PreparedRequest) -> str | None:
+    homes = [hook.origin for hook in request.hooks["response"] if isinstance(hook, _Home)]
+    return homes[0] if homes else None
+
+
+def _remember(request: requests.PreparedRequest, home: str) -> None:
+    others = [hook for hook in request.hooks["response"] if not isinstance(hook, _Home)]
+    request.hooks = {**request.hooks, "response": [*others, _Home(home)]}
+
+
+class _Hands:
+    def __init__(self, auth: SigV4Auth, request: requests.PreparedRequest, send: Any) -> None:
+        self._auth = auth
+        self._request = request
+        self.send = send
+        self.pause = time.sleep
+        self._begun = False
+
+    def describe(self) -> tuple[str, str, Iterable[str]]:
+        out = RequestsRequest(self._request.copy())
+        return out.method, out.host, self._request.headers
+
+    def attempt(self, request_id: str) -> requests.PreparedRequest:
+        attempt = self._request.copy()
+        if self._begun and _position(attempt) is not None:
+            rewind_body(attempt)
+        self._begun = True
+        attempt.headers.setdefault(REQUEST_ID, request_id)
+        return attempt
+
+    def sign(self, attempt: requests.PreparedRequest) -> None:
+        self._auth.sign(RequestsRequest(attempt))
+
+    def failed(self, error: Exception) -> Outcome | None:
+        if isinstance(error, requests.exceptions.SSLError):
+            return None
+        if isinstance(error, requests.exceptions.ProxyError | requests.exceptions.ConnectTimeout):
+            timed_out = isinstance(error, requests.exceptions.ConnectTimeout)
+            return Outcome.not_sent(timed_out=timed_out)
+        if isinstance(error, requests.exceptions.ReadTimeout):
+            return Outcome.perhaps_sent(replayable=self._replayable(), timed_out=True)
+        if isinstance(error, requests.exceptions.ConnectionError):
+            if cause_of(error, (urllib3.exceptions.NewConnectionError,)):
+                return Outcome.not_sent()
+            return Outcome.perhaps_sent(replayable=self._replayable())
+        return None
+
+    def answered(self, response: requests.Response) -> Outcome:
+        return Outcome.answered(
+            response.status_code,
+            replayable=self._replayable(),
+            retry_after=response.headers.get("Retry-After"),
+            date=response.headers.get("Date"),
+            received_at=time.time(),
+        )
+
+    def discard(self, response: requests.Response) -> None:
+        length = response.headers.get("Content-Length", "")
+        if length.isdigit() and int(length) <= _WORTH_READING:
+            response.content  # noqa: B018 reads it to its end
+        response.close()
+
+    def _replayable(self) -> bool:
+        body = self._request.body
+        return body is None or isinstance(body, bytes | str) or _position(self._request) is not None
+
+
+def _position(request: requests.PreparedRequest) -> int | None:
+    """Where the body's file stood, if it is one that can be rewound."""
+    position = getattr(request, "_body_position", None)
+    return position if isinstance(position, int) else None
+
+
+_retry_of_call: ContextVar[RetryPolicy | None] = ContextVar("_retry_of_call", default=None)
+
+
+class Session(requests.Session):
+    """A ``requests.Session`` whose every attempt is signed, redirects and retries included.
+
+    :param auth: None: a ``LatticeAuth`` of no arguments.
+    :param retry: None: a ``RetryPolicy`` of no arguments.
+    :param adapter: arguments of :class:`Adapter`, as ``pool_maxsize``.
+    :raises ConfigurationError: for an argument that cannot work.
+
+    ``request()`` and its kin take ``retry=`` for one call.
+    """
+
+    def __init__(
+        self, auth: SigV4Auth | None = None, *, retry: RetryPolicy | None = None, **adapter: Any
+    ) -> None:
+        super().__init__()
+        one_for_all = Adapter(auth, retry=retry, **adapter)
+        self.mount("https://", one_for_all)
+        self.mount("http://", one_for_all)
+
+    def request(
+        self, *arguments: Any, retry: RetryPolicy | None = None, **named: Any
+    ) -> requests.Response:
+        """As ``requests.Session.request``.
+
+        :param retry: a policy for this call alone.
+        """
+        token = _retry_of_call.set(retry)
+        try:
+            return super().request(*arguments, **named)
+        finally:
+            _retry_of_call.reset(token)
+
+    def send(self, request: requests.PreparedRequest, **arguments: Any) -> requests.Response:
+        """As ``requests.Session.send``; ``retry=`` is a policy for this request alone."""
+        retry = arguments.pop("retry", None) or _retry_of_call.get()
+        if retry is not None and isinstance(self.get_adapter(str(request.url)), Adapter):
+            arguments["retry"] = retry
+        return super().send(request, **arguments)
