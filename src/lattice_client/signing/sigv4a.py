@@ -100,8 +100,6 @@ class SigV4ASigner(Signer):
         normalization: Normalization = "rfc3986",
         signed_headers: Iterable[str] = (),
     ) -> None:
-        self.region_set = _checked_region_set(region_set)
-        self._sign_bytes = _signing_function(credentials.access_key, credentials.secret_key)
         super().__init__(
             credentials,
             service,
@@ -109,6 +107,8 @@ class SigV4ASigner(Signer):
             normalization=normalization,
             signed_headers=signed_headers,
         )
+        self.region_set = _checked_region_set(region_set)
+        self._sign_bytes = _signing_function(credentials.access_key, credentials.secret_key)
 
     def _scope(self, date: str) -> str:
         return f"{date}/{self.service}/aws4_request"
