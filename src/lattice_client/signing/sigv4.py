@@ -73,6 +73,7 @@ class SigV4Signer(Signer):
         has them. With ``x-amz-content-sha256`` among them, the payload's hash is sent even to a
         service that does not ask for it.
     :raises ConfigurationError: for an argument that cannot work.
+    :raises InvalidCredentialsError: for credentials that cannot stand in a header.
 
     May be used from many threads at once. Nothing is refreshed: new credentials, new signer.
     """
