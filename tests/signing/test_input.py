@@ -222,6 +222,8 @@ class TestRegions:
         ("normalization", None),
         ("signed_headers", "content-type"),
         ("signed_headers", ["a b"]),
+        ("signed_headers", [b"content-type"]),
+        ("signed_headers", [None]),
         ("signed_headers", [""]),
     ],
 )

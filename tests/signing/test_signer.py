@@ -14,7 +14,7 @@ from lattice_client import (
     SigningError,
 )
 from lattice_client.signing import EMPTY_PAYLOAD, SIGNATURE_HEADERS, SigV4ASigner, SigV4Signer
-from lattice_client.signing.signer import NEVER_SIGNED
+from lattice_client.signing.checks import NEVER_SIGNED
 
 HOST = "orders.example.com"
 NOW = 1_440_938_160.5

@@ -14,36 +14,36 @@ from math import floor
 from time import gmtime, strftime, time
 from typing import ClassVar, Protocol, cast
 
-from lattice_client.errors import ConfigurationError, InvalidCredentialsError, SigningError
+from lattice_client.errors import ConfigurationError, SigningError
 from lattice_client.signing.canonical import (
-    USUAL_METHODS,
     HeaderPairs,
     Normalization,
     PathEncoding,
     canonical_headers,
     canonical_request,
     canonical_target,
-    check_header,
-    check_host,
-    check_method,
-    check_str,
     collapsed,
     header_pairs,
 )
+from lattice_client.signing.checks import (
+    EMPTY_PAYLOAD,
+    UNSIGNED_PAYLOAD,
+    USUAL_METHODS,
+    CredentialsLike,
+    check_credentials,
+    check_header,
+    check_host,
+    check_method,
+    check_payload_hash,
+    check_str,
+    checked_names,
+)
 
 __all__ = [
-    "EMPTY_PAYLOAD",
     "LATTICE",
-    "NEVER_SIGNED",
     "SIGNATURE_HEADERS",
-    "UNSIGNED_PAYLOAD",
-    "CredentialsLike",
     "Signer",
 ]
-
-UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-# The SHA-256 of no bytes at all.
-EMPTY_PAYLOAD = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 # The signing name of services behind VPC Lattice (the control plane has another).
 LATTICE = "vpc-lattice-svcs"
@@ -52,51 +52,17 @@ LATTICE = "vpc-lattice-svcs"
 _S3_SERVICES = frozenset(("s3", "s3-object-lambda", "s3-outposts", "s3express"))
 _CONTENT_SHA256_SERVICES = _S3_SERVICES | {LATTICE, "aoss", "glacier"}
 
-# Headers that may change between here and the verifier, each with who changes it.
-NEVER_SIGNED = {
-    "authorization": "it holds the signature",
-    "baggage": "tracers add to it at every hop",
-    "connection": "each hop has its own (RFC 9110 section 7.6.1)",
-    "expect": "proxies answer it themselves",
-    "keep-alive": "each hop has its own",
-    "proxy-authenticate": "each hop has its own",
-    "proxy-authorization": "each hop has its own",
-    "proxy-connection": "each hop has its own",
-    "te": "each hop has its own",
-    "trace-context": "tracers change it",
-    "traceparent": "tracers change it at every hop (W3C Trace Context section 3.2)",
-    "tracestate": "tracers change it at every hop (W3C Trace Context section 3.3)",
-    "trailer": "proxies drop it with the chunks",
-    "transfer-encoding": "each hop has its own, and HTTP/2 has none",
-    "upgrade": "each hop has its own",
-    "user-agent": "proxies and libraries rewrite it",
-    "x-amzn-trace-id": "load balancers and tracers rewrite it",
-}
-
 # The signer sets these itself, beside Authorization; whatever a request has of them already, an
 # earlier signature has left.
 SIGNATURE_HEADERS = frozenset(
     ("x-amz-content-sha256", "x-amz-date", "x-amz-region-set", "x-amz-security-token")
 )
 
-_STREAMING_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
-
 # Years of four digits, for x-amz-date has no room for others and strftime() adds no zeros.
 _FIRST_YEAR, _LAST_YEAR = 1000, 9999
 
 # Hosts whose form has been checked. Few, so that a signer stays small.
 _KNOWN_HOSTS = 32
-
-
-class CredentialsLike(Protocol):
-    """What a signer reads of credentials (``lattice_client.Credentials`` has it)."""
-
-    @property
-    def access_key(self) -> str: ...
-    @property
-    def secret_key(self) -> str: ...
-    @property
-    def token(self) -> str | None: ...
 
 
 class Key(Protocol):
@@ -168,13 +134,13 @@ class Signer:
     ) -> None:
         if not service or not service.isascii() or "/" in service or not service.isprintable():
             raise ConfigurationError(f"service must be a signing name, not {service!r}")
-        _check_credentials(credentials)
+        check_credentials(credentials)
         self.credentials = credentials
         self.service = service
         self.path_encoding: PathEncoding = (
             _default_path_encoding(service) if path_encoding is None else path_encoding
         )
-        names = _checked_names(signed_headers)
+        names = checked_names(signed_headers)
         self.signed_headers = names - SIGNATURE_HEADERS - {"host"}
         self.target_lines = canonical_target(self.path_encoding, normalization)
         self._default_payload = UNSIGNED_PAYLOAD if service == LATTICE else EMPTY_PAYLOAD
@@ -322,7 +288,7 @@ class Signer:
         """The canonical request, the names of its signed headers, and the headers to set."""
         payload, added = self._default_payload, stamp.headers.copy()
         if payload_hash is not None:
-            _check_payload_hash(payload_hash)
+            check_payload_hash(payload_hash)
             payload = payload_hash
             added.pop("x-amz-content-sha256", None)
             added.update(self._payload_header(payload))
@@ -355,7 +321,7 @@ class Signer:
     def query_payload(self, payload_hash: str | None) -> tuple[str, dict[str, str]]:
         """The payload's hash for a signature in the query, and the headers to send with it."""
         if payload_hash is not None:
-            _check_payload_hash(payload_hash)
+            check_payload_hash(payload_hash)
         if self.service in _S3_SERVICES:
             # Whoever opens a link to an object sends no headers of ours.
             return payload_hash or UNSIGNED_PAYLOAD, {}
@@ -436,46 +402,6 @@ def hash_of(request: bytes) -> str:
     for start in range(_PIECE, len(request), _PIECE):
         hasher.update(request[start : start + _PIECE])
     return hasher.hexdigest()
-
-
-def _checked_names(names: Iterable[str]) -> frozenset[str]:
-    if isinstance(names, str):
-        raise ConfigurationError(f"signed_headers must be names, not one str: [{names!r}]")
-    checked = frozenset(name.lower() for name in names)
-    for name in checked:
-        check_header(name, "")
-        if name in NEVER_SIGNED:
-            raise ConfigurationError(f"{name!r} cannot be signed: {NEVER_SIGNED[name]}")
-    return checked
-
-
-def _check_credentials(credentials: CredentialsLike) -> None:
-    """They go into headers as they are, and need not be our own class."""
-    parts = {"access_key": credentials.access_key, "secret_key": credentials.secret_key}
-    if credentials.token:
-        parts["token"] = credentials.token
-    for name, part in parts.items():
-        if not part or not isinstance(part, str):
-            raise InvalidCredentialsError(f"{name} must be a str that is not empty")
-        if not part.isascii() or not part.isprintable() or " " in part:
-            raise InvalidCredentialsError(
-                f"{name} contains white space, a control character or non-ASCII text; "
-                "its value is not shown"
-            )
-
-
-def _check_payload_hash(payload_hash: object) -> None:
-    # strip() leaves nothing of a text that consists of these letters alone.
-    known = isinstance(payload_hash, str) and (
-        (len(payload_hash) == len(EMPTY_PAYLOAD) and not payload_hash.strip("0123456789abcdef"))
-        or payload_hash == UNSIGNED_PAYLOAD
-        or (payload_hash.startswith("STREAMING-") and not payload_hash.strip(_STREAMING_LETTERS))
-    )
-    if not known:
-        raise SigningError(
-            "payload_hash must be the body's SHA-256 in 64 lower-case hex digits, "
-            "'UNSIGNED-PAYLOAD' or one of S3's 'STREAMING-…'"
-        )
 
 
 def _seconds(now: float | datetime) -> float:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from lattice_client.errors import ConfigurationError, RegionError
 from lattice_client.signing.canonical import Normalization, PathEncoding
-from lattice_client.signing.signer import LATTICE, CredentialsLike, Signer
+from lattice_client.signing.checks import CredentialsLike
+from lattice_client.signing.signer import LATTICE, Signer
 
 if TYPE_CHECKING:
     from hashlib import _Hash

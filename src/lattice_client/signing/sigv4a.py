@@ -11,7 +11,8 @@ from hashlib import sha256
 
 from lattice_client.errors import ConfigurationError, MissingExtraError, RegionError
 from lattice_client.signing.canonical import Normalization, PathEncoding
-from lattice_client.signing.signer import LATTICE, CredentialsLike, Signer
+from lattice_client.signing.checks import CredentialsLike
+from lattice_client.signing.signer import LATTICE, Signer
 
 __all__ = ["SigV4ASigner", "private_key"]
 
