@@ -137,6 +137,23 @@ class TestCredentials:
         assert other.sign("GET", HOST, "/", now=NOW) == signer.sign("GET", HOST, "/", now=NOW)
 
 
+    def test_that_change_are_read_once(self, signer):
+        class Rotating:
+            """As botocore's, which may be other ones at each look."""
+
+            reads = 0
+
+            def __getattr__(self, name):
+                self.reads += 1
+                first = {"access_key": "AKIDEXAMPLE", "secret_key": "secret", "token": "token"}
+                return first[name] if self.reads <= 3 else f"{name}{self.reads}"
+
+        other = SigV4Signer(Rotating(), "eu-west-1")
+        for day in range(3):
+            now = NOW + day * 86_400
+            assert other.sign("GET", HOST, "/", now=now) == signer.sign("GET", HOST, "/", now=now)
+
+
 class TestPayloadHash:
     @pytest.mark.parametrize(
         "payload",

@@ -23,7 +23,6 @@ __all__ = [
     "UNSIGNED_PAYLOAD",
     "USUAL_METHODS",
     "CredentialsLike",
-    "check_credentials",
     "check_header",
     "check_host",
     "check_method",
@@ -31,6 +30,7 @@ __all__ = [
     "check_str",
     "check_target",
     "checked_names",
+    "checked_parts",
     "compiled",
 ]
 
@@ -198,15 +198,20 @@ class CredentialsLike(Protocol):
     def token(self) -> str | None: ...
 
 
-def check_credentials(credentials: CredentialsLike) -> None:
-    """They go into headers as they are, and need not be our own class.
+def checked_parts(credentials: CredentialsLike) -> tuple[str, str, str | None]:
+    """Access key, secret key and token, each read once: credentials that refresh themselves may
+    give another one the next time.
+
+    They go into headers as they are, and need not be our own class.
 
     :raises InvalidCredentialsError: where a part is missing, or cannot stand in a header.
     """
-    parts = {"access_key": credentials.access_key, "secret_key": credentials.secret_key}
-    if credentials.token:
-        parts["token"] = credentials.token
+    access_key, secret_key = credentials.access_key, credentials.secret_key
+    token = credentials.token or None
+    parts = {"access_key": access_key, "secret_key": secret_key, "token": token}
     for name, part in parts.items():
+        if part is None and name == "token":
+            continue
         if not part or not isinstance(part, str):
             raise InvalidCredentialsError(f"{name} must be a str that is not empty")
         if not part.isascii() or not part.isprintable() or " " in part:
@@ -214,3 +219,4 @@ def check_credentials(credentials: CredentialsLike) -> None:
                 f"{name} contains white space, a control character or non-ASCII text; "
                 "its value is not shown"
             )
+    return access_key, secret_key, token

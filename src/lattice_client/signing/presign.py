@@ -84,14 +84,14 @@ def presign(
     names, block = canonical_headers({"host": host, **sent, **signer.selected(headers)})
     parameters = {
         "X-Amz-Algorithm": signer.algorithm,
-        "X-Amz-Credential": f"{signer.credentials.access_key}/{stamp.scope}",
+        "X-Amz-Credential": f"{signer.access_key}/{stamp.scope}",
         "X-Amz-Date": stamp.amz_date,
         "X-Amz-Expires": str(expires),
         "X-Amz-SignedHeaders": names,
         **signer.query_parameters(),
     }
-    if signer.credentials.token:
-        parameters["X-Amz-Security-Token"] = signer.credentials.token
+    if signer.token:
+        parameters["X-Amz-Security-Token"] = signer.token
     target = _with(without_signature(target), parameters)
     request = canonical_request(method, signer.target_lines(target), block, names, payload)
     request_hash = hash_of(request)

@@ -30,13 +30,13 @@ from lattice_client.signing.checks import (
     UNSIGNED_PAYLOAD,
     USUAL_METHODS,
     CredentialsLike,
-    check_credentials,
     check_header,
     check_host,
     check_method,
     check_payload_hash,
     check_str,
     checked_names,
+    checked_parts,
 )
 
 __all__ = [
@@ -134,8 +134,8 @@ class Signer:
     ) -> None:
         if not service or not service.isascii() or "/" in service or not service.isprintable():
             raise ConfigurationError(f"service must be a signing name, not {service!r}")
-        check_credentials(credentials)
         self.credentials = credentials
+        self.access_key, self._secret_key, self.token = checked_parts(credentials)
         self.service = service
         self.path_encoding: PathEncoding = (
             _default_path_encoding(service) if path_encoding is None else path_encoding
@@ -330,7 +330,7 @@ class Signer:
 
     def _authorization(self, scope: str, names: str) -> str:
         return (
-            f"{self.algorithm} Credential={self.credentials.access_key}/{scope}, "
+            f"{self.algorithm} Credential={self.access_key}/{scope}, "
             f"SignedHeaders={names}, Signature="
         )
 
@@ -368,8 +368,8 @@ class Signer:
         prefix = f"{self.algorithm}\n{amz_date}\n{scope}\n"
         headers = {**self._payload_header(self._default_payload), "x-amz-date": amz_date}
         headers.update(self._extra_headers())
-        if self.credentials.token:
-            headers["x-amz-security-token"] = self.credentials.token
+        if self.token:
+            headers["x-amz-security-token"] = self.token
         names, block = canonical_headers({"host": "", **headers})
         return Stamp(
             start=start,

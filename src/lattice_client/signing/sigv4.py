@@ -108,7 +108,7 @@ class SigV4Signer(Signer):
     def _key_for(self, date: str, prefix: str) -> _Hmac:
         day, hmac = self._day
         if day != date:
-            key = f"AWS4{self.credentials.secret_key}".encode()
+            key = f"AWS4{self._secret_key}".encode()
             for part in (date, self.region, self.service, "aws4_request"):
                 key = bytes.fromhex(_Hmac.keyed(key).signature(part))
             hmac = _Hmac.keyed(key)

@@ -117,7 +117,7 @@ class SigV4ASigner(Signer):
             signed_headers=signed_headers,
         )
         self.region_set = _checked_region_set(region_set)
-        self._key = _Key.of(credentials.access_key, credentials.secret_key)
+        self._key = _Key.of(self.access_key, self._secret_key)
 
     def _scope(self, date: str) -> str:
         return f"{date}/{self.service}/aws4_request"
