@@ -52,7 +52,7 @@ class TestRegion:
             ("vpce-0a-snsa-0b.4232ccc.vpc-lattice-svcs.us-gov-west-1.on.aws", "us-gov-west-1"),
             ("x.y.vpc-lattice-rsc.ap-southeast-4.on.aws", "ap-southeast-4"),
             ("abc123.execute-api.us-east-2.amazonaws.com", "us-east-2"),
-            ("search-x.eu-central-1.es.amazonaws.com", None),
+            ("search-x.eu-central-1.es.amazonaws.com", "eu-central-1"),
             ("orders.internal.example.com", None),
             (f"{MANAGED}.example.com", None),
             ("vpc-lattice-svcs.eu-west-1.on.aws.evil.example", None),

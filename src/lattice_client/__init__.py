@@ -3,10 +3,8 @@
 Importing this module imports nothing else: each public name is loaded when it is first used.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+# As typing's, for type checkers know it by its name: importing typing takes 8 to 13 ms.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lattice_client._version import __version__ as __version__
     from lattice_client.auth import LatticeAuth as LatticeAuth

@@ -11,6 +11,7 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any, Protocol, TypeVar
 
 from lattice_client.errors import ConfigurationError, InvalidHeaderError
+from lattice_client.signing import SIGNATURE_HEADERS
 
 __all__ = [
     "REDIRECTS",
@@ -25,9 +26,6 @@ __all__ = [
 ]
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
-
-# What a signature consists of in a request's headers, beside Authorization.
-_OWN = frozenset(("x-amz-content-sha256", "x-amz-date", "x-amz-region-set", "x-amz-security-token"))
 
 
 class Outgoing(Protocol):
@@ -238,7 +236,7 @@ def _signable(
     found, signed_before = [], False
     for given_name, value in pairs:
         name = given_name.lower()
-        if name in _OWN:
+        if name in SIGNATURE_HEADERS:
             signed_before = True
         elif name.startswith("x-amz-") or name in names:
             found.append((name, value))
@@ -263,7 +261,7 @@ def _with_encoded_spaces(target: str) -> str:
 
 def _write(present: MutableMapping[str, str], headers: dict[str, str], *, stale: bool) -> None:
     if stale:
-        for name in _OWN.difference(headers):
+        for name in SIGNATURE_HEADERS.difference(headers):
             present.pop(name, None)
     # With the signature in the query, Authorization may hold somebody's own token.
     if "Authorization" not in headers and _text(present.get("Authorization", "")).startswith(

@@ -1,14 +1,16 @@
 """The pure core: strings and a time in, header values out. Standard library only."""
 
 from lattice_client.signing.canonical import canonical_path, canonical_query
+from lattice_client.signing.checks import EMPTY_PAYLOAD, UNSIGNED_PAYLOAD
 from lattice_client.signing.presign import Presigned, presign
-from lattice_client.signing.signer import EMPTY_PAYLOAD, LATTICE, UNSIGNED_PAYLOAD
+from lattice_client.signing.signer import LATTICE, SIGNATURE_HEADERS
 from lattice_client.signing.sigv4 import SigV4Signer
 from lattice_client.signing.sigv4a import SigV4ASigner
 
 __all__ = [
     "EMPTY_PAYLOAD",
     "LATTICE",
+    "SIGNATURE_HEADERS",
     "UNSIGNED_PAYLOAD",
     "Presigned",
     "SigV4ASigner",

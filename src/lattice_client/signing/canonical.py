@@ -19,35 +19,31 @@ Headers
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, cast
-from urllib.parse import quote, unquote_to_bytes
 
-from lattice_client.errors import ConfigurationError, InvalidHeaderError
+from lattice_client.errors import ConfigurationError
+from lattice_client.signing.checks import check_target, compiled
 
 __all__ = [
-    "USUAL_METHODS",
     "HeaderPairs",
     "Normalization",
     "PathEncoding",
     "canonical_headers",
     "canonical_path",
     "canonical_query",
+    "canonical_request",
     "canonical_target",
-    "check_header",
-    "check_host",
-    "check_method",
-    "check_target",
     "collapsed",
     "header_pairs",
 ]
 
 PathEncoding = Literal["double", "single"]
 Normalization = Literal["rfc3986", "none"]
-HeaderPairs = Mapping[str, str] | Iterable[tuple[str, str]]
+HeaderPairs = Mapping[str, str] | Iterable[tuple[str, str]] | None
 
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+_UNRESERVED_AND_SLASH = _UNRESERVED + b"/"
 
 
 def canonical_path(
@@ -59,11 +55,24 @@ def canonical_path(
         With ``single`` encoding there never is any.
     """
     if encoding == "single":
-        # Characters stand for bytes in a canonical request.
-        return path.encode().decode("latin-1") or "/"
+        return path or "/"
     if normalization == "rfc3986":
+        if _is_canonical(path):
+            return path
         path = _without_dot_segments(path)
+    # Imported by the first target that needs it, as in the other places: it takes 4 ms.
+    from urllib.parse import quote
+
     return quote(path, safe="/") or "/"
+
+
+def _is_canonical(path: str) -> bool:
+    return (
+        path[:1] == "/"
+        and "//" not in path
+        and "/." not in path
+        and not path.encode().translate(None, _UNRESERVED_AND_SLASH)
+    )
 
 
 def _without_dot_segments(path: str) -> str:
@@ -80,17 +89,18 @@ def _without_dot_segments(path: str) -> str:
 
 def canonical_query(query: str) -> str:
     """The canonical form of a query (without ``?``) as it stands on the wire."""
+    from urllib.parse import quote, unquote_to_bytes
+
+    def recoded(text: str) -> str:
+        return quote(unquote_to_bytes(text), safe="")
+
     pairs: list[tuple[str, str]] = []
     for piece in query.split("&"):
         if piece:
             name, _, value = piece.partition("=")
-            pairs.append((_recoded(name), _recoded(value)))
+            pairs.append((recoded(name), recoded(value)))
     pairs.sort()
     return "&".join([f"{name}={value}" for name, value in pairs])
-
-
-def _recoded(text: str) -> str:
-    return quote(unquote_to_bytes(text), safe="")
 
 
 # --- The target on the hot path ---------------------------------------------------------------
@@ -111,9 +121,7 @@ _SIMPLE_SHAPES: dict[bytes, int] = {
 # sorting. The escapes are all but those of unreserved characters.
 _CANONICAL_ESCAPE = "%(?:[01][0-9A-F]|2[0-9A-CF]|3[A-F]|40|5[B-E]|60|7[BCDF]|[89A-F][0-9A-F])"
 _CANONICAL_TEXT = f"[A-Za-z0-9._~-]*(?:{_CANONICAL_ESCAPE}[A-Za-z0-9._~-]*)*"
-_ONLY_UNSORTED = re.compile(
-    f"{_CANONICAL_TEXT}={_CANONICAL_TEXT}(?:&{_CANONICAL_TEXT}={_CANONICAL_TEXT})*"
-).fullmatch
+_ONLY_UNSORTED = f"{_CANONICAL_TEXT}={_CANONICAL_TEXT}(?:&{_CANONICAL_TEXT}={_CANONICAL_TEXT})*"
 
 
 def canonical_target(encoding: PathEncoding, normalization: Normalization) -> Callable[[str], str]:
@@ -142,7 +150,7 @@ def canonical_target(encoding: PathEncoding, normalization: Normalization) -> Ca
 def _double_normalized(target: str) -> str:
     try:
         shape = target.encode().translate(None, _UNRESERVED)
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, AttributeError):
         check_target(target)
         raise
     parameters = _SIMPLE_SHAPES.get(shape)
@@ -152,14 +160,21 @@ def _double_normalized(target: str) -> str:
         return f"{canonical_path(path)}\n{_sorted_query(query)}"
     if not parameters:
         return target + "\n"
-    if parameters == 1:
-        return target.replace("?", "\n")
-    path, _, query = target.partition("?")
-    return f"{path}\n{_sorted_pairs(query)}"
+    if parameters > 1:
+        path, _, query = target.partition("?")
+        if parameters > 2:  # noqa: PLR2004 two need no list
+            return f"{path}\n{_sorted_pairs(query)}"
+        # As _sorted_pairs() would, but 0.15 to 0.2 µs sooner.
+        first, _, second = query.partition("&")
+        if second.replace("=", " ") < first.replace("=", " "):
+            return f"{path}\n{second}&{first}"
+    return target.replace("?", "\n")
 
 
 def _sorted_query(query: str) -> str:
-    return _sorted_pairs(query) if _ONLY_UNSORTED(query) else canonical_query(query)
+    if not query or compiled(_ONLY_UNSORTED).fullmatch(query):
+        return _sorted_pairs(query)
+    return canonical_query(query)
 
 
 def _sorted_pairs(query: str) -> str:
@@ -172,12 +187,12 @@ def _sorted_pairs(query: str) -> str:
 
 # --- Headers ----------------------------------------------------------------------------------
 
-_RUN_OF_SPACE = re.compile(r"[ \t\n\v\f\r]+")
+_RUN_OF_SPACE = r"[ \t\n\v\f\r]+"
 
 
 def collapsed(value: str) -> str:
     """A header's value as the canonical request has it."""
-    return _RUN_OF_SPACE.sub(" ", value).strip(" ")
+    return compiled(_RUN_OF_SPACE).sub(" ", value).strip(" ")
 
 
 def canonical_headers(headers: Mapping[str, str]) -> tuple[str, str]:
@@ -189,77 +204,14 @@ def canonical_headers(headers: Mapping[str, str]) -> tuple[str, str]:
     return ";".join(names), "".join([f"{name}:{headers[name]}\n" for name in names])
 
 
+def canonical_request(method: str, lines: str, block: str, names: str, payload: str) -> bytes:
+    """The whole of it, from the parts that the functions above make."""
+    # A path may be text (UTF-8 on the wire), while a character of a header stands for a byte.
+    return f"{method}\n{lines}\n".encode() + f"{block}\n{names}\n{payload}".encode("latin-1")
+
+
 def header_pairs(headers: HeaderPairs) -> Iterable[tuple[str, str]]:
-    """Headers as pairs, from a mapping or from pairs."""
+    """Headers as pairs, from a mapping, from pairs or from None."""
     if isinstance(headers, Mapping):
         return cast("Mapping[str, str]", headers).items()
-    return headers
-
-
-# --- What may go on the wire at all -----------------------------------------------------------
-
-USUAL_METHODS = frozenset(("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"))
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
-# RFC 3986 section 3.2: a name, an IPv4 address or a bracketed IPv6 address, and a port.
-_HOST = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\])(?::\d*)?")
-_FORBIDDEN = re.compile(r"[\r\n\0]").search
-
-
-def check_method(method: str) -> None:
-    """:raises InvalidHeaderError: unless the method is a token (RFC 9110 section 9.1)."""
-    if method not in USUAL_METHODS and not _TOKEN(method):
-        raise InvalidHeaderError(f"{method!r} is no HTTP method")
-
-
-def check_host(host: str) -> None:
-    """:raises InvalidHeaderError: unless it can stand in a Host header (RFC 9110 section 7.2)."""
-    if not host.isascii():
-        raise InvalidHeaderError(
-            f"the host {host!r} has non-ASCII letters; sign the form that is sent (IDNA): "
-            f"{_idna(host)}"
-        )
-    if not _HOST.fullmatch(host):
-        raise InvalidHeaderError(
-            f"{host!r} cannot be a Host header: give the name or address and, if it is not the "
-            "scheme's own, the port, as in 'orders.example.com:8443'"
-        )
-
-
-def _idna(host: str) -> str:
-    try:
-        return host.encode("idna").decode("ascii")
-    except UnicodeError:
-        return "which this one does not have"
-
-
-def check_target(target: str) -> None:
-    """:raises InvalidHeaderError: unless the target is a path and query that can be sent."""
-    if not target.startswith("/"):
-        raise InvalidHeaderError(
-            f"the target must be the path and query as on the wire, beginning with '/'; "
-            f"this one begins with {target[:1]!r}"
-        )
-    _check_text("the target", target)
-    try:
-        target.encode()
-    except UnicodeEncodeError:
-        raise InvalidHeaderError("the target holds half a surrogate pair") from None
-
-
-def check_header(name: str, value: str) -> None:
-    """:raises InvalidHeaderError: where a header would not survive the wire. Its value is kept out
-    of the message, for it may be a secret."""
-    if not _TOKEN(name):
-        raise InvalidHeaderError(f"{name!r} is no header name")
-    _check_text(f"the value of the header {name}", value)
-    try:
-        value.encode("latin-1")
-    except UnicodeEncodeError:
-        raise InvalidHeaderError(
-            f"the value of the header {name} has characters that no header can hold; encode it"
-        ) from None
-
-
-def _check_text(what: str, text: str) -> None:
-    if _FORBIDDEN(text):
-        raise InvalidHeaderError(f"{what} contains CR, LF or NUL")
+    return headers or ()

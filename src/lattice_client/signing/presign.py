@@ -8,10 +8,9 @@ answer along with the new target.
 from __future__ import annotations
 
 from datetime import datetime
-from urllib.parse import quote
 
 from lattice_client.errors import SigningError
-from lattice_client.signing.canonical import HeaderPairs, canonical_headers
+from lattice_client.signing.canonical import HeaderPairs, canonical_headers, canonical_request
 from lattice_client.signing.signer import Signer, hash_of
 
 __all__ = ["DEFAULT_EXPIRES", "MAX_EXPIRES", "Presigned", "presign"]
@@ -75,28 +74,33 @@ def presign(
         outlive the credentials.
     :raises SigningError: for what cannot be signed as it stands.
     """
-    if not 1 <= expires <= MAX_EXPIRES or int(expires) != expires:
-        raise SigningError(f"expires must be whole seconds from 1 to {MAX_EXPIRES}, not {expires}")
+    if type(expires) is not int or not 1 <= expires <= MAX_EXPIRES:
+        raise SigningError(
+            f"expires must be whole seconds, an int from 1 to {MAX_EXPIRES}, not {expires!r}"
+        )
     signer.check(method, host)
     stamp = signer.stamp_at(now)
     payload, sent = signer.query_payload(payload_hash)
     names, block = canonical_headers({"host": host, **sent, **signer.selected(headers)})
     parameters = {
         "X-Amz-Algorithm": signer.algorithm,
-        "X-Amz-Credential": f"{signer.credentials.access_key}/{stamp.scope}",
+        "X-Amz-Credential": f"{signer.access_key}/{stamp.scope}",
         "X-Amz-Date": stamp.amz_date,
-        "X-Amz-Expires": str(int(expires)),
+        "X-Amz-Expires": str(expires),
         "X-Amz-SignedHeaders": names,
         **signer.query_parameters(),
     }
-    if signer.credentials.token:
-        parameters["X-Amz-Security-Token"] = signer.credentials.token
+    if signer.token:
+        parameters["X-Amz-Security-Token"] = signer.token
     target = _with(without_signature(target), parameters)
-    request = f"{method}\n{signer.target_lines(target)}\n{block}\n{names}\n{payload}"
-    request_hash = hash_of(request.encode("latin-1"))
-    signature = signer.signature(stamp, request_hash)
+    request = canonical_request(method, signer.target_lines(target), block, names, payload)
+    request_hash = hash_of(request)
+    signature = stamp.key.signature(request_hash)
     return Presigned(
-        f"{target}&X-Amz-Signature={signature}", sent, request, stamp.prefix + request_hash
+        f"{target}&X-Amz-Signature={signature}",
+        sent,
+        request.decode("latin-1"),
+        stamp.prefix + request_hash,
     )
 
 
@@ -112,6 +116,8 @@ def without_signature(target: str) -> str:
 
 
 def _with(target: str, parameters: dict[str, str]) -> str:
+    from urllib.parse import quote
+
     added = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
     _, mark, query = target.partition("?")
     if not mark:
