@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lattice_client.errors import RegionError as RegionError
     from lattice_client.errors import SigningError as SigningError
     from lattice_client.errors import UnsignablePayloadError as UnsignablePayloadError
+    from lattice_client.retry import RetryPolicy as RetryPolicy
 
 _MODULE_OF = {
     "__version__": "_version",
@@ -46,6 +47,7 @@ _MODULE_OF = {
     "MissingExtraError": "errors",
     "NoCredentialsError": "errors",
     "RegionError": "errors",
+    "RetryPolicy": "retry",
     "SigV4Auth": "auth",
     "SigningError": "errors",
     "StaticCredentials": "credentials",
@@ -68,6 +70,7 @@ __all__ = [
     "MissingExtraError",
     "NoCredentialsError",
     "RegionError",
+    "RetryPolicy",
     "SigV4Auth",
     "SigningError",
     "StaticCredentials",
