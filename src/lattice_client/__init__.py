@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lattice_client.errors import RegionError as RegionError
     from lattice_client.errors import SigningError as SigningError
     from lattice_client.errors import UnsignablePayloadError as UnsignablePayloadError
+    from lattice_client.retry import RetryPolicy as RetryPolicy
 
 _MODULE_OF = {
     "__version__": "_version",
@@ -44,6 +45,7 @@ _MODULE_OF = {
     "MissingExtraError": "errors",
     "NoCredentialsError": "errors",
     "RegionError": "errors",
+    "RetryPolicy": "retry",
     "SigV4Auth": "auth",
     "SigningError": "errors",
     "StaticCredentials": "credentials",
@@ -66,6 +68,7 @@ __all__ = [
     "MissingExtraError",
     "NoCredentialsError",
     "RegionError",
+    "RetryPolicy",
     "SigV4Auth",
     "SigningError",
     "StaticCredentials",

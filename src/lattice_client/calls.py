@@ -14,7 +14,8 @@ from uuid import uuid4
 
 from lattice_client.auth import LatticeAuth, SigV4Auth
 from lattice_client.errors import ConfigurationError
-from lattice_client.retry import NO_RETRIES, Outcome, RetryPolicy, RetryQuotas
+from lattice_client.quotas import RetryQuotas
+from lattice_client.retry import NO_RETRIES, Outcome, RetryPolicy
 
 __all__ = ["REQUEST_ID", "Course", "Hands", "Level", "run", "run_async"]
 

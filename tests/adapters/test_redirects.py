@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 import requests
 
-from adapters.drivers import DRIVERS, Driver
+from adapters.drivers import DRIVERS, HOOKS, Driver
 from lattice_client import LatticeAuth
 from lattice_client.testing import LocalLattice, RunningLattice, serve
 from support import canary
@@ -103,7 +103,7 @@ def test_not_followed_nothing_leaks(client, home, stranger):
 
 
 def test_aiohttp_signs_each_hop_of_its_own_origin(home, stranger):
-    driver = DRIVERS[-1]
+    driver = HOOKS[-1]
     auth = driver.auth(region=REGION, credentials=canary.credentials())
     with driver.client(auth) as call:
         home.lattice.clear()
@@ -116,7 +116,7 @@ def test_aiohttp_signs_each_hop_of_its_own_origin(home, stranger):
 
 
 def test_requests_drops_a_stale_signature(home):
-    driver = DRIVERS[0]
+    driver = HOOKS[0]
     auth = driver.auth(region=REGION, credentials=canary.credentials())
     with driver.client(auth) as call:
         home.lattice.clear()
@@ -128,7 +128,7 @@ def test_requests_drops_a_stale_signature(home):
 
 
 def test_a_url_that_a_redirect_named_is_not_held_against_another_auth_object(home, stranger):
-    driver = DRIVERS[-1]
+    driver = HOOKS[-1]
     first, second = (driver.auth(region=REGION, credentials=canary.credentials()) for _ in range(2))
     with driver.client(first) as call:
         assert call("GET", redirect(home, 302, f"{stranger.url}/")).status == 302
