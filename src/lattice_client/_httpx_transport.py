@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from types import ModuleType
 from typing import Any
 
+from lattice_client import calls
 from lattice_client.auth import SigV4Auth
 from lattice_client.calls import REQUEST_ID, Level, cause_of, run, run_async
 from lattice_client.retry import Outcome, RetryPolicy
@@ -216,7 +217,7 @@ class _SyncHands(_Hands):
         self._auth.sign(HttpxRequest(attempt))
 
     def pause(self, seconds: float) -> None:
-        time.sleep(seconds)
+        calls.wait(seconds)
 
     def discard(self, response: Any) -> None:
         try:

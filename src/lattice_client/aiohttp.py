@@ -86,7 +86,6 @@ class _Hands:
         self._auth = auth
         self._request = request
         self.send = handler
-        self.pause = asyncio.sleep
 
     def describe(self) -> tuple[str, str, Iterable[str]]:
         request = self._request
@@ -99,6 +98,9 @@ class _Hands:
 
     def sign(self, attempt: aiohttp.ClientRequest) -> Awaitable[None]:
         return self._auth.sign_async(AiohttpRequest(attempt))
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
     def failed(self, error: Exception) -> Outcome | None:
         if cause_of(error, (ssl.SSLCertVerificationError,)):
@@ -127,7 +129,14 @@ class _Hands:
         response.release()
 
     def _replayable(self) -> bool:
-        body = self._request.body
-        return not body or isinstance(
-            body, bytes | aiohttp.BytesPayload | aiohttp.payload.BytesIOPayload
+        body: Any = self._request.body
+        if not body or isinstance(body, bytes | aiohttp.BytesPayload):
+            return True
+        # A newer aiohttp says of a payload whether it is used up, and lets a file go back to
+        # where it stood.
+        file = getattr(body, "_value", None)
+        return (
+            getattr(body, "consumed", True) is False
+            and callable(getattr(file, "seekable", None))
+            and file.seekable()
         )

@@ -17,7 +17,7 @@ from lattice_client.errors import ConfigurationError
 from lattice_client.quotas import RetryQuotas
 from lattice_client.retry import NO_RETRIES, Outcome, RetryPolicy
 
-__all__ = ["REQUEST_ID", "Course", "Hands", "Level", "run", "run_async"]
+__all__ = ["REQUEST_ID", "Course", "Hands", "Level", "run", "run_async", "wait"]
 
 # Lattice takes the caller's, hands it to the target, sends it back and logs it ("Access logs for
 # Amazon VPC Lattice", VPC Lattice User Guide).
@@ -105,6 +105,11 @@ class Level:
             if response is not None:
                 yield "discard", response
             yield "pause", decision.delay
+
+
+def wait(seconds: float) -> None:
+    """The pause of the synchronous libraries."""
+    time.sleep(seconds)
 
 
 def _checked(retry: object) -> RetryPolicy:

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
+from lattice_client import calls
 from lattice_client.auth import SigV4Auth
 from lattice_client.calls import REQUEST_ID, Level, cause_of, run
 from lattice_client.errors import MissingExtraError
@@ -120,7 +121,6 @@ class _Hands:
         self._auth = auth
         self._request = request
         self.send = send
-        self.pause = time.sleep
         self._begun = False
 
     def describe(self) -> tuple[str, str, Iterable[str]]:
@@ -137,6 +137,9 @@ class _Hands:
 
     def sign(self, attempt: requests.PreparedRequest) -> None:
         self._auth.sign(RequestsRequest(attempt))
+
+    def pause(self, seconds: float) -> None:
+        calls.wait(seconds)
 
     def failed(self, error: Exception) -> Outcome | None:
         if isinstance(error, requests.exceptions.SSLError):
