@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from types import ModuleType
 from typing import Any
 
@@ -52,14 +52,17 @@ class SigningTransport:
         self._inner = transport or self._library.HTTPTransport(**arguments)
 
     def handle_request(self, request: Any) -> Any:
-        home, stranger = _home(self._library, self._level.auth, request)
+        stranger = _stranger(self._library, request)
+        hands = _SyncHands(self._library, self._level.auth, request, self._inner.handle_request)
         if stranger is not None:
             response = self._inner.handle_request(stranger)
+        elif not self._level.auth.signs(hands.host):
+            response = self._inner.handle_request(request)
         else:
-            hands = _SyncHands(self._library, self._level.auth, request, self._inner.handle_request)
-            response = run(self._level.course(hands, request.extensions.get(RETRY)), hands)
+            course = self._level.course(hands, request.extensions.get(RETRY))
+            response = run(course, hands)
         if response.status_code in REDIRECTS:
-            request.extensions[_HOME] = home
+            request.extensions.setdefault(_HOME, origin_of(str(request.url)))
         return response
 
     def close(self) -> None:
@@ -83,17 +86,19 @@ class AsyncSigningTransport:
         self._inner = transport or self._library.AsyncHTTPTransport(**arguments)
 
     async def handle_async_request(self, request: Any) -> Any:
-        home, stranger = _home(self._library, self._level.auth, request)
+        stranger = _stranger(self._library, request)
+        hands = _AsyncHands(
+            self._library, self._level.auth, request, self._inner.handle_async_request
+        )
         if stranger is not None:
             response = await self._inner.handle_async_request(stranger)
+        elif not self._level.auth.signs(hands.host):
+            response = await self._inner.handle_async_request(request)
         else:
-            hands = _AsyncHands(
-                self._library, self._level.auth, request, self._inner.handle_async_request
-            )
             course = self._level.course(hands, request.extensions.get(RETRY))
             response = await run_async(course, hands)
         if response.status_code in REDIRECTS:
-            request.extensions[_HOME] = home
+            request.extensions.setdefault(_HOME, origin_of(str(request.url)))
         return response
 
     async def aclose(self) -> None:
@@ -133,26 +138,22 @@ class SigningClient:
         }
 
 
-def _home(library: ModuleType, auth: SigV4Auth, request: Any) -> tuple[str, Any]:
-    """The origin that the call was made to, and the request to send as it is, where it is none to
-    be signed."""
-    origin = origin_of(str(request.url))
-    home: str = request.extensions.get(_HOME) or origin
-    if home != origin:
-        stranger = _copy(library, request)
-        strip_signature(stranger.headers)
-        return home, stranger
-    return home, None if auth.signs(request.headers.get("host", "")) else request
+def _stranger(library: ModuleType, request: Any) -> Any:
+    """The request to send unsigned, if a redirect has led it away from its call's origin."""
+    home = request.extensions.get(_HOME)
+    if home is None or home == origin_of(str(request.url)):
+        return None
+    stranger = _copy(library, request)
+    strip_signature(stranger.headers)
+    return stranger
 
 
 def _copy(library: ModuleType, request: Any) -> Any:
-    return library.Request(
-        method=request.method,
-        url=request.url,
-        headers=request.headers,
-        stream=request.stream,
-        extensions=request.extensions,
-    )
+    """A copy that shares all but the headers."""
+    copied = library.Request.__new__(library.Request)
+    vars(copied).update(vars(request))
+    copied.headers = library.Headers(request.headers)
+    return copied
 
 
 class _Hands:
@@ -164,22 +165,28 @@ class _Hands:
         self._library = library
         self._auth = auth
         self._request = request
-        self.send = send
-        self._file = _file_of(request)
-        self._begun = False
+        self._send = send
+        self._in_memory = isinstance(request.stream, library.ByteStream)
+        self._file = None if self._in_memory else _file_of(request)
+        self._first: HttpxRequest | None = HttpxRequest(_copy(library, request))
+        self.host = self._first.host
 
-    def describe(self) -> tuple[str, str, Iterable[str]]:
-        request = self._request
-        return request.method, request.headers.get("host", ""), request.headers
-
-    def attempt(self, request_id: str) -> Any:
-        if self._begun and self._file is not None:
-            file, position = self._file
-            file.seek(position)
-        self._begun = True
-        attempt = _copy(self._library, self._request)
-        attempt.headers.setdefault(REQUEST_ID, request_id)
+    def attempt(self, request_id: str) -> HttpxRequest:
+        attempt, self._first = self._first, None
+        if attempt is None:
+            if self._file is not None:
+                file, position = self._file
+                file.seek(position)
+            attempt = HttpxRequest(_copy(self._library, self._request))
+        attempt.request.headers.setdefault(REQUEST_ID, request_id)
         return attempt
+
+    def send(self, attempt: HttpxRequest) -> Any:
+        return self._send(attempt.request)
+
+    def status(self, response: Any) -> int:
+        status: int = response.status_code
+        return status
 
     def failed(self, error: Exception) -> Outcome | None:
         library = self._library
@@ -205,7 +212,7 @@ class _Hands:
         )
 
     def _replayable(self) -> bool:
-        return isinstance(self._request.stream, self._library.ByteStream) or self._file is not None
+        return self._in_memory or self._file is not None
 
     def _worth_reading(self, response: Any) -> bool:
         length = response.headers.get("Content-Length", "")
@@ -213,8 +220,8 @@ class _Hands:
 
 
 class _SyncHands(_Hands):
-    def sign(self, attempt: Any) -> None:
-        self._auth.sign(HttpxRequest(attempt))
+    def sign(self, attempt: HttpxRequest) -> None:
+        self._auth.sign(attempt)
 
     def pause(self, seconds: float) -> None:
         calls.wait(seconds)
@@ -228,8 +235,8 @@ class _SyncHands(_Hands):
 
 
 class _AsyncHands(_Hands):
-    def sign(self, attempt: Any) -> Awaitable[None]:
-        return self._auth.sign_async(HttpxRequest(attempt))
+    def sign(self, attempt: HttpxRequest) -> Awaitable[None]:
+        return self._auth.sign_async(attempt)
 
     async def pause(self, seconds: float) -> None:
         from anyio import sleep  # a dependency of httpx and httpx2

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from lattice_client.auth import SigV4Auth
@@ -57,11 +57,12 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
         if self._redirected.left_home(request):
             strip_signature(request.headers)
             response = await handler(request)
-        elif not self._level.auth.signs(request.headers.get("Host", "")):
-            response = await handler(request)
         else:
             hands = _Hands(self._level.auth, request, handler)
-            response = await run_async(self._level.course(hands), hands)
+            if self._level.auth.signs(hands.host):
+                response = await run_async(self._level.course(hands), hands)
+            else:
+                response = await handler(request)
         self._redirected.note(request, url, response)
         return response
 
@@ -85,19 +86,23 @@ class _Hands:
     def __init__(self, auth: SigV4Auth, request: aiohttp.ClientRequest, handler: _Handler) -> None:
         self._auth = auth
         self._request = request
-        self.send = handler
-
-    def describe(self) -> tuple[str, str, Iterable[str]]:
-        request = self._request
-        return request.method, request.headers.get("Host", ""), request.headers
-
-    def attempt(self, request_id: str) -> aiohttp.ClientRequest:
+        self._handler = handler
         # The request is aiohttp's own, made for this call: nobody else sees its headers.
-        self._request.headers.setdefault(REQUEST_ID, request_id)
-        return self._request
+        self._attempt = AiohttpRequest(request)
+        self.host = self._attempt.host
 
-    def sign(self, attempt: aiohttp.ClientRequest) -> Awaitable[None]:
-        return self._auth.sign_async(AiohttpRequest(attempt))
+    def attempt(self, request_id: str) -> AiohttpRequest:
+        self._request.headers.setdefault(REQUEST_ID, request_id)
+        return self._attempt
+
+    def sign(self, attempt: AiohttpRequest) -> Awaitable[None]:
+        return self._auth.sign_async(attempt)
+
+    def send(self, attempt: AiohttpRequest) -> Awaitable[aiohttp.ClientResponse]:
+        return self._handler(attempt.request)
+
+    def status(self, response: aiohttp.ClientResponse) -> int:
+        return response.status
 
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -6,16 +6,17 @@ share it; :func:`run` and :func:`run_async` do what it says, with the hands of a
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from typing import Any, Literal, Protocol
-from uuid import uuid4
 
 from lattice_client.auth import LatticeAuth, SigV4Auth
 from lattice_client.errors import ConfigurationError
 from lattice_client.quotas import RetryQuotas
-from lattice_client.retry import NO_RETRIES, Outcome, RetryPolicy
+from lattice_client.retry import NO_RETRIES, Attempts, Outcome, RetryPolicy
+from lattice_client.wire import Outgoing
 
 __all__ = ["REQUEST_ID", "Course", "Hands", "Level", "run", "run_async", "wait"]
 
@@ -28,22 +29,20 @@ Course = Generator[tuple[Step, Any], Any, Any]
 
 
 class Hands(Protocol):
-    """How one library handles the request of one call. The first four do no I/O."""
+    """How one library handles the request of one call. The first ones do no I/O."""
 
-    def attempt(self, request_id: str) -> Any:
+    def attempt(self, request_id: str) -> Outgoing:
         """A copy of the request to sign and send, its body at the beginning."""
         ...
 
-    def failed(self, error: Exception) -> Outcome | None:
-        """What an exception of ``send`` means; None where another attempt would meet it again."""
-        ...
+    def status(self, response: Any) -> int: ...
 
     def answered(self, response: Any) -> Outcome:
         """What a response means."""
         ...
 
-    def describe(self) -> tuple[str, str, Iterable[str]]:
-        """The call's method, host and header names."""
+    def failed(self, error: Exception) -> Outcome | None:
+        """What an exception of ``send`` means; None where another attempt would meet it again."""
         ...
 
     # Each of these returns an awaitable in an asynchronous library.
@@ -82,29 +81,39 @@ class Level:
         :param retry: a policy for this call alone.
         """
         policy = self.retry if retry is None else _checked(retry)
-        method, host, names = hands.describe()
-        attempts = policy.start(method, host, time.monotonic(), headers=names, quotas=self.quotas)
-        request_id = uuid4().hex
+        began = time.monotonic()
+        request_id = os.urandom(16).hex()
+        attempts: Attempts | None = None
         while True:
             attempt = hands.attempt(request_id)
             yield "sign", attempt
             response = None
             try:
                 response = yield "send", attempt
+                # Nearly every call ends here, with nothing made for those that do not.
+                if hands.status(response) not in policy.statuses and not self.quotas:
+                    return response
+                outcome = hands.answered(response)
             except Exception as error:
-                outcome = hands.failed(error)
-                if outcome is None:
+                failed = hands.failed(error)
+                if failed is None:
                     raise
-                decision = attempts.after(outcome, time.monotonic())
+                attempts = attempts or self._attempts(policy, attempt, began)
+                decision = attempts.after(failed, time.monotonic())
                 if decision.delay is None:
                     raise
             else:
-                decision = attempts.after(hands.answered(response), time.monotonic())
+                attempts = attempts or self._attempts(policy, attempt, began)
+                decision = attempts.after(outcome, time.monotonic())
                 if decision.delay is None:
                     return response
             if response is not None:
                 yield "discard", response
             yield "pause", decision.delay
+
+    def _attempts(self, policy: RetryPolicy, attempt: Outgoing, began: float) -> Attempts:
+        names = attempt.request.headers
+        return policy.start(attempt.method, attempt.host, began, headers=names, quotas=self.quotas)
 
 
 def wait(seconds: float) -> None:

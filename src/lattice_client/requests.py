@@ -7,7 +7,6 @@ whoever has a session already mounts the adapter on it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -79,19 +78,19 @@ class Adapter(HTTPAdapter):
             cert=cert,
             proxies=proxies,
         )
-        origin = origin_of(request.url or "")
-        home = _home_of(request) or origin
+        home = _home_of(request)
         hands = _Hands(self._level.auth, request, send)
-        if home != origin:
-            stranger = request.copy()
+        response: requests.Response
+        if home is not None and home != origin_of(request.url or ""):
+            stranger = _copy(request)
             strip_signature(stranger.headers)
-            response: requests.Response = send(stranger)
-        elif not self._level.auth.signs(hands.describe()[1]):
+            response = send(stranger)
+        elif not self._level.auth.signs(hands.host):
             response = send(request)
         else:
             response = run(self._level.course(hands, retry), hands)
         if response.status_code in REDIRECTS:
-            _remember(request, home)
+            _remember(request, home or origin_of(request.url or ""))
         return response
 
 
@@ -116,27 +115,37 @@ def _remember(request: requests.PreparedRequest, home: str) -> None:
     request.hooks = {**request.hooks, "response": [*others, _Home(home)]}
 
 
+def _copy(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """A copy that shares all but the headers; its own ``copy()`` copies all cookies too."""
+    copied = requests.PreparedRequest.__new__(requests.PreparedRequest)
+    vars(copied).update(vars(request))
+    copied.headers = request.headers.copy()
+    return copied
+
+
 class _Hands:
     def __init__(self, auth: SigV4Auth, request: requests.PreparedRequest, send: Any) -> None:
         self._auth = auth
         self._request = request
-        self.send = send
-        self._begun = False
+        self._send = send
+        self._first: RequestsRequest | None = RequestsRequest(_copy(request))
+        self.host = self._first.host
 
-    def describe(self) -> tuple[str, str, Iterable[str]]:
-        out = RequestsRequest(self._request.copy())
-        return out.method, out.host, self._request.headers
-
-    def attempt(self, request_id: str) -> requests.PreparedRequest:
-        attempt = self._request.copy()
-        if self._begun and _position(attempt) is not None:
-            rewind_body(attempt)
-        self._begun = True
-        attempt.headers.setdefault(REQUEST_ID, request_id)
+    def attempt(self, request_id: str) -> RequestsRequest:
+        attempt, self._first = self._first, None
+        if attempt is None:
+            if _position(self._request) is not None:
+                rewind_body(self._request)
+            attempt = RequestsRequest(_copy(self._request))
+        attempt.request.headers.setdefault(REQUEST_ID, request_id)
         return attempt
 
-    def sign(self, attempt: requests.PreparedRequest) -> None:
-        self._auth.sign(RequestsRequest(attempt))
+    def sign(self, attempt: RequestsRequest) -> None:
+        self._auth.sign(attempt)
+
+    def send(self, attempt: RequestsRequest) -> requests.Response:
+        response: requests.Response = self._send(attempt.request)
+        return response
 
     def pause(self, seconds: float) -> None:
         calls.wait(seconds)
@@ -154,6 +163,9 @@ class _Hands:
                 return Outcome.not_sent()
             return Outcome.perhaps_sent(replayable=self._replayable())
         return None
+
+    def status(self, response: requests.Response) -> int:
+        return response.status_code
 
     def answered(self, response: requests.Response) -> Outcome:
         return Outcome.answered(

@@ -31,6 +31,8 @@ REDIRECTS = frozenset((301, 302, 303, 307, 308))
 class Outgoing(Protocol):
     """A request as it goes out, to the byte."""
 
+    # The library's own.
+    request: Any
     method: str
     # The Host header.
     host: str
@@ -80,10 +82,10 @@ def outgoing(request: Any) -> Outgoing:
 class RequestsRequest:
     """A ``requests.PreparedRequest``. Its Host header is made later, in http.client."""
 
-    __slots__ = ("_request", "_signed_before", "host", "method", "target")
+    __slots__ = ("_signed_before", "host", "method", "request", "target")
 
     def __init__(self, request: Any) -> None:
-        self._request = request
+        self.request: Any = request
         self._signed_before = False
         self.method: str = request.method or "GET"
         self.target: str = request.path_url
@@ -94,44 +96,44 @@ class RequestsRequest:
 
     def _host_to_be(self) -> str:
         """The Host header that http.client will make of the URL."""
-        scheme, netloc, target, fragment = _parts(self._request.url)
+        scheme, netloc, target, fragment = _parts(self.request.url)
         host = netloc.rpartition("@")[2]
         default = _DEFAULT_PORT.get(scheme, ":")
         if host.endswith(default):
             # http.client leaves the scheme's own port out, but not on the way through a proxy.
             netloc = netloc.removesuffix(default)
-            self._request.url = f"{scheme}://{netloc}{target}{fragment}"
+            self.request.url = f"{scheme}://{netloc}{target}{fragment}"
         # urllib3 leaves out the dot of an absolute name.
         return _FINAL_DOT.sub("", host.removesuffix(default))
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
-        pairs = self._request.headers.items()
+        pairs = self.request.headers.items()
         found, self._signed_before = _signable(_candidates(pairs, names), names)
         return [(name, _text(value)) for name, value in found]
 
     def body(self) -> object:
-        return self._request.body
+        return self.request.body
 
     def retarget(self, target: str) -> None:
-        scheme, netloc, _, fragment = _parts(self._request.url)
-        self._request.url = f"{scheme}://{netloc}{target}{fragment}"
+        scheme, netloc, _, fragment = _parts(self.request.url)
+        self.request.url = f"{scheme}://{netloc}{target}{fragment}"
         self.target = target
 
     def write(self, headers: dict[str, str]) -> None:
-        _write(self._request.headers, headers, stale=self._signed_before)
+        _write(self.request.headers, headers, stale=self._signed_before)
 
     def guard(self) -> None:
-        if _forget_signature not in self._request.hooks["response"]:
-            self._request.register_hook("response", _forget_signature)
+        if _forget_signature not in self.request.hooks["response"]:
+            self.request.register_hook("response", _forget_signature)
 
 
 class HttpxRequest:
     """An ``httpx.Request`` or ``httpx2.Request``."""
 
-    __slots__ = ("_request", "_signed_before", "host", "method", "target")
+    __slots__ = ("_signed_before", "host", "method", "request", "target")
 
     def __init__(self, request: Any) -> None:
-        self._request = request
+        self.request: Any = request
         self._signed_before = False
         self.method: str = request.method
         self.target: str = request.url.raw_path.decode("ascii")
@@ -140,7 +142,7 @@ class HttpxRequest:
         self.host: str = request.headers.get("host", "")
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
-        pairs = self._request.headers.raw
+        pairs = self.request.headers.raw
         if not names:
             pairs = [pair for pair in pairs if pair[0][:1] in b"xX"]
         found, self._signed_before = _signable(
@@ -149,19 +151,19 @@ class HttpxRequest:
         return [(name, value.decode("latin-1")) for name, value in found]
 
     def body(self) -> object:
-        stream = self._request.stream
+        stream = self.request.stream
         # Bytes that have been read, else the file or iterator that the stream was made of.
-        for owner, name in ((self._request, "_content"), (stream, "_stream")):
+        for owner, name in ((self.request, "_content"), (stream, "_stream")):
             if (found := getattr(owner, name, None)) is not None:
                 return found
         return stream
 
     def retarget(self, target: str) -> None:
-        self._request.url = self._request.url.copy_with(raw_path=target.encode("ascii"))
+        self.request.url = self.request.url.copy_with(raw_path=target.encode("ascii"))
         self.target = target
 
     def write(self, headers: dict[str, str]) -> None:
-        _write(self._request.headers, headers, stale=self._signed_before)
+        _write(self.request.headers, headers, stale=self._signed_before)
 
     def guard(self) -> None:
         """Httpx forwards headers below its hooks."""
@@ -170,10 +172,10 @@ class HttpxRequest:
 class AiohttpRequest:
     """An ``aiohttp.ClientRequest``."""
 
-    __slots__ = ("_request", "_signed_before", "host", "method", "target")
+    __slots__ = ("_signed_before", "host", "method", "request", "target")
 
     def __init__(self, request: Any) -> None:
-        self._request = request
+        self.request: Any = request
         self._signed_before = False
         self.method: str = request.method
         self.target: str = request.url.raw_path_qs
@@ -182,26 +184,26 @@ class AiohttpRequest:
         self.host: str = request.headers.get("Host", "")
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
-        pairs = self._request.headers.items()
+        pairs = self.request.headers.items()
         found, self._signed_before = _signable(_candidates(pairs, names), names)
         # aiohttp sends text as UTF-8.
         return [(name, value.encode().decode("latin-1")) for name, value in found]
 
     def body(self) -> object:
-        body = self._request.body
+        body = self.request.body
         made_of = getattr(body, "_value", None)
         if made_of is None:
             return body or None  # b"" is no body
         # Bytes may be compressed and text encoded on the way out: then only aiohttp knows them.
-        if self._request.compress or getattr(body, "_encoding", None) not in _AS_IT_IS:
+        if self.request.compress or getattr(body, "_encoding", None) not in _AS_IT_IS:
             return body
         return made_of
 
     def retarget(self, target: str) -> None:
-        url = self._request.url
+        url = self.request.url
         path, _, query = target.partition("?")
         # yarl would write %20 as "+" again, were it not told that all is encoded.
-        self._request.url = type(url).build(
+        self.request.url = type(url).build(
             scheme=url.scheme,
             authority=url.raw_authority,
             path=path,
@@ -211,7 +213,7 @@ class AiohttpRequest:
         self.target = target
 
     def write(self, headers: dict[str, str]) -> None:
-        _write(self._request.headers, headers, stale=self._signed_before)
+        _write(self.request.headers, headers, stale=self._signed_before)
 
     def guard(self) -> None:
         """Aiohttp asks the hook again."""
