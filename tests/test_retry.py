@@ -384,6 +384,26 @@ def test_whatever_happens(policy, method, keyed, events, began):
     assert 0 <= quotas.of(HOST).tokens <= 20
 
 
+def test_a_first_signature_loads_none_of_this():
+    code = """
+import os, sys
+os.environ |= dict(AWS_ACCESS_KEY_ID="AKID", AWS_SECRET_ACCESS_KEY="s", AWS_REGION="eu-west-1")
+import requests
+from lattice_client import LatticeAuth
+request = requests.Request("GET", "https://a.example/", auth=LatticeAuth()).prepare()
+assert "Authorization" in request.headers
+print(*(name for name in sys.modules if name.startswith("lattice_client.")))
+from lattice_client import RetryPolicy, explain
+"""
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.split()
+    assert "lattice_client.auth" in loaded
+    assert not {f"lattice_client.{name}" for name in ("retry", "quotas", "denial", "_sent")} & {
+        *loaded
+    }
+
+
 # --- Quotas -----------------------------------------------------------------------------------
 
 

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from lattice_client.credentials import DefaultCredentials as DefaultCredentials
     from lattice_client.credentials import EnvironmentCredentials as EnvironmentCredentials
     from lattice_client.credentials import StaticCredentials as StaticCredentials
+    from lattice_client.denial import Denial as Denial
+    from lattice_client.denial import explain as explain
+    from lattice_client.denial import raise_for_denial as raise_for_denial
     from lattice_client.errors import ConfigurationError as ConfigurationError
     from lattice_client.errors import CredentialsError as CredentialsError
+    from lattice_client.errors import DeniedError as DeniedError
     from lattice_client.errors import ExpiredCredentialsError as ExpiredCredentialsError
     from lattice_client.errors import InvalidCredentialsError as InvalidCredentialsError
     from lattice_client.errors import InvalidHeaderError as InvalidHeaderError
@@ -36,6 +40,8 @@ _MODULE_OF = {
     "CredentialsError": "errors",
     "CredentialsProvider": "credentials",
     "DefaultCredentials": "credentials",
+    "Denial": "denial",
+    "DeniedError": "errors",
     "EnvironmentCredentials": "credentials",
     "ExpiredCredentialsError": "errors",
     "InvalidCredentialsError": "errors",
@@ -50,6 +56,8 @@ _MODULE_OF = {
     "SigningError": "errors",
     "StaticCredentials": "credentials",
     "UnsignablePayloadError": "errors",
+    "explain": "denial",
+    "raise_for_denial": "denial",
 }
 
 __all__ = [
@@ -59,6 +67,8 @@ __all__ = [
     "CredentialsError",
     "CredentialsProvider",
     "DefaultCredentials",
+    "Denial",
+    "DeniedError",
     "EnvironmentCredentials",
     "ExpiredCredentialsError",
     "InvalidCredentialsError",
@@ -74,6 +84,8 @@ __all__ = [
     "StaticCredentials",
     "UnsignablePayloadError",
     "__version__",
+    "explain",
+    "raise_for_denial",
 ]
 
 
