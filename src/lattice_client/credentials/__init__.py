@@ -4,12 +4,15 @@ A :class:`Credentials` value is always whole: access key, secret key and token b
 are swapped together.  A :class:`CredentialsProvider` hands out such values through two methods, and
 everything else in this package knows only these, so bringing your own (a vault, a sidecar) means
 writing them, or giving :class:`RefreshingCredentials` a function that fetches.
+
+The sources that fetch are loaded when they are first used, with the threads that they need:
+credentials in the environment need none of it.
 """
 
 from __future__ import annotations
 
-from lattice_client.credentials.assume_role import AssumeRole
-from lattice_client.credentials.chain import BotocoreCredentials
+from typing import TYPE_CHECKING
+
 from lattice_client.credentials.default import DefaultCredentials, as_provider
 from lattice_client.credentials.environment import EnvironmentCredentials
 from lattice_client.credentials.provider import (
@@ -18,8 +21,12 @@ from lattice_client.credentials.provider import (
     checked,
     current,
 )
-from lattice_client.credentials.refreshing import RefreshingCredentials
 from lattice_client.credentials.value import Credentials
+
+if TYPE_CHECKING:
+    from lattice_client.credentials.assume_role import AssumeRole
+    from lattice_client.credentials.chain import BotocoreCredentials
+    from lattice_client.credentials.refreshing import RefreshingCredentials
 
 __all__ = [
     "AssumeRole",
@@ -34,3 +41,23 @@ __all__ = [
     "checked",
     "current",
 ]
+
+_MODULE_OF = {
+    "AssumeRole": "assume_role",
+    "BotocoreCredentials": "chain",
+    "RefreshingCredentials": "refreshing",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from lattice_client.credentials.chain import BotocoreCredentials
+import time
+from typing import TYPE_CHECKING
+
 from lattice_client.credentials.environment import EnvironmentCredentials
 from lattice_client.credentials.provider import CredentialsProvider, StaticCredentials
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from lattice_client.credentials.chain import BotocoreCredentials
 
 __all__ = ["DefaultCredentials", "as_provider"]
 
@@ -18,9 +23,11 @@ class DefaultCredentials:
     of processes that do not need it (Lambda functions above all).
     """
 
+    # Made when the environment has no credentials.
+    _chain: BotocoreCredentials | None = None
+
     def __init__(self) -> None:
         self._environment = EnvironmentCredentials()
-        self._botocore = BotocoreCredentials()
 
     def __repr__(self) -> str:
         return "DefaultCredentials()"
@@ -29,20 +36,37 @@ class DefaultCredentials:
         return type(self), ()
 
     def peek(self) -> Credentials | None:
-        return self._environment.peek() or self._botocore.peek()
+        # As both say for themselves, with one look at the clock: this is asked for every signature.
+        now = time.time()
+        since, until, credentials = self._environment._state  # noqa: SLF001
+        if not since <= now < until:
+            credentials = self._environment.peek()
+        if credentials is not None or self._chain is None:
+            return credentials
+        since, until, credentials, _ = self._chain._state  # noqa: SLF001
+        return credentials if since <= now < until else self._chain.peek()
 
     def get(self) -> Credentials:
-        return self._environment.find() or self._botocore.get()
+        return self._environment.find() or self._botocore().get()
 
     async def get_async(self) -> Credentials:
-        return self._environment.find() or await self._botocore.get_async()
+        return self._environment.find() or await self._botocore().get_async()
 
     def region(self) -> str | None:
         """The region of the profile that botocore would use. Reads files, so it may block.
 
         :raises CredentialsError: where there is no such profile, or a file cannot be read.
         """
-        return self._botocore.region()
+        return self._botocore().region()
+
+    def _botocore(self) -> BotocoreCredentials:
+        if self._chain is not None:
+            return self._chain
+        from lattice_client.credentials.chain import BotocoreCredentials
+
+        # One step, so that all threads have the same one.
+        chain: BotocoreCredentials = vars(self).setdefault("_chain", BotocoreCredentials())
+        return chain
 
 
 def as_provider(credentials: Credentials | CredentialsProvider | None) -> CredentialsProvider:

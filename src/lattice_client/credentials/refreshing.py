@@ -43,9 +43,9 @@ _LONGEST_PAUSE_EXPIRED = 10.0
 _STEP_BACK = 60.0
 
 
-# What peek() goes by, swapped whole: (since, refresh_at, credentials, wait_at), the times in seconds
-# since the epoch. Outside of since … refresh_at it is time to fetch; from wait_at on, get() waits for
-# that. A plain tuple, the quickest to take apart.
+# What peek() goes by, swapped whole: (since, refresh_at, credentials, wait_at), the times in
+# seconds since the epoch. Outside of since … refresh_at it is time to fetch; from wait_at on, get()
+# waits for that. A plain tuple, the quickest to take apart.
 _State = tuple[float, float, Credentials | None, float]
 _NOTHING: _State = (0.0, 0.0, None, 0.0)
 
