@@ -12,7 +12,13 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextvars import ContextVar
 from typing import Any, Literal, Protocol, TypeVar, get_args, overload
 
-from lattice_client.credentials import Credentials, CredentialsProvider, as_provider
+from lattice_client.credentials import (
+    Credentials,
+    CredentialsProvider,
+    as_provider,
+    checked,
+    current,
+)
 from lattice_client.errors import ConfigurationError, RegionError
 from lattice_client.hosts import HostScope
 from lattice_client.names import region_of
@@ -223,7 +229,8 @@ class SigV4Auth:
             return
         signer = self._ready_signer(out.host)
         if signer is None:
-            signer = await self._in_thread(self._fetch_signer, out.host)
+            given = await self._await_credentials() if self._provider.peek() is None else None
+            signer = await self._in_thread(self._fetch_signer, out.host, given)
         if self._hashes_bodies and not _quick_to_hash(out.body()):
             await self._in_thread(self._sign, out, signer)
         else:
@@ -264,6 +271,35 @@ class SigV4Auth:
         )
         return origin + signed.target, signed.headers
 
+    # Before the first request.
+
+    def prefetch_sync(self) -> None:
+        """Fetches credentials now, so that the first request need not wait for them; may block. At
+        a start-up it tells at once whether there are any.
+
+        If the region is an argument or in the environment, the signing key is derived as well.
+
+        :raises CredentialsError: where there are no credentials.
+        """
+        self._prepare(checked(self._provider.get(), self._provider))
+
+    async def prefetch(self) -> None:
+        """As :meth:`prefetch_sync`, without blocking the event loop.
+
+        :raises CredentialsError: where there are no credentials.
+        """
+        given = await self._await_credentials()
+        if given is None:
+            await self._in_thread(self.prefetch_sync)
+        else:
+            await self._in_thread(self._prepare, given)
+
+    def _prepare(self, credentials: Credentials) -> None:
+        # Any other region is the host's, or takes files to find.
+        environ = os.environ
+        if self._region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION"):
+            self._fetch_signer("", credentials)
+
     # Signing.
 
     def _sign(self, out: Outgoing, signer: _Signer) -> None:
@@ -297,14 +333,24 @@ class SigV4Auth:
         signer = self._signers.get(region) if region else None
         return signer if signer is not None and signer.credentials is credentials else None
 
-    def _fetch_signer(self, host: str) -> _Signer:
+    async def _await_credentials(self) -> Credentials | None:
+        """The credentials of a provider that has an awaitable form, or None: those of others are
+        fetched in a thread.
+
+        :raises CredentialsError: where there are no credentials.
+        """
+        get_async = getattr(self._provider, "get_async", None)
+        return None if get_async is None else checked(await get_async(), self._provider)
+
+    def _fetch_signer(self, host: str, given: Credentials | None = None) -> _Signer:
         """The signer for a host, with credentials fetched and a key derived if need be; may block.
 
+        :param given: the credentials, where they have been fetched already.
         :raises CredentialsError: where there are no credentials.
         :raises RegionError: where no region is to be found.
         """
         region = self._region or region_of(host) or self._find_default_region(host)
-        credentials = self._provider.peek() or self._provider.get()
+        credentials = given or current(self._provider)
         signer = self._make_signer(credentials, region)
         # Those of older credentials go.
         fresh = {name: one for name, one in self._signers.items() if one.credentials is credentials}
