@@ -281,9 +281,10 @@ class RefreshingCredentials:
             if self._flight is flight:
                 self._flight = None
                 self._flown_by = None
-        # Before logging, so that a handler's failure keeps nobody waiting.
-        flight.set_result(outcome)
-        self._log(before, outcome)
+        try:
+            self._log(before, outcome, now)
+        finally:
+            flight.set_result(outcome)
 
     def _scheduled(self, credentials: Credentials, now: float, *, anew: bool) -> _State:
         """When to fetch next."""
@@ -309,7 +310,7 @@ class RefreshingCredentials:
         pause = min(longest, _FIRST_PAUSE * 2 ** min(count - 1, 10)) * (1 - _random() / 2)
         return _Failure(_kind(error), _why(error), count, now, min(now + pause, last))
 
-    def _log(self, before: _Failure | None, outcome: Credentials | _Failure) -> None:
+    def _log(self, before: _Failure | None, outcome: Credentials | _Failure, now: float) -> None:
         if (before is None) == isinstance(outcome, Credentials):
             return
         import logging
@@ -319,7 +320,8 @@ class RefreshingCredentials:
             logger.info("credentials from %s again, after %d failures", self._name, before.in_a_row)
         elif isinstance(outcome, _Failure):
             old = self._state[2]
-            rest = f"; the old ones serve until {old.expires_at}" if old else ""
+            serving = old is not None and not old.expired(now)
+            rest = f"; the old ones serve until {old.expires_at}" if old and serving else ""
             logger.warning("no credentials from %s: %s%s", self._name, outcome.why, rest)
 
     # Forking.
