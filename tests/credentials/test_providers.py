@@ -1,27 +1,32 @@
 from __future__ import annotations
 
-import json
+import asyncio
+import math
 import pickle
-import sys
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
+import httpx
 import pytest
 
 from lattice_client import (
+    AssumeRole,
     BotocoreCredentials,
     ConfigurationError,
     Credentials,
+    CredentialsError,
     CredentialsProvider,
     DefaultCredentials,
     EnvironmentCredentials,
     ExpiredCredentialsError,
     InvalidCredentialsError,
+    LatticeAuth,
     NoCredentialsError,
     StaticCredentials,
 )
-from lattice_client.credentials import as_provider
+from lattice_client.credentials import as_provider, current
+from support.sources import Clock
 
 SOON = datetime.now(UTC) + timedelta(hours=6)
 
@@ -57,8 +62,24 @@ class TestValue:
             Credentials("A", "s", expires_at=datetime(2026, 1, 1))  # noqa: DTZ001
 
     @pytest.mark.parametrize(
+        "expires_at",
+        ["2026-11-21", math.nan, math.inf, -math.inf, 1e20, True, b"1", [], date(2026, 11, 21)],
+        ids=repr,
+    )
+    def test_an_expiry_that_is_no_time(self, expires_at):
+        with pytest.raises(InvalidCredentialsError, match="expires_at"):
+            Credentials("AKID", "secret", "token", expires_at)
+
+    @pytest.mark.parametrize("token", [None, ""])
+    def test_no_token(self, token):
+        assert Credentials("AKID", "secret", token).token is None
+
+    @pytest.mark.parametrize(
         ("parts", "field"),
         [
+            (("AKID", "secret", 0), "token"),
+            (("AKID", "secret", b""), "token"),
+            (("AKID", "secret", False), "token"),
             (("AKID", ""), "secret_key"),
             (("", "secret"), "access_key"),
             (("AKID", None), "secret_key"),
@@ -81,6 +102,11 @@ class TestProviders:
         with pytest.raises(ConfigurationError, match="peek"):
             as_provider(("AKID", "secret"))  # type: ignore[arg-type]
 
+    @pytest.mark.parametrize("kind", [DefaultCredentials, BotocoreCredentials, Credentials])
+    def test_a_class_instead_of_an_object(self, kind):
+        with pytest.raises(ConfigurationError, match=f"give an object: {kind.__name__}"):
+            as_provider(kind)
+
     @pytest.mark.parametrize(
         "provider",
         [
@@ -88,6 +114,7 @@ class TestProviders:
             EnvironmentCredentials(),
             BotocoreCredentials(),
             DefaultCredentials(),
+            AssumeRole("arn:aws:iam::123456789012:role/orders"),
         ],
     )
     def test_all_are_providers_and_pickle(self, provider):
@@ -101,14 +128,181 @@ class TestProviders:
             provider.get()
 
 
+class Users:
+    """A provider as users write it, right or wrong."""
+
+    def __init__(self, peeked: object, got: object = None) -> None:
+        self.peek = lambda: peeked
+        self.get = lambda: got
+
+
+class TestNotBelieved:
+    """What a user's provider gives is looked at before anything is signed with it."""
+
+    good = Credentials("AKIDGOOD", "s")
+    expired = Credentials("AKIDOLD", "s", "t", 1)
+
+    def test_ready_ones_are_taken(self):
+        assert current(Users(self.good)) is self.good
+        assert current(Users(None, self.good)) is self.good
+
+    def test_expired_ready_ones_are_fetched_anew(self):
+        assert current(Users(self.expired, self.good)) is self.good
+
+    @pytest.mark.parametrize(
+        ("provider", "kind", "said"),
+        [
+            (Users({"AccessKeyId": "canary"}), CredentialsError, "Users gave a dict"),
+            (Users(None, None), CredentialsError, "Users gave a NoneType"),
+            (Users(None, ("AKID", "canary")), CredentialsError, "Users gave a tuple"),
+            (Users(None, expired), ExpiredCredentialsError, "AKIDOLD"),
+            (Users(Credentials("ASIAHALF", "canary")), InvalidCredentialsError, "ASIAHALF"),
+        ],
+    )
+    def test_nothing_to_sign_with(self, provider, kind, said):
+        with pytest.raises(kind, match=said) as caught:
+            current(provider)
+        assert "canary" not in str(caught.value)
+        auth = LatticeAuth(region="eu-west-1", credentials=provider)
+        with pytest.raises(kind, match=said):
+            auth(httpx.Request("GET", "https://a.example/"))
+        if provider.peek() is None:
+            with pytest.raises(kind, match=said):
+                auth.prefetch_sync()
+
+    def test_what_is_written_down_is_taken_as_it_is(self):
+        written = Credentials("ASIAHALF", "s")
+        assert current(StaticCredentials(written)) is written
+
+
+TOKENS = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"}
+
+
 class TestEnvironment:
     def test_reads_both_keys_and_the_token(self):
-        provider = EnvironmentCredentials(
-            {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"}
-        )
-        assert provider.peek() is None
+        provider = EnvironmentCredentials(TOKENS)
         assert provider.get() == Credentials("A", "s", "t")
-        assert provider.peek() is provider.peek()
+        assert provider.peek() is provider.peek() is provider.get()
+
+    def test_reading_takes_no_fetching(self):
+        assert EnvironmentCredentials(TOKENS).peek() == Credentials("A", "s", "t")
+
+    @pytest.fixture
+    def now(self, monkeypatch):
+        clock = Clock()
+        monkeypatch.setattr("time.time", clock)
+        return clock
+
+    def test_changed_variables_are_taken_within_a_second_or_two(self, now):
+        environ = dict(TOKENS)
+        provider = EnvironmentCredentials(environ)
+        first = provider.peek()
+        environ["AWS_SESSION_TOKEN"] = "t2"
+        assert provider.peek() is first
+        now.now += 1
+        assert provider.peek() is first
+        now.now += 0.02
+        assert provider.peek() == Credentials("A", "s", "t2")
+
+    def test_get_takes_them_at_once(self, now):
+        environ = dict(TOKENS)
+        provider = EnvironmentCredentials(environ)
+        first = provider.get()
+        assert provider.get() is first
+        environ["AWS_SESSION_TOKEN"] = "t2"
+        assert provider.get() == Credentials("A", "s", "t2") == provider.peek()
+
+    def test_a_change_that_is_under_way_is_not_taken(self, now):
+        """Variables are set one by one; the new key with the old secret signs nothing."""
+        environ = dict(TOKENS)
+        provider = EnvironmentCredentials(environ)
+        first = provider.peek()
+        environ["AWS_ACCESS_KEY_ID"] = "A2"
+        now.now += 1
+        assert provider.peek() is first
+        environ["AWS_SECRET_ACCESS_KEY"] = "s2"
+        now.now += 0.02
+        assert provider.peek() is first
+        now.now += 0.02
+        assert provider.peek() == Credentials("A2", "s2", "t")
+
+    def test_unset_again(self, now):
+        environ = dict(TOKENS)
+        provider = EnvironmentCredentials(environ)
+        assert provider.peek() is not None
+        environ.clear()
+        now.now += 1
+        provider.peek()
+        now.now += 1
+        assert provider.peek() is None
+        with pytest.raises(NoCredentialsError):
+            provider.get()
+
+    def test_looking_is_rare_and_equal_ones_stay_the_same_object(self, now):
+        class Counting(dict):
+            looks = 0
+
+            def get(self, name, default=None):
+                Counting.looks += name == "AWS_ACCESS_KEY_ID"
+                return super().get(name, default)
+
+        provider = EnvironmentCredentials(Counting(TOKENS))
+        first = provider.peek()
+        for _ in range(1000):
+            assert provider.peek() is first
+        assert Counting.looks == 1
+        for _ in range(5):
+            now.now += 1
+            assert provider.peek() is first
+        now.now -= 3600  # and a clock that steps back does not stop it
+        assert provider.peek() is first
+        assert Counting.looks == 7
+
+    def test_nothing_there_is_found_out_as_rarely(self, now):
+        environ: dict[str, str] = {}
+        provider = EnvironmentCredentials(environ)
+        assert provider.peek() is None
+        environ.update(TOKENS)
+        assert provider.peek() is None
+        now.now += 1
+        provider.peek()
+        now.now += 1
+        assert provider.peek() == Credentials("A", "s", "t")
+
+    def test_expired_while_at_work(self, now):
+        environ = {**TOKENS, "AWS_CREDENTIAL_EXPIRATION": "2100-01-01T00:00:00Z"}
+        provider = EnvironmentCredentials(environ)
+        expires_at = provider.get().expires_at.timestamp()
+        now.now = expires_at - 0.5
+        assert provider.peek() is not None
+        now.now = expires_at
+        assert provider.peek() is None
+        with pytest.raises(ExpiredCredentialsError, match="AWS_CREDENTIAL_EXPIRATION"):
+            provider.get()
+
+    def test_the_old_name_of_the_token(self):
+        environ = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "s"}
+        assert EnvironmentCredentials({**environ, "AWS_SECURITY_TOKEN": "old"}).get().token == "old"
+
+    def test_a_temporary_key_without_its_token(self):
+        environ = {"AWS_ACCESS_KEY_ID": "ASIAENV", "AWS_SECRET_ACCESS_KEY": "canary"}
+        with pytest.raises(InvalidCredentialsError, match="AWS_SESSION_TOKEN") as caught:
+            EnvironmentCredentials(environ).get()
+        assert "canary" not in str(caught.value)
+        assert EnvironmentCredentials(environ).peek() is None
+
+    @pytest.mark.parametrize("kind", [EnvironmentCredentials, DefaultCredentials])
+    def test_pickled_without_its_secrets(self, kind, monkeypatch):
+        for name, value in TOKENS.items():
+            monkeypatch.setenv(name, f"canary/{value}")
+        auth = LatticeAuth(credentials=kind())
+        auth.prefetch_sync()
+        for each in (auth, auth._provider):
+            pickled = pickle.dumps(each)
+            assert b"canary" not in pickled
+            assert type(pickle.loads(pickled)) is type(each)
+        with pytest.raises(TypeError, match="mapping"):
+            pickle.dumps(EnvironmentCredentials(TOKENS))
 
     def test_an_empty_token_is_none(self):
         environ = {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": ""}
@@ -136,121 +330,54 @@ class TestEnvironment:
             EnvironmentCredentials(environ).get()
 
 
-@pytest.fixture
-def no_aws(monkeypatch, tmp_path):
-    """botocore's chain with nothing in it."""
-    for name in (
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_SESSION_TOKEN",
-        "AWS_SECURITY_TOKEN",
-        "AWS_PROFILE",
-        "AWS_REGION",
-        "AWS_DEFAULT_REGION",
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-        "AWS_WEB_IDENTITY_TOKEN_FILE",
-    ):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    return tmp_path
-
-
-class TestBotocore:
-    def test_a_profile(self, no_aws):
-        (no_aws / "credentials").write_text(
-            "[orders]\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = canary\n"
-        )
-        (no_aws / "config").write_text("[profile orders]\nregion = eu-west-3\n")
-        provider = BotocoreCredentials(profile="orders")
-        assert provider.peek() is None
-        assert provider.get() == Credentials("AKIDPROFILE", "canary")
-        assert provider.peek() is provider.get()
-        assert provider.region() == "eu-west-3"
-
-    def process(self, folder, lifetime: timedelta) -> None:
-        """A profile whose credentials come from a process, a new generation at each call."""
-        script = folder / "credentials.py"
-        expiry = (datetime.now(UTC) + lifetime).isoformat()
-        script.write_text(
-            "import json, os\n"
-            f"path = {str(folder / 'calls')!r}\n"
-            "n = os.path.getsize(path) if os.path.exists(path) else 0\n"
-            "open(path, 'a').write('x')\n"
-            "print(json.dumps({'Version': 1, 'AccessKeyId': f'AKID{n}', 'SecretAccessKey':"
-            f" f'secret{{n}}', 'SessionToken': f'token{{n}}', 'Expiration': {expiry!r}}}))\n"
-        )
-        (folder / "config").write_text(
-            f"[default]\ncredential_process = {json.dumps(sys.executable)} {script}\n"
-        )
-
-    def test_a_credential_process_is_one_whole_snapshot(self, no_aws):
-        self.process(no_aws, timedelta(hours=1))
-        provider = BotocoreCredentials()
-        first = provider.get()
-        number = first.access_key.removeprefix("AKID")
-        assert (first.secret_key, first.token) == (f"secret{number}", f"token{number}")
-        assert first.expires_at is not None
-        assert provider.peek() is first
-
-    def test_many_threads_fetch_once(self, no_aws):
-        self.process(no_aws, timedelta(hours=1))
-        provider = BotocoreCredentials()
-        got: list[Credentials] = []
-        threads = [threading.Thread(target=lambda: got.append(provider.get())) for _ in range(20)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len({id(value) for value in got}) == 1
-
-    def test_near_their_expiry_botocore_is_asked_again(self, no_aws):
-        self.process(no_aws, timedelta(minutes=5))
-        provider = BotocoreCredentials()
-        first = provider.get()
-        assert provider.peek() is None
-        assert provider.get() != first
-
-    def test_nothing_anywhere(self, no_aws):
-        with pytest.raises(NoCredentialsError, match="AWS_PROFILE"):
-            BotocoreCredentials().get()
-
-    def test_a_profile_that_is_not_there(self, no_aws):
-        with pytest.raises(NoCredentialsError, match="absent"):
-            BotocoreCredentials(profile="absent").get()
-
-    def test_a_process_that_fails(self, no_aws):
-        (no_aws / "config").write_text(
-            f"[default]\ncredential_process = {sys.executable} -c 'exit(3)'\n"
-        )
-        with pytest.raises(NoCredentialsError, match="process"):
-            BotocoreCredentials().get()
-
-    def test_a_session_of_the_users_own(self, no_aws):
-        import botocore.session
-
-        session = botocore.session.Session()
-        session.set_credentials("AKIDOWN", "secret")
-        provider = BotocoreCredentials(session=session)
-        assert provider.get().access_key == "AKIDOWN"
-        with pytest.raises(TypeError, match="profile"):
-            pickle.dumps(provider)
-        with pytest.raises(ConfigurationError, match="not both"):
-            BotocoreCredentials("orders", session=session)
-
-
 class TestDefault:
-    def test_the_environment_comes_first(self, no_aws, monkeypatch):
+    def test_the_environment_comes_first(self, aws, monkeypatch):
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENV")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         assert DefaultCredentials().get().access_key == "AKIDENV"
 
-    def test_then_the_chain(self, no_aws):
-        (no_aws / "credentials").write_text(
+    def test_then_the_chain(self, aws):
+        (aws / "credentials").write_text(
             "[default]\naws_access_key_id = AKIDFILE\naws_secret_access_key = secret\n"
         )
         provider = DefaultCredentials()
         assert provider.get().access_key == "AKIDFILE"
         assert provider.peek() is provider.get()
+
+    def test_a_warm_start_with_other_variables(self, aws, monkeypatch):
+        """As in a Lambda function that was frozen, and is thawed with new credentials."""
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ASIAFIRST")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
+        auth = LatticeAuth(region="eu-west-1")
+
+        def key() -> str:
+            request = auth(httpx.Request("GET", "https://a.example/"))
+            return request.headers["authorization"].partition("Credential=")[2].partition("/")[0]
+
+        assert key() == "ASIAFIRST"
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "ASIASECOND")
+        auth.prefetch_sync()
+        assert key() == "ASIASECOND"
+
+    def test_threads_share_one_chain(self, aws):
+        provider = DefaultCredentials()
+        chains = []
+        threads = [
+            threading.Thread(target=lambda: chains.append(provider._botocore())) for _ in range(20)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len({id(chain) for chain in chains}) == 1
+
+    def test_asked_asynchronously(self, aws, monkeypatch):
+        (aws / "credentials").write_text(
+            "[default]\naws_access_key_id = AKIDFILE\naws_secret_access_key = secret\n"
+        )
+        provider = DefaultCredentials()
+        assert asyncio.run(provider.get_async()).access_key == "AKIDFILE"
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENV")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        assert asyncio.run(provider.get_async()).access_key == "AKIDENV"

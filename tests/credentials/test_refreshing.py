@@ -277,7 +277,7 @@ class TestFailures:
         assert len(depths) <= 2
 
     def test_a_fetch_that_asks_for_its_own_credentials(self):
-        provider = RefreshingCredentials(lambda: provider.get(), name="the snake")
+        provider = RefreshingCredentials(lambda: provider.get(), name="the snake")  # noqa: PLW0108
         with pytest.raises(CredentialsError, match="the snake asks for these itself"):
             provider.get()
 
@@ -374,8 +374,7 @@ class TestOneFlight:
 
         async def with_asyncio():
             waiting = [asyncio.create_task(provider.get_async()) for _ in range(2)]
-            while not source.entered.is_set():
-                await asyncio.sleep(0)
+            await asyncio.to_thread(source.entered.wait, 30)
             waiting[0].cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting[0]
@@ -514,12 +513,12 @@ if {started!r} == "at exit":
         globals()["provider_offset"] = 9000
         fetch.lifetime = 99999
         print(provider.get().access_key)
-    threading._register_atexit(lambda: None)
     atexit.register(late)
 else:
     entered.clear()
     fetch.slow = True
-    threading.Thread(target=provider.get if {started!r} == "get" else provider.peek, daemon=True).start()
+    ask = provider.get if {started!r} == "get" else provider.peek
+    threading.Thread(target=ask, daemon=True).start()
     entered.wait(20)
 print("bye")
 """

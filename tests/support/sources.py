@@ -60,5 +60,6 @@ def landed(provider: object) -> None:
     """Waits until the provider's fetch in the background, if there is one, is over and logged."""
     for thread in threading.enumerate():
         if thread.name == f"credentials from {provider._name}":  # type: ignore[attr-defined]
+            thread._started.wait(30)  # type: ignore[attr-defined]
             thread.join(30)
             assert not thread.is_alive()
