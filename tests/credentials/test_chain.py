@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
 import sys
 import threading
+import time
 import traceback
 from datetime import UTC, datetime, timedelta
 
@@ -173,6 +175,43 @@ class TestContainer:
         assert len(container.calls) == 1
         assert len({id(each) for each in got}) == 1
         assert len(got) == 50
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_fork_during_a_refresh(container):
+    """With all of botocore's locks and connections where a fork finds them."""
+    clock = Clock()
+    container.clock = clock
+    provider = BotocoreCredentials(clock=clock)
+    first = provider.get()
+    container.open.clear()
+    clock.now += container.lifetime - 10 * MINUTE
+    assert provider.peek() is first
+    while len(container.calls) < 2:
+        time.sleep(0.001)
+
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            assert provider.peek() is first
+            clock.now += HOUR
+            got = provider.get()
+            assert got is provider.peek()
+            assert got.access_key not in ("ASIAGENERATION1", "ASIAGENERATION2")
+            code = 0
+        except BaseException:  # noqa: BLE001
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    clock.now += HOUR  # for the endpoint too, which is the parent's
+    container.open.set()
+    assert provider.get().access_key.startswith("ASIAGENERATION")
+    deadline = time.monotonic() + 60
+    while (done := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert done == (pid, 0)
 
 
 def process(folder, expires_in: timedelta | None, **changes: str | None) -> None:
@@ -348,7 +387,7 @@ class TestSso:
         assert portal.calls == [{"role_name": ["orders"], "account_id": ["123456789012"]}]
 
     @pytest.mark.parametrize(
-        ("token", "hours"), [("canary/another", 8), ("canary/sso", -1)], ids=["refused", "expired"]
+        ("token", "hours"), [("canary/another", 8), ("canary/old", -1)], ids=["refused", "expired"]
     )
     def test_a_token_that_is_none_any_more(self, aws, portal, token, hours):
         self.log_in(aws, token, timedelta(hours=hours))

@@ -15,6 +15,7 @@ from lattice_client import LatticeAuth, RefreshingCredentials
 from lattice_client.signing import SigV4Signer
 from support.sources import Clock, Source, generation, landed
 
+SIGNATURES = 100_000
 THREADS = 4
 
 
@@ -27,10 +28,7 @@ def eager_switches() -> Iterator[None]:
     sys.setswitchinterval(interval)
 
 
-@pytest.mark.parametrize(
-    "signatures", [10_000, pytest.param(100_000, marks=pytest.mark.long)], ids=str
-)
-def test_none_is_torn(signatures):
+def test_none_is_torn():
     clock = Clock()
     source = Source(clock)
     provider = RefreshingCredentials(source, name="the wheel", clock=clock)
@@ -51,7 +49,7 @@ def test_none_is_torn(signatures):
     def sign() -> None:
         try:
             request = httpx.Request("GET", "https://a.example/")
-            for _ in range(signatures // THREADS):
+            for _ in range(SIGNATURES // THREADS):
                 headers = auth(request).headers
                 key = headers["authorization"].partition("Credential=")[2].partition("/")[0]
                 ours = {
@@ -81,4 +79,4 @@ def test_none_is_torn(signatures):
     wheel.join()
     if failures:
         raise failures[0]
-    assert len(used) > 20
+    assert len(used) > 10
