@@ -284,7 +284,8 @@ class SigV4Auth:
         self._prepare(checked(self._provider.get(), self._provider))
 
     async def prefetch(self) -> None:
-        """As :meth:`prefetch_sync`, without blocking the event loop.
+        """As :meth:`prefetch_sync`, without blocking the event loop: asyncio's, and with the
+        classes of ``lattice_client.httpx`` and ``httpx2`` also trio's.
 
         :raises CredentialsError: where there are no credentials.
         """

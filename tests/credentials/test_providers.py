@@ -170,6 +170,19 @@ class TestNotBelieved:
             with pytest.raises(kind, match=said):
                 auth.prefetch_sync()
 
+    @pytest.mark.parametrize("how", ["argument", "environment", "nowhere"])
+    def test_prefetching_makes_the_signer_if_the_region_is_known(self, monkeypatch, how):
+        if how == "environment":
+            monkeypatch.setenv("AWS_REGION", "eu-west-1")
+        provider = Users(self.good, self.good)
+        auth = LatticeAuth(region="eu-west-1" if how == "argument" else None, credentials=provider)
+        auth.prefetch_sync()
+        made = []
+        monkeypatch.setattr(auth, "_make_signer", lambda *_: made.append(1) or first)
+        first = LatticeAuth._make_signer(auth, self.good, "eu-west-1")
+        auth(httpx.Request("GET", "https://a.vpc-lattice-svcs.eu-west-1.on.aws/"))
+        assert made == ([1] if how == "nowhere" else [])
+
     def test_what_is_written_down_is_taken_as_it_is(self):
         written = Credentials("ASIAHALF", "s")
         assert current(StaticCredentials(written)) is written

@@ -89,31 +89,35 @@ class BotocoreCredentials(RefreshingCredentials):
         return botocore.session.Session(profile=self._profile)
 
     def _load(self) -> Credentials:
+        snapshot = self._load_from_session() if self._session else self._load_from_chain()
+        if snapshot is None:
+            before = f"; {self._method!r} gave some before" if self._method else ""
+            raise NoCredentialsError(
+                "it is empty (environment, profile, assume-role, web identity, container, instance "
+                f"metadata{before}). Set AWS_PROFILE or AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, or pass credentials=…"
+            )
+        return snapshot
+
+    def _load_from_session(self) -> Credentials | None:
+        with botocore_errors("the session"):
+            live = self._botocore_session().get_credentials()
+            return None if live is None else _snapshot_of(live)
+
+    def _load_from_chain(self) -> Credentials | None:
         with botocore_errors("its configuration"):
-            session = self._botocore_session()
-            resolver: Any = session.get_component("credential_provider")
-        if self._session is not None:
-            with botocore_errors("the session"):
-                live = session.get_credentials()
+            resolver: Any = self._botocore_session().get_component("credential_provider")
+        for provider in resolver.providers:
+            with botocore_errors(provider.METHOD):
+                self._tame(provider)
+                live = provider.load()
                 if live is not None:
-                    return _snapshot_of(live)
-        else:
-            for provider in resolver.providers:
-                with botocore_errors(provider.METHOD):
-                    self._tame(provider)
-                    live = provider.load()
-                    if live is not None:
-                        # Ours is the one refresh; botocore is not to fetch a second time.
-                        live._advisory_refresh_timeout = live._mandatory_refresh_timeout = 0  # noqa: SLF001
-                        snapshot = _snapshot_of(live)
-                        self._method = provider.METHOD
-                        return snapshot
-        before = f"; {self._method!r} gave some before" if self._method else ""
-        raise NoCredentialsError(
-            "it is empty (environment, profile, assume-role, web identity, container, instance "
-            f"metadata{before}). Set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-            "or pass credentials=…"
-        )
+                    # Ours is the one refresh; botocore is not to fetch a second time.
+                    live._advisory_refresh_timeout = live._mandatory_refresh_timeout = 0  # noqa: SLF001
+                    snapshot = _snapshot_of(live)
+                    self._method = provider.METHOD
+                    return snapshot
+        return None
 
     def _tame(self, provider: Any) -> None:
         """Switches off two of botocore's habits, in its private parts for want of public ones."""
