@@ -18,6 +18,7 @@ from lattice_client.credentials import (
     as_provider,
     checked,
     current,
+    ready,
 )
 from lattice_client.errors import ConfigurationError, RegionError
 from lattice_client.hosts import HostScope
@@ -229,7 +230,7 @@ class SigV4Auth:
             return
         signer = self._ready_signer(out.host)
         if signer is None:
-            given = await self._await_credentials() if self._provider.peek() is None else None
+            given = await self._await_credentials() if ready(self._provider) is None else None
             signer = await self._in_thread(self._fetch_signer, out.host, given)
         if self._hashes_bodies and not _quick_to_hash(out.body()):
             await self._in_thread(self._sign, out, signer)

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import math
 import pickle
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, date, datetime, timedelta
@@ -303,6 +305,21 @@ class TestEnvironment:
             EnvironmentCredentials(environ).get()
         assert "canary" not in str(caught.value)
         assert EnvironmentCredentials(environ).peek() is None
+
+    def test_they_need_none_of_what_the_others_need(self):
+        code = (
+            "import os, sys\n"
+            f"os.environ.update({TOKENS!r})\n"
+            "from lattice_client import LatticeAuth\n"
+            "LatticeAuth(region='eu-west-1').prefetch_sync()\n"
+            "print(*sys.modules)"
+        )
+        loaded = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        ).stdout.split()
+        assert "lattice_client.credentials.environment" in loaded
+        fetching = {"lattice_client.credentials.refreshing", "botocore", "logging", "asyncio"}
+        assert not fetching & {*loaded}
 
     @pytest.mark.parametrize("kind", [EnvironmentCredentials, DefaultCredentials])
     def test_pickled_without_its_secrets(self, kind, monkeypatch):

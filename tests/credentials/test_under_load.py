@@ -183,7 +183,7 @@ class WithAwaitableForm:
     """A user's provider with an awaitable form: asynchronous callers use that one."""
 
     def __init__(self) -> None:
-        self.credentials = None
+        self.credentials = generation(3, expires_at=1)
         self.awaited_in: list[int] = []
 
     def peek(self):

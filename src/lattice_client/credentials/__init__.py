@@ -20,6 +20,7 @@ from lattice_client.credentials.provider import (
     StaticCredentials,
     checked,
     current,
+    ready,
 )
 from lattice_client.credentials.value import Credentials
 
@@ -40,6 +41,7 @@ __all__ = [
     "as_provider",
     "checked",
     "current",
+    "ready",
 ]
 
 _MODULE_OF = {

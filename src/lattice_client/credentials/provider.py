@@ -12,7 +12,14 @@ from lattice_client.errors import (
     InvalidCredentialsError,
 )
 
-__all__ = ["CredentialsProvider", "StaticCredentials", "checked", "current"]
+__all__ = [
+    "CredentialsProvider",
+    "StaticCredentials",
+    "checked",
+    "current",
+    "ready",
+    "refuse_without_token",
+]
 
 
 @runtime_checkable
@@ -63,10 +70,16 @@ def current(provider: CredentialsProvider) -> Credentials:
 
     :raises CredentialsError: where that is nothing to sign with, as :func:`checked` says.
     """
-    ready = provider.peek()
-    if isinstance(ready, Credentials) and ready.expired(time.time()):
-        ready = None
-    return checked(provider.get() if ready is None else ready, provider)
+    credentials = ready(provider)
+    return checked(provider.get() if credentials is None else credentials, provider)
+
+
+def ready(provider: CredentialsProvider) -> Credentials | None:
+    """What a provider has ready, and has not expired."""
+    credentials = provider.peek()
+    if isinstance(credentials, Credentials) and credentials.expired(time.time()):
+        return None
+    return credentials
 
 
 def checked(credentials: object, provider: object, now: float | None = None) -> Credentials:
