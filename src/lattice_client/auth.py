@@ -7,16 +7,19 @@ the response.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Literal, Protocol, TypeVar, get_args, overload
 
-from lattice_client.credentials import Credentials, CredentialsProvider, as_provider
+from lattice_client.credentials import (
+    Credentials,
+    CredentialsProvider,
+    as_provider,
+)
 from lattice_client.errors import ConfigurationError, RegionError
 from lattice_client.hosts import HostScope
-from lattice_client.names import region_of
 from lattice_client.payload import payload_hash
 from lattice_client.redirects import RedirectedCalls
+from lattice_client.signers import AnySigner, Signers
 from lattice_client.signing import (
     LATTICE,
     UNSIGNED_PAYLOAD,
@@ -34,8 +37,6 @@ Algorithm = Literal["sigv4", "sigv4a"]
 Payload = Literal["signed", "unsigned"]
 Placement = Literal["header", "query"]
 
-_Signer = SigV4Signer | SigV4ASigner
-
 
 class _Request(Protocol):
     """What the requests of all the libraries have in common."""
@@ -51,9 +52,6 @@ class _Request(Protocol):
 _R = TypeVar("_R", bound=_Request)
 _ResponseT = TypeVar("_ResponseT")
 _ResultT = TypeVar("_ResultT")
-
-# A service calls few hosts; those of many more are looked up anew now and then.
-_MANY = 256
 
 # Bodies up to this size are hashed on the event loop: a thread would take longer.
 _QUICK_TO_HASH = 1 << 18
@@ -149,22 +147,17 @@ class SigV4Auth:
     def _set_up(self) -> None:
         """Everything that derives from the arguments, so that a pickle holds these alone."""
         given = self._arguments
-        # What stands for the region in a SigV4A signature is its set of regions.
-        self._region: str | None = given["region_set"] or given["region"]
-        self._provider: CredentialsProvider = given["credentials"]
         self._hosts = None if given["hosts"] is None else HostScope(given["hosts"])
         self._hashes_bodies = given["payload"] == "signed"
         self._places_in_header = given["placement"] == "header"
         # None is the signer's own choice, and the quickest.
         self._fixed_payload = None if given["service"] == LATTICE else UNSIGNED_PAYLOAD
-        self._default_region: str | None = None
+        # What stands for the region in a SigV4A signature is its set of regions.
+        region: str | None = given["region_set"] or given["region"]
         # A first signer, of nothing: it finds wrong arguments now rather than in a call.
-        first = self._make_signer(Credentials("-", "-"), self._region or "us-east-1")
+        first = self._make_signer(Credentials("-", "-"), region or "us-east-1")
         self._signed_headers = first.signed_headers
-        # Both swapped whole; those of older credentials go.
-        self._of_region: dict[str, _Signer] = {}
-        # By host, so that a signature costs one look-up.
-        self._signers: dict[str, _Signer] = {}
+        self._signers = Signers(given["credentials"], region, self._make_signer)
         self._redirected = RedirectedCalls()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -196,7 +189,7 @@ class SigV4Auth:
             return self._middleware(request, handler)
         out = outgoing(request)
         if self._in_scope(out.host):
-            self._sign(out, self._ready_signer(out.host) or self._fetch_signer(out.host))
+            self._sign(out, self._signers.ready(out.host) or self._signers.fetch(out.host))
         return request
 
     async def _middleware(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -213,9 +206,10 @@ class SigV4Auth:
         """Signs without ever blocking the event loop."""
         if not self._in_scope(out.host):
             return
-        signer = self._ready_signer(out.host)
+        signer = self._signers.ready(out.host)
         if signer is None:
-            signer = await self._in_thread(self._fetch_signer, out.host)
+            given = await self._signers.await_credentials()
+            signer = await self._in_thread(self._signers.fetch, out.host, given)
         if self._hashes_bodies and not _quick_to_hash(out.body()):
             await self._in_thread(self._sign, out, signer)
         else:
@@ -250,7 +244,7 @@ class SigV4Auth:
         if not self._in_scope(host):
             raise ConfigurationError(f"{host!r} is none of the hosts to sign for, {self._hosts}")
         signed = presign(
-            self._ready_signer(host) or self._fetch_signer(host),
+            self._signers.ready(host) or self._signers.fetch(host),
             method,
             host,
             target,
@@ -259,9 +253,30 @@ class SigV4Auth:
         )
         return origin + signed.target, signed.headers
 
+    # Before the first request.
+
+    def prefetch_sync(self) -> None:
+        """Fetches credentials now, so that the first request need not wait for them; may block. At
+        a start-up it tells at once whether there are any.
+
+        If the region is an argument or in the environment, the signing key is derived as well.
+
+        :raises CredentialsError: where there are no credentials.
+        """
+        self._signers.prepare()
+
+    async def prefetch(self) -> None:
+        """As :meth:`prefetch_sync`, without blocking the event loop: asyncio's, and with the
+        classes of ``lattice_client.httpx`` and ``httpx2`` also trio's.
+
+        :raises CredentialsError: where there are no credentials.
+        """
+        given = await self._signers.await_credentials()
+        await self._in_thread(self._signers.prepare, given)
+
     # Signing.
 
-    def _sign(self, out: Outgoing, signer: _Signer) -> None:
+    def _sign(self, out: Outgoing, signer: AnySigner) -> None:
         headers = out.signable(self._signed_headers)
         payload = self._payload_hash(out)
         if self._places_in_header:
@@ -287,43 +302,7 @@ class SigV4Auth:
     def _in_scope(self, host: str) -> bool:
         return self._hosts is None or host in self._hosts
 
-    def _ready_signer(self, host: str) -> _Signer | None:
-        """The signer for a host if there is one already, or None."""
-        signer = self._signers.get(host)
-        if signer is not None and signer.credentials is self._provider.peek():
-            return signer
-        return None
-
-    def _fetch_signer(self, host: str) -> _Signer:
-        """The signer for a host, with credentials fetched and a key derived if need be; may block.
-
-        :raises CredentialsError: where there are no credentials.
-        :raises RegionError: where no region is to be found.
-        """
-        region = self._region or region_of(host) or self._default_region
-        region = region or self._find_default_region(host)
-        credentials = self._provider.peek() or self._provider.get()
-        signer = self._of_region.get(region)
-        if signer is None or signer.credentials is not credentials:
-            signer = self._make_signer(credentials, region)
-            self._of_region = _with(self._of_region, region, signer)
-        self._signers = _with(self._signers, host, signer)
-        return signer
-
-    def _find_default_region(self, host: str) -> str:
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        if not region and (ask_provider := getattr(self._provider, "region", None)):
-            region = ask_provider()
-        if not region:
-            raise RegionError(
-                f"no region to sign for: {host!r} does not name one, AWS_REGION and "
-                f"AWS_DEFAULT_REGION are not set, nor does a profile say it; "
-                f"pass {type(self).__name__}(region=…)"
-            )
-        self._default_region = region
-        return str(region)
-
-    def _make_signer(self, credentials: Credentials, region: str) -> _Signer:
+    def _make_signer(self, credentials: Credentials, region: str) -> AnySigner:
         given = self._arguments
         kind = SigV4Signer if given["algorithm"] == "sigv4" else SigV4ASigner
         return kind(
@@ -374,11 +353,6 @@ class LatticeAuth(SigV4Auth):
             payload="unsigned",
             signed_headers=signed_headers,
         )
-
-
-def _with(signers: dict[str, _Signer], name: str, signer: _Signer) -> dict[str, _Signer]:
-    fresh = {key: one for key, one in signers.items() if one.credentials is signer.credentials}
-    return {**fresh, name: signer} if len(fresh) < _MANY else {name: signer}
 
 
 def _check_choice(name: str, value: object, choices: object) -> None:

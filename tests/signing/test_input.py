@@ -136,7 +136,6 @@ class TestCredentials:
         other = SigV4Signer(SimpleNamespace(**parts), "eu-west-1")
         assert other.sign("GET", HOST, "/", now=NOW) == signer.sign("GET", HOST, "/", now=NOW)
 
-
     def test_that_change_are_read_once(self, signer):
         class Rotating:
             """As botocore's, which may be other ones at each look."""
