@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import credentials as provided
 from benchmarks import imports, memory, requests_on_loopback, scenarios, tail
 from benchmarks.asymmetric import asymmetric_contenders
 from benchmarks.cheap_server import cheap_server
@@ -67,6 +68,9 @@ class Run:
     def tail(self) -> None:
         self.figures.tail = tail.run(self._rounds(2000, 100))
 
+    def credentials(self) -> None:
+        self.figures.credentials = provided.run(self._rounds(300, 6))
+
     def _note(self, there: dict[str, type[Contender]], missing: dict[str, str]) -> None:
         """Who is missing, and whose signatures the local Lattice takes."""
         self.figures.missing |= missing
@@ -82,6 +86,7 @@ PARTS: dict[str, Callable[[Run], None]] = {
     "imports": Run.imports,
     "memory": Run.memory,
     "tail": Run.tail,
+    "credentials": Run.credentials,
 }
 
 

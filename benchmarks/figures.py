@@ -53,6 +53,7 @@ class Figures:
     memory: Memory | None = None
     imports: Rounds | None = None
     tail: dict[str, Tail] = field(default_factory=dict)
+    credentials: Rounds | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Seconds and ratios; every spread as its median and quartiles."""
@@ -68,6 +69,7 @@ class Figures:
             "fresh interpreter": _table(self.imports, less=BARE_PYTHON) if self.imports else {},
             "memory of one signer": asdict(self.memory) if self.memory else {},
             "tail": {name: asdict(tail) for name, tail in self.tail.items()},
+            "reading credentials": _table(self.credentials) if self.credentials else {},
             "not measured": self.missing,
         }
 

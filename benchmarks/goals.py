@@ -63,6 +63,11 @@ def check(figures: Figures) -> Iterator[Goal]:
         if figures.imports:
             taken = figures.imports.difference(what, imports.BARE_PYTHON).median * 1e3
         yield Goal(f"{what}, over bare Python", "at most", bound, taken, "ms")
+    slowest = None
+    if figures.credentials:
+        seconds = (figures.credentials.seconds(name).median for name in figures.credentials.names)
+        slowest = max(seconds) * 1e6
+    yield Goal("reading a provider's credentials", "at most", 0.3, slowest, "µs")
 
 
 def _ratio(rounds: Rounds | None, one: str, other: str) -> float | None:

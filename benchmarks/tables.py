@@ -43,6 +43,8 @@ def tables(found: Found) -> Iterator[Table]:
         yield memory(found)
     if found["tail"]:
         yield tail(found)
+    if found["reading credentials"]:
+        yield reading_credentials(found)
     yield goals({found["machine"]["python"]: found})
     if found["not measured"]:
         rows = [[name, why] for name, why in found["not measured"].items()]
@@ -139,6 +141,12 @@ def tail(found: Found) -> Table:
     ]
     title = f"Single signatures, a {TOKEN_LENGTH:,}-character token, another thread computing"
     return Table(title, ["ms", "p50", "p99", "p99.9", "worst"], rows)
+
+
+def reading_credentials(found: Found) -> Table:
+    table = found["reading credentials"]
+    rows = [[name, _micro(table, name, digits=3)] for name in table["seconds"]]
+    return Table("Reading the credentials that are ready", ["", "µs"], rows)
 
 
 def goals(runs: dict[str, Found]) -> Table:

@@ -403,15 +403,15 @@ class TestObject:
             region = f"eu-west-{i}"
             request = signed(auth, f"https://a.b.vpc-lattice-svcs.{region}.on.aws/")
             assert scope_of(request)[1] == region
-        assert len(auth._signers) <= 256
-        assert len(auth._of_region) <= 256
+        assert len(auth._signers._of_host) <= 256
+        assert len(auth._signers._of_region) <= 256
 
     def test_hosts_of_one_region_share_a_signer(self):
         auth = LatticeAuth(credentials=canary.credentials())
         for i in range(3):
             signed(auth, f"https://a{i}.b.vpc-lattice-svcs.eu-west-1.on.aws/")
-        assert len(set(auth._signers.values())) == 1
-        assert len(auth._signers) == 3
+        assert len(set(auth._signers._of_host.values())) == 1
+        assert len(auth._signers._of_host) == 3
 
     def test_the_environment_alone_has_no_region(self):
         auth = LatticeAuth(credentials=EnvironmentCredentials({}))

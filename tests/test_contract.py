@@ -46,7 +46,8 @@ def test_it_holds(copy):
         ("signing/canonical.py", "import lattice_client.credentials", "core is pure"),
         ("signing/sigv4.py", "import botocore", "core is pure"),
         ("auth.py", "import httpx", "One file for each"),
-        ("credentials.py", "import lattice_client.auth", "downwards"),
+        ("credentials/chain.py", "import lattice_client.auth", "downwards"),
+        ("credentials/value.py", "import lattice_client.credentials.chain", "value up to"),
     ],
 )
 def test_it_notices(copy, module, line, contract):

@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from lattice_client._version import __version__ as __version__
     from lattice_client.auth import LatticeAuth as LatticeAuth
     from lattice_client.auth import SigV4Auth as SigV4Auth
+    from lattice_client.credentials import AssumeRole as AssumeRole
     from lattice_client.credentials import BotocoreCredentials as BotocoreCredentials
     from lattice_client.credentials import Credentials as Credentials
     from lattice_client.credentials import CredentialsProvider as CredentialsProvider
     from lattice_client.credentials import DefaultCredentials as DefaultCredentials
     from lattice_client.credentials import EnvironmentCredentials as EnvironmentCredentials
+    from lattice_client.credentials import RefreshingCredentials as RefreshingCredentials
     from lattice_client.credentials import StaticCredentials as StaticCredentials
     from lattice_client.denial import Denial as Denial
     from lattice_client.denial import explain as explain
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 _MODULE_OF = {
     "__version__": "_version",
+    "AssumeRole": "credentials",
     "BotocoreCredentials": "credentials",
     "ConfigurationError": "errors",
     "Credentials": "credentials",
@@ -50,6 +53,7 @@ _MODULE_OF = {
     "LatticeClientError": "errors",
     "MissingExtraError": "errors",
     "NoCredentialsError": "errors",
+    "RefreshingCredentials": "credentials",
     "RegionError": "errors",
     "RetryPolicy": "retry",
     "SigV4Auth": "auth",
@@ -61,6 +65,7 @@ _MODULE_OF = {
 }
 
 __all__ = [
+    "AssumeRole",
     "BotocoreCredentials",
     "ConfigurationError",
     "Credentials",
@@ -77,6 +82,7 @@ __all__ = [
     "LatticeClientError",
     "MissingExtraError",
     "NoCredentialsError",
+    "RefreshingCredentials",
     "RegionError",
     "RetryPolicy",
     "SigV4Auth",

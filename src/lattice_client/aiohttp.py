@@ -139,7 +139,7 @@ class _Hands:
             return True
         # A newer aiohttp says of a payload whether it is used up, and lets a file go back to
         # where it stood.
-        file = getattr(body, "_value", None)
+        file: Any = getattr(body, "_value", None)
         return (
             getattr(body, "consumed", True) is False
             and callable(getattr(file, "seekable", None))

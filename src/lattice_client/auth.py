@@ -7,17 +7,21 @@ the response.
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Literal, Protocol, TypeVar, get_args, overload
 
-from lattice_client.credentials import Credentials, CredentialsProvider, as_provider
+from lattice_client.credentials import (
+    Credentials,
+    CredentialsProvider,
+    as_provider,
+)
 from lattice_client.errors import ConfigurationError, RegionError
 from lattice_client.hosts import HostScope
-from lattice_client.names import region_of
 from lattice_client.payload import payload_hash
 from lattice_client.redirects import RedirectedCalls
+from lattice_client.remedies import Remedies, Remedy
+from lattice_client.signers import Signers
 from lattice_client.signing import (
     LATTICE,
     UNSIGNED_PAYLOAD,
@@ -27,15 +31,13 @@ from lattice_client.signing import (
 )
 from lattice_client.signing.canonical import PathEncoding
 from lattice_client.signing.presign import DEFAULT_EXPIRES, MAX_EXPIRES, without_signature
-from lattice_client.wire import Outgoing, outgoing, split_url, strip_signature
+from lattice_client.wire import AnySigner, Outgoing, outgoing, split_url, strip_signature
 
 __all__ = ["Algorithm", "LatticeAuth", "Payload", "Placement", "SigV4Auth"]
 
 Algorithm = Literal["sigv4", "sigv4a"]
 Payload = Literal["signed", "unsigned"]
 Placement = Literal["header", "query"]
-
-_Signer = SigV4Signer | SigV4ASigner
 
 
 class _Request(Protocol):
@@ -52,9 +54,6 @@ class _Request(Protocol):
 _R = TypeVar("_R", bound=_Request)
 _ResponseT = TypeVar("_ResponseT")
 _ResultT = TypeVar("_ResultT")
-
-# A service calls few hosts; those of many more are looked up anew now and then.
-_MANY = 256
 
 # Bodies up to this size are hashed on the event loop: a thread would take longer.
 _QUICK_TO_HASH = 1 << 18
@@ -150,22 +149,18 @@ class SigV4Auth:
     def _set_up(self) -> None:
         """Everything that derives from the arguments, so that a pickle holds these alone."""
         given = self._arguments
-        # What stands for the region in a SigV4A signature is its set of regions.
-        self._region: str | None = given["region_set"] or given["region"]
-        self._provider: CredentialsProvider = given["credentials"]
         self._hosts = None if given["hosts"] is None else HostScope(given["hosts"])
         self._hashes_bodies = given["payload"] == "signed"
         self._places_in_header = given["placement"] == "header"
         # None is the signer's own choice, and the quickest.
         self._fixed_payload = None if given["service"] == LATTICE else UNSIGNED_PAYLOAD
-        self._default_region: str | None = None
+        # What stands for the region in a SigV4A signature is its set of regions.
+        region: str | None = given["region_set"] or given["region"]
         # A first signer, of nothing: it finds wrong arguments now rather than in a call.
-        first = self._make_signer(Credentials("-", "-"), self._region or "us-east-1")
+        first = self._make_signer(Credentials("-", "-"), region or "us-east-1", None)
         self._signed_headers = first.signed_headers
-        # Both swapped whole; those of older credentials go.
-        self._of_region: dict[str, _Signer] = {}
-        # By host, so that a signature costs one look-up.
-        self._signers: dict[str, _Signer] = {}
+        self._signers = Signers(given["credentials"], region, self._make_signer)
+        self._remedies = Remedies(self._signers)
         self._redirected = RedirectedCalls()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -219,19 +214,27 @@ class SigV4Auth:
     def sign(self, out: Outgoing) -> None:
         """Sign a request, if its host is one to sign for; may block to fetch credentials."""
         if self.signs(out.host):
-            self._sign(out, self._ready_signer(out.host) or self._fetch_signer(out.host))
+            self._sign(out, self._signers.ready(out.host) or self._signers.fetch(out.host))
 
     async def sign_async(self, out: Outgoing) -> None:
         """As :meth:`sign`, without ever blocking the event loop."""
         if not self.signs(out.host):
             return
-        signer = self._ready_signer(out.host)
+        signer = self._signers.ready(out.host)
         if signer is None:
-            signer = await self._in_thread(self._fetch_signer, out.host)
+            given = await self._signers.await_credentials()
+            signer = await self._in_thread(self._signers.fetch, out.host, given)
         if self._hashes_bodies and not _quick_to_hash(out.body()):
             await self._in_thread(self._sign, out, signer)
         else:
             self._sign(out, signer)
+
+    def remedy(
+        self, refused: Outgoing, headers: Mapping[str, str], body: bytes | None, tried: set[Remedy]
+    ) -> Remedy | None:
+        """What to sign a request anew with after a 403, or None where that is of no use: see
+        :class:`lattice_client.remedies.Remedies`."""
+        return self._remedies.after(refused, headers, body, tried)
 
     async def _in_thread(self, work: Callable[..., _ResultT], *arguments: Any) -> _ResultT:
         # Whoever runs on trio has anyio, which knows both kinds of event loop. Neither is imported
@@ -267,7 +270,7 @@ class SigV4Auth:
         if not self.signs(host):
             raise ConfigurationError(f"{host!r} is none of the hosts to sign for, {self._hosts}")
         signed = presign(
-            self._ready_signer(host) or self._fetch_signer(host),
+            self._signers.ready(host) or self._signers.fetch(host),
             method,
             host,
             target,
@@ -276,15 +279,43 @@ class SigV4Auth:
         )
         return origin + signed.target, signed.headers
 
+    # Before the first request.
+
+    def prefetch_sync(self) -> None:
+        """Fetches credentials now, so that the first request need not wait for them; may block. At
+        a start-up it tells at once whether there are any.
+
+        If the region is an argument or in the environment, the signing key is derived as well.
+
+        :raises CredentialsError: where there are no credentials.
+        """
+        self._signers.prepare()
+
+    async def prefetch(self) -> None:
+        """As :meth:`prefetch_sync`, without blocking the event loop: asyncio's, and with the
+        classes of ``lattice_client.httpx`` and ``httpx2`` also trio's.
+
+        :raises CredentialsError: where there are no credentials.
+        """
+        given = await self._signers.await_credentials()
+        await self._in_thread(self._signers.prepare, given)
+
     # Signing.
 
-    def _sign(self, out: Outgoing, signer: _Signer) -> None:
+    def _sign(self, out: Outgoing, signer: AnySigner) -> None:
         headers = out.signable(self._signed_headers)
         payload = self._payload_hash(out)
+        clock = self._remedies.clock
+        now = clock.now() if clock.offset else None
+        out.signer = signer
         if self._places_in_header:
             if "X-Amz-" in out.target and (target := without_signature(out.target)) != out.target:
                 out.retarget(target)
-            out.write(signer.sign(out.method, out.host, out.target, headers, payload_hash=payload))
+            out.write(
+                signer.sign(
+                    out.method, out.host, out.target, headers, payload_hash=payload, now=now
+                )
+            )
         else:
             signed = presign(
                 signer,
@@ -294,6 +325,7 @@ class SigV4Auth:
                 headers,
                 payload_hash=payload,
                 expires=self._arguments["expires"],
+                now=now,
             )
             out.retarget(signed.target)
             out.write(signed.headers)
@@ -301,50 +333,16 @@ class SigV4Auth:
     def _payload_hash(self, out: Outgoing) -> str | None:
         return payload_hash(out.body()) if self._hashes_bodies else self._fixed_payload
 
-    def _ready_signer(self, host: str) -> _Signer | None:
-        """The signer for a host if there is one already, or None."""
-        signer = self._signers.get(host)
-        if signer is not None and signer.credentials is self._provider.peek():
-            return signer
-        return None
-
-    def _fetch_signer(self, host: str) -> _Signer:
-        """The signer for a host, with credentials fetched and a key derived if need be; may block.
-
-        :raises CredentialsError: where there are no credentials.
-        :raises RegionError: where no region is to be found.
-        """
-        region = self._region or region_of(host) or self._default_region
-        region = region or self._find_default_region(host)
-        credentials = self._provider.peek() or self._provider.get()
-        signer = self._of_region.get(region)
-        if signer is None or signer.credentials is not credentials:
-            signer = self._make_signer(credentials, region)
-            self._of_region = _with(self._of_region, region, signer)
-        self._signers = _with(self._signers, host, signer)
-        return signer
-
-    def _find_default_region(self, host: str) -> str:
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        if not region and (ask_provider := getattr(self._provider, "region", None)):
-            region = ask_provider()
-        if not region:
-            raise RegionError(
-                f"no region to sign for: {host!r} does not name one, AWS_REGION and "
-                f"AWS_DEFAULT_REGION are not set, nor does a profile say it; "
-                f"pass {type(self).__name__}(region=…)"
-            )
-        self._default_region = region
-        return str(region)
-
-    def _make_signer(self, credentials: Credentials, region: str) -> _Signer:
+    def _make_signer(
+        self, credentials: Credentials, region: str, encoding: PathEncoding | None
+    ) -> AnySigner:
         given = self._arguments
         kind = SigV4Signer if given["algorithm"] == "sigv4" else SigV4ASigner
         return kind(
             credentials,
             region,
             given["service"],
-            path_encoding=given["path_encoding"],
+            path_encoding=encoding or given["path_encoding"],
             signed_headers=given["signed_headers"],
         )
 
@@ -388,11 +386,6 @@ class LatticeAuth(SigV4Auth):
             payload="unsigned",
             signed_headers=signed_headers,
         )
-
-
-def _with(signers: dict[str, _Signer], name: str, signer: _Signer) -> dict[str, _Signer]:
-    fresh = {key: one for key, one in signers.items() if one.credentials is signer.credentials}
-    return {**fresh, name: signer} if len(fresh) < _MANY else {name: signer}
 
 
 def _check_choice(name: str, value: object, choices: object) -> None:

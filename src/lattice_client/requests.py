@@ -52,7 +52,7 @@ class Adapter(HTTPAdapter):
         super().__init__(**arguments)
 
     def __getstate__(self) -> dict[str, Any]:
-        settings: dict[str, Any] = super().__getstate__()
+        settings: Any = super().__getstate__()
         return {**settings, "_level": self._level}
 
     def send(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any, Protocol, TypeVar
 
 from lattice_client.errors import ConfigurationError, InvalidHeaderError
-from lattice_client.signing import SIGNATURE_HEADERS
+from lattice_client.signing import SIGNATURE_HEADERS, SigV4ASigner, SigV4Signer
 
 __all__ = [
     "REDIRECTS",
@@ -24,6 +24,8 @@ __all__ = [
     "split_url",
     "strip_signature",
 ]
+
+AnySigner = SigV4Signer | SigV4ASigner
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
@@ -38,6 +40,8 @@ class Outgoing(Protocol):
     host: str
     # Path and query.
     target: str
+    # Who has signed it, if anybody has.
+    signer: AnySigner | None
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
         """The headers named ``x-amz-*`` and those in ``names`` (lower case), but for what an
@@ -82,11 +86,12 @@ def outgoing(request: Any) -> Outgoing:
 class RequestsRequest:
     """A ``requests.PreparedRequest``. Its Host header is made later, in http.client."""
 
-    __slots__ = ("_signed_before", "host", "method", "request", "target")
+    __slots__ = ("_signed_before", "host", "method", "request", "signer", "target")
 
     def __init__(self, request: Any) -> None:
         self.request: Any = request
         self._signed_before = False
+        self.signer: AnySigner | None = None
         self.method: str = request.method or "GET"
         self.target: str = request.path_url
         if "+" in self.target:
@@ -130,11 +135,12 @@ class RequestsRequest:
 class HttpxRequest:
     """An ``httpx.Request`` or ``httpx2.Request``."""
 
-    __slots__ = ("_signed_before", "host", "method", "request", "target")
+    __slots__ = ("_signed_before", "host", "method", "request", "signer", "target")
 
     def __init__(self, request: Any) -> None:
         self.request: Any = request
         self._signed_before = False
+        self.signer: AnySigner | None = None
         self.method: str = request.method
         self.target: str = request.url.raw_path.decode("ascii")
         if "+" in self.target:
@@ -172,11 +178,12 @@ class HttpxRequest:
 class AiohttpRequest:
     """An ``aiohttp.ClientRequest``."""
 
-    __slots__ = ("_signed_before", "host", "method", "request", "target")
+    __slots__ = ("_signed_before", "host", "method", "request", "signer", "target")
 
     def __init__(self, request: Any) -> None:
         self.request: Any = request
         self._signed_before = False
+        self.signer: AnySigner | None = None
         self.method: str = request.method
         self.target: str = request.url.raw_path_qs
         if "+" in self.target:

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))  # benchmarks/ is no part of what is installed
 
+from benchmarks import credentials as provided  # noqa: E402
 from benchmarks import memory, requests_on_loopback, scenarios, tail  # noqa: E402
 from benchmarks.__main__ import write  # noqa: E402
 from benchmarks.cheap_server import cheap_server  # noqa: E402
@@ -95,6 +96,7 @@ def test_a_run_is_written_down(there, origin, tmp_path):
     assert set(figures.requests) == set(requests_on_loopback.LIBRARIES)
     figures.memory = memory.run(100)
     figures.tail = tail.run(5)
+    figures.credentials = provided.run(2)
     figures.missing["somebody"] = "was not installed"
     goals = [goal.as_json() for goal in check(figures)]
     found = figures.as_json() | {"goals": goals}

@@ -1,0 +1,65 @@
+"""AWS credentials: an immutable snapshot, and where snapshots come from.
+
+A :class:`Credentials` value is always whole: access key, secret key and token belong together and
+are swapped together.  A :class:`CredentialsProvider` hands out such values through two methods, and
+everything else in this package knows only these, so bringing your own (a vault, a sidecar) means
+writing them, or giving :class:`RefreshingCredentials` a function that fetches.
+
+The sources that fetch are loaded when they are first used, with the threads that they need:
+credentials in the environment need none of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lattice_client.credentials.default import DefaultCredentials, as_provider
+from lattice_client.credentials.environment import EnvironmentCredentials
+from lattice_client.credentials.provider import (
+    CredentialsProvider,
+    StaticCredentials,
+    checked,
+    current,
+    ready,
+)
+from lattice_client.credentials.value import Credentials
+
+if TYPE_CHECKING:
+    from lattice_client.credentials.assume_role import AssumeRole
+    from lattice_client.credentials.chain import BotocoreCredentials
+    from lattice_client.credentials.refreshing import RefreshingCredentials
+
+__all__ = [
+    "AssumeRole",
+    "BotocoreCredentials",
+    "Credentials",
+    "CredentialsProvider",
+    "DefaultCredentials",
+    "EnvironmentCredentials",
+    "RefreshingCredentials",
+    "StaticCredentials",
+    "as_provider",
+    "checked",
+    "current",
+    "ready",
+]
+
+_MODULE_OF = {
+    "AssumeRole": "assume_role",
+    "BotocoreCredentials": "chain",
+    "RefreshingCredentials": "refreshing",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

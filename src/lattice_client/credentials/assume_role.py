@@ -1,0 +1,154 @@
+"""Another role's credentials, from STS."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from lattice_client.credentials.botocore_errors import botocore_errors
+from lattice_client.credentials.default import as_provider
+from lattice_client.credentials.provider import CredentialsProvider, current
+from lattice_client.credentials.refreshing import (
+    ADVISORY,
+    JITTER,
+    MANDATORY,
+    RefreshingCredentials,
+)
+from lattice_client.credentials.value import Credentials
+from lattice_client.errors import ConfigurationError, CredentialsError
+
+__all__ = ["AssumeRole"]
+
+_ROLE = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+")
+_SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
+_DURATIONS = range(900, 43_201)
+
+
+class AssumeRole(RefreshingCredentials):
+    """The credentials of a role, taken on with those of ``base`` (AssumeRole, STS API Reference).
+
+    They are refreshed in the background, each time with the base's credentials of that moment.
+
+    :param role_arn: as ``arn:aws:iam::123456789012:role/orders``.
+    :param session_name: stands in CloudTrail and in the caller's ARN that Lattice's policies see.
+    :param base: whose credentials call STS: a :class:`Credentials` value, or any provider, another
+        AssumeRole included. None: :class:`DefaultCredentials`.
+    :param duration: for how many seconds, 900 to 43,200 and no more than the role allows; 3600 at
+        most where ``base`` is a role too. None: STS's default, an hour.
+    :param external_id: what the role's trust policy asks of third parties.
+    :param tags: session tags, which auth policies can demand (``aws:PrincipalTag``).
+    :param transitive_tags: the keys of those that go along when a further role is assumed.
+    :param source_identity: who is behind the session; it stays through further roles.
+    :param policy: a session policy, as JSON, that narrows what the role may do.
+    :param region: whose STS to call. None: AWS_REGION, AWS_DEFAULT_REGION, else the one of the
+        profile that the default chain would use.
+    :raises ConfigurationError: for an argument that cannot work.
+
+    The other parameters are those of :class:`RefreshingCredentials`. AWS_ENDPOINT_URL_STS is heeded
+    as by botocore. It pickles if its base does.
+    """
+
+    def __init__(
+        self,
+        role_arn: str,
+        *,
+        session_name: str = "lattice-client",
+        base: Credentials | CredentialsProvider | None = None,
+        duration: int | None = None,
+        external_id: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        transitive_tags: Iterable[str] = (),
+        source_identity: str | None = None,
+        policy: str | None = None,
+        region: str | None = None,
+        advisory: float = ADVISORY,
+        mandatory: float = MANDATORY,
+        jitter: float = JITTER,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not _ROLE.fullmatch(role_arn):
+            raise ConfigurationError(
+                f"{role_arn!r} is no role's ARN, as arn:aws:iam::123456789012:role/orders"
+            )
+        if not _SESSION_NAME.fullmatch(session_name):
+            raise ConfigurationError(
+                f"session_name must be 2 to 64 letters, digits and _+=,.@-, not {session_name!r}"
+            )
+        if duration is not None and duration not in _DURATIONS:
+            raise ConfigurationError(f"duration must be 900 to 43200 seconds, not {duration!r}")
+        given = {
+            "DurationSeconds": duration,
+            "ExternalId": external_id,
+            "Tags": [{"Key": key, "Value": value} for key, value in (tags or {}).items()],
+            "TransitiveTagKeys": [*transitive_tags],
+            "SourceIdentity": source_identity,
+            "Policy": policy,
+        }
+        self._request = {
+            "RoleArn": role_arn,
+            "RoleSessionName": session_name,
+            **{name: value for name, value in given.items() if value},
+        }
+        self._base = as_provider(base)
+        self._region = region
+        super().__init__(
+            self._assume,
+            name=f"the role {role_arn}",
+            advisory=advisory,
+            mandatory=mandatory,
+            jitter=jitter,
+            clock=clock,
+        )
+
+    def __repr__(self) -> str:
+        return f"AssumeRole({self._request['RoleArn']!r}, base={self._base!r})"
+
+    def _assume(self) -> Credentials:
+        base = current(self._base)
+        with botocore_errors("STS"):
+            answer = self._call(base)["Credentials"]
+            return Credentials(
+                answer["AccessKeyId"],
+                answer["SecretAccessKey"],
+                answer["SessionToken"],
+                answer["Expiration"],
+            )
+
+    def _call(self, base: Credentials) -> dict[str, Any]:
+        import botocore.session
+        from botocore.config import Config
+
+        session = botocore.session.Session()
+        # The global endpoint is one region's, and its tokens do not hold in every region ("Manage
+        # AWS STS in an AWS Region", IAM User Guide).
+        session.set_config_variable("sts_regional_endpoints", "regional")
+        client: Any = session.create_client(
+            "sts",
+            region_name=self._find_region(session),
+            aws_access_key_id=base.access_key,
+            aws_secret_access_key=base.secret_key,
+            aws_session_token=base.token,
+            # Whoever waits for the answer can wait no minute; and we try again ourselves.
+            config=Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2}),
+        )
+        try:
+            answer: dict[str, Any] = client.assume_role(**self._request)
+        finally:
+            client.close()
+        return answer
+
+    def _find_region(self, session: Any) -> str:
+        region = (
+            self._region
+            or os.environ.get("AWS_REGION")
+            or os.environ.get("AWS_DEFAULT_REGION")
+            or session.get_config_variable("region")
+        )
+        if not region:
+            raise CredentialsError(
+                "no region whose STS to call: pass AssumeRole(…, region=…) or set AWS_REGION"
+            )
+        return str(region)

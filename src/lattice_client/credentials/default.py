@@ -1,0 +1,86 @@
+"""What is used when nothing is said, and what users may say instead."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from lattice_client.credentials.environment import EnvironmentCredentials
+from lattice_client.credentials.provider import CredentialsProvider, StaticCredentials
+from lattice_client.credentials.value import Credentials
+from lattice_client.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from lattice_client.credentials.chain import BotocoreCredentials
+
+__all__ = ["DefaultCredentials", "as_provider"]
+
+
+class DefaultCredentials:
+    """What is used when nothing is said: the environment's keys, else botocore's chain.
+
+    The order is botocore's own. Asking the environment first keeps botocore, 200 ms of imports, out
+    of processes that do not need it (Lambda functions above all).
+    """
+
+    # Made when the environment has no credentials.
+    _chain: BotocoreCredentials | None = None
+
+    def __init__(self) -> None:
+        self._environment = EnvironmentCredentials()
+
+    def __repr__(self) -> str:
+        return "DefaultCredentials()"
+
+    def __reduce__(self) -> tuple[type[DefaultCredentials], tuple[()]]:
+        return type(self), ()
+
+    def peek(self) -> Credentials | None:
+        # As both say for themselves, with one look at the clock: this is asked for every signature.
+        now = time.time()
+        since, until, credentials = self._environment._state  # noqa: SLF001
+        if not since <= now < until:
+            credentials = self._environment.peek()
+        if credentials is not None or self._chain is None:
+            return credentials
+        since, until, credentials, _ = self._chain._state  # noqa: SLF001
+        return credentials if since <= now < until else self._chain.peek()
+
+    def get(self) -> Credentials:
+        return self._environment.find() or self._botocore().get()
+
+    async def get_async(self) -> Credentials:
+        return self._environment.find() or await self._botocore().get_async()
+
+    def region(self) -> str | None:
+        """The region of the profile that botocore would use. Reads files, so it may block.
+
+        :raises CredentialsError: where there is no such profile, or a file cannot be read.
+        """
+        return self._botocore().region()
+
+    def _botocore(self) -> BotocoreCredentials:
+        if self._chain is not None:
+            return self._chain
+        from lattice_client.credentials.chain import BotocoreCredentials
+
+        # One step, so that all threads have the same one.
+        chain: BotocoreCredentials = vars(self).setdefault("_chain", BotocoreCredentials())
+        return chain
+
+
+def as_provider(credentials: Credentials | CredentialsProvider | None) -> CredentialsProvider:
+    """What users may pass as ``credentials=``: a value, a provider, or None for the usual chain."""
+    if credentials is None:
+        return DefaultCredentials()
+    if isinstance(credentials, Credentials):
+        return StaticCredentials(credentials)
+    if isinstance(credentials, type):
+        name = credentials.__name__
+        raise ConfigurationError(f"credentials is the class {name}; give an object: {name}(…)")
+    if isinstance(credentials, CredentialsProvider):
+        return credentials
+    raise ConfigurationError(
+        "credentials must be a lattice_client.Credentials or have the methods peek() and get(), "
+        f"not {type(credentials).__name__}"
+    )

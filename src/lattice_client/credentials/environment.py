@@ -1,0 +1,155 @@
+"""The process' environment."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from lattice_client.credentials.provider import refuse_without_token
+from lattice_client.credentials.value import Credentials
+from lattice_client.errors import (
+    CredentialsError,
+    ExpiredCredentialsError,
+    InvalidCredentialsError,
+    NoCredentialsError,
+)
+
+__all__ = ["EnvironmentCredentials"]
+
+_NAMES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",  # the old name of the token, which botocore still reads
+    "AWS_CREDENTIAL_EXPIRATION",
+)
+_Variables = tuple[str | None, ...]
+
+# Looking takes some microseconds, so peek() does it this often, in seconds, ...
+_LOOK_EVERY = 1.0
+# ... and so long after it has seen a change, which may still be under way: variables are set one
+# after the other, and the new key with the old secret signs nothing.
+_LOOK_AGAIN = 0.02
+
+
+class EnvironmentCredentials:
+    """AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, without importing botocore.
+
+    AWS_CREDENTIAL_EXPIRATION (ISO 8601), where set, says when they expire. ``peek()`` looks at the
+    variables at most once a second, and takes changed ones when it has seen them twice;
+    ``get()`` takes them as they are.
+
+    :param environ: where to read; the process' environment by default.
+
+    It pickles without the variables, to read those of the process that unpickles it.
+    """
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = environ
+        # Swapped whole: (since, until, credentials), the time for which peek() need not look.
+        self._state: tuple[float, float, Credentials | None] = (0.0, 0.0, None)
+        self._taken: _Variables | None = None
+        self._seen: _Variables | None = None
+
+    def __repr__(self) -> str:
+        return "EnvironmentCredentials()"
+
+    def __reduce__(self) -> tuple[type[EnvironmentCredentials], tuple[()]]:
+        if self._environ is not None:
+            raise TypeError(
+                "EnvironmentCredentials over a mapping cannot be pickled, for that holds secrets; "
+                "read the process' environment instead"
+            )
+        return type(self), ()
+
+    def peek(self) -> Credentials | None:
+        since, until, credentials = self._state
+        if since <= (now := time.time()) < until:
+            return credentials
+        variables = self._look()
+        if self._taken in (variables, None) or variables == self._seen:
+            self._take(variables, now)
+        else:
+            self._seen = variables
+            valid = credentials if credentials and not credentials.expired(now) else None
+            self._state = (now, now + _LOOK_AGAIN, valid)
+        return self._state[2]
+
+    def get(self) -> Credentials:
+        found = self.find()
+        if found is None:
+            raise NoCredentialsError(
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set in the environment"
+            )
+        return found
+
+    def find(self) -> Credentials | None:
+        """The credentials in the environment, or None where neither key is set.
+
+        :raises InvalidCredentialsError: where only one of the two keys is set, or the token of a
+            temporary key is not.
+        :raises ExpiredCredentialsError: where AWS_CREDENTIAL_EXPIRATION has passed.
+        """
+        taken = self._take(self._look(), time.time())
+        if isinstance(taken, CredentialsError):
+            raise taken
+        return taken
+
+    def _look(self) -> _Variables:
+        get = (os.environ if self._environ is None else self._environ).get
+        return tuple([get(name) for name in _NAMES])
+
+    def _take(self, variables: _Variables, now: float) -> Credentials | CredentialsError | None:
+        """Makes these the ones to give: the same object for the same credentials."""
+        found: Credentials | CredentialsError | None
+        try:
+            found = _parsed(variables, now)
+        except CredentialsError as error:
+            found = error
+        credentials = found if isinstance(found, Credentials) else None
+        old = self._state[2]
+        if old is not None and old == credentials:
+            credentials = found = old
+        until = now + _LOOK_EVERY
+        if credentials is not None and credentials.expires_at is not None:
+            until = min(until, credentials.expires_at.timestamp())
+        self._taken = self._seen = variables
+        self._state = (now, until, credentials)
+        return found
+
+
+def _parsed(variables: _Variables, now: float) -> Credentials | None:
+    access_key, secret_key, token, old_token, expiration = variables
+    if not access_key and not secret_key:
+        return None
+    if not access_key or not secret_key:
+        there, missing = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        if secret_key:
+            there, missing = missing, there
+        raise InvalidCredentialsError(
+            f"{there} is set in the environment but {missing} is not: set both or neither"
+        )
+    expires_at = _time(expiration) if expiration else None
+    read = Credentials(access_key, secret_key, token or old_token, expires_at)
+    if read.expired(now):
+        raise ExpiredCredentialsError(
+            f"the credentials in the environment expired at {read.expires_at} "
+            "(AWS_CREDENTIAL_EXPIRATION)"
+        )
+    try:
+        refuse_without_token(read)
+    except InvalidCredentialsError as error:
+        raise InvalidCredentialsError(f"{error}: set AWS_SESSION_TOKEN too") from None
+    return read
+
+
+def _time(text: str) -> datetime:
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidCredentialsError(
+            f"AWS_CREDENTIAL_EXPIRATION is {text!r}, which is no ISO 8601 time"
+        ) from None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

@@ -1,0 +1,119 @@
+"""The interface of a provider, and what is asked of the credentials that one hands out."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol, runtime_checkable
+
+from lattice_client.credentials.value import Credentials
+from lattice_client.errors import (
+    CredentialsError,
+    ExpiredCredentialsError,
+    InvalidCredentialsError,
+)
+
+__all__ = [
+    "CredentialsProvider",
+    "StaticCredentials",
+    "checked",
+    "current",
+    "ready",
+    "refuse_without_token",
+]
+
+
+@runtime_checkable
+class CredentialsProvider(Protocol):
+    """Where credentials come from. Two methods; both may be called from many threads.
+
+    A provider may have a third one, ``async get_async()``: as ``get()``, for asynchronous callers,
+    under asyncio and trio. Without it they call ``get()`` in a thread.
+    """
+
+    def peek(self) -> Credentials | None:
+        """The credentials that are ready now, or None. Never blocks, does no I/O: it is called for
+        every signature. It gives the same object as long as nothing changes, for signing keys are
+        kept for as long as that."""
+        ...
+
+    def get(self) -> Credentials:
+        """The credentials, fetched if need be; may block.
+
+        :raises CredentialsError: where there are none.
+        """
+        ...
+
+
+class StaticCredentials:
+    """Always the same credentials."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    def __repr__(self) -> str:
+        return f"StaticCredentials({self._credentials!r})"
+
+    def peek(self) -> Credentials | None:
+        return None if self._credentials.expired(time.time()) else self._credentials
+
+    def get(self) -> Credentials:
+        if self._credentials.expired(time.time()):
+            raise ExpiredCredentialsError(
+                f"the credentials of access key {self._credentials.access_key} expired at "
+                f"{self._credentials.expires_at}; pass a provider that can renew them"
+            )
+        return self._credentials
+
+
+def current(provider: CredentialsProvider) -> Credentials:
+    """What a provider has ready, else what it fetches; may block. No provider is taken at its word.
+
+    :raises CredentialsError: where that is nothing to sign with, as :func:`checked` says.
+    """
+    credentials = ready(provider)
+    return checked(provider.get() if credentials is None else credentials, provider)
+
+
+def ready(provider: CredentialsProvider) -> Credentials | None:
+    """What a provider has ready, and has not expired."""
+    credentials = provider.peek()
+    if isinstance(credentials, Credentials) and credentials.expired(time.time()):
+        return None
+    return credentials
+
+
+def checked(credentials: object, provider: object, now: float | None = None) -> Credentials:
+    """What a provider gave, if one can sign with it.
+
+    :param now: seconds since the epoch; None asks the clock.
+    :raises CredentialsError: for anything but :class:`Credentials`.
+    :raises ExpiredCredentialsError: for expired ones.
+    :raises InvalidCredentialsError: for temporary ones without their token. What somebody wrote
+        down as :class:`StaticCredentials` is taken as it is.
+    """
+    if not isinstance(credentials, Credentials):
+        raise CredentialsError(
+            f"{type(provider).__name__} gave a {type(credentials).__name__} instead of "
+            "lattice_client.Credentials"
+        )
+    if credentials.expired(time.time() if now is None else now):
+        raise ExpiredCredentialsError(
+            f"{type(provider).__name__} gave credentials of access key {credentials.access_key} "
+            f"that expired at {credentials.expires_at}"
+        )
+    if not isinstance(provider, StaticCredentials):
+        refuse_without_token(credentials)
+    return credentials
+
+
+def refuse_without_token(credentials: Credentials) -> None:
+    """Access keys that begin with ASIA are temporary, and no use without a session token ("IAM
+    identifiers", Understanding unique ID prefixes, IAM User Guide).
+
+    :raises InvalidCredentialsError: for such a key without a token.
+    """
+    if credentials.token is None and credentials.access_key.startswith("ASIA"):
+        raise InvalidCredentialsError(
+            f"access key {credentials.access_key} is a temporary one, and its session token is "
+            "missing"
+        )

@@ -1,0 +1,394 @@
+"""The machinery of every slow source: one snapshot, fetched anew in the background, in time."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakSet
+
+from lattice_client.credentials.provider import checked
+from lattice_client.credentials.value import Credentials
+from lattice_client.errors import (
+    ConfigurationError,
+    CredentialsError,
+    ExpiredCredentialsError,
+    InvalidCredentialsError,
+    LatticeClientError,
+    NoCredentialsError,
+)
+
+if TYPE_CHECKING:
+    # Imported on the first fetch, with the logging that it brings along.
+    from concurrent.futures import Future
+
+    _Flight = Future["Credentials | _Failure"]
+
+__all__ = ["ADVISORY", "JITTER", "MANDATORY", "RefreshingCredentials"]
+
+ADVISORY = 900.0
+MANDATORY = 120.0
+JITTER = 0.2
+
+# Failed fetches: the first pause, and the longest while the old credentials serve and after that,
+# when every request fails.
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+_LONGEST_PAUSE_EXPIRED = 10.0
+# A clock that is set back by more than this, to before a fetch, makes its times worthless.
+_STEP_BACK = 60.0
+
+
+# What peek() goes by, swapped whole: (since, refresh_at, credentials, wait_at), the times in
+# seconds since the epoch. Outside of since … refresh_at it is time to fetch; from wait_at on, get()
+# waits for that. A plain tuple, the quickest to take apart.
+_State = tuple[float, float, Credentials | None, float]
+_NOTHING: _State = (0.0, 0.0, None, 0.0)
+
+
+class _Failure(NamedTuple):
+    """Why the last fetch failed. Not an exception: one that is raised again and again collects
+    tracebacks, and these hold on to whatever was in their frames."""
+
+    kind: type[CredentialsError]
+    why: str
+    # How many in a row, and the back-off: no fetch from since … retry_at.
+    in_a_row: int
+    since: float
+    retry_at: float
+
+
+_NOT_PICKLED = {"_state", "_failure", "_flight", "_flown_by", "_lock"}
+_NEVER_TRIED = _Failure(NoCredentialsError, "never asked", 0, 0.0, 0.0)
+
+
+class RefreshingCredentials:
+    """Credentials from a function, fetched in time by a background thread.
+
+    While the clock is far from their expiry, ``peek()`` gives one and the same snapshot. From
+    ``advisory`` seconds before it, the next caller starts a fetch in a daemon thread, and the old
+    ones serve meanwhile, until they truly expire. There is never more than one fetch at a time,
+    however many threads and tasks ask. A fetch that fails is tried again after growing pauses, up
+    to a minute, and logged (``lattice_client.credentials``) once when failing begins and once when
+    it ends. Callers see the failure only when nothing valid is left, and then each at once: during
+    a pause, ``get()`` raises what is known.
+
+    Credentials that live for less than twice ``advisory`` are renewed from half of their life on.
+
+    :param fetch: gives :class:`Credentials`; may block. It runs in a thread of its own. Expired
+        ones, and temporary ones without a token, count as a failure. Of an exception that is not
+        this package's, only the type and place are told: its text may hold secrets.
+    :param name: how errors and log records call the source.
+    :param advisory: how many seconds before expiry to start renewing.
+    :param mandatory: in so many last seconds ``get()`` waits for the new ones; if they cannot be
+        had, it gives the old ones. ``peek()`` never waits, nor do requests before the expiry.
+    :param jitter: up to this share of ``advisory``, at random, a refresh starts later, so that a
+        fleet does not ask at once.
+    :param clock: the time in seconds since the epoch, as ``time.time``, which may step.
+    :raises ConfigurationError: for a number that cannot work.
+
+    It may be shared by threads, event loops (asyncio's and trio's) and auth objects. After a fork
+    the child keeps the snapshot and refreshes for itself. It pickles if ``fetch`` does, and then
+    without any credentials.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[], Credentials],
+        *,
+        name: str | None = None,
+        advisory: float = ADVISORY,
+        mandatory: float = MANDATORY,
+        jitter: float = JITTER,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not callable(fetch):
+            raise ConfigurationError(f"fetch must be callable, not a {type(fetch).__name__}")
+        if not (advisory >= 0 and mandatory >= 0 and 0 <= jitter <= 1):
+            raise ConfigurationError(
+                "advisory and mandatory are seconds, from 0 on, and jitter is a share, 0 to 1; not "
+                f"{advisory}, {mandatory} and {jitter}"
+            )
+        self._fetch = fetch
+        self._name = name or getattr(fetch, "__qualname__", None) or type(fetch).__name__
+        self._advisory = advisory
+        self._mandatory = mandatory
+        self._jitter = jitter
+        self._clock = clock
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """What the settings do not say, and a pickle does not hold."""
+        self._state = _NOTHING
+        self._failure: _Failure | None = None
+        # The fetch in flight, and the thread that it runs in.
+        self._flight: _Flight | None = None
+        self._flown_by: int | None = None
+        # Held for an instant to change any of these, never during a fetch.
+        self._lock = threading.Lock()
+        _ALL.add(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in _NOT_PICKLED}
+
+    def __setstate__(self, settings: dict[str, Any]) -> None:
+        vars(self).update(settings)
+        self._set_up()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._name!r})"
+
+    # Asking.
+
+    def peek(self) -> Credentials | None:
+        since, refresh_at, credentials, _ = self._state
+        if since <= (now := self._clock()) < refresh_at:
+            return credentials
+        if credentials is None or credentials.expired(now):
+            return None
+        if (
+            self._flight is None
+            and not self._pausing(now)
+            # Whoever has it is just starting the fetch.
+            and self._lock.acquire(blocking=False)
+        ):
+            try:
+                flight, new = self._claim(now)
+            finally:
+                self._lock.release()
+            if flight and new:
+                self._launch(flight, or_fly=False)
+        return credentials
+
+    def get(self) -> Credentials:
+        """The credentials, fetched if need be; may block.
+
+        :raises CredentialsError: where nothing valid is left and none can be had. It names the
+            source and why it failed.
+        """
+        found = self._ready_or_flight()
+        return found if isinstance(found, Credentials) else self._outcome(found.result())
+
+    async def get_async(self) -> Credentials:
+        """As ``get()``, under asyncio or trio. Waits without occupying a thread."""
+        found = self._ready_or_flight()
+        if isinstance(found, Credentials):
+            return found
+        await _settled(found)
+        return self._outcome(found.result())
+
+    def _ready_or_flight(self) -> Credentials | _Flight:
+        """The credentials to give at once, or the fetch to wait for.
+
+        :raises CredentialsError: during the pause after a failure, if nothing valid is left.
+        """
+        now = self._clock()
+        with self._lock:
+            flight, new = self._claim(now)
+            _, _, credentials, wait_at = self._state
+            failure = self._failure
+        if flight and new:
+            self._launch(flight)
+        valid = credentials is not None and not credentials.expired(now)
+        if credentials and valid and (flight is None or now < wait_at):
+            return credentials
+        if flight is None:
+            raise self._error(failure or _NEVER_TRIED)
+        if self._flown_by == threading.get_ident():
+            raise CredentialsError(f"fetching credentials from {self._name} asks for these itself")
+        return flight
+
+    def _outcome(self, outcome: Credentials | _Failure) -> Credentials:
+        if isinstance(outcome, Credentials):
+            return outcome
+        credentials = self._state[2]
+        if credentials is None or credentials.expired(self._clock()):
+            raise self._error(outcome)
+        return credentials
+
+    def _pausing(self, now: float) -> _Failure | None:
+        """The failure after which it is still too early to try again."""
+        failure = self._failure
+        return failure if failure and failure.since <= now < failure.retry_at else None
+
+    def _error(self, failure: _Failure) -> CredentialsError:
+        tries = f" ({failure.in_a_row} tries)" if failure.in_a_row > 1 else ""
+        old = self._state[2]
+        if old is None:
+            return failure.kind(f"no credentials from {self._name}: {failure.why}{tries}")
+        return ExpiredCredentialsError(
+            f"the credentials from {self._name} expired at {old.expires_at} and could not be "
+            f"renewed: {failure.why}{tries}"
+        )
+
+    # Fetching.
+
+    def _claim(self, now: float) -> tuple[_Flight | None, bool]:
+        """With the lock held: the fetch in flight, and whether it is new and the caller has to
+        launch it; None where it is too early for one."""
+        since, refresh_at, _, _ = self._state
+        if since <= now < refresh_at:
+            return None, False
+        if self._flight is not None:
+            return self._flight, False
+        if self._pausing(now):
+            return None, False
+        from concurrent.futures import Future
+
+        self._flight = Future()
+        # So that no waiter's cancellation becomes that of all.
+        self._flight.set_running_or_notify_cancel()
+        return self._flight, True
+
+    def _launch(self, flight: _Flight, *, or_fly: bool = True) -> None:
+        thread = threading.Thread(
+            target=self._fly, args=(flight,), name=f"credentials from {self._name}", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:  # The interpreter is shutting down, or has no more threads.
+            if or_fly:
+                self._fly(flight)
+            else:
+                self._land(flight, error)
+
+    def _fly(self, flight: _Flight) -> None:
+        self._flown_by = threading.get_ident()
+        try:
+            fetched = checked(self._fetch(), self, self._clock())
+        except BaseException as error:  # noqa: BLE001 whoever waits must be told, whatever it is
+            self._land(flight, error)
+        else:
+            self._land(flight, fetched)
+
+    def _land(self, flight: _Flight, result: Credentials | BaseException) -> None:
+        with self._lock:
+            before = self._failure
+            now = self._clock()
+            if isinstance(result, Credentials):
+                # Signers are kept for as long as the object is the same.
+                old = self._state[2]
+                kept = old if old is not None and old == result else result
+                self._state = self._scheduled(kept, now, anew=kept is result)
+                self._failure = None
+                outcome: Credentials | _Failure = kept
+            else:
+                self._failure = outcome = self._failed(result, now)
+            if self._flight is flight:
+                self._flight = None
+                self._flown_by = None
+        try:
+            self._log(before, outcome, now)
+        finally:
+            flight.set_result(outcome)
+
+    def _scheduled(self, credentials: Credentials, now: float, *, anew: bool) -> _State:
+        """When to fetch next."""
+        expires_at = credentials.expires_at
+        if expires_at is None:
+            return -math.inf, math.inf, credentials, math.inf
+        expiry = expires_at.timestamp()
+        window = min(self._advisory, (expiry - now) / 2)
+        refresh_at = expiry - window * (1 - self._jitter * _random())
+        if not anew:
+            # The source has no newer ones yet; it is asked again, at ever shorter intervals.
+            refresh_at = max(refresh_at, now + _FIRST_PAUSE)
+        wait_at = expiry - min(self._mandatory, window)
+        return now - _STEP_BACK, refresh_at, credentials, wait_at
+
+    def _failed(self, error: BaseException, now: float) -> _Failure:
+        count = self._failure.in_a_row + 1 if self._failure else 1
+        old = self._state[2]
+        longest, last = _LONGEST_PAUSE_EXPIRED, math.inf
+        if old is not None and old.expires_at is not None and not old.expired(now):
+            # It is tried once more before anybody is refused.
+            longest, last = _LONGEST_PAUSE, old.expires_at.timestamp()
+        pause = min(longest, _FIRST_PAUSE * 2 ** min(count - 1, 10)) * (1 - _random() / 2)
+        return _Failure(_kind(error), _why(error), count, now, min(now + pause, last))
+
+    def _log(self, before: _Failure | None, outcome: Credentials | _Failure, now: float) -> None:
+        if (before is None) == isinstance(outcome, Credentials):
+            return
+        import logging
+
+        logger = logging.getLogger("lattice_client.credentials")
+        if before is not None:
+            logger.info("credentials from %s again, after %d failures", self._name, before.in_a_row)
+        elif isinstance(outcome, _Failure):
+            old = self._state[2]
+            serving = old is not None and not old.expired(now)
+            rest = f"; the old ones serve until {old.expires_at}" if old and serving else ""
+            logger.warning("no credentials from %s: %s%s", self._name, outcome.why, rest)
+
+    # Forking.
+
+    def _after_fork(self) -> None:
+        """In the child: the parent's locks and its fetch are not ours, and neither is its time to
+        refresh, or all of a server's workers would ask at once."""
+        self._lock = threading.Lock()
+        self._flight = None
+        self._flown_by = None
+        credentials = self._state[2]
+        if credentials is not None:
+            self._state = self._scheduled(credentials, self._clock(), anew=True)
+
+
+def _kind(error: BaseException) -> type[CredentialsError]:
+    kinds = (InvalidCredentialsError, ExpiredCredentialsError, NoCredentialsError)
+    return next((kind for kind in kinds if isinstance(error, kind)), CredentialsError)
+
+
+def _why(error: BaseException) -> str:
+    """Our own messages; of others the type and where it was raised, for they may hold anything."""
+    if isinstance(error, LatticeClientError):
+        return str(error)
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        place = f" at {os.path.basename(code.co_filename)}:{trace.tb_lineno}"  # noqa: PTH119
+        trace = trace.tb_next
+    return f"{type(error).__name__}{place}"
+
+
+def _random() -> float:
+    """From 0 to 1. Not of the module random, whose state forked children share until it reseeds."""
+    return int.from_bytes(os.urandom(4), "big") / 0xFFFF_FFFF
+
+
+async def _settled(flight: Future[Any]) -> None:
+    """Waits for the end of the flight under asyncio or trio."""
+    import sys
+
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        token = trio.lowlevel.current_trio_token()
+        settled = trio.Event()
+
+        def wake(_: object) -> None:
+            # Whoever waited may be gone, and the loop too.
+            with suppress(trio.RunFinishedError):
+                token.run_sync_soon(settled.set)
+
+        flight.add_done_callback(wake)
+        await settled.wait()
+    else:
+        import asyncio
+
+        await asyncio.wrap_future(flight)
+
+
+_ALL: WeakSet[RefreshingCredentials] = WeakSet()
+
+
+def _renew_all() -> None:
+    for each in list(_ALL):
+        each._after_fork()  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)

@@ -1,0 +1,144 @@
+"""The signers of one auth object: for each host, the one of its region with the newest credentials.
+
+Signers are kept for as long as the provider gives one and the same credentials object, so that a
+signature costs one look-up and no key derivation.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+from lattice_client.credentials import (
+    Credentials,
+    CredentialsProvider,
+    checked,
+    current,
+    ready,
+)
+from lattice_client.errors import RegionError
+from lattice_client.names import region_of
+from lattice_client.signing.canonical import PathEncoding
+from lattice_client.wire import AnySigner
+
+__all__ = ["Signers"]
+
+# A service calls few hosts; those of many more are looked up anew now and then.
+_MANY = 256
+
+
+class Signers:
+    """Finds and makes the signer for a host.
+
+    :param region: the region for all hosts. None: the one in the host's name, else the
+        environment's, else the profile's.
+    :param make: makes a signer of credentials, a region and a path encoding (None: the usual one).
+    """
+
+    def __init__(
+        self,
+        provider: CredentialsProvider,
+        region: str | None,
+        make: Callable[[Credentials, str, PathEncoding | None], AnySigner],
+    ) -> None:
+        self._provider = provider
+        self._region = region
+        self._make = make
+        self._default_region: str | None = None
+        # Hosts that were found to want another path encoding than the usual one.
+        self._encodings: dict[str, PathEncoding] = {}
+        # Both swapped whole; those of older credentials go.
+        self._of_region: dict[tuple[str, PathEncoding | None], AnySigner] = {}
+        self._of_host: dict[str, AnySigner] = {}
+
+    def ready(self, host: str) -> AnySigner | None:
+        """The signer for a host if there is one already, or None."""
+        signer = self._of_host.get(host)
+        if signer is not None and signer.credentials is self._provider.peek():
+            return signer
+        return None
+
+    def fetch(self, host: str, given: Credentials | None = None) -> AnySigner:
+        """The signer for a host, with credentials fetched and a key derived if need be; may block.
+
+        :param given: the credentials, where they have been fetched already.
+        :raises CredentialsError: where there are no credentials.
+        :raises RegionError: where no region is to be found.
+        """
+        region = self._region or region_of(host) or self._find_default_region(host)
+        credentials = given or current(self._provider)
+        encoding = self._encodings.get(host)
+        signer = self._of_region.get((region, encoding))
+        if signer is None or signer.credentials is not credentials:
+            signer = self._make(credentials, region, encoding)
+            self._of_region = _with(self._of_region, (region, encoding), signer)
+        self._of_host = _with(self._of_host, host, signer)
+        return signer
+
+    def encode(self, host: str, encoding: PathEncoding) -> None:
+        """Let a host's paths be encoded in this way from now on."""
+        others = [(name, one) for name, one in self._encodings.items() if name != host]
+        self._encodings = {**dict(others[1 - _MANY :]), host: encoding}
+        self._of_host = {name: one for name, one in self._of_host.items() if name != host}
+
+    def encoding_of(self, host: str) -> PathEncoding | None:
+        """The encoding that was found for a host; None for the usual one."""
+        return self._encodings.get(host)
+
+    def renewed(self, refused: Credentials) -> bool:
+        """Whether there may be other credentials than these, which a service has refused as
+        expired. A provider that has a method ``refused()`` is told."""
+        now = ready(self._provider)
+        if now is not None and now is not refused:
+            return True
+        tell = getattr(self._provider, "refused", None)
+        return tell is not None and bool(tell(refused))
+
+    async def await_credentials(self) -> Credentials | None:
+        """The credentials of a provider that has to fetch them and has an awaitable form, or None:
+        then a call of :meth:`fetch`, in a thread, gets them.
+
+        :raises CredentialsError: where there are no credentials.
+        """
+        get_async = getattr(self._provider, "get_async", None)
+        if get_async is None or ready(self._provider) is not None:
+            return None
+        return checked(await get_async(), self._provider)
+
+    def prepare(self, given: Credentials | None = None) -> None:
+        """Fetch credentials, and derive the key if the region is the same for all hosts; may block.
+
+        :param given: the credentials, where they have been fetched already.
+        :raises CredentialsError: where there are no credentials.
+        """
+        credentials = given or checked(self._provider.get(), self._provider)
+        # Any other region is the host's, or takes files to find.
+        if self._region or _region_in_the_environment():
+            self.fetch("", credentials)
+
+    def _find_default_region(self, host: str) -> str:
+        region = self._default_region or _region_in_the_environment()
+        if not region and (ask_provider := getattr(self._provider, "region", None)):
+            region = ask_provider()
+        if not region:
+            raise RegionError(
+                f"no region to sign for: {host!r} does not name one, AWS_REGION and "
+                f"AWS_DEFAULT_REGION are not set, nor does a profile say it; pass region=…"
+            )
+        self._default_region = str(region)
+        return self._default_region
+
+
+def _region_in_the_environment() -> str | None:
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+
+
+_Name = TypeVar("_Name")
+
+
+def _with(
+    signers: dict[_Name, AnySigner], name: _Name, signer: AnySigner
+) -> dict[_Name, AnySigner]:
+    fresh = {key: one for key, one in signers.items() if one.credentials is signer.credentials}
+    return {**fresh, name: signer} if len(fresh) < _MANY else {name: signer}

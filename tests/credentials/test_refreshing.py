@@ -1,0 +1,557 @@
+"""One snapshot, fetched anew in the background, in time."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import math
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from functools import partial
+from itertools import pairwise
+
+import pytest
+import trio
+
+from lattice_client import (
+    ConfigurationError,
+    Credentials,
+    CredentialsError,
+    ExpiredCredentialsError,
+    InvalidCredentialsError,
+    NoCredentialsError,
+    RefreshingCredentials,
+)
+from support import canary
+from support.sources import Clock, Source, generation, landed
+
+HOUR = 3600.0
+MINUTE = 60.0
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def source(clock):
+    return Source(clock)
+
+
+@pytest.fixture
+def provider(source, clock):
+    return RefreshingCredentials(source, name="the vault", jitter=0, clock=clock)
+
+
+class TestTime:
+    def test_nothing_is_fetched_before_somebody_asks(self, provider, source):
+        assert provider.peek() is None
+        assert source.calls == 0
+
+    def test_one_snapshot_far_from_expiry(self, provider, source, clock):
+        first = provider.get()
+        clock.now += HOUR - 15 * MINUTE - 1
+        assert provider.peek() is first
+        assert provider.get() is first
+        assert source.calls == 1
+
+    def test_renewed_in_the_background_from_15_minutes_before(self, provider, source, clock):
+        first = provider.get()
+        source.open.clear()
+        clock.now += HOUR - 15 * MINUTE
+        assert provider.peek() is first
+        assert source.entered.wait(30)
+        assert provider.peek() is provider.get() is first
+        source.open.set()
+        landed(provider)
+        assert provider.peek() == generation(2, clock.now + HOUR)
+        assert source.calls == 2
+
+    def test_the_old_ones_serve_until_they_expire(self, provider, source, clock):
+        first = provider.get()
+        source.open.clear()
+        clock.now += HOUR - 0.001
+        assert provider.peek() is first
+        clock.now += 0.001
+        assert provider.peek() is None
+        source.open.set()
+        assert provider.get().access_key == "ASIAGENERATION2"
+
+    def test_in_the_last_minutes_get_waits_and_peek_does_not(self, provider, source, clock):
+        first = provider.get()
+        clock.now += HOUR - 100
+        assert provider.get().access_key == "ASIAGENERATION2"
+        source.failure = NoCredentialsError("sealed")
+        clock.now += HOUR - 100
+        second = provider.peek()
+        assert second is provider.get()
+        assert second is not first
+
+    def test_the_start_is_jittered(self, clock):
+        starts = set()
+        for _ in range(50):
+            provider = RefreshingCredentials(Source(clock), clock=clock)
+            expiry = provider.get()._expiry
+            starts.add(round(expiry - provider._state[1]))
+        assert 0.8 * 900 <= min(starts) < max(starts) <= 900
+        assert len(starts) > 10
+
+    def test_the_window_can_be_set(self, source, clock):
+        provider = RefreshingCredentials(source, advisory=30 * MINUTE, jitter=0, clock=clock)
+        provider.get()
+        clock.now += 30 * MINUTE
+        provider.peek()
+        landed(provider)
+        assert source.calls == 2
+
+    def test_short_lives_are_renewed_from_their_middle_on(self, source, provider, clock):
+        source.lifetime = 60
+        first = provider.get()
+        for _ in range(29):
+            clock.now += 1
+            assert provider.peek() is provider.get() is first
+        assert source.calls == 1
+        clock.now += 1
+        provider.peek()
+        landed(provider)
+        assert source.calls == 2
+
+    def test_a_source_without_newer_ones_yet_keeps_the_object_and_is_not_stormed(self, clock):
+        expiry = clock.now + HOUR
+        calls = []
+
+        def same() -> Credentials:
+            calls.append(clock.now)
+            return generation(1, expiry)
+
+        provider = RefreshingCredentials(same, clock=clock)
+        first = provider.get()
+        while clock.now < expiry:
+            assert provider.peek() is first
+            landed(provider)
+            clock.now += 1
+        assert 5 < len(calls) < 20
+        with pytest.raises(ExpiredCredentialsError, match="expired"):
+            provider.get()
+
+    def test_without_expiry_they_are_never_renewed(self, clock):
+        provider = RefreshingCredentials(lambda: generation(1), clock=clock)
+        first = provider.get()
+        clock.now = 1e12
+        assert provider.peek() is provider.get() is first
+        clock.now = -1e12
+        assert provider.peek() is first
+
+    def test_a_clock_that_steps_back_to_before_the_fetch(self, provider, source, clock):
+        first = provider.get()
+        clock.now -= 30
+        assert provider.peek() is first
+        assert source.calls == 1
+        clock.now -= HOUR
+        assert provider.peek() is first
+        landed(provider)
+        assert source.calls == 2
+        assert provider.peek().expires_at.timestamp() == pytest.approx(clock.now + HOUR)
+
+
+class TestFailures:
+    def test_ten_minutes_of_outage_with_twenty_left(self, clock, source, caplog):
+        """No caller fails, and the source is called now and then."""
+        provider = RefreshingCredentials(source, name="the vault", clock=clock)
+        first = provider.get()
+        clock.now += 40 * MINUTE
+        source.failure = ConnectionRefusedError("canary/in-the-text")
+        for _ in range(600):
+            assert provider.peek() is first
+            landed(provider)
+            clock.now += 1
+        tries = [at for at in source.called_at if at > source.called_at[0]]
+        assert 5 < len(tries) < 25
+        pauses = [later - earlier for earlier, later in pairwise(tries)]
+        assert pauses[0] <= 2
+        assert 30 <= max(pauses) <= 61
+        source.failure = None
+        clock.now += MINUTE
+        provider.peek()
+        landed(provider)
+        assert provider.peek() not in (first, None)
+        levels = [r.levelname for r in caplog.records if r.name == "lattice_client.credentials"]
+        assert levels == ["WARNING", "INFO"]
+        assert "the vault" in caplog.text
+        assert "ConnectionRefusedError" in caplog.text
+        assert "canary" not in caplog.text
+
+    def test_past_expiry_each_caller_is_told_at_once(self, provider, source, clock):
+        provider.get()
+        clock.now += HOUR
+        source.failure = NoCredentialsError("sealed")
+        with pytest.raises(ExpiredCredentialsError, match=r"the vault expired at .*: sealed"):
+            provider.get()
+        calls = source.calls
+        for _ in range(100):
+            assert provider.peek() is None
+            with pytest.raises(ExpiredCredentialsError, match="sealed"):
+                provider.get()
+        assert source.calls == calls
+        # The pauses grow, and not for ever.
+        for _ in range(600):
+            clock.now += 1
+            with pytest.raises(ExpiredCredentialsError):
+                provider.get()
+        assert 60 <= source.calls - calls <= 130
+        # And it recovers.
+        source.failure = None
+        clock.now += 10
+        assert provider.get() is provider.peek()
+
+    def test_one_more_try_at_the_expiry(self, provider, source, clock):
+        provider.get()
+        source.failure = NoCredentialsError("sealed")
+        while clock.now < source.called_at[0] + HOUR - 1:
+            provider.peek()
+            landed(provider)
+            clock.now += 1
+        source.failure = None
+        clock.now = source.called_at[0] + HOUR
+        assert provider.get().access_key.startswith("ASIAGENERATION")
+
+    def test_the_first_fetch_fails_and_is_not_repeated_at_once(self, provider, source, clock):
+        source.failure = InvalidCredentialsError("half of them")
+        for _ in range(3):
+            with pytest.raises(InvalidCredentialsError, match="the vault: half of them"):
+                provider.get()
+        assert source.calls == 1
+        clock.now += 2
+        source.failure = None
+        assert provider.get() is provider.peek()
+
+    @pytest.mark.parametrize(
+        ("answer", "kind", "said"),
+        [
+            (None, CredentialsError, "NoneType"),
+            (("AKID", "canary/secret"), CredentialsError, "tuple"),
+            (Credentials("AKID", "s", "t", 1), ExpiredCredentialsError, "1970"),
+            (Credentials("ASIAKEY", "canary/secret"), InvalidCredentialsError, "session token"),
+        ],
+    )
+    def test_an_answer_that_nothing_can_be_signed_with(self, answer, kind, said):
+        provider = RefreshingCredentials(lambda: answer, name="the vault")
+        with pytest.raises(kind, match=f"the vault.*{said}") as caught:
+            provider.get()
+        assert "canary" not in str(caught.value)
+        assert provider.peek() is None
+
+    def test_an_old_snapshot_outlives_a_bad_answer(self, provider, source, clock):
+        first = provider.get()
+        clock.now += 50 * MINUTE
+        source.lifetime = -1
+        assert provider.peek() is first
+        landed(provider)
+        assert provider.peek() is first
+
+    def test_foreign_errors_are_told_by_their_kind_and_place_alone(self, provider, source):
+        source.failure = ValueError("canary/secret in a message")
+        with pytest.raises(CredentialsError, match=r"ValueError at sources\.py:\d+") as caught:
+            provider.get()
+        assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+    def test_even_a_systemexit_in_the_thread_keeps_nobody_waiting(self, provider, source):
+        source.failure = SystemExit(1)
+        with pytest.raises(CredentialsError, match="SystemExit"):
+            provider.get()
+
+    def test_the_same_error_raised_again_and_again_holds_no_frames(self, provider, source):
+        source.failure = NoCredentialsError("sealed")
+        depths = set()
+        for _ in range(5):
+            with pytest.raises(NoCredentialsError) as caught:
+                provider.get()
+            depths.add(len(traceback.extract_tb(caught.value.__traceback__)))
+        assert len(depths) <= 2
+
+    def test_a_fetch_that_asks_for_its_own_credentials(self):
+        provider = RefreshingCredentials(lambda: provider.get(), name="the snake")  # noqa: PLW0108
+        with pytest.raises(CredentialsError, match="the snake asks for these itself"):
+            provider.get()
+
+    @pytest.mark.parametrize(
+        "wrong", [{"advisory": -1}, {"mandatory": math.nan}, {"jitter": 2}, {"advisory": math.nan}]
+    )
+    def test_numbers_that_cannot_work(self, source, wrong):
+        with pytest.raises(ConfigurationError, match="seconds"):
+            RefreshingCredentials(source, **wrong)
+        with pytest.raises(ConfigurationError, match="callable"):
+            RefreshingCredentials("vault")  # type: ignore[arg-type]
+
+
+class TestOneFlight:
+    def test_fifty_threads_on_an_expired_snapshot(self, provider, source, clock):
+        provider.get()
+        clock.now += HOUR
+        source.open.clear()
+        start = threading.Barrier(51)
+        got = []
+
+        def ask():
+            start.wait(30)
+            got.append(provider.get())
+
+        threads = [threading.Thread(target=ask) for _ in range(50)]
+        for thread in threads:
+            thread.start()
+        start.wait(30)
+        source.open.set()
+        for thread in threads:
+            thread.join(30)
+        assert source.calls == 2
+        assert len(got) == 50
+        assert {id(each) for each in got} == {id(provider.peek())}
+
+    def test_latecomers_take_what_has_just_landed(self, source, clock):
+        """Fifty threads, again and again, none of them held: each round is one call."""
+        provider = RefreshingCredentials(source, clock=clock, jitter=0)
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)
+        try:
+            for number in range(1, 21):
+                threads = [threading.Thread(target=provider.get) for _ in range(50)]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join(30)
+                assert source.calls == number
+                clock.now += HOUR
+        finally:
+            sys.setswitchinterval(interval)
+
+    @pytest.mark.parametrize("library", ["asyncio", "trio"])
+    def test_fifty_tasks_while_the_loop_goes_on(self, provider, source, clock, library):
+        provider.get()
+        clock.now += HOUR
+        source.open.clear()
+        source.entered.clear()
+        got = []
+
+        async def ask():
+            got.append(await provider.get_async())
+
+        async def open_later(pause):
+            # That this runs at all is the point: nobody holds the loop.
+            while not source.entered.is_set():
+                await pause(0)
+            for _ in range(100):
+                await pause(0)
+            assert not got
+            source.open.set()
+
+        async def with_trio():
+            async with trio.open_nursery() as nursery:
+                for _ in range(50):
+                    nursery.start_soon(ask)
+                nursery.start_soon(open_later, trio.sleep)
+
+        async def with_asyncio():
+            await asyncio.gather(*(ask() for _ in range(50)), open_later(asyncio.sleep))
+
+        threads = threading.active_count()
+        trio.run(with_trio) if library == "trio" else asyncio.run(with_asyncio())
+        assert source.calls == 2
+        assert {id(each) for each in got} == {id(provider.peek())}
+        assert len(got) == 50
+        assert threading.get_ident() not in source.threads[1:]
+        assert threading.active_count() <= threads + 1
+
+    @pytest.mark.parametrize("library", ["asyncio", "trio"])
+    def test_a_cancelled_waiter_cancels_nobody_else(self, provider, source, library):
+        source.open.clear()
+
+        async def with_asyncio():
+            waiting = [asyncio.create_task(provider.get_async()) for _ in range(2)]
+            await asyncio.to_thread(source.entered.wait, 30)
+            waiting[0].cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting[0]
+            source.open.set()
+            return await waiting[1]
+
+        async def with_trio():
+            with trio.move_on_after(0.01):
+                await provider.get_async()
+            source.open.set()
+            return await provider.get_async()
+
+        got = trio.run(with_trio) if library == "trio" else asyncio.run(with_asyncio())
+        assert got.access_key == "ASIAGENERATION1"
+        assert source.calls == 1
+
+    @pytest.mark.parametrize("run", [asyncio.run, lambda task: trio.run(lambda: task)])
+    def test_a_loop_that_is_gone_when_the_fetch_lands(self, provider, source, run):
+        source.open.clear()
+        run(_give_up(provider))
+        source.open.set()
+        assert provider.get() is provider.peek()
+
+    def test_failures_reach_tasks_too(self, provider, source):
+        source.failure = NoCredentialsError("sealed")
+        with pytest.raises(NoCredentialsError, match="sealed"):
+            asyncio.run(provider.get_async())
+        with pytest.raises(NoCredentialsError, match="sealed"):
+            trio.run(provider.get_async)
+
+
+async def _give_up(provider):
+    if "trio" in sys.modules and trio.lowlevel.in_trio_run():
+        with trio.move_on_after(0.01):
+            await provider.get_async()
+    else:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(provider.get_async(), 0.01)
+
+
+def a_fetch() -> Credentials:
+    return generation(1, time.time() + HOUR)
+
+
+class TestProcesses:
+    def test_it_pickles_its_settings_and_no_credentials(self):
+        provider = RefreshingCredentials(a_fetch, name="the vault", advisory=60)
+        provider.get()
+        pickled = pickle.dumps(provider)
+        assert b"canary" not in pickled
+        again = pickle.loads(pickled)
+        assert repr(again) == "RefreshingCredentials('the vault')"
+        assert again.peek() is None
+        assert again._advisory == 60
+        assert again.get().access_key == "ASIAGENERATION1"
+
+    def test_no_provider_outlives_its_user(self, source):
+        gone = threading.Event()
+
+        class Watched:
+            def __call__(self):
+                return generation(1)
+
+            def __del__(self):
+                gone.set()
+
+        provider = RefreshingCredentials(Watched())
+        provider.get()
+        del provider
+        gc.collect()
+        assert gone.is_set()
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+    @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+    def test_fork_during_a_refresh(self, provider, source, clock):
+        first = provider.get()
+        source.open.clear()
+        source.entered.clear()
+        clock.now += 50 * MINUTE
+        provider.peek()
+        assert source.entered.wait(30)
+
+        with provider._lock:  # as if another thread were just in there
+            pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                source.open.set()
+                assert provider.peek() is first
+                clock.now += HOUR
+                assert provider.get().access_key == "ASIAGENERATION3"
+                code = 0
+            except BaseException:  # noqa: BLE001
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        source.open.set()
+        landed(provider)
+        assert provider.peek().access_key == "ASIAGENERATION2"
+        deadline = time.monotonic() + 30
+        while (done := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert done == (pid, 0)
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+    def test_children_spread_their_refreshes(self, source, clock):
+        provider = RefreshingCredentials(source, clock=clock)
+        provider.get()
+        planned = {provider._state[1]}
+        for _ in range(20):
+            provider._after_fork()
+            planned.add(provider._state[1])
+        assert len(planned) == 21
+
+    @pytest.mark.parametrize("started", ["peek", "get", "at exit"])
+    def test_the_interpreter_does_not_wait_for_a_refresh(self, started):
+        """Nor does it fall over one that somebody asks for when it is too late for threads."""
+        code = f"""
+import atexit, threading, time
+from lattice_client import Credentials, RefreshingCredentials
+entered = threading.Event()
+def fetch():
+    entered.set()
+    if fetch.slow:
+        time.sleep(60)
+    return Credentials("AKID", "s", "t", time.time() + fetch.lifetime)
+fetch.slow, fetch.lifetime = False, 3600
+provider = RefreshingCredentials(fetch, clock=lambda: time.time() + provider_offset)
+provider_offset = 0
+if {started!r} != "get":
+    provider.get()
+provider_offset = 3000
+if {started!r} == "at exit":
+    def late():
+        print(provider.peek().access_key)
+        globals()["provider_offset"] = 9000
+        fetch.lifetime = 99999
+        print(provider.get().access_key)
+    atexit.register(late)
+else:
+    entered.clear()
+    fetch.slow = True
+    ask = provider.get if {started!r} == "get" else provider.peek
+    threading.Thread(target=ask, daemon=True).start()
+    entered.wait(20)
+print("bye")
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=40, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("bye")
+        if started == "at exit":
+            assert done.stdout.split() == ["bye", "AKID", "AKID"]
+
+    def test_where_no_thread_can_be_started(self, provider, source, clock, monkeypatch):
+        def refuse(_):
+            raise RuntimeError("can't start new thread at interpreter shutdown")
+
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        first = provider.get()
+        assert source.threads == [threading.get_ident()]
+        clock.now += 50 * MINUTE
+        assert provider.peek() is first
+        assert source.calls == 1
+
+
+def test_nothing_said_holds_a_secret(provider, source, clock, caplog):
+    caplog.set_level(logging.DEBUG)
+    provider.get()
+    source.failure = ValueError(canary.SECRET)
+    clock.now += HOUR
+    with pytest.raises(ExpiredCredentialsError):
+        provider.get()
+    assert "canary" not in caplog.text + repr(provider) + repr(provider._failure)
+    assert caplog.records
+
+
+def test_a_partial_has_a_name_of_its_own():
+    assert "partial" in repr(RefreshingCredentials(partial(generation, 1)))
