@@ -546,6 +546,12 @@ def test_nor_are_other_secrets_of_the_request(secret):
     assert denial.caller == ROLE
 
 
+def test_nor_in_another_spelling():
+    cookie = {"Cookie": "a/b/c/d/e/f/g/h/i/j/k"}
+    text = denied("", resource=RESOURCE + "/" + cookie["Cookie"].replace("/", "%2F"))
+    assert of(text, url=f"http://{HOST}/", request_headers=cookie).resource is None
+
+
 @pytest.mark.parametrize(
     "body",
     [
