@@ -170,6 +170,9 @@ class TestRetryAfter:
         outcome = answered(retry_after=text, date=DATE, received_at=5e9)
         assert decided(outcome, self.POLICY).delay == 7
 
+    def test_a_date_with_another_zone_than_rfc_9110_allows(self):
+        assert http_date("Sun, 06 Nov 1994 09:49:37 +0100") == http_date(DATE) == 784111777
+
     def test_without_a_date_it_counts_from_when_the_response_came(self):
         outcome = answered(retry_after=DATE, received_at=http_date(DATE) - 9.5)
         assert decided(outcome, self.POLICY).delay == 9.5
@@ -232,6 +235,12 @@ class TestDeadline:
         quick = start(policy)
         assert quick.after(answered(retry_after="5"), 0.0) == Decision(None, "deadline")
         assert quick.after(answered(retry_after="4"), 0.0).delay == 4
+
+    def test_a_wait_is_no_part_of_an_attempt(self):
+        attempts = start(RetryPolicy(deadline=9, base=0, shortest_attempt=1))
+        assert attempts.after(answered(retry_after="4"), 0.0).delay == 4
+        # It is the fifth second, and the second attempt took one.
+        assert attempts.after(RESET, 5.0).delay == 0
 
     def test_a_wait_is_made_shorter_rather_than_an_attempt_left_out(self):
         policy = RetryPolicy(deadline=2, base=10, cap=10, shortest_attempt=0.5)

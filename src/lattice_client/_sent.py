@@ -54,8 +54,7 @@ class SentRequest(NamedTuple):
             return None
         pairs = lowered(headers)
         known = dict(pairs)
-        # A plus sign is no space here, and the token may have some.
-        query = dict(parse_qsl(target.partition("?")[2].replace("+", "%2B")))
+        query = dict(parse_qsl(target.partition("?")[2]))
         authorization = known.get("authorization", "")
         signature: dict[str, str] = {}
         if in_query := "X-Amz-Signature" in query:
