@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import time
 from collections.abc import Awaitable, Callable
 from types import ModuleType
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 from lattice_client import calls
 from lattice_client.auth import SigV4Auth
 from lattice_client.calls import REQUEST_ID, Level, cause_of, run, run_async
+from lattice_client.denial import ATTEMPT
 from lattice_client.retry import Outcome, RetryPolicy
-from lattice_client.wire import REDIRECTS, HttpxRequest, origin_of, strip_signature
+from lattice_client.wire import REDIRECTS, HttpxRequest, is_small, origin_of, strip_signature
 
 __all__ = ["RETRY", "AsyncSigningTransport", "SigningClient", "SigningTransport"]
 
@@ -21,8 +21,7 @@ __all__ = ["RETRY", "AsyncSigningTransport", "SigningClient", "SigningTransport"
 RETRY = "lattice_retry"
 _HOME = "lattice_home"
 
-# What a response may hold to be read to its end so that its connection can be used again, in bytes.
-_WORTH_READING = 1 << 16
+_CLIENT_ERRORS = 400
 
 
 class SigningTransport:
@@ -61,6 +60,7 @@ class SigningTransport:
         else:
             course = self._level.course(hands, request.extensions.get(RETRY))
             response = run(course, hands)
+            hands.leave_for_explain(response)
         if response.status_code in REDIRECTS:
             request.extensions.setdefault(_HOME, origin_of(str(request.url)))
         return response
@@ -97,6 +97,7 @@ class AsyncSigningTransport:
         else:
             course = self._level.course(hands, request.extensions.get(RETRY))
             response = await run_async(course, hands)
+            hands.leave_for_explain(response)
         if response.status_code in REDIRECTS:
             request.extensions.setdefault(_HOME, origin_of(str(request.url)))
         return response
@@ -166,29 +167,32 @@ class _Hands:
         self._auth = auth
         self._request = request
         self._send = send
-        self._in_memory = isinstance(request.stream, library.ByteStream)
-        self._file = None if self._in_memory else _file_of(request)
-        self._first: HttpxRequest | None = HttpxRequest(_copy(library, request))
-        self.host = self._first.host
+        self._last = HttpxRequest(_copy(library, request))
+        self._begun = False
+        self.host = self._last.host
 
     def attempt(self, request_id: str) -> HttpxRequest:
-        attempt, self._first = self._first, None
-        if attempt is None:
-            if self._file is not None:
-                file, position = self._file
-                file.seek(position)
-            attempt = HttpxRequest(_copy(self._library, self._request))
+        if self._begun:
+            self._last.rewind()
+            self._last = HttpxRequest(_copy(self._library, self._request))
+        self._begun = True
+        attempt = self._last
         attempt.request.headers.setdefault(REQUEST_ID, request_id)
         return attempt
 
     def send(self, attempt: HttpxRequest) -> Any:
         return self._send(attempt.request)
 
+    def leave_for_explain(self, response: Any) -> None:
+        """The response belongs to the caller's request, and that was not signed."""
+        if response.status_code >= _CLIENT_ERRORS:
+            response.extensions[ATTEMPT] = self._last.request
+
     def status(self, response: Any) -> int:
         status: int = response.status_code
         return status
 
-    def failed(self, error: Exception) -> Outcome | None:
+    def failed(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
         library = self._library
         if cause_of(error, (ssl.SSLCertVerificationError,)):
             return None
@@ -197,26 +201,10 @@ class _Hands:
         if isinstance(error, library.ConnectTimeout | library.PoolTimeout):
             return Outcome.not_sent(timed_out=True)
         if isinstance(error, library.TimeoutException):
-            return Outcome.perhaps_sent(replayable=self._replayable(), timed_out=True)
+            return Outcome.perhaps_sent(replayable=replayable, timed_out=True)
         if isinstance(error, library.NetworkError | library.RemoteProtocolError):
-            return Outcome.perhaps_sent(replayable=self._replayable())
+            return Outcome.perhaps_sent(replayable=replayable)
         return None
-
-    def answered(self, response: Any) -> Outcome:
-        return Outcome.answered(
-            response.status_code,
-            replayable=self._replayable(),
-            retry_after=response.headers.get("Retry-After"),
-            date=response.headers.get("Date"),
-            received_at=time.time(),
-        )
-
-    def _replayable(self) -> bool:
-        return self._in_memory or self._file is not None
-
-    def _worth_reading(self, response: Any) -> bool:
-        length = response.headers.get("Content-Length", "")
-        return length.isdigit() and int(length) <= _WORTH_READING
 
 
 class _SyncHands(_Hands):
@@ -226,9 +214,12 @@ class _SyncHands(_Hands):
     def pause(self, seconds: float) -> None:
         calls.wait(seconds)
 
+    def read(self, response: Any) -> bytes:
+        return _readable_again(self._library, response, response.read())
+
     def discard(self, response: Any) -> None:
         try:
-            if self._worth_reading(response):
+            if is_small(response.headers):
                 response.read()
         finally:
             response.close()
@@ -243,20 +234,19 @@ class _AsyncHands(_Hands):
 
         await sleep(seconds)
 
+    async def read(self, response: Any) -> bytes:
+        return _readable_again(self._library, response, await response.aread())
+
     async def discard(self, response: Any) -> None:
         try:
-            if self._worth_reading(response):
+            if is_small(response.headers):
                 await response.aread()
         finally:
             await response.aclose()
 
 
-def _file_of(request: Any) -> tuple[Any, int] | None:
-    """The body's file and where it stands, if it is one that can be rewound."""
-    file = HttpxRequest(request).body()
-    try:
-        if hasattr(file, "__aiter__") or not file.seekable():  # type: ignore[attr-defined]
-            return None
-        return file, file.tell()  # type: ignore[attr-defined]
-    except (AttributeError, OSError, ValueError):
-        return None
+def _readable_again(library: ModuleType, response: Any, body: bytes) -> bytes:
+    """Whoever gets the response may stream it, as if nobody had."""
+    response.stream = library.ByteStream(body)
+    response.is_stream_consumed = response.is_closed = False
+    return body

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,7 +16,7 @@ from lattice_client.calls import REQUEST_ID, Level, cause_of, run_async
 from lattice_client.errors import MissingExtraError
 from lattice_client.redirects import RedirectedCalls
 from lattice_client.retry import Outcome, RetryPolicy
-from lattice_client.wire import AiohttpRequest, strip_signature
+from lattice_client.wire import AiohttpRequest, is_small, strip_signature
 
 try:
     import aiohttp
@@ -29,9 +28,6 @@ except ModuleNotFoundError as error:
 __all__ = ["client_session", "middleware"]
 
 _Handler = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
-
-# What a response may hold to be read to its end so that its connection can be used again, in bytes.
-_WORTH_READING = 1 << 16
 
 
 class middleware:  # noqa: N801 used like a function, as aiohttp's own
@@ -107,41 +103,22 @@ class _Hands:
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    def failed(self, error: Exception) -> Outcome | None:
+    def failed(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
         if cause_of(error, (ssl.SSLCertVerificationError,)):
             return None
         if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
             timed_out = isinstance(error, aiohttp.ConnectionTimeoutError)
             return Outcome.not_sent(timed_out=timed_out)
         if isinstance(error, aiohttp.ServerTimeoutError):
-            return Outcome.perhaps_sent(replayable=self._replayable(), timed_out=True)
+            return Outcome.perhaps_sent(replayable=replayable, timed_out=True)
         if isinstance(error, aiohttp.ClientOSError | aiohttp.ServerConnectionError):
-            return Outcome.perhaps_sent(replayable=self._replayable())
+            return Outcome.perhaps_sent(replayable=replayable)
         return None
 
-    def answered(self, response: aiohttp.ClientResponse) -> Outcome:
-        return Outcome.answered(
-            response.status,
-            replayable=self._replayable(),
-            retry_after=response.headers.get("Retry-After"),
-            date=response.headers.get("Date"),
-            received_at=time.time(),
-        )
+    async def read(self, response: aiohttp.ClientResponse) -> bytes:
+        return await response.read()
 
     async def discard(self, response: aiohttp.ClientResponse) -> None:
-        if response.content_length is not None and response.content_length <= _WORTH_READING:
+        if is_small(response.headers):
             await response.read()
         response.release()
-
-    def _replayable(self) -> bool:
-        body: Any = self._request.body
-        if not body or isinstance(body, bytes | aiohttp.BytesPayload):
-            return True
-        # A newer aiohttp says of a payload whether it is used up, and lets a file go back to
-        # where it stood.
-        file: Any = getattr(body, "_value", None)
-        return (
-            getattr(body, "consumed", True) is False
-            and callable(getattr(file, "seekable", None))
-            and file.seekable()
-        )

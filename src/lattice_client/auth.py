@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Literal, Protocol, TypeVar, get_args, overload
 
+from lattice_client._requests_hook import guard
 from lattice_client.credentials import (
     Credentials,
     CredentialsProvider,
@@ -20,7 +21,7 @@ from lattice_client.errors import ConfigurationError, RegionError
 from lattice_client.hosts import HostScope
 from lattice_client.payload import payload_hash
 from lattice_client.redirects import RedirectedCalls
-from lattice_client.remedies import Remedies, Remedy
+from lattice_client.remedies import FORBIDDEN, Remedies, Remedy
 from lattice_client.signers import Signers
 from lattice_client.signing import (
     LATTICE,
@@ -31,7 +32,15 @@ from lattice_client.signing import (
 )
 from lattice_client.signing.canonical import PathEncoding
 from lattice_client.signing.presign import DEFAULT_EXPIRES, MAX_EXPIRES, without_signature
-from lattice_client.wire import AnySigner, Outgoing, outgoing, split_url, strip_signature
+from lattice_client.wire import (
+    AnySigner,
+    Outgoing,
+    RequestsRequest,
+    is_small,
+    outgoing,
+    split_url,
+    strip_signature,
+)
 
 __all__ = ["Algorithm", "LatticeAuth", "Payload", "Placement", "SigV4Auth"]
 
@@ -192,17 +201,36 @@ class SigV4Auth:
             return self._middleware(request, handler)
         out = outgoing(request)
         self.sign(out)
-        out.guard()
+        if out.signer is not None and isinstance(out, RequestsRequest):
+            guard(self, out)
         return request
 
     async def _middleware(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
+        url = request.url
         if self._redirected.left_home(request):
             strip_signature(request.headers)
+            response = await handler(request)
         else:
-            await self.sign_async(outgoing(request))
-        url = request.url
-        response = await handler(request)
+            out = outgoing(request)
+            await self.sign_async(out)
+            response = await handler(request)
+            if response.status == FORBIDDEN and out.signer is not None:
+                response = await self._cured(out, response, handler)
         self._redirected.note(request, url, response)
+        return response
+
+    async def _cured(
+        self, out: Outgoing, response: Any, handler: Callable[[Any], Awaitable[Any]]
+    ) -> Any:
+        """The answer to an aiohttp request, signed anew for each remedy that a refusal has."""
+        tried: set[Remedy] = set()
+        while response.status == FORBIDDEN:
+            body = await response.read() if is_small(response.headers) else None
+            if self.remedy(out, response.headers, body, tried) is None or not out.replayable:
+                break
+            response.release()
+            await self.sign_async(out)
+            response = await handler(out.request)
         return response
 
     # What transports call, for each attempt.

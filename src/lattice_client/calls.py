@@ -15,8 +15,9 @@ from typing import Any, Literal, Protocol
 from lattice_client.auth import LatticeAuth, SigV4Auth
 from lattice_client.errors import ConfigurationError
 from lattice_client.quotas import RetryQuotas
+from lattice_client.remedies import FORBIDDEN, Remedy
 from lattice_client.retry import NO_RETRIES, Attempts, Outcome, RetryPolicy
-from lattice_client.wire import Outgoing
+from lattice_client.wire import Outgoing, is_small
 
 __all__ = ["REQUEST_ID", "Course", "Hands", "Level", "run", "run_async", "wait"]
 
@@ -24,24 +25,20 @@ __all__ = ["REQUEST_ID", "Course", "Hands", "Level", "run", "run_async", "wait"]
 # Amazon VPC Lattice", VPC Lattice User Guide).
 REQUEST_ID = "x-amzn-requestid"
 
-Step = Literal["sign", "send", "discard", "pause"]
+Step = Literal["sign", "send", "read", "discard", "pause"]
 Course = Generator[tuple[Step, Any], Any, Any]
 
 
 class Hands(Protocol):
-    """How one library handles the request of one call. The first ones do no I/O."""
+    """How one library handles the request of one call. The first three do no I/O."""
 
-    def attempt(self, request_id: str) -> Outgoing:
+    def attempt(self, request_id: str) -> Any:
         """A copy of the request to sign and send, its body at the beginning."""
         ...
 
     def status(self, response: Any) -> int: ...
 
-    def answered(self, response: Any) -> Outcome:
-        """What a response means."""
-        ...
-
-    def failed(self, error: Exception) -> Outcome | None:
+    def failed(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001 a protocol
         """What an exception of ``send`` means; None where another attempt would meet it again."""
         ...
 
@@ -50,6 +47,10 @@ class Hands(Protocol):
     def sign(self, attempt: Any) -> Any: ...
 
     def send(self, attempt: Any) -> Any: ...
+
+    def read(self, response: Any) -> Any:
+        """The body of a response, which stays readable."""
+        ...
 
     def discard(self, response: Any) -> Any:
         """Let go of a response that is not handed out, so that its connection can be used again."""
@@ -84,18 +85,14 @@ class Level:
         began = time.monotonic()
         request_id = os.urandom(16).hex()
         attempts: Attempts | None = None
+        tried: set[Remedy] = set()
         while True:
             attempt = hands.attempt(request_id)
             yield "sign", attempt
-            response = None
             try:
                 response = yield "send", attempt
-                # Nearly every call ends here, with nothing made for those that do not.
-                if hands.status(response) not in policy.statuses and not self.quotas:
-                    return response
-                outcome = hands.answered(response)
             except Exception as error:
-                failed = hands.failed(error)
+                failed = hands.failed(error, attempt.replayable)
                 if failed is None:
                     raise
                 attempts = attempts or self._attempts(policy, attempt, began)
@@ -103,17 +100,36 @@ class Level:
                 if decision.delay is None:
                     raise
             else:
+                status = hands.status(response)
+                if status == FORBIDDEN:
+                    body = (yield "read", response) if is_small(response.headers) else None
+                    remedy = self.auth.remedy(attempt, response.headers, body, tried)
+                    if remedy is not None and attempt.replayable:
+                        yield "discard", response
+                        continue
+                # Nearly every call ends here, with nothing made for those that do not.
+                if status not in policy.statuses and not self.quotas:
+                    return response
                 attempts = attempts or self._attempts(policy, attempt, began)
-                decision = attempts.after(outcome, time.monotonic())
+                decision = attempts.after(_answered(status, response, attempt), time.monotonic())
                 if decision.delay is None:
                     return response
-            if response is not None:
                 yield "discard", response
             yield "pause", decision.delay
 
     def _attempts(self, policy: RetryPolicy, attempt: Outgoing, began: float) -> Attempts:
         names = attempt.request.headers
         return policy.start(attempt.method, attempt.host, began, headers=names, quotas=self.quotas)
+
+
+def _answered(status: int, response: Any, attempt: Outgoing) -> Outcome:
+    return Outcome.answered(
+        status,
+        replayable=attempt.replayable,
+        retry_after=response.headers.get("Retry-After"),
+        date=response.headers.get("Date"),
+        received_at=time.time(),
+    )
 
 
 def wait(seconds: float) -> None:

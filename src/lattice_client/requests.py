@@ -6,7 +6,6 @@ whoever has a session already mounts the adapter on it.
 
 from __future__ import annotations
 
-import time
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -16,22 +15,24 @@ from lattice_client.auth import SigV4Auth
 from lattice_client.calls import REQUEST_ID, Level, cause_of, run
 from lattice_client.errors import MissingExtraError
 from lattice_client.retry import Outcome, RetryPolicy
-from lattice_client.wire import REDIRECTS, RequestsRequest, origin_of, strip_signature
+from lattice_client.wire import (
+    REDIRECTS,
+    RequestsRequest,
+    is_small,
+    origin_of,
+    strip_signature,
+)
 
 try:
     import requests
     import urllib3.exceptions
     from requests.adapters import HTTPAdapter
-    from requests.utils import rewind_body
 except ModuleNotFoundError as error:
     if error.name != "requests":
         raise
     raise MissingExtraError("requests", "requests") from None
 
 __all__ = ["Adapter", "Session"]
-
-# What a response may hold to be read to its end so that its connection can be used again, in bytes.
-_WORTH_READING = 1 << 16
 
 
 class Adapter(HTTPAdapter):
@@ -134,9 +135,8 @@ class _Hands:
     def attempt(self, request_id: str) -> RequestsRequest:
         attempt, self._first = self._first, None
         if attempt is None:
-            if _position(self._request) is not None:
-                rewind_body(self._request)
             attempt = RequestsRequest(_copy(self._request))
+            attempt.rewind()
         attempt.request.headers.setdefault(REQUEST_ID, request_id)
         return attempt
 
@@ -150,47 +150,30 @@ class _Hands:
     def pause(self, seconds: float) -> None:
         calls.wait(seconds)
 
-    def failed(self, error: Exception) -> Outcome | None:
+    def failed(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
         if isinstance(error, requests.exceptions.SSLError):
             return None
         if isinstance(error, requests.exceptions.ProxyError | requests.exceptions.ConnectTimeout):
             timed_out = isinstance(error, requests.exceptions.ConnectTimeout)
             return Outcome.not_sent(timed_out=timed_out)
         if isinstance(error, requests.exceptions.ReadTimeout):
-            return Outcome.perhaps_sent(replayable=self._replayable(), timed_out=True)
+            return Outcome.perhaps_sent(replayable=replayable, timed_out=True)
         if isinstance(error, requests.exceptions.ConnectionError):
             if cause_of(error, (urllib3.exceptions.NewConnectionError,)):
                 return Outcome.not_sent()
-            return Outcome.perhaps_sent(replayable=self._replayable())
+            return Outcome.perhaps_sent(replayable=replayable)
         return None
 
     def status(self, response: requests.Response) -> int:
         return response.status_code
 
-    def answered(self, response: requests.Response) -> Outcome:
-        return Outcome.answered(
-            response.status_code,
-            replayable=self._replayable(),
-            retry_after=response.headers.get("Retry-After"),
-            date=response.headers.get("Date"),
-            received_at=time.time(),
-        )
+    def read(self, response: requests.Response) -> bytes:
+        return response.content
 
     def discard(self, response: requests.Response) -> None:
-        length = response.headers.get("Content-Length", "")
-        if length.isdigit() and int(length) <= _WORTH_READING:
+        if is_small(response.headers):
             response.content  # noqa: B018 reads it to its end
         response.close()
-
-    def _replayable(self) -> bool:
-        body = self._request.body
-        return body is None or isinstance(body, bytes | str) or _position(self._request) is not None
-
-
-def _position(request: requests.PreparedRequest) -> int | None:
-    """Where the body's file stood, if it is one that can be rewound."""
-    position = getattr(request, "_body_position", None)
-    return position if isinstance(position, int) else None
 
 
 _retry_of_call: ContextVar[RetryPolicy | None] = ContextVar("_retry_of_call", default=None)

@@ -16,9 +16,12 @@ from lattice_client.signing import SIGNATURE_HEADERS, SigV4ASigner, SigV4Signer
 __all__ = [
     "REDIRECTS",
     "AiohttpRequest",
+    "AnySigner",
     "HttpxRequest",
     "Outgoing",
     "RequestsRequest",
+    "forget_signature",
+    "is_small",
     "origin_of",
     "outgoing",
     "split_url",
@@ -60,8 +63,13 @@ class Outgoing(Protocol):
         """Set the headers; nothing of an earlier signature remains."""
         ...
 
-    def guard(self) -> None:
-        """Keep the signature from going along with a redirect, where a hook has a say in that."""
+    @property
+    def replayable(self) -> bool:
+        """Whether the body can be sent again."""
+        ...
+
+    def rewind(self) -> None:
+        """Put a replayable body back to where it began."""
         ...
 
 
@@ -127,15 +135,26 @@ class RequestsRequest:
     def write(self, headers: dict[str, str]) -> None:
         _write(self.request.headers, headers, stale=self._signed_before)
 
-    def guard(self) -> None:
-        if _forget_signature not in self.request.hooks["response"]:
-            self.request.register_hook("response", _forget_signature)
+    @property
+    def replayable(self) -> bool:
+        body = self.request.body
+        return body is None or isinstance(body, bytes | str) or self._position is not None
+
+    @property
+    def _position(self) -> int | None:
+        """Where the body's file stood when the request was prepared, if that can be had again."""
+        position = getattr(self.request, "_body_position", None)
+        return position if isinstance(position, int) else None
+
+    def rewind(self) -> None:
+        if self._position is not None:
+            self.request.body.seek(self._position)
 
 
 class HttpxRequest:
     """An ``httpx.Request`` or ``httpx2.Request``."""
 
-    __slots__ = ("_signed_before", "host", "method", "request", "signer", "target")
+    __slots__ = ("_file", "_signed_before", "host", "method", "request", "signer", "target")
 
     def __init__(self, request: Any) -> None:
         self.request: Any = request
@@ -146,6 +165,8 @@ class HttpxRequest:
         if "+" in self.target:
             self.retarget(_with_encoded_spaces(self.target))
         self.host: str = request.headers.get("host", "")
+        # Nothing to look for where the body is in memory, as it nearly always is.
+        self._file = None if hasattr(request, "_content") else _file_at(self.body())
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
         pairs = self.request.headers.raw
@@ -171,8 +192,14 @@ class HttpxRequest:
     def write(self, headers: dict[str, str]) -> None:
         _write(self.request.headers, headers, stale=self._signed_before)
 
-    def guard(self) -> None:
-        """Httpx forwards headers below its hooks."""
+    @property
+    def replayable(self) -> bool:
+        return self._file is not None or isinstance(self.body(), bytes)
+
+    def rewind(self) -> None:
+        if self._file is not None:
+            file, position = self._file
+            file.seek(position)
 
 
 class AiohttpRequest:
@@ -222,8 +249,29 @@ class AiohttpRequest:
     def write(self, headers: dict[str, str]) -> None:
         _write(self.request.headers, headers, stale=self._signed_before)
 
-    def guard(self) -> None:
-        """Aiohttp asks the hook again."""
+    @property
+    def replayable(self) -> bool:
+        body: Any = self.request.body
+        made_of: Any = getattr(body, "_value", body)
+        if not body or isinstance(made_of, bytes | bytearray | memoryview | str):
+            return True
+        # A newer aiohttp says of a payload whether it is used up, and lets a file go back to where
+        # it stood.
+        seekable = getattr(made_of, "seekable", None)
+        return getattr(body, "consumed", True) is False and seekable is not None and seekable()
+
+    def rewind(self) -> None:
+        """Aiohttp itself does."""
+
+
+def _file_at(body: Any) -> tuple[Any, int] | None:
+    """A file and where it stands, if it can be put back there."""
+    try:
+        if hasattr(body, "__aiter__") or not body.seekable():
+            return None
+        return body, body.tell()
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 _Value = TypeVar("_Value", str, bytes)
@@ -288,6 +336,16 @@ def strip_signature(headers: MutableMapping[str, str]) -> None:
             headers.pop(name, None)
 
 
+# A small answer is worth reading, to know what it says or to use its connection again. In bytes.
+_SMALL = 1 << 16
+
+
+def is_small(headers: Any) -> bool:
+    """Whether an answer with these headers is a small one, and not compressed."""
+    length = headers.get("Content-Length") or ""
+    return length.isdigit() and int(length) <= _SMALL and not headers.get("Content-Encoding")
+
+
 # --- URLs and redirects -----------------------------------------------------------------------
 
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
@@ -332,23 +390,16 @@ def origin_of(url: str) -> str:
         return ""
 
 
-def _forget_signature(response: Any, **_: object) -> None:
-    """A response hook for requests: the request is the template for the one that follows a
-    redirect, and its signature is neither valid there nor meant for other eyes.
-
-    Whether the redirect is followed is not known here, so a prepared request that was redirected
-    has to be signed again before it is sent again.
-    """
-    if response.status_code not in REDIRECTS:
-        return
+def forget_signature(request: Any, location: str | None) -> None:
+    """For requests: a request that was redirected is the template for the one that follows, and its
+    signature is neither valid there nor meant for other eyes."""
     from urllib.parse import urljoin  # loaded by requests anyway, and slow to load
 
-    url = response.request.url
     try:
-        location = urljoin(url, response.headers.get("location"))
+        target = urljoin(request.url, location or "")
     except ValueError:
-        location = ""
-    if origin_of(location) == origin_of(url):
-        _write(response.request.headers, {}, stale=True)
+        target = ""
+    if origin_of(target) == origin_of(request.url):
+        _write(request.headers, {}, stale=True)
     else:
-        strip_signature(response.request.headers)
+        strip_signature(request.headers)
