@@ -7,12 +7,15 @@ Lattice", VPC Lattice User Guide), so the request may be sent again, whatever it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lattice_client.clock import Clock
 from lattice_client.signers import Signers
 from lattice_client.signing import LATTICE, canonical_path
 from lattice_client.wire import AnySigner, Outgoing
+
+if TYPE_CHECKING:
+    from lattice_client.denial import DenialLog
 
 __all__ = ["FORBIDDEN", "Remedies", "Remedy"]
 
@@ -25,12 +28,16 @@ _MANY = 256
 
 
 class Remedies:
-    """What one auth object has learned from refusals; shared by all its calls."""
+    """What one auth object has learned from refusals; shared by all its calls.
+
+    A refusal that has no remedy is logged (``lattice_client.denial``), each kind once for a host.
+    """
 
     def __init__(self, signers: Signers) -> None:
         self.clock = Clock()
         self._signers = signers
         self._told: dict[tuple[Remedy, str], None] = {}
+        self._denials: DenialLog | None = None
 
     def after(
         self, refused: Outgoing, headers: Mapping[str, str], body: bytes | None, tried: set[Remedy]
@@ -45,9 +52,17 @@ class Remedies:
         signer: AnySigner | None = refused.signer
         if signer is None:
             return None
-        from lattice_client.denial import explain_parts  # loaded for the first who is refused
+        # Loaded for the first who is refused.
+        from lattice_client.denial import DenialLog, explain_parts
 
-        denial = explain_parts(FORBIDDEN, headers, body)
+        denial = explain_parts(
+            FORBIDDEN,
+            headers,
+            body,
+            method=refused.method,
+            url=f"https://{refused.host}{refused.target}",
+            request_headers=refused.request.headers,
+        )
         remedy: Remedy | None = None
         if denial is not None and denial.kind in ("clock", "expired", "bad signature"):
             if "clock" not in tried and self.clock.learn(headers.get("Date")):
@@ -60,6 +75,10 @@ class Remedies:
         if remedy is not None:
             tried.add(remedy)
             self._tell(remedy, refused.host)
+        elif denial is not None:
+            if self._denials is None:
+                self._denials = DenialLog()
+            self._denials.note(denial)
         return remedy
 
     def _flipped(self, refused: Outgoing, signer: AnySigner, tried: set[Remedy]) -> bool:

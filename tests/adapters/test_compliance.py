@@ -238,9 +238,11 @@ def test_single_path_encoding(driver, lattice_http):
     auth = driver.auth(region=REGION, credentials=canary.credentials(), path_encoding="single")
     with driver.client(auth) as call:
         assert_signed(lattice_http, call("GET", lattice_http.url + "/orders"))
+        lattice_http.lattice.clear()
         answer = call("GET", lattice_http.url + "/order%20book")
-        assert answer.status == 403
-        assert "InvalidSignatureException" in answer.text
+        assert "InvalidSignatureException" in lattice_http.requests[0].refusal
+        # Whoever sees the answer signs anew in the other one.
+        assert answer.status == (403 if "library-free" in driver.name else 200)
 
 
 KINDS = {

@@ -235,3 +235,18 @@ def test_other_services_paths_are_certain():
     with serve(local) as lattice, DRIVERS[0].client(auth) as call:
         assert call("GET", lattice.url + "/a%20b").status == 403
         assert len(lattice.requests) == 1
+
+
+def test_what_has_no_remedy_is_explained_in_the_log_once(driver, caplog):
+    auth = driver.auth(region="eu-west-1", credentials=canary.credentials())
+    with (
+        caplog.at_level(logging.WARNING, "lattice_client.denial"),
+        running() as lattice,
+        driver.client(auth) as call,
+    ):
+        for _ in range(3):
+            assert call("GET", lattice.url + "/").status == 403
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "403" in message
+    assert lattice.url.partition("://")[2] in message
+    assert "region=" in message
