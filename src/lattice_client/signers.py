@@ -78,8 +78,10 @@ class Signers:
 
     def encode(self, host: str, encoding: PathEncoding) -> None:
         """Let a host's paths be encoded in this way from now on."""
-        others = [(name, one) for name, one in self._encodings.items() if name != host]
-        self._encodings = {**dict(others[1 - _MANY :]), host: encoding}
+        others = {name: one for name, one in self._encodings.items() if name != host}
+        while len(others) >= _MANY:
+            del others[next(iter(others))]
+        self._encodings = {**others, host: encoding}
         self._of_host = {name: one for name, one in self._of_host.items() if name != host}
 
     def encoding_of(self, host: str) -> PathEncoding | None:
