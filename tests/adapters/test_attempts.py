@@ -246,6 +246,8 @@ class TestBodies:
     def test_a_file_is_rewound(self, client, driver, tmp_path):
         if "httpx" in driver.name and "async" in driver.name:
             pytest.skip("asynchronous httpx takes no files")
+        if "aiohttp" in driver.name and not hasattr(aiohttp.Payload, "consumed"):
+            pytest.skip("this aiohttp closes a file that it has sent")
         path = tmp_path / "upload"
         path.write_bytes(b"0123456789" * 5000)
         with raw_server(answers(UNAVAILABLE)) as server, path.open("rb") as file:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from support.sink import Sink, sink
@@ -112,6 +113,8 @@ CASES = [
     for library in LIBRARIES
     for kind in ("generator", "file", "download")
     if not ("async" in library and kind == "file")  # asynchronous httpx takes no files
+    # aiohttp's first middleware releases read a file into memory, with or without us.
+    and not (library == "aiohttp" and kind == "file" and not hasattr(aiohttp.Payload, "consumed"))
 ]
 
 
