@@ -32,10 +32,12 @@ class _Guard:
     def __call__(self, response: Any, **how_sent: Any) -> Any:
         """Whether a redirect is followed is not known here, so a prepared request that was
         redirected has to be signed again before it is sent again."""
+        request = response.request
+        if response.status_code == FORBIDDEN and request is self._signed.request:
+            response = self._cured(response, how_sent)
         if response.status_code in REDIRECTS:
-            forget_signature(response.request, response.headers.get("Location"))
-        elif response.status_code == FORBIDDEN and response.request is self._signed.request:
-            return self._cured(response, how_sent)
+            # Of the request that was asked for, not of one that a remedy has made.
+            forget_signature(request, response.headers.get("Location"))
         return response
 
     def _cured(self, response: Any, how_sent: dict[str, Any]) -> Any:

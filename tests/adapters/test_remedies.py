@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
+from email.utils import formatdate
 
 import pytest
 
-from adapters.drivers import DRIVERS, STREAM, Driver
+from adapters.drivers import DRIVERS, HOOKS, STREAM, Driver
 from lattice_client import Credentials, EnvironmentCredentials, LatticeAuth, RefreshingCredentials
 from lattice_client.testing import LocalLattice, serve
 from support import canary
+from support.raw_server import raw_server, redirect_to
 
 REGION = "us-west-2"
 
@@ -250,3 +252,20 @@ def test_what_has_no_remedy_is_explained_in_the_log_once(driver, caplog):
     assert "403" in message
     assert lattice.url.partition("://")[2] in message
     assert "region=" in message
+
+
+def test_a_redirect_after_a_remedy_gives_nothing_away(driver):
+    if driver in HOOKS and "httpx" in driver.name:
+        pytest.skip("httpx gives its hooks no say in redirects")
+    late = formatdate(time.time() + 600, usegmt=True)
+    body = b"InvalidSignatureException: Signature expired: 20260101T000000Z is now earlier than ..."
+    refusal = b"HTTP/1.1 403 No\r\nDate: %b\r\nContent-Length: %d\r\n\r\n%b" % (
+        late.encode(), len(body), body
+    )  # fmt: skip
+    with raw_server() as stranger:
+        answers = [refusal, redirect_to(f"{stranger.url}/")]
+        auth = driver.auth(region=REGION, credentials=canary.credentials())
+        with raw_server(lambda _: answers.pop(0)) as home, driver.client(auth) as call:
+            assert call("GET", home.url, redirects=True).status == 200
+    assert len(home.requests) == 2
+    assert not stranger.requests[0].signed
