@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,27 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The sweep over what all others said comes last.
     items.sort(key=lambda item: "test_secrets" in item.nodeid)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What was said after the last test, and in the other processes of a run with ``-n``."""
+    SWEEP.look_at_reprs()
+    to_tell = getattr(session.config, "workeroutput", None)
+    if to_tell is not None:
+        to_tell["leaks"] = SWEEP.leaks
+    elif SWEEP.leaks:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    SWEEP.leaks += getattr(node, "workeroutput", {}).get("leaks", [])
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    for leak in SWEEP.leaks:
+        terminalreporter.write_line(f"LEAKED: {leak}", red=True)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -13,8 +13,10 @@ import lattice_client
 HTTP_LIBRARIES = ("requests", "httpx", "httpx2", "aiohttp", "urllib3", "httpcore", "anyio")
 HEAVY = (*HTTP_LIBRARIES, "botocore", "cryptography", "awscrt", "asyncio", "uvicorn", "trustme")
 EXTRAS = {
+    "aiohttp": "aiohttp",
     "httpx": "httpx",
     "httpx2": "httpx2",
+    "requests": "requests",
 }
 
 
@@ -97,7 +99,7 @@ from lattice_client import LatticeAuth
 class Url:
     raw_path = b"/"
 class Request:
-    method, url = "GET", Url()
+    method, url, _content = "GET", Url(), b""
     class headers(dict):
         raw = []
     headers = headers(host="orders.example.com")

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from lattice_client.credentials import EnvironmentCredentials as EnvironmentCredentials
     from lattice_client.credentials import RefreshingCredentials as RefreshingCredentials
     from lattice_client.credentials import StaticCredentials as StaticCredentials
+    from lattice_client.denial import Denial as Denial
+    from lattice_client.denial import explain as explain
+    from lattice_client.denial import raise_for_denial as raise_for_denial
     from lattice_client.errors import ConfigurationError as ConfigurationError
     from lattice_client.errors import CredentialsError as CredentialsError
+    from lattice_client.errors import DeniedError as DeniedError
     from lattice_client.errors import ExpiredCredentialsError as ExpiredCredentialsError
     from lattice_client.errors import InvalidCredentialsError as InvalidCredentialsError
     from lattice_client.errors import InvalidHeaderError as InvalidHeaderError
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from lattice_client.errors import RegionError as RegionError
     from lattice_client.errors import SigningError as SigningError
     from lattice_client.errors import UnsignablePayloadError as UnsignablePayloadError
+    from lattice_client.retry import RetryPolicy as RetryPolicy
 
 _MODULE_OF = {
     "__version__": "_version",
@@ -38,6 +43,8 @@ _MODULE_OF = {
     "CredentialsError": "errors",
     "CredentialsProvider": "credentials",
     "DefaultCredentials": "credentials",
+    "Denial": "denial",
+    "DeniedError": "errors",
     "EnvironmentCredentials": "credentials",
     "ExpiredCredentialsError": "errors",
     "InvalidCredentialsError": "errors",
@@ -48,10 +55,13 @@ _MODULE_OF = {
     "NoCredentialsError": "errors",
     "RefreshingCredentials": "credentials",
     "RegionError": "errors",
+    "RetryPolicy": "retry",
     "SigV4Auth": "auth",
     "SigningError": "errors",
     "StaticCredentials": "credentials",
     "UnsignablePayloadError": "errors",
+    "explain": "denial",
+    "raise_for_denial": "denial",
 }
 
 __all__ = [
@@ -62,6 +72,8 @@ __all__ = [
     "CredentialsError",
     "CredentialsProvider",
     "DefaultCredentials",
+    "Denial",
+    "DeniedError",
     "EnvironmentCredentials",
     "ExpiredCredentialsError",
     "InvalidCredentialsError",
@@ -72,11 +84,14 @@ __all__ = [
     "NoCredentialsError",
     "RefreshingCredentials",
     "RegionError",
+    "RetryPolicy",
     "SigV4Auth",
     "SigningError",
     "StaticCredentials",
     "UnsignablePayloadError",
     "__version__",
+    "explain",
+    "raise_for_denial",
 ]
 
 

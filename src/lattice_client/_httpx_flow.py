@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Generator
+from typing import Any
 
 from lattice_client.auth import SigV4Auth
-from lattice_client.wire import outgoing
+from lattice_client.remedies import FORBIDDEN, Remedy
+from lattice_client.wire import is_small, outgoing
 
 __all__ = ["HttpxFlow"]
 
-_ResultT = TypeVar("_ResultT")
-
 
 class HttpxFlow(SigV4Auth):
-    """Signs in httpx's own auth flow, so that an asynchronous client never waits for credentials
-    on its event loop: asyncio's or trio's."""
+    """Signs in httpx's own auth flow: so an asynchronous client never waits for credentials on its
+    event loop, asyncio's or trio's, and a refusal that has a remedy is answered with it."""
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
-        yield self(request)
+        out, tried = outgoing(request), set[Remedy]()
+        while True:
+            self.sign(out)
+            response = yield request
+            if response.status_code != FORBIDDEN or out.signer is None:
+                return
+            body = response.read() if is_small(response.headers) else None
+            if self.remedy(out, response.headers, body, tried) is None or not out.replayable:
+                return
+            out.rewind()
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
-        await self._sign_async(outgoing(request))
-        yield request
-
-    async def _in_thread(self, work: Callable[..., _ResultT], *arguments: Any) -> _ResultT:
-        # A dependency of httpx and httpx2, which knows both kinds of event loop.
-        from anyio import to_thread
-
-        return await to_thread.run_sync(work, *arguments)
+        out, tried = outgoing(request), set[Remedy]()
+        while True:
+            await self.sign_async(out)
+            response = yield request
+            if response.status_code != FORBIDDEN or out.signer is None:
+                return
+            body = await response.aread() if is_small(response.headers) else None
+            if self.remedy(out, response.headers, body, tried) is None or not out.replayable:
+                return
+            out.rewind()

@@ -7,9 +7,11 @@ the response.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Literal, Protocol, TypeVar, get_args, overload
 
+from lattice_client._requests_hook import guard
 from lattice_client.credentials import (
     Credentials,
     CredentialsProvider,
@@ -19,7 +21,8 @@ from lattice_client.errors import ConfigurationError, RegionError
 from lattice_client.hosts import HostScope
 from lattice_client.payload import payload_hash
 from lattice_client.redirects import RedirectedCalls
-from lattice_client.signers import AnySigner, Signers
+from lattice_client.remedies import FORBIDDEN, Remedies, Remedy
+from lattice_client.signers import Signers
 from lattice_client.signing import (
     LATTICE,
     UNSIGNED_PAYLOAD,
@@ -29,7 +32,15 @@ from lattice_client.signing import (
 )
 from lattice_client.signing.canonical import PathEncoding
 from lattice_client.signing.presign import DEFAULT_EXPIRES, MAX_EXPIRES, without_signature
-from lattice_client.wire import Outgoing, outgoing, split_url, strip_signature
+from lattice_client.wire import (
+    AnySigner,
+    Outgoing,
+    RequestsRequest,
+    is_small,
+    outgoing,
+    split_url,
+    strip_signature,
+)
 
 __all__ = ["Algorithm", "LatticeAuth", "Payload", "Placement", "SigV4Auth"]
 
@@ -85,10 +96,12 @@ class SigV4Auth:
     :param signed_headers: names of headers to sign beside host and ``x-amz-*``.
     :raises ConfigurationError: for an argument that cannot work.
 
-    A request is signed once, when the hook sees it. Redirects and retries happen below: a redirect
-    in requests goes on unsigned, and in aiohttp it is signed anew, but never for another origin
-    than the call's own. httpx gives its hooks no say there, and forwards ``x-amz-*`` headers to
-    wherever it is sent: leave its ``follow_redirects`` off.
+    A hook signs a request once, and anew after a refusal that has a remedy (the clock, expired
+    credentials, the path encoding), where its library shows it the answer. Redirects and retries
+    happen below it: a redirect in requests goes on unsigned, and in aiohttp it is signed anew, but
+    never for another origin than the call's own. httpx gives its hooks no say there, and forwards
+    ``x-amz-*`` headers to wherever it is sent: leave its ``follow_redirects`` off, or use
+    ``lattice_client.httpx.Client``, which signs each attempt, as do its kin for the others.
     """
 
     def __init__(
@@ -155,9 +168,10 @@ class SigV4Auth:
         # What stands for the region in a SigV4A signature is its set of regions.
         region: str | None = given["region_set"] or given["region"]
         # A first signer, of nothing: it finds wrong arguments now rather than in a call.
-        first = self._make_signer(Credentials("-", "-"), region or "us-east-1")
+        first = self._make_signer(Credentials("-", "-"), region or "us-east-1", None)
         self._signed_headers = first.signed_headers
         self._signers = Signers(given["credentials"], region, self._make_signer)
+        self._remedies = Remedies(self._signers)
         self._redirected = RedirectedCalls()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -188,23 +202,53 @@ class SigV4Auth:
         if handler is not None:
             return self._middleware(request, handler)
         out = outgoing(request)
-        if self._in_scope(out.host):
-            self._sign(out, self._signers.ready(out.host) or self._signers.fetch(out.host))
+        self.sign(out)
+        if out.signer is not None and isinstance(out, RequestsRequest):
+            guard(self, out)
         return request
 
     async def _middleware(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
+        url = request.url
         if self._redirected.left_home(request):
             strip_signature(request.headers)
+            response = await handler(request)
         else:
-            await self._sign_async(outgoing(request))
-        url = request.url
-        response = await handler(request)
+            out = outgoing(request)
+            await self.sign_async(out)
+            response = await handler(request)
+            if response.status == FORBIDDEN and out.signer is not None:
+                response = await self._cured(out, response, handler)
         self._redirected.note(request, url, response)
         return response
 
-    async def _sign_async(self, out: Outgoing) -> None:
-        """Signs without ever blocking the event loop."""
-        if not self._in_scope(out.host):
+    async def _cured(
+        self, out: Outgoing, response: Any, handler: Callable[[Any], Awaitable[Any]]
+    ) -> Any:
+        """The answer to an aiohttp request, signed anew for each remedy that a refusal has."""
+        tried: set[Remedy] = set()
+        while response.status == FORBIDDEN:
+            body = await response.read() if is_small(response.headers) else None
+            if self.remedy(out, response.headers, body, tried) is None or not out.replayable:
+                break
+            response.release()
+            await self.sign_async(out)
+            response = await handler(out.request)
+        return response
+
+    # What transports call, for each attempt.
+
+    def signs(self, host: str) -> bool:
+        """Whether requests with this Host header are signed."""
+        return self._hosts is None or host in self._hosts
+
+    def sign(self, out: Outgoing) -> None:
+        """Sign a request, if its host is one to sign for; may block to fetch credentials."""
+        if self.signs(out.host):
+            self._sign(out, self._signers.ready(out.host) or self._signers.fetch(out.host))
+
+    async def sign_async(self, out: Outgoing) -> None:
+        """As :meth:`sign`, without ever blocking the event loop."""
+        if not self.signs(out.host):
             return
         signer = self._signers.ready(out.host)
         if signer is None:
@@ -215,8 +259,20 @@ class SigV4Auth:
         else:
             self._sign(out, signer)
 
+    def remedy(
+        self, refused: Outgoing, headers: Mapping[str, str], body: bytes | None, tried: set[Remedy]
+    ) -> Remedy | None:
+        """What to sign a request anew with after a 403, or None where that is of no use: see
+        :class:`lattice_client.remedies.Remedies`."""
+        return self._remedies.after(refused, headers, body, tried)
+
     async def _in_thread(self, work: Callable[..., _ResultT], *arguments: Any) -> _ResultT:
-        # Imported here, where it is loaded anyway: it doubles the time to import this package.
+        # Whoever runs on trio has anyio, which knows both kinds of event loop. Neither is imported
+        # before: that would double the time to import this package.
+        if "anyio" in sys.modules:
+            from anyio.to_thread import run_sync
+
+            return await run_sync(work, *arguments)
         import asyncio
 
         return await asyncio.to_thread(work, *arguments)
@@ -241,7 +297,7 @@ class SigV4Auth:
         body's hash are for requests without one.
         """
         origin, host, target = split_url(url)
-        if not self._in_scope(host):
+        if not self.signs(host):
             raise ConfigurationError(f"{host!r} is none of the hosts to sign for, {self._hosts}")
         signed = presign(
             self._signers.ready(host) or self._signers.fetch(host),
@@ -279,10 +335,17 @@ class SigV4Auth:
     def _sign(self, out: Outgoing, signer: AnySigner) -> None:
         headers = out.signable(self._signed_headers)
         payload = self._payload_hash(out)
+        clock = self._remedies.clock
+        now = clock.now() if clock.offset else None
+        out.signer = signer
         if self._places_in_header:
             if "X-Amz-" in out.target and (target := without_signature(out.target)) != out.target:
                 out.retarget(target)
-            out.write(signer.sign(out.method, out.host, out.target, headers, payload_hash=payload))
+            out.write(
+                signer.sign(
+                    out.method, out.host, out.target, headers, payload_hash=payload, now=now
+                )
+            )
         else:
             signed = presign(
                 signer,
@@ -292,6 +355,7 @@ class SigV4Auth:
                 headers,
                 payload_hash=payload,
                 expires=self._arguments["expires"],
+                now=now,
             )
             out.retarget(signed.target)
             out.write(signed.headers)
@@ -299,17 +363,16 @@ class SigV4Auth:
     def _payload_hash(self, out: Outgoing) -> str | None:
         return payload_hash(out.body()) if self._hashes_bodies else self._fixed_payload
 
-    def _in_scope(self, host: str) -> bool:
-        return self._hosts is None or host in self._hosts
-
-    def _make_signer(self, credentials: Credentials, region: str) -> AnySigner:
+    def _make_signer(
+        self, credentials: Credentials, region: str, encoding: PathEncoding | None
+    ) -> AnySigner:
         given = self._arguments
         kind = SigV4Signer if given["algorithm"] == "sigv4" else SigV4ASigner
         return kind(
             credentials,
             region,
             given["service"],
-            path_encoding=given["path_encoding"],
+            path_encoding=encoding or given["path_encoding"],
             signed_headers=given["signed_headers"],
         )
 

@@ -8,18 +8,25 @@
     │   ├── InvalidCredentialsError (ValueError)   half-configured or malformed
     │   ├── NoCredentialsError                 no source has any
     │   └── ExpiredCredentialsError            the only ones there are have expired
-    └── SigningError (ValueError)              a request that cannot be signed as it stands
-        ├── InvalidHeaderError                 a header (or method, host, target) that is no HTTP
-        └── UnsignablePayloadError             a body that cannot be hashed and then still be sent
+    ├── SigningError (ValueError)              a request that cannot be signed as it stands
+    │   ├── InvalidHeaderError                 a header (or method, host, target) that is no HTTP
+    │   └── UnsignablePayloadError             a body that cannot be hashed and then still be sent
+    └── DeniedError                            a response that refuses, for those who ask for errors
 
 No message holds a secret, a session token or a signature: the errors name the field at fault.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lattice_client.denial import Denial
+
 __all__ = [
     "ConfigurationError",
     "CredentialsError",
+    "DeniedError",
     "ExpiredCredentialsError",
     "InvalidCredentialsError",
     "InvalidHeaderError",
@@ -89,3 +96,17 @@ class InvalidHeaderError(SigningError):
 
 class UnsignablePayloadError(SigningError):
     """The service wants the body's hash, and hashing the body would use it up."""
+
+
+class DeniedError(LatticeClientError):
+    """A request was refused; ``denial`` says why, and what to do about it.
+
+    Only ``raise_for_denial()`` raises it.
+    """
+
+    def __init__(self, denial: Denial) -> None:
+        super().__init__(str(denial))
+        self.denial = denial
+
+    def __reduce__(self) -> tuple[type[DeniedError], tuple[Denial]]:
+        return type(self), (self.denial,)

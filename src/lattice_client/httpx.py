@@ -1,13 +1,17 @@
-"""Auth for httpx: the auth objects of this package as ``httpx.Auth`` with its own flow.
+"""Signed calls with httpx.
 
-``httpx.Client(auth=LatticeAuth())`` works with the library-free object too; this one also keeps an
-``AsyncClient``'s event loop free while credentials are fetched.
+``httpx.Client(auth=LatticeAuth())`` works with the library-free auth object too; the one of this
+module also keeps an ``AsyncClient``'s event loop free while credentials are fetched.
+
+:class:`Client` and :class:`AsyncClient` sign each attempt, redirects and retries included. Whoever
+brings a client of their own gives it a :class:`Transport` or :class:`AsyncTransport`.
 """
 
 from __future__ import annotations
 
 from lattice_client import auth
 from lattice_client._httpx_flow import HttpxFlow
+from lattice_client._httpx_transport import AsyncSigningTransport, SigningClient, SigningTransport
 from lattice_client.errors import MissingExtraError
 
 try:
@@ -17,7 +21,7 @@ except ModuleNotFoundError as error:
         raise
     raise MissingExtraError("httpx", "httpx") from None
 
-__all__ = ["LatticeAuth", "SigV4Auth"]
+__all__ = ["AsyncClient", "AsyncTransport", "Client", "LatticeAuth", "SigV4Auth", "Transport"]
 
 
 class SigV4Auth(HttpxFlow, httpx.Auth):
@@ -26,3 +30,23 @@ class SigV4Auth(HttpxFlow, httpx.Auth):
 
 class LatticeAuth(HttpxFlow, auth.LatticeAuth, httpx.Auth):
     __doc__ = auth.LatticeAuth.__doc__
+
+
+class Transport(SigningTransport, httpx.BaseTransport):
+    __doc__ = SigningTransport.__doc__
+    _library = httpx
+
+
+class AsyncTransport(AsyncSigningTransport, httpx.AsyncBaseTransport):
+    __doc__ = AsyncSigningTransport.__doc__
+    _library = httpx
+
+
+class Client(SigningClient, httpx.Client):
+    __doc__ = SigningClient.__doc__
+    _signing = Transport
+
+
+class AsyncClient(SigningClient, httpx.AsyncClient):
+    __doc__ = SigningClient.__doc__
+    _signing = AsyncTransport

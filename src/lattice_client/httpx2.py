@@ -1,13 +1,17 @@
-"""Auth for httpx2: the auth objects of this package as ``httpx2.Auth`` with its own flow.
+"""Signed calls with httpx2.
 
-``httpx2.Client(auth=LatticeAuth())`` works with the library-free object too; this one also keeps an
-``AsyncClient``'s event loop free while credentials are fetched.
+``httpx2.Client(auth=LatticeAuth())`` works with the library-free auth object too; the one of this
+module also keeps an ``AsyncClient``'s event loop free while credentials are fetched.
+
+:class:`Client` and :class:`AsyncClient` sign each attempt, redirects and retries included. Whoever
+brings a client of their own gives it a :class:`Transport` or :class:`AsyncTransport`.
 """
 
 from __future__ import annotations
 
 from lattice_client import auth
 from lattice_client._httpx_flow import HttpxFlow
+from lattice_client._httpx_transport import AsyncSigningTransport, SigningClient, SigningTransport
 from lattice_client.errors import MissingExtraError
 
 try:
@@ -17,7 +21,7 @@ except ModuleNotFoundError as error:
         raise
     raise MissingExtraError("httpx2", "httpx2") from None
 
-__all__ = ["LatticeAuth", "SigV4Auth"]
+__all__ = ["AsyncClient", "AsyncTransport", "Client", "LatticeAuth", "SigV4Auth", "Transport"]
 
 
 class SigV4Auth(HttpxFlow, httpx2.Auth):
@@ -26,3 +30,23 @@ class SigV4Auth(HttpxFlow, httpx2.Auth):
 
 class LatticeAuth(HttpxFlow, auth.LatticeAuth, httpx2.Auth):
     __doc__ = auth.LatticeAuth.__doc__
+
+
+class Transport(SigningTransport, httpx2.BaseTransport):
+    __doc__ = SigningTransport.__doc__
+    _library = httpx2
+
+
+class AsyncTransport(AsyncSigningTransport, httpx2.AsyncBaseTransport):
+    __doc__ = AsyncSigningTransport.__doc__
+    _library = httpx2
+
+
+class Client(SigningClient, httpx2.Client):
+    __doc__ = SigningClient.__doc__
+    _signing = Transport
+
+
+class AsyncClient(SigningClient, httpx2.AsyncClient):
+    __doc__ = SigningClient.__doc__
+    _signing = AsyncTransport

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import TypeVar
 
 from lattice_client.credentials import (
     Credentials,
@@ -18,11 +19,10 @@ from lattice_client.credentials import (
 )
 from lattice_client.errors import RegionError
 from lattice_client.names import region_of
-from lattice_client.signing import SigV4ASigner, SigV4Signer
+from lattice_client.signing.canonical import PathEncoding
+from lattice_client.wire import AnySigner
 
-__all__ = ["AnySigner", "Signers"]
-
-AnySigner = SigV4Signer | SigV4ASigner
+__all__ = ["Signers"]
 
 # A service calls few hosts; those of many more are looked up anew now and then.
 _MANY = 256
@@ -33,21 +33,23 @@ class Signers:
 
     :param region: the region for all hosts. None: the one in the host's name, else the
         environment's, else the profile's.
-    :param make: makes a signer of credentials and a region.
+    :param make: makes a signer of credentials, a region and a path encoding (None: the usual one).
     """
 
     def __init__(
         self,
         provider: CredentialsProvider,
         region: str | None,
-        make: Callable[[Credentials, str], AnySigner],
+        make: Callable[[Credentials, str, PathEncoding | None], AnySigner],
     ) -> None:
         self._provider = provider
         self._region = region
         self._make = make
         self._default_region: str | None = None
+        # Hosts that were found to want another path encoding than the usual one.
+        self._encodings: dict[str, PathEncoding] = {}
         # Both swapped whole; those of older credentials go.
-        self._of_region: dict[str, AnySigner] = {}
+        self._of_region: dict[tuple[str, PathEncoding | None], AnySigner] = {}
         self._of_host: dict[str, AnySigner] = {}
 
     def ready(self, host: str) -> AnySigner | None:
@@ -66,12 +68,36 @@ class Signers:
         """
         region = self._region or region_of(host) or self._find_default_region(host)
         credentials = given or current(self._provider)
-        signer = self._of_region.get(region)
+        encoding = self._encodings.get(host)
+        signer = self._of_region.get((region, encoding))
         if signer is None or signer.credentials is not credentials:
-            signer = self._make(credentials, region)
-            self._of_region = _with(self._of_region, region, signer)
+            signer = self._make(credentials, region, encoding)
+            self._of_region = _with(self._of_region, (region, encoding), signer)
         self._of_host = _with(self._of_host, host, signer)
         return signer
+
+    def encode(self, host: str, encoding: PathEncoding) -> None:
+        """Let a host's paths be encoded in this way from now on."""
+        encodings = self._encodings.copy()
+        encodings.pop(host, None)
+        while len(encodings) >= _MANY:
+            del encodings[next(iter(encodings))]
+        encodings[host] = encoding
+        self._encodings = encodings
+        self._of_host = {name: one for name, one in self._of_host.items() if name != host}
+
+    def encoding_of(self, host: str) -> PathEncoding | None:
+        """The encoding that was found for a host; None for the usual one."""
+        return self._encodings.get(host)
+
+    def renewed(self, refused: Credentials) -> bool:
+        """Whether there may be other credentials than these, which a service has refused as
+        expired. A provider that has a method ``refused()`` is told."""
+        now = ready(self._provider)
+        if now is not None and now is not refused:
+            return True
+        tell = getattr(self._provider, "refused", None)
+        return tell is not None and bool(tell(refused))
 
     async def await_credentials(self) -> Credentials | None:
         """The credentials of a provider that has to fetch them and has an awaitable form, or None:
@@ -112,6 +138,11 @@ def _region_in_the_environment() -> str | None:
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
 
 
-def _with(signers: dict[str, AnySigner], name: str, signer: AnySigner) -> dict[str, AnySigner]:
+_Name = TypeVar("_Name")
+
+
+def _with(
+    signers: dict[_Name, AnySigner], name: _Name, signer: AnySigner
+) -> dict[_Name, AnySigner]:
     fresh = {key: one for key, one in signers.items() if one.credentials is signer.credentials}
     return {**fresh, name: signer} if len(fresh) < _MANY else {name: signer}

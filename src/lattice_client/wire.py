@@ -11,15 +11,24 @@ from collections.abc import Iterable, MutableMapping
 from typing import Any, Protocol, TypeVar
 
 from lattice_client.errors import ConfigurationError, InvalidHeaderError
-from lattice_client.signing import SIGNATURE_HEADERS
+from lattice_client.signing import SIGNATURE_HEADERS, SigV4ASigner, SigV4Signer
 
 __all__ = [
     "REDIRECTS",
+    "AiohttpRequest",
+    "AnySigner",
+    "HttpxRequest",
     "Outgoing",
+    "RequestsRequest",
+    "forget_signature",
+    "is_small",
+    "origin_of",
     "outgoing",
     "split_url",
     "strip_signature",
 ]
+
+AnySigner = SigV4Signer | SigV4ASigner
 
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
@@ -27,11 +36,15 @@ REDIRECTS = frozenset((301, 302, 303, 307, 308))
 class Outgoing(Protocol):
     """A request as it goes out, to the byte."""
 
+    # The library's own.
+    request: Any
     method: str
     # The Host header.
     host: str
     # Path and query.
     target: str
+    # Who has signed it, if anybody has.
+    signer: AnySigner | None
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
         """The headers named ``x-amz-*`` and those in ``names`` (lower case), but for what an
@@ -50,6 +63,15 @@ class Outgoing(Protocol):
         """Set the headers; nothing of an earlier signature remains."""
         ...
 
+    @property
+    def replayable(self) -> bool:
+        """Whether the body can be sent again."""
+        ...
+
+    def rewind(self) -> None:
+        """Put a replayable body back to where it began."""
+        ...
+
 
 def outgoing(request: Any) -> Outgoing:
     """The request of any of the libraries.
@@ -58,25 +80,26 @@ def outgoing(request: Any) -> Outgoing:
     """
     url = getattr(request, "url", None)
     if isinstance(url, str):
-        return _RequestsRequest(request)
+        return RequestsRequest(request)
     if hasattr(url, "raw_path_qs"):
-        return _AiohttpRequest(request)
+        return AiohttpRequest(request)
     if hasattr(url, "raw_path"):
-        return _HttpxRequest(request)
+        return HttpxRequest(request)
     raise TypeError(
         f"{type(request).__name__} is no request of requests, httpx, httpx2 or aiohttp; "
         "to sign anything else, call lattice_client.signing.SigV4Signer"
     )
 
 
-class _RequestsRequest:
+class RequestsRequest:
     """A ``requests.PreparedRequest``. Its Host header is made later, in http.client."""
 
-    __slots__ = ("_request", "_signed_before", "host", "method", "target")
+    __slots__ = ("_signed_before", "host", "method", "request", "signer", "target")
 
     def __init__(self, request: Any) -> None:
-        self._request = request
+        self.request: Any = request
         self._signed_before = False
+        self.signer: AnySigner | None = None
         self.method: str = request.method or "GET"
         self.target: str = request.path_url
         if "+" in self.target:
@@ -86,51 +109,67 @@ class _RequestsRequest:
 
     def _host_to_be(self) -> str:
         """The Host header that http.client will make of the URL."""
-        scheme, netloc, target, fragment = _parts(self._request.url)
+        scheme, netloc, target, fragment = _parts(self.request.url)
         host = netloc.rpartition("@")[2]
         default = _DEFAULT_PORT.get(scheme, ":")
         if host.endswith(default):
             # http.client leaves the scheme's own port out, but not on the way through a proxy.
             netloc = netloc.removesuffix(default)
-            self._request.url = f"{scheme}://{netloc}{target}{fragment}"
+            self.request.url = f"{scheme}://{netloc}{target}{fragment}"
         # urllib3 leaves out the dot of an absolute name.
         return _FINAL_DOT.sub("", host.removesuffix(default))
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
-        pairs = self._request.headers.items()
+        pairs = self.request.headers.items()
         found, self._signed_before = _signable(_candidates(pairs, names), names)
         return [(name, _text(value)) for name, value in found]
 
     def body(self) -> object:
-        return self._request.body
+        return self.request.body
 
     def retarget(self, target: str) -> None:
-        scheme, netloc, _, fragment = _parts(self._request.url)
-        self._request.url = f"{scheme}://{netloc}{target}{fragment}"
+        scheme, netloc, _, fragment = _parts(self.request.url)
+        self.request.url = f"{scheme}://{netloc}{target}{fragment}"
         self.target = target
 
     def write(self, headers: dict[str, str]) -> None:
-        _write(self._request.headers, headers, stale=self._signed_before)
-        if _forget_signature not in self._request.hooks["response"]:
-            self._request.register_hook("response", _forget_signature)
+        _write(self.request.headers, headers, stale=self._signed_before)
+
+    @property
+    def replayable(self) -> bool:
+        body = self.request.body
+        return body is None or isinstance(body, bytes | str) or self._position is not None
+
+    @property
+    def _position(self) -> int | None:
+        """Where the body's file stood when the request was prepared, if that can be had again."""
+        position = getattr(self.request, "_body_position", None)
+        return position if isinstance(position, int) else None
+
+    def rewind(self) -> None:
+        if self._position is not None:
+            self.request.body.seek(self._position)
 
 
-class _HttpxRequest:
+class HttpxRequest:
     """An ``httpx.Request`` or ``httpx2.Request``."""
 
-    __slots__ = ("_request", "_signed_before", "host", "method", "target")
+    __slots__ = ("_file", "_signed_before", "host", "method", "request", "signer", "target")
 
     def __init__(self, request: Any) -> None:
-        self._request = request
+        self.request: Any = request
         self._signed_before = False
+        self.signer: AnySigner | None = None
         self.method: str = request.method
         self.target: str = request.url.raw_path.decode("ascii")
         if "+" in self.target:
             self.retarget(_with_encoded_spaces(self.target))
         self.host: str = request.headers.get("host", "")
+        # Nothing to look for where the body is in memory, as it nearly always is.
+        self._file = None if hasattr(request, "_content") else _file_at(self.body())
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
-        pairs = self._request.headers.raw
+        pairs = self.request.headers.raw
         if not names:
             pairs = [pair for pair in pairs if pair[0][:1] in b"xX"]
         found, self._signed_before = _signable(
@@ -139,29 +178,39 @@ class _HttpxRequest:
         return [(name, value.decode("latin-1")) for name, value in found]
 
     def body(self) -> object:
-        stream = self._request.stream
+        stream = self.request.stream
         # Bytes that have been read, else the file or iterator that the stream was made of.
-        for owner, name in ((self._request, "_content"), (stream, "_stream")):
+        for owner, name in ((self.request, "_content"), (stream, "_stream")):
             if (found := getattr(owner, name, None)) is not None:
                 return found
         return stream
 
     def retarget(self, target: str) -> None:
-        self._request.url = self._request.url.copy_with(raw_path=target.encode("ascii"))
+        self.request.url = self.request.url.copy_with(raw_path=target.encode("ascii"))
         self.target = target
 
     def write(self, headers: dict[str, str]) -> None:
-        _write(self._request.headers, headers, stale=self._signed_before)
+        _write(self.request.headers, headers, stale=self._signed_before)
+
+    @property
+    def replayable(self) -> bool:
+        return self._file is not None or isinstance(self.body(), bytes)
+
+    def rewind(self) -> None:
+        if self._file is not None:
+            file, position = self._file
+            file.seek(position)
 
 
-class _AiohttpRequest:
+class AiohttpRequest:
     """An ``aiohttp.ClientRequest``."""
 
-    __slots__ = ("_request", "_signed_before", "host", "method", "target")
+    __slots__ = ("_signed_before", "host", "method", "request", "signer", "target")
 
     def __init__(self, request: Any) -> None:
-        self._request = request
+        self.request: Any = request
         self._signed_before = False
+        self.signer: AnySigner | None = None
         self.method: str = request.method
         self.target: str = request.url.raw_path_qs
         if "+" in self.target:
@@ -169,26 +218,26 @@ class _AiohttpRequest:
         self.host: str = request.headers.get("Host", "")
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
-        pairs = self._request.headers.items()
+        pairs = self.request.headers.items()
         found, self._signed_before = _signable(_candidates(pairs, names), names)
         # aiohttp sends text as UTF-8.
         return [(name, value.encode().decode("latin-1")) for name, value in found]
 
     def body(self) -> object:
-        body = self._request.body
+        body = self.request.body
         made_of = getattr(body, "_value", None)
         if made_of is None:
             return body or None  # b"" is no body
         # Bytes may be compressed and text encoded on the way out: then only aiohttp knows them.
-        if self._request.compress or getattr(body, "_encoding", None) not in _AS_IT_IS:
+        if self.request.compress or getattr(body, "_encoding", None) not in _AS_IT_IS:
             return body
         return made_of
 
     def retarget(self, target: str) -> None:
-        url = self._request.url
+        url = self.request.url
         path, _, query = target.partition("?")
         # yarl would write %20 as "+" again, were it not told that all is encoded.
-        self._request.url = type(url).build(
+        self.request.url = type(url).build(
             scheme=url.scheme,
             authority=url.raw_authority,
             path=path,
@@ -198,7 +247,31 @@ class _AiohttpRequest:
         self.target = target
 
     def write(self, headers: dict[str, str]) -> None:
-        _write(self._request.headers, headers, stale=self._signed_before)
+        _write(self.request.headers, headers, stale=self._signed_before)
+
+    @property
+    def replayable(self) -> bool:
+        body: Any = self.request.body
+        made_of: Any = getattr(body, "_value", body)
+        if not body or isinstance(made_of, bytes | bytearray | memoryview | str):
+            return True
+        # A newer aiohttp says of a payload whether it is used up, and lets a file go back to where
+        # it stood.
+        seekable = getattr(made_of, "seekable", None)
+        return getattr(body, "consumed", True) is False and seekable is not None and seekable()
+
+    def rewind(self) -> None:
+        """Aiohttp itself does."""
+
+
+def _file_at(body: Any) -> tuple[Any, int] | None:
+    """A file and where it stands, if it can be put back there."""
+    try:
+        if hasattr(body, "__aiter__") or not body.seekable():
+            return None
+        return body, body.tell()
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 _Value = TypeVar("_Value", str, bytes)
@@ -263,6 +336,16 @@ def strip_signature(headers: MutableMapping[str, str]) -> None:
             headers.pop(name, None)
 
 
+# A small answer is worth reading, to know what it says or to use its connection again. In bytes.
+_SMALL = 1 << 16
+
+
+def is_small(headers: Any) -> bool:
+    """Whether an answer with these headers is a small one, and not compressed."""
+    length = headers.get("Content-Length") or ""
+    return length.isdigit() and int(length) <= _SMALL and not headers.get("Content-Encoding")
+
+
 # --- URLs and redirects -----------------------------------------------------------------------
 
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
@@ -299,24 +382,24 @@ def split_url(url: str) -> tuple[str, str, str]:
     return f"{scheme}://{host}", host, _with_encoded_spaces(target)
 
 
-def _forget_signature(response: Any, **_: object) -> None:
-    """A response hook for requests: the request is the template for the one that follows a
-    redirect, and its signature is neither valid there nor meant for other eyes.
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL, the scheme's own port left out; empty where it has none."""
+    try:
+        return split_url(url)[0].lower()
+    except ConfigurationError:
+        return ""
 
-    Whether the redirect is followed is not known here, so a prepared request that was redirected
-    has to be signed again before it is sent again.
-    """
-    if response.status_code not in REDIRECTS:
-        return
+
+def forget_signature(request: Any, location: str | None) -> None:
+    """For requests: a request that was redirected is the template for the one that follows, and its
+    signature is neither valid there nor meant for other eyes."""
     from urllib.parse import urljoin  # loaded by requests anyway, and slow to load
 
-    url = response.request.url
     try:
-        location = urljoin(url, response.headers.get("location"))
-        same_origin = split_url(location)[0].lower() == split_url(url)[0].lower()
-    except ValueError:  # ConfigurationError is one
-        same_origin = False
-    if same_origin:
-        _write(response.request.headers, {}, stale=True)
+        target = urljoin(request.url, location or "")
+    except ValueError:
+        target = ""
+    if origin_of(target) == origin_of(request.url):
+        _write(request.headers, {}, stale=True)
     else:
-        strip_signature(response.request.headers)
+        strip_signature(request.headers)

@@ -15,8 +15,10 @@ import httpx2
 import requests
 import yarl
 
+import lattice_client.aiohttp
 import lattice_client.httpx
 import lattice_client.httpx2
+import lattice_client.requests
 from lattice_client import LatticeAuth, SigV4Auth
 
 CHUNKS = [b"first ", b"", b"second ", b"x" * 70_000, b"last"]
@@ -72,10 +74,14 @@ class Requests:
     auth: type[SigV4Auth] = LatticeAuth
     prevents_forwarding = True
 
+    def session(self, auth: Any) -> requests.Session:
+        session = requests.Session()
+        session.auth = auth
+        return session
+
     @contextmanager
     def client(self, auth: Any, ca_file: str | None = None) -> Iterator[Client]:
-        with requests.Session() as session:
-            session.auth = auth
+        with self.session(auth) as session:
             session.trust_env = False
             if ca_file:
                 session.verify = ca_file
@@ -92,13 +98,20 @@ class Requests:
             yield call
 
 
+class RequestsSession(Requests):
+    name = "requests, second level"
+
+    def session(self, auth: Any) -> requests.Session:
+        return lattice_client.requests.Session(auth)
+
+
 class Httpx:
     def __init__(self, module: Any, auth: type[SigV4Auth], name: str) -> None:
+        # httpx, httpx2, or our module of that name.
         self.module = module
         self.auth = auth
         self.name = name
-
-    prevents_forwarding = False
+        self.prevents_forwarding = module.__name__.startswith("lattice_client")
 
     @contextmanager
     def client(self, auth: Any, ca_file: str | None = None) -> Iterator[Client]:
@@ -146,6 +159,9 @@ class Aiohttp:
     auth: type[SigV4Auth] = LatticeAuth
     prevents_forwarding = True
 
+    def session(self, auth: Any, **arguments: Any) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(middlewares=() if auth is None else (auth,), **arguments)
+
     @contextmanager
     def client(self, auth: Any, ca_file: str | None = None) -> Iterator[Client]:
         with asyncio.Runner() as runner:
@@ -155,10 +171,8 @@ class Aiohttp:
                 connector = aiohttp.TCPConnector(
                     ssl=_context(ca_file), resolver=aiohttp.ThreadedResolver()
                 )
-                return aiohttp.ClientSession(
-                    connector=connector,
-                    middlewares=() if auth is None else (auth,),
-                    timeout=aiohttp.ClientTimeout(total=20),
+                return self.session(
+                    auth, connector=connector, timeout=aiohttp.ClientTimeout(total=20)
                 )
 
             session = runner.run(start())
@@ -179,6 +193,13 @@ class Aiohttp:
                 yield _blocking(runner, call)
             finally:
                 runner.run(_closed(session))
+
+
+class AiohttpSession(Aiohttp):
+    name = "aiohttp, second level"
+
+    def session(self, auth: Any, **arguments: Any) -> aiohttp.ClientSession:
+        return lattice_client.aiohttp.client_session(auth, **arguments)
 
 
 async def _closed(session: aiohttp.ClientSession) -> None:
@@ -208,7 +229,7 @@ def _blocking(runner: asyncio.Runner, call: Callable[..., Coroutine[Any, Any, An
     return blocking
 
 
-DRIVERS: list[Driver] = [
+HOOKS: list[Driver] = [
     Requests(),
     Httpx(httpx, LatticeAuth, "httpx, library-free"),
     Httpx(httpx, lattice_client.httpx.LatticeAuth, "httpx"),
@@ -220,6 +241,15 @@ DRIVERS: list[Driver] = [
     AsyncHttpx(httpx2, lattice_client.httpx2.LatticeAuth, "httpx2 async"),
     Aiohttp(),
 ]
+SECOND_LEVEL: list[Driver] = [
+    RequestsSession(),
+    Httpx(lattice_client.httpx, LatticeAuth, "httpx, second level"),
+    AsyncHttpx(lattice_client.httpx, LatticeAuth, "httpx async, second level"),
+    Httpx(lattice_client.httpx2, LatticeAuth, "httpx2, second level"),
+    AsyncHttpx(lattice_client.httpx2, LatticeAuth, "httpx2 async, second level"),
+    AiohttpSession(),
+]
+DRIVERS = [*HOOKS, *SECOND_LEVEL]
 
 # As typed, without another round of quoting by the library.
 as_written = yarl.URL

@@ -8,7 +8,7 @@ import pickle
 
 import pytest
 
-from adapters.drivers import CHUNKS, DRIVERS, STREAM, Driver
+from adapters.drivers import CHUNKS, DRIVERS, SECOND_LEVEL, STREAM, Driver
 from lattice_client.testing import RunningLattice
 from support import canary
 
@@ -238,9 +238,11 @@ def test_single_path_encoding(driver, lattice_http):
     auth = driver.auth(region=REGION, credentials=canary.credentials(), path_encoding="single")
     with driver.client(auth) as call:
         assert_signed(lattice_http, call("GET", lattice_http.url + "/orders"))
+        lattice_http.lattice.clear()
         answer = call("GET", lattice_http.url + "/order%20book")
-        assert answer.status == 403
-        assert "InvalidSignatureException" in answer.text
+        assert "InvalidSignatureException" in lattice_http.requests[0].refusal
+        # Whoever sees the answer signs anew in the other one.
+        assert answer.status == (403 if "library-free" in driver.name else 200)
 
 
 KINDS = {
@@ -287,6 +289,7 @@ def test_a_region_set_without_the_region_is_refused(driver, lattice_http):
 def test_what_the_refused_see(driver, lattice_http):
     unknown = driver.auth(region=REGION, credentials=canary.credentials("ASIAUNKNOWN"))
     elsewhere = driver.auth(region="eu-west-1", credentials=canary.credentials())
-    for auth in (None, unknown, elsewhere):
+    # The second level has no clients without an auth object.
+    for auth in (unknown, elsewhere) if driver in SECOND_LEVEL else (None, unknown, elsewhere):
         with driver.client(auth) as call:
             assert call("GET", lattice_http.url + "/").status == 403

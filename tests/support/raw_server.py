@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Literal
 
 import h11
 
@@ -47,11 +49,26 @@ class RawRequest:
         return verifier.verify(WireRequest(self.method, path, query, self.headers), self.body)
 
 
+# What may befall a connection: it is reset at once, after some bytes of the request or after all of
+# it, in the middle of the answer's head, or there is no answer.
+Fault = Literal["at once", "in the request", "after the request", "in the answer", "silence"]
+
+
 class RawServer:
-    def __init__(self, respond: Callable[[RawRequest], bytes]) -> None:
+    """:param faults: what befalls the first connections, one after the other; None: nothing."""
+
+    def __init__(
+        self,
+        respond: Callable[[RawRequest], bytes],
+        faults: Iterable[Fault | None] = (),
+        port: int = 0,
+    ) -> None:
         self.requests: list[RawRequest] = []
+        # As many as were accepted.
+        self.connections = 0
         self._respond = respond
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._faults = iter(faults)
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._connections: list[socket.socket] = []
@@ -65,20 +82,34 @@ class RawServer:
             except OSError:
                 return
             self._connections.append(connection)
-            thread = threading.Thread(target=self._serve, args=(connection,))
+            self.connections += 1
+            fault = next(self._faults, None)
+            thread = threading.Thread(target=self._serve, args=(connection, fault))
             self._threads.append(thread)
             thread.start()
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket, fault: Fault | None) -> None:
         with connection:
+            if fault == "at once":
+                return _reset(connection)
+            if fault == "in the request":
+                connection.recv(20)
+                return _reset(connection)
             parser = h11.Connection(h11.SERVER)
             while (request := self._read(parser, connection)) is not None:
                 self.requests.append(request)
+                if fault == "silence":
+                    continue
+                if fault == "in the answer":
+                    connection.sendall(b"HTTP/1.1 20")
+                if fault is not None:
+                    return _reset(connection)
                 try:
                     connection.sendall(self._respond(request))
                 except OSError:
-                    return
+                    return None
                 parser = h11.Connection(h11.SERVER)
+        return None
 
     def _read(self, parser: h11.Connection, connection: socket.socket) -> RawRequest | None:
         head, body = None, b""
@@ -100,20 +131,33 @@ class RawServer:
             else:
                 return None
 
+    def drop_connections(self) -> None:
+        for connection in self._connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         # An accept() that waits is not woken by close() alone.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for connection in self._connections:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        self.drop_connections()
         for thread in self._threads:
             thread.join(20)
 
 
+def _reset(connection: socket.socket) -> None:
+    # Closing with a linger time of nothing sends RST instead of FIN.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
 @contextmanager
-def raw_server(respond: Callable[[RawRequest], bytes] = lambda _: OK) -> Iterator[RawServer]:
-    server = RawServer(respond)
+def raw_server(
+    respond: Callable[[RawRequest], bytes] = lambda _: OK,
+    faults: Iterable[Fault | None] = (),
+    port: int = 0,
+) -> Iterator[RawServer]:
+    server = RawServer(respond, faults, port)
     try:
         yield server
     finally:

@@ -52,6 +52,15 @@ class DefaultCredentials:
     async def get_async(self) -> Credentials:
         return self._environment.find() or await self._botocore().get_async()
 
+    def refused(self, credentials: Credentials) -> bool:
+        """Be told that a service has refused these credentials as expired.
+
+        :returns: whether to ask again.
+        """
+        return self._environment.refused(credentials) or (
+            self._chain is not None and self._chain.refused(credentials)
+        )
+
     def region(self) -> str | None:
         """The region of the profile that botocore would use. Reads files, so it may block.
 

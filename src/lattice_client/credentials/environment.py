@@ -85,6 +85,14 @@ class EnvironmentCredentials:
             )
         return found
 
+    def refused(self, credentials: Credentials) -> bool:
+        """Be told that a service has refused these credentials as expired: look again now.
+
+        :returns: whether the variables say others.
+        """
+        found = self._take(self._look(), time.time())
+        return isinstance(found, Credentials) and found is not credentials
+
     def find(self) -> Credentials | None:
         """The credentials in the environment, or None where neither key is set.
 

@@ -28,6 +28,9 @@ class CredentialsProvider(Protocol):
 
     A provider may have a third one, ``async get_async()``: as ``get()``, for asynchronous callers,
     under asyncio and trio. Without it they call ``get()`` in a thread.
+
+    And a fourth, ``refused(credentials)``, is told when a service has refused credentials as
+    expired, and says whether to ask again. Without it they are refused for good.
     """
 
     def peek(self) -> Credentials | None:

@@ -41,6 +41,8 @@ _LONGEST_PAUSE = 60.0
 _LONGEST_PAUSE_EXPIRED = 10.0
 # A clock that is set back by more than this, to before a fetch, makes its times worthless.
 _STEP_BACK = 60.0
+# Credentials that are younger than this have not expired, whatever a service says.
+_TOO_FRESH = 60.0
 
 
 # What peek() goes by, swapped whole: (since, refresh_at, credentials, wait_at), the times in
@@ -62,7 +64,7 @@ class _Failure(NamedTuple):
     retry_at: float
 
 
-_NOT_PICKLED = {"_state", "_failure", "_flight", "_flown_by", "_lock"}
+_NOT_PICKLED = {"_fetched_at", "_state", "_failure", "_flight", "_flown_by", "_lock"}
 _NEVER_TRIED = _Failure(NoCredentialsError, "never asked", 0, 0.0, 0.0)
 
 
@@ -124,6 +126,7 @@ class RefreshingCredentials:
     def _set_up(self) -> None:
         """What the settings do not say, and a pickle does not hold."""
         self._state = _NOTHING
+        self._fetched_at = -math.inf
         self._failure: _Failure | None = None
         # The fetch in flight, and the thread that it runs in.
         self._flight: _Flight | None = None
@@ -180,6 +183,19 @@ class RefreshingCredentials:
             return found
         await _settled(found)
         return self._outcome(found.result())
+
+    def refused(self, credentials: Credentials) -> bool:
+        """Be told that a service has refused these credentials as expired.
+
+        :returns: whether to ask again: there are others, or there will be after another fetch. Not
+            if they were fetched within the last minute, for then the fault is elsewhere.
+        """
+        with self._lock:
+            if self._state[2] is credentials:
+                if self._clock() < self._fetched_at + _TOO_FRESH:
+                    return False
+                self._state = _NOTHING
+            return True
 
     def _ready_or_flight(self) -> Credentials | _Flight:
         """The credentials to give at once, or the fetch to wait for.
@@ -274,6 +290,7 @@ class RefreshingCredentials:
                 old = self._state[2]
                 kept = old if old is not None and old == result else result
                 self._state = self._scheduled(kept, now, anew=kept is result)
+                self._fetched_at = now
                 self._failure = None
                 outcome: Credentials | _Failure = kept
             else:

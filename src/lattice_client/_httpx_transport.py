@@ -1,0 +1,252 @@
+"""The second level of httpx and httpx2, which differ in their import name alone."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+from types import ModuleType
+from typing import Any
+
+from lattice_client import calls
+from lattice_client.auth import SigV4Auth
+from lattice_client.calls import REQUEST_ID, Level, cause_of, run, run_async
+from lattice_client.denial import ATTEMPT
+from lattice_client.retry import Outcome, RetryPolicy
+from lattice_client.wire import REDIRECTS, HttpxRequest, is_small, origin_of, strip_signature
+
+__all__ = ["RETRY", "AsyncSigningTransport", "SigningClient", "SigningTransport"]
+
+# Extensions of a request: a retry policy for it alone, and the origin that a redirected call was
+# made to. httpx hands extensions on to the request that follows a redirect.
+RETRY = "lattice_retry"
+_HOME = "lattice_home"
+
+_CLIENT_ERRORS = 400
+
+
+class SigningTransport:
+    """Signs and sends each attempt of a request: a copy of it, so that the request itself stays as
+    it was. A redirect to another origin goes out unsigned, and without any ``x-amz-*`` header.
+
+    :param auth: None: a ``LatticeAuth`` of no arguments. Requests to hosts that are not among its
+        ``hosts`` pass through.
+    :param retry: None: a ``RetryPolicy`` of no arguments. A request's extension ``lattice_retry``
+        is a policy for it alone.
+    :param transport: what sends. None: the library's own transport, made with the other arguments.
+    :raises ConfigurationError: for an argument that cannot work.
+    """
+
+    # httpx or httpx2.
+    _library: ModuleType
+
+    def __init__(
+        self,
+        auth: SigV4Auth | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+        transport: Any = None,
+        **arguments: Any,
+    ) -> None:
+        self._level = Level(auth, retry)
+        self._inner = transport or self._library.HTTPTransport(**arguments)
+
+    def handle_request(self, request: Any) -> Any:
+        stranger = _stranger(self._library, request)
+        hands = _SyncHands(self._library, self._level.auth, request, self._inner.handle_request)
+        if stranger is not None:
+            response = self._inner.handle_request(stranger)
+        elif not self._level.auth.signs(hands.host):
+            response = self._inner.handle_request(request)
+        else:
+            course = self._level.course(hands, request.extensions.get(RETRY))
+            response = run(course, hands)
+            hands.leave_for_explain(response)
+        if response.status_code in REDIRECTS:
+            request.extensions.setdefault(_HOME, origin_of(str(request.url)))
+        return response
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class AsyncSigningTransport:
+    __doc__ = SigningTransport.__doc__
+
+    _library: ModuleType
+
+    def __init__(
+        self,
+        auth: SigV4Auth | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+        transport: Any = None,
+        **arguments: Any,
+    ) -> None:
+        self._level = Level(auth, retry)
+        self._inner = transport or self._library.AsyncHTTPTransport(**arguments)
+
+    async def handle_async_request(self, request: Any) -> Any:
+        stranger = _stranger(self._library, request)
+        hands = _AsyncHands(
+            self._library, self._level.auth, request, self._inner.handle_async_request
+        )
+        if stranger is not None:
+            response = await self._inner.handle_async_request(stranger)
+        elif not self._level.auth.signs(hands.host):
+            response = await self._inner.handle_async_request(request)
+        else:
+            course = self._level.course(hands, request.extensions.get(RETRY))
+            response = await run_async(course, hands)
+            hands.leave_for_explain(response)
+        if response.status_code in REDIRECTS:
+            request.extensions.setdefault(_HOME, origin_of(str(request.url)))
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class SigningClient:
+    """A client whose every attempt is signed, redirects and retries included.
+
+    :param auth: None: a ``LatticeAuth`` of no arguments.
+    :param retry: None: a ``RetryPolicy`` of no arguments; ``extensions={"lattice_retry": …}`` is
+        one for one call.
+    :param arguments: those of the library's own client.
+    :raises ConfigurationError: for an argument that cannot work.
+    """
+
+    # The library's transport of this module.
+    _signing: Callable[..., Any]
+    _transport: Any
+    _mounts: Any
+
+    def __init__(
+        self,
+        *,
+        auth: SigV4Auth | None = None,
+        retry: RetryPolicy | None = None,
+        **arguments: Any,
+    ) -> None:
+        auth = Level(auth, retry).auth  # one for all transports, and checked before they are made
+        super().__init__(**arguments)
+        # Not through arguments: the library takes the environment's proxies only where it makes the
+        # transports itself.
+        self._transport = self._signing(auth, retry=retry, transport=self._transport)
+        self._mounts = {
+            pattern: inner and self._signing(auth, retry=retry, transport=inner)
+            for pattern, inner in self._mounts.items()
+        }
+
+
+def _stranger(library: ModuleType, request: Any) -> Any:
+    """The request to send unsigned, if a redirect has led it away from its call's origin."""
+    home = request.extensions.get(_HOME)
+    if home is None or home == origin_of(str(request.url)):
+        return None
+    stranger = _copy(library, request)
+    strip_signature(stranger.headers)
+    return stranger
+
+
+def _copy(library: ModuleType, request: Any) -> Any:
+    """A copy that shares all but the headers."""
+    copied = library.Request.__new__(library.Request)
+    vars(copied).update(vars(request))
+    copied.headers = library.Headers(request.headers)
+    return copied
+
+
+class _Hands:
+    """What both kinds of clients have in common."""
+
+    def __init__(
+        self, library: ModuleType, auth: SigV4Auth, request: Any, send: Callable[[Any], Any]
+    ) -> None:
+        self._library = library
+        self._auth = auth
+        self._request = request
+        self._send = send
+        self._last = HttpxRequest(_copy(library, request))
+        self._begun = False
+        self.host = self._last.host
+
+    def attempt(self, request_id: str) -> HttpxRequest:
+        if self._begun:
+            self._last.rewind()
+            self._last = HttpxRequest(_copy(self._library, self._request))
+        self._begun = True
+        attempt = self._last
+        attempt.request.headers.setdefault(REQUEST_ID, request_id)
+        return attempt
+
+    def send(self, attempt: HttpxRequest) -> Any:
+        return self._send(attempt.request)
+
+    def leave_for_explain(self, response: Any) -> None:
+        """The response belongs to the caller's request, and that was not signed."""
+        if response.status_code >= _CLIENT_ERRORS:
+            response.extensions[ATTEMPT] = self._last.request
+
+    def status(self, response: Any) -> int:
+        status: int = response.status_code
+        return status
+
+    def failed(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
+        library = self._library
+        if cause_of(error, (ssl.SSLCertVerificationError,)):
+            return None
+        if isinstance(error, library.ConnectError | library.ProxyError):
+            return Outcome.not_sent()
+        if isinstance(error, library.ConnectTimeout | library.PoolTimeout):
+            return Outcome.not_sent(timed_out=True)
+        if isinstance(error, library.TimeoutException):
+            return Outcome.perhaps_sent(replayable=replayable, timed_out=True)
+        if isinstance(error, library.NetworkError | library.RemoteProtocolError):
+            return Outcome.perhaps_sent(replayable=replayable)
+        return None
+
+
+class _SyncHands(_Hands):
+    def sign(self, attempt: HttpxRequest) -> None:
+        self._auth.sign(attempt)
+
+    def pause(self, seconds: float) -> None:
+        calls.wait(seconds)
+
+    def read(self, response: Any) -> bytes:
+        return _readable_again(self._library, response, response.read())
+
+    def discard(self, response: Any) -> None:
+        try:
+            if is_small(response.headers):
+                response.read()
+        finally:
+            response.close()
+
+
+class _AsyncHands(_Hands):
+    def sign(self, attempt: HttpxRequest) -> Awaitable[None]:
+        return self._auth.sign_async(attempt)
+
+    async def pause(self, seconds: float) -> None:
+        from anyio import sleep  # a dependency of httpx and httpx2
+
+        await sleep(seconds)
+
+    async def read(self, response: Any) -> bytes:
+        return _readable_again(self._library, response, await response.aread())
+
+    async def discard(self, response: Any) -> None:
+        try:
+            if is_small(response.headers):
+                await response.aread()
+        finally:
+            await response.aclose()
+
+
+def _readable_again(library: ModuleType, response: Any, body: bytes) -> bytes:
+    """Whoever gets the response may stream it, as if nobody had."""
+    response.stream = library.ByteStream(body)
+    response.is_stream_consumed = response.is_closed = False
+    return body

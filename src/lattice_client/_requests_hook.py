@@ -1,0 +1,56 @@
+"""What the auth hook for requests does when the answer has come.
+
+requests itself is not imported: the hook is registered with the request that it has signed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lattice_client.remedies import FORBIDDEN, Remedy
+from lattice_client.wire import REDIRECTS, RequestsRequest, forget_signature, is_small
+
+if TYPE_CHECKING:
+    from lattice_client.auth import SigV4Auth
+
+__all__ = ["guard"]
+
+
+def guard(auth: SigV4Auth, signed: RequestsRequest) -> None:
+    """Look after a signed request: keep its signature from going along with a redirect, and answer
+    a refusal that has a remedy."""
+    hooks = signed.request.hooks
+    others = [hook for hook in hooks["response"] if not isinstance(hook, _Guard)]
+    signed.request.hooks = {**hooks, "response": [*others, _Guard(auth, signed)]}
+
+
+class _Guard:
+    def __init__(self, auth: SigV4Auth, signed: RequestsRequest) -> None:
+        self._auth = auth
+        self._signed = signed
+
+    def __call__(self, response: Any, **how_sent: Any) -> Any:
+        """Whether a redirect is followed is not known here, so a prepared request that was
+        redirected has to be signed again before it is sent again."""
+        request = response.request
+        if response.status_code == FORBIDDEN and request is self._signed.request:
+            response = self._cured(response, how_sent)
+        if response.status_code in REDIRECTS:
+            # Of the request that was asked for, not of one that a remedy has made.
+            forget_signature(request, response.headers.get("Location"))
+        return response
+
+    def _cured(self, response: Any, how_sent: dict[str, Any]) -> Any:
+        signed, tried = self._signed, set[Remedy]()
+        while response.status_code == FORBIDDEN:
+            body = response.content if is_small(response.headers) else None
+            remedy = self._auth.remedy(signed, response.headers, body, tried)
+            if remedy is None or not signed.replayable:
+                break
+            response.close()
+            signed.rewind()
+            signed = RequestsRequest(response.request.copy())
+            self._auth.sign(signed)
+            refusal, response = response, response.connection.send(signed.request, **how_sent)
+            response.history.append(refusal)
+        return response

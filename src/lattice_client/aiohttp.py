@@ -1,0 +1,124 @@
+"""The second level for aiohttp: a middleware that signs each attempt and retries.
+
+:func:`client_session` makes an ``aiohttp.ClientSession`` with it; whoever has a session already
+gives it a :class:`middleware`, as the last of its ``middlewares``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from lattice_client.auth import SigV4Auth
+from lattice_client.calls import REQUEST_ID, Level, cause_of, run_async
+from lattice_client.errors import MissingExtraError
+from lattice_client.redirects import RedirectedCalls
+from lattice_client.retry import Outcome, RetryPolicy
+from lattice_client.wire import AiohttpRequest, is_small, strip_signature
+
+try:
+    import aiohttp
+except ModuleNotFoundError as error:
+    if error.name != "aiohttp":
+        raise
+    raise MissingExtraError("aiohttp", "aiohttp") from None
+
+__all__ = ["client_session", "middleware"]
+
+_Handler = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
+
+
+class middleware:  # noqa: N801 used like a function, as aiohttp's own
+    """Signs and sends each attempt of a request. A redirect to another origin goes out unsigned,
+    and without any ``x-amz-*`` header.
+
+    :param auth: None: a ``LatticeAuth`` of no arguments. Requests to hosts that are not among its
+        ``hosts`` pass through.
+    :param retry: None: a ``RetryPolicy`` of no arguments. For a single call, give that call its own
+        ``middlewares``.
+    :raises ConfigurationError: for an argument that cannot work.
+    """
+
+    def __init__(self, auth: SigV4Auth | None = None, *, retry: RetryPolicy | None = None) -> None:
+        self._level = Level(auth, retry)
+        self._redirected = RedirectedCalls()
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: _Handler
+    ) -> aiohttp.ClientResponse:
+        url = request.url
+        response: aiohttp.ClientResponse
+        if self._redirected.left_home(request):
+            strip_signature(request.headers)
+            response = await handler(request)
+        else:
+            hands = _Hands(self._level.auth, request, handler)
+            if self._level.auth.signs(hands.host):
+                response = await run_async(self._level.course(hands), hands)
+            else:
+                response = await handler(request)
+        self._redirected.note(request, url, response)
+        return response
+
+
+def client_session(
+    auth: SigV4Auth | None = None, *, retry: RetryPolicy | None = None, **arguments: Any
+) -> aiohttp.ClientSession:
+    """An ``aiohttp.ClientSession`` whose every attempt is signed, redirects and retries included.
+
+    :param auth: None: a ``LatticeAuth`` of no arguments.
+    :param retry: None: a ``RetryPolicy`` of no arguments.
+    :param arguments: those of ``aiohttp.ClientSession``; its ``middlewares`` come before ours, so
+        that what they change is signed.
+    :raises ConfigurationError: for an argument that cannot work.
+    """
+    others = arguments.pop("middlewares", None) or ()
+    return aiohttp.ClientSession(middlewares=(*others, middleware(auth, retry=retry)), **arguments)
+
+
+class _Hands:
+    def __init__(self, auth: SigV4Auth, request: aiohttp.ClientRequest, handler: _Handler) -> None:
+        self._auth = auth
+        self._request = request
+        self._handler = handler
+        # The request is aiohttp's own, made for this call: nobody else sees its headers.
+        self._attempt = AiohttpRequest(request)
+        self.host = self._attempt.host
+
+    def attempt(self, request_id: str) -> AiohttpRequest:
+        self._request.headers.setdefault(REQUEST_ID, request_id)
+        return self._attempt
+
+    def sign(self, attempt: AiohttpRequest) -> Awaitable[None]:
+        return self._auth.sign_async(attempt)
+
+    def send(self, attempt: AiohttpRequest) -> Awaitable[aiohttp.ClientResponse]:
+        return self._handler(attempt.request)
+
+    def status(self, response: aiohttp.ClientResponse) -> int:
+        return response.status
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def failed(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
+        if cause_of(error, (ssl.SSLCertVerificationError,)):
+            return None
+        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+            timed_out = isinstance(error, aiohttp.ConnectionTimeoutError)
+            return Outcome.not_sent(timed_out=timed_out)
+        if isinstance(error, aiohttp.ServerTimeoutError):
+            return Outcome.perhaps_sent(replayable=replayable, timed_out=True)
+        if isinstance(error, aiohttp.ClientOSError | aiohttp.ServerConnectionError):
+            return Outcome.perhaps_sent(replayable=replayable)
+        return None
+
+    async def read(self, response: aiohttp.ClientResponse) -> bytes:
+        return await response.read()
+
+    async def discard(self, response: aiohttp.ClientResponse) -> None:
+        if is_small(response.headers):
+            await response.read()
+        response.release()

@@ -1,0 +1,194 @@
+"""The course of one call: attempts, each of them signed, and pauses between them.
+
+A course is a generator that says what to do next, so that synchronous and asynchronous libraries
+share it; :func:`run` and :func:`run_async` do what it says, with the hands of a library.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Generator
+from typing import Any, Literal, Protocol
+
+from lattice_client.auth import LatticeAuth, SigV4Auth
+from lattice_client.errors import ConfigurationError
+from lattice_client.quotas import RetryQuotas
+from lattice_client.remedies import FORBIDDEN, Remedy
+from lattice_client.retry import NO_RETRIES, Attempts, Outcome, RetryPolicy
+from lattice_client.wire import Outgoing, is_small
+
+__all__ = ["REQUEST_ID", "Course", "Hands", "Level", "run", "run_async", "wait"]
+
+# Lattice takes the caller's, hands it to the target, sends it back and logs it ("Access logs for
+# Amazon VPC Lattice", VPC Lattice User Guide).
+REQUEST_ID = "x-amzn-requestid"
+
+Step = Literal["sign", "send", "read", "discard", "pause"]
+Course = Generator[tuple[Step, Any], Any, Any]
+
+
+class Hands(Protocol):
+    """How one library handles the request of one call. The first three do no I/O."""
+
+    def attempt(self, request_id: str) -> Any:
+        """A copy of the request to sign and send, its body at the beginning."""
+        ...
+
+    def status(self, response: Any) -> int: ...
+
+    def failed(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001 a protocol
+        """What an exception of ``send`` means; None where another attempt would meet it again."""
+        ...
+
+    # Each of these returns an awaitable in an asynchronous library.
+
+    def sign(self, attempt: Any) -> Any: ...
+
+    def send(self, attempt: Any) -> Any: ...
+
+    def read(self, response: Any) -> Any:
+        """The body of a response, which stays readable."""
+        ...
+
+    def discard(self, response: Any) -> Any:
+        """Let go of a response that is not handed out, so that its connection can be used again."""
+        ...
+
+    def pause(self, seconds: float) -> Any: ...
+
+
+class Level:
+    """What all calls of one client share: whom they are signed for, and when they are repeated.
+
+    :param auth: None: a :class:`LatticeAuth` of no arguments.
+    :param retry: None: a :class:`RetryPolicy` of no arguments.
+    :raises ConfigurationError: for anything else.
+    """
+
+    def __init__(self, auth: SigV4Auth | None = None, retry: RetryPolicy | None = None) -> None:
+        if auth is not None and not isinstance(auth, SigV4Auth):
+            raise ConfigurationError(
+                f"auth must be a LatticeAuth or SigV4Auth, not a {type(auth).__name__}"
+            )
+        self.auth = LatticeAuth() if auth is None else auth
+        self.retry = _checked(retry) if retry is not None else RetryPolicy()
+        self.quotas = RetryQuotas()
+
+    def course(self, hands: Hands, retry: object = None) -> Course:
+        """The course of one call.
+
+        :param retry: a policy for this call alone.
+        """
+        policy = self.retry if retry is None else _checked(retry)
+        began = time.monotonic()
+        request_id = os.urandom(16).hex()
+        attempts: Attempts | None = None
+        tried: set[Remedy] = set()
+        while True:
+            attempt = hands.attempt(request_id)
+            yield "sign", attempt
+            try:
+                response = yield "send", attempt
+            except Exception as error:
+                failed = hands.failed(error, attempt.replayable)
+                if failed is None:
+                    raise
+                attempts = attempts or self._attempts(policy, attempt, began)
+                decision = attempts.after(failed, time.monotonic())
+                if decision.delay is None:
+                    raise
+            else:
+                status = hands.status(response)
+                if status == FORBIDDEN:
+                    body = (yield "read", response) if is_small(response.headers) else None
+                    remedy = self.auth.remedy(attempt, response.headers, body, tried)
+                    if remedy is not None and attempt.replayable:
+                        yield "discard", response
+                        continue
+                # Nearly every call ends here, with nothing made for those that do not.
+                if status not in policy.statuses and not self.quotas:
+                    return response
+                attempts = attempts or self._attempts(policy, attempt, began)
+                decision = attempts.after(_answered(status, response, attempt), time.monotonic())
+                if decision.delay is None:
+                    return response
+                yield "discard", response
+            yield "pause", decision.delay
+
+    def _attempts(self, policy: RetryPolicy, attempt: Outgoing, began: float) -> Attempts:
+        names = attempt.request.headers
+        return policy.start(attempt.method, attempt.host, began, headers=names, quotas=self.quotas)
+
+
+def _answered(status: int, response: Any, attempt: Outgoing) -> Outcome:
+    return Outcome.answered(
+        status,
+        replayable=attempt.replayable,
+        retry_after=response.headers.get("Retry-After"),
+        date=response.headers.get("Date"),
+        received_at=time.time(),
+    )
+
+
+def wait(seconds: float) -> None:
+    """The pause of the synchronous libraries."""
+    time.sleep(seconds)
+
+
+def _checked(retry: object) -> RetryPolicy:
+    if isinstance(retry, RetryPolicy):
+        return retry
+    raise ConfigurationError(
+        f"retry must be a RetryPolicy, not a {type(retry).__name__}; "
+        f"for no retries, RetryPolicy(attempts={NO_RETRIES.attempts})"
+    )
+
+
+def run(course: Course, hands: Hands) -> Any:
+    """Do what a course says.
+
+    :returns: the response that it ends with.
+    """
+    try:
+        step, argument = next(course)
+        while True:
+            try:
+                result = getattr(hands, step)(argument)
+            except Exception as error:  # noqa: BLE001 the course decides
+                step, argument = course.throw(error)
+            else:
+                step, argument = course.send(result)
+    except StopIteration as end:
+        return end.value
+    finally:
+        course.close()
+
+
+async def run_async(course: Course, hands: Hands) -> Any:
+    """As :func:`run`, for hands whose steps are awaited."""
+    try:
+        step, argument = next(course)
+        while True:
+            try:
+                result = await getattr(hands, step)(argument)
+            except Exception as error:  # noqa: BLE001 the course decides
+                step, argument = course.throw(error)
+            else:
+                step, argument = course.send(result)
+    except StopIteration as end:
+        return end.value
+    finally:
+        course.close()
+
+
+def cause_of(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
+    """Whether an exception of one of these kinds led to this one."""
+    seen = 0
+    found: BaseException | None = error
+    while found is not None and seen < sys.getrecursionlimit():
+        if isinstance(found, kinds):
+            return True
+        found, seen = found.__cause__ or found.__context__, seen + 1
+    return False

@@ -1,0 +1,429 @@
+"""A refusal explained: who was refused what, by whom, and what to do about it.
+
+VPC Lattice answers with a status and a line of plain text. Its words for a caller who is denied and
+for a payload that is signed have been published; the others here are SigV4's usual ones ("Error
+responses" and "Troubleshoot access denied error messages", IAM User Guide). Nothing else of a body
+is ever repeated: a refusal may come from anybody, and echo what it likes.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+from lattice_client._sent import GivenHeaders, SentRequest, lowered
+from lattice_client.errors import DeniedError
+from lattice_client.retry import http_date
+
+__all__ = [
+    "ATTEMPT",
+    "Denial",
+    "DenialLog",
+    "Kind",
+    "explain",
+    "explain_parts",
+    "raise_for_denial",
+]
+
+Kind = Literal[
+    "unsigned",
+    "bad signature",
+    "expired",
+    "clock",
+    "network policy",
+    "service policy",
+    "identity policy",
+    "no such service",
+    "header limits",
+    "unknown",
+]
+
+# The key in an httpx response's ``extensions`` under which a transport that signs a copy of the
+# request leaves that copy.
+ATTEMPT = "lattice_client.attempt"
+
+
+class Denial(NamedTuple):
+    """Why a request was refused. It holds no token and no signature.
+
+    ``next_step`` is one sentence. ``caller``, ``action`` and ``resource`` are Lattice's own words,
+    where it gave them. ``canonical_request`` is what the signature was made of, where that is at
+    fault: calculated anew from the request that was sent, for a path that is encoded twice, with
+    ``***`` for the token and for the values of all headers but SigV4's own.
+    """
+
+    kind: Kind
+    status: int
+    next_step: str
+    host: str | None = None
+    caller: str | None = None
+    action: str | None = None
+    resource: str | None = None
+    request_id: str | None = None
+    canonical_request: str | None = None
+
+    def __str__(self) -> str:
+        where = f" from {self.host}" if self.host else ""
+        request = f", request {self.request_id}" if self.request_id else ""
+        return f"{self.status}{where} ({self.kind}{request}): {self.next_step}"
+
+
+def raise_for_denial(response: Any) -> None:
+    """Raise what :func:`explain` has to say, if it has anything to say.
+
+    :raises DeniedError: with the :class:`Denial`.
+    :raises TypeError: for anything else than a response.
+    """
+    denial = explain(response)
+    if denial is not None:
+        raise DeniedError(denial)
+
+
+def explain(response: Any) -> Denial | None:
+    """Why a response of requests, httpx, httpx2 or aiohttp refuses; None where it does not.
+
+    :raises TypeError: for anything else than a response.
+
+    It reads nothing from the connection. A body that has not been read yet (``stream=True``, and
+    aiohttp's before ``await response.read()``) is not looked at; then the headers are all there is.
+    """
+    headers, status = getattr(response, "headers", None), getattr(response, "status_code", None)
+    if status is not None:
+        request = getattr(response, "extensions", {}).get(ATTEMPT) or _request_of(response)
+    else:
+        status, request = getattr(response, "status", None), getattr(response, "request_info", None)
+    if headers is None or not isinstance(status, int):
+        raise TypeError(
+            f"{type(response).__name__} is no response of requests, httpx, httpx2 or aiohttp; "
+            "lattice_client.denial.explain_parts() takes the parts of any other"
+        )
+    return explain_parts(
+        status,
+        headers,
+        _body_read(response),
+        method=getattr(request, "method", None),
+        url=str(getattr(request, "url", None) or ""),
+        request_headers=getattr(request, "headers", ()),
+    )
+
+
+def explain_parts(
+    status: int,
+    headers: GivenHeaders,
+    body: bytes | None,
+    *,
+    method: str | None = None,
+    url: str = "",
+    request_headers: GivenHeaders = (),
+) -> Denial | None:
+    """The same from the parts of a response, and of the request as it was sent.
+
+    :param body: None if it is not known.
+    :param url: absolute; empty if the request is not known.
+    """
+    if status not in _REFUSALS:
+        return None
+    answer = dict(lowered(headers))
+    request = SentRequest.of(method or "GET", url, request_headers) if url else None
+    # Other IAM evaluation points name the error in a header, and some nowhere else.
+    text = answer.get("x-amzn-errortype", "") + " "
+    text += (body or b"")[:_LOOKED_AT].decode(errors="replace")
+    refusal = _Refusal(status, text.strip(), body is not None, answer, request)
+    denial = refusal.explained()
+    if denial is None or request is None:
+        return denial and denial._replace(request_id=refusal.request_id)
+    at_fault = denial.kind in ("bad signature", "clock")
+    return denial._replace(
+        host=request.host,
+        request_id=refusal.request_id,
+        canonical_request=request.canonical_request() if at_fault else None,
+    )
+
+
+_REFUSALS = _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND = 400, 403, 404
+_LOOKED_AT = 8192  # bytes of a body; Lattice's are one line
+
+
+def _request_of(response: Any) -> Any:
+    try:
+        return response.request
+    except (AttributeError, RuntimeError):  # a response of httpx's that belongs to no request
+        return None
+
+
+def _body_read(response: Any) -> bytes | None:
+    """The body if it is there already."""
+    for name in ("_content", "_body"):  # of requests and httpx, of aiohttp
+        body = getattr(response, name, None)
+        if isinstance(body, bytes):
+            return body
+    return None
+
+
+# --- What the answer says ---------------------------------------------------------------------
+
+_DENIED = re.compile(
+    r"User: (?P<caller>anonymous|arn:aws[a-z-]*:(?:iam|sts)::\d{12}:[\w+=,.@/:-]{1,600})"
+    r" is not authorized to perform: (?P<action>[a-z0-9-]{1,64}:[A-Za-z]{1,64})"
+    r"(?: on resource: (?P<resource>arn:aws[a-z-]*:[!#-&(-;=?-\[\]-~]{1,2048}))?"
+    r"(?: because no (?P<none>[A-Za-z -]{1,40}) allows"
+    r"| with an explicit deny(?P<deny>(?: in (?:an?|the) [A-Za-z -]{1,40})?))?",
+    re.ASCII,
+)
+# What Lattice and IAM call the layers of policies, and we.
+_LAYERS: dict[str, tuple[Kind, str]] = {
+    "network-based policy": ("network policy", "the service network's auth policy"),
+    "service-based policy": ("service policy", "the service's auth policy"),
+    "identity-based policy": ("identity policy", "the caller's identity policy (IAM)"),
+    "session policy": ("identity policy", "the policy of the caller's session (IAM)"),
+    "permissions boundary": ("identity policy", "the caller's permissions boundary (IAM)"),
+    "service control policy": ("identity policy", "the organization's service control policy"),
+    "resource control policy": ("service policy", "the organization's resource control policy"),
+    "resource-based policy": ("service policy", "the service's own policy"),
+    "VPC endpoint policy": ("network policy", "the VPC endpoint's policy"),
+}
+_LAYER = re.compile("|".join(_LAYERS))
+_ROLE = re.compile(r"arn:aws[a-z-]*:sts::(\d{12}):assumed-role/([^/]+)/")
+
+_NOT_FOUND_WORDS = re.compile(r"(?:404:?\s)?(?:not found)?[.!]?", re.IGNORECASE)
+_LIMITS_WORDS = re.compile(r"over 100 headers|over 60 K", re.IGNORECASE)
+_PAYLOAD_WORDS = re.compile(r"Signed payloads are not supported|Missing the 'x-amz-content-sha256'")
+_SCOPE_WORDS = re.compile(r"should be scoped to|Region set should include")
+
+# "Quotas for Amazon VPC Lattice", VPC Lattice User Guide.
+_MAX_HEADERS, _MAX_HEADER_BYTES = 100, 60 * 1024
+# Seconds. SigV4's usual window; nothing is published for Lattice.
+_CLOCK_WINDOW = 300
+# As long as Lattice leaves it ("Request tracking", VPC Lattice User Guide), and fit for a log.
+_REQUEST_ID = re.compile(r"[ -~]{1,512}")
+
+
+class _Refusal(NamedTuple):
+    """A response that refuses, and the request if it is known."""
+
+    status: int
+    text: str
+    body_known: bool
+    answer: dict[str, str]
+    request: SentRequest | None
+
+    def explained(self) -> Denial | None:
+        if self.status == _NOT_FOUND:
+            return self.no_such_service()
+        for words, kind, step in _FAULTS:
+            if words.search(self.text):
+                return Denial(kind, self.status, step(self))
+        if denied := _DENIED.search(self.text):
+            return self.denied(denied)
+        return self.over_limits() if self.status == _BAD_REQUEST else self.by_the_headers()
+
+    @property
+    def request_id(self) -> str | None:
+        text = self.answer.get("x-amzn-requestid", "")
+        return self._harmless(text) if _REQUEST_ID.fullmatch(text) else None
+
+    def _harmless(self, text: str | None) -> str | None:
+        """The text, unless it has a secret of the request in it."""
+        return None if text and self.request and self.request.gives_away(text) else text
+
+    # Denied by a policy.
+
+    def denied(self, words: re.Match[str]) -> Denial:
+        caller, action, resource = map(self._harmless, words.group("caller", "action", "resource"))
+        layer = _LAYER.search(words["none"] or words["deny"] or "")
+        kind, policy = _LAYERS[layer[0]] if layer else ("unknown", "a policy that is not named")
+        who, what = _who(caller), action or "this action"
+        if caller == "anonymous":
+            kind, step = "unsigned", self.sign_it(policy)
+        elif words["deny"] is not None:
+            step = (
+                f"A Deny in {policy} meets {what} by {who}: change that statement, or what it "
+                "looks at (caller, network, path, method, headers)."
+            )
+        else:
+            on = f" on {resource}" if resource else ""
+            step = (
+                f"{policy[0].upper()}{policy[1:]} allows no {what} for {who}; add a statement for "
+                f"it{on}."
+            )
+        return Denial(kind, self.status, step, caller=caller, action=action, resource=resource)
+
+    # Not, or not rightly, signed.
+
+    def sign_it(self, policy: str = "a policy") -> str:
+        if self.request is not None and self.request.signature:
+            return (
+                "The request was signed but came without its signature: see what on the way "
+                "removes Authorization."
+            )
+        return (
+            f"The request is not signed, and {policy} lets no anonymous caller through: send it "
+            "with LatticeAuth(), and if that is given hosts=…, with its host among them."
+        )
+
+    def new_credentials(self) -> str:
+        return (
+            "The credentials have expired: use a provider that renews them (botocore's chain, the "
+            "default, does), or give new ones."
+        )
+
+    def right_credentials(self) -> str:
+        return (
+            "Nobody has this access key, or the session token is not its own: take access key, "
+            "secret key and token from one source, in an account of this partition."
+        )
+
+    def right_time(self) -> str:
+        if self.request is not None and self.request.in_query:
+            return (
+                "The time of the signature in the URL is over: make a new one, with a longer "
+                "expires if need be, and see that this machine's clock is set."
+            )
+        off = self.seconds_ahead()
+        which = (
+            "was off by minutes"
+            if off is None
+            else (f"was {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} Lattice's")
+        )
+        return f"The signature's time {which}: set this machine's clock, and keep it set (NTP)."
+
+    def right_signature(self) -> str:
+        if _PAYLOAD_WORDS.search(self.text):
+            return (
+                "VPC Lattice wants the payload unsigned and x-amz-content-sha256 to say so: sign "
+                "with LatticeAuth(), or with payload='unsigned'."
+            )
+        if _SCOPE_WORDS.search(self.text):
+            return (
+                "The signature is for another region or service: give the region that the service "
+                "is in, LatticeAuth(region=…)."
+            )
+        request = self.request
+        if request and set(request.signed_headers) - {"host", *dict(request.headers)}:
+            return (
+                "A header that was signed is not in the request (the canonical request shows "
+                "which): have it sent, or do not sign it."
+            )
+        if request and request.path_is_ambiguous:
+            return (
+                "The path can be read in two ways, for its reserved characters, '//' or dot "
+                "segments: try the other path_encoding ('single' or 'double'), and see that the "
+                "secret key belongs to the access key."
+            )
+        return (
+            "The secret key does not belong to the access key, or something on the way changes the "
+            "Host, the path, the query or a signed header: compare the canonical request with what "
+            "arrives."
+        )
+
+    def seconds_ahead(self) -> float | None:
+        """How much later it was by the signature than by the response."""
+        date = http_date(self.answer.get("date", ""))
+        signed_at = self.request.signed_at if self.request else None
+        return None if date is None or signed_at is None else signed_at - date
+
+    # The rest.
+
+    def no_such_service(self) -> Denial | None:
+        if not self.body_known or not _NOT_FOUND_WORDS.fullmatch(self.text):
+            return None  # the service itself has no such thing, and says so in its own way
+        return Denial(
+            "no such service",
+            self.status,
+            "No service answers to this host name in this service network (or the service itself "
+            "has nothing at this path): check the name, and that the service and this VPC are "
+            "associated with one service network.",
+        )
+
+    def over_limits(self) -> Denial | None:
+        headers = self.request.headers if self.request else []
+        size = sum(len(name) + len(value) for name, value in headers)
+        over = len(headers) > _MAX_HEADERS or size > _MAX_HEADER_BYTES
+        if not over and not _LIMITS_WORDS.search(self.text):
+            return None  # the service itself does not like the request
+        return Denial(
+            "header limits",
+            self.status,
+            "Lattice takes 100 headers and 60 K of them at most, and this request has more: send "
+            "fewer (cookies and tokens are the usual long ones).",
+        )
+
+    def by_the_headers(self) -> Denial:
+        """A 403 whose body says nothing that we know."""
+        if not self.text and self.request is not None:
+            if not self.request.signature:
+                return Denial("unsigned", self.status, self.sign_it())
+            off = self.seconds_ahead()
+            if off is not None and abs(off) > _CLOCK_WINDOW and not self.request.in_query:
+                return Denial("clock", self.status, self.right_time())
+        if not self.body_known:
+            step = "The body says why, but was not read: read it, and ask again."
+        else:
+            step = (
+                "These are not Lattice's words, so the service itself or a proxy may have refused: "
+                "look for the request id in Lattice's access log, where authDeniedReason says who."
+            )
+        return Denial("unknown", self.status, step)
+
+
+_FAULTS: list[tuple[re.Pattern[str], Kind, Callable[[_Refusal], str]]] = [
+    (re.compile(r"Missing ?Authentication ?Token"), "unsigned", _Refusal.sign_it),
+    (
+        re.compile(r"ExpiredToken|security token included in the request is expired"),
+        "expired",
+        _Refusal.new_credentials,
+    ),
+    (re.compile(r"Signature expired|Signature not yet current"), "clock", _Refusal.right_time),
+    (
+        re.compile(r"UnrecognizedClient|InvalidClientTokenId|security token .{1,40} is invalid"),
+        "bad signature",
+        _Refusal.right_credentials,
+    ),
+    (
+        re.compile(
+            r"(?:Invalid|Incomplete)Signature|SignatureDoesNotMatch|signature we calculated"
+        ),
+        "bad signature",
+        _Refusal.right_signature,
+    ),
+]
+
+
+def _who(caller: str | None) -> str:
+    role = _ROLE.match(caller or "")
+    return f"the role {role[2]} of account {role[1]}" if role else caller or "this caller"
+
+
+# --- The log ----------------------------------------------------------------------------------
+
+_log = logging.getLogger("lattice_client.denial")
+
+
+class DenialLog:
+    """Logs denials at WARNING, each kind once for each host.
+
+    :param remembered: how many pairs of kind and host are remembered. The oldest go, and are logged
+        again when they come again.
+
+    May be used from many threads at once.
+    """
+
+    def __init__(self, remembered: int = 1024) -> None:
+        self._remembered = remembered
+        self._seen: dict[tuple[Kind, str | None], None] = {}
+        self._lock = threading.Lock()
+
+    def note(self, denial: Denial) -> bool:
+        """Log a denial, unless its like has been logged; whether it was."""
+        key = denial.kind, denial.host
+        with self._lock:
+            if key in self._seen:
+                return False
+            while len(self._seen) >= self._remembered:
+                del self._seen[next(iter(self._seen))]
+            self._seen[key] = None
+        _log.warning("%s", denial)
+        return True

@@ -1,0 +1,219 @@
+"""The second level for requests: a session and an adapter that sign each attempt.
+
+``Session(auth=LatticeAuth())`` is a ``requests.Session`` with an :class:`Adapter` for all URLs;
+whoever has a session already mounts the adapter on it.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from functools import partial
+from typing import Any
+
+from lattice_client import calls
+from lattice_client.auth import SigV4Auth
+from lattice_client.calls import REQUEST_ID, Level, cause_of, run
+from lattice_client.errors import MissingExtraError
+from lattice_client.retry import Outcome, RetryPolicy
+from lattice_client.wire import (
+    REDIRECTS,
+    RequestsRequest,
+    is_small,
+    origin_of,
+    strip_signature,
+)
+
+try:
+    import requests
+    import urllib3.exceptions
+    from requests.adapters import HTTPAdapter
+except ModuleNotFoundError as error:
+    if error.name != "requests":
+        raise
+    raise MissingExtraError("requests", "requests") from None
+
+__all__ = ["Adapter", "Session"]
+
+
+class Adapter(HTTPAdapter):
+    """Signs and sends each attempt of a request: a copy of it, so that the request itself stays as
+    it was. A redirect to another origin goes out unsigned, and without any ``x-amz-*`` header.
+
+    :param auth: None: a ``LatticeAuth`` of no arguments. Requests to hosts that are not among its
+        ``hosts`` pass as through ``requests.adapters.HTTPAdapter``.
+    :param retry: None: a ``RetryPolicy`` of no arguments.
+    :param arguments: those of ``requests.adapters.HTTPAdapter``, but for ``max_retries``.
+    :raises ConfigurationError: for an argument that cannot work.
+    """
+
+    def __init__(
+        self, auth: SigV4Auth | None = None, *, retry: RetryPolicy | None = None, **arguments: Any
+    ) -> None:
+        self._level = Level(auth, retry)
+        super().__init__(**arguments)
+
+    def __getstate__(self) -> dict[str, Any]:
+        settings: Any = super().__getstate__()
+        return {**settings, "_level": self._level}
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: FBT001, FBT002 as in requests
+        timeout: Any = None,
+        verify: bool | str = True,  # noqa: FBT001, FBT002 as in requests
+        cert: Any = None,
+        proxies: Any = None,
+        *,
+        retry: RetryPolicy | None = None,
+    ) -> requests.Response:
+        """As ``HTTPAdapter.send``.
+
+        :param retry: a policy for this request alone.
+        """
+        send = partial(
+            super().send,
+            stream=stream,
+            timeout=timeout,
+            verify=verify,
+            cert=cert,
+            proxies=proxies,
+        )
+        home = _home_of(request)
+        hands = _Hands(self._level.auth, request, send)
+        response: requests.Response
+        if home is not None and home != origin_of(request.url or ""):
+            stranger = _copy(request)
+            strip_signature(stranger.headers)
+            response = send(stranger)
+        elif not self._level.auth.signs(hands.host):
+            response = send(request)
+        else:
+            response = run(self._level.course(hands, retry), hands)
+        if response.status_code in REDIRECTS:
+            _remember(request, home or origin_of(request.url or ""))
+        return response
+
+
+class _Home:
+    """Where a redirected call was made to. It stands among the request's hooks, for these go along
+    to the request that follows a redirect."""
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+
+    def __call__(self, response: requests.Response, **_: object) -> None:
+        """No hook in fact."""
+
+
+def _home_of(request: requests.PreparedRequest) -> str | None:
+    homes = [hook.origin for hook in request.hooks["response"] if isinstance(hook, _Home)]
+    return homes[0] if homes else None
+
+
+def _remember(request: requests.PreparedRequest, home: str) -> None:
+    others = [hook for hook in request.hooks["response"] if not isinstance(hook, _Home)]
+    request.hooks = {**request.hooks, "response": [*others, _Home(home)]}
+
+
+def _copy(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """A copy that shares all but the headers; its own ``copy()`` copies all cookies too."""
+    copied = requests.PreparedRequest.__new__(requests.PreparedRequest)
+    vars(copied).update(vars(request))
+    copied.headers = request.headers.copy()
+    return copied
+
+
+class _Hands:
+    def __init__(self, auth: SigV4Auth, request: requests.PreparedRequest, send: Any) -> None:
+        self._auth = auth
+        self._request = request
+        self._send = send
+        self._first: RequestsRequest | None = RequestsRequest(_copy(request))
+        self.host = self._first.host
+
+    def attempt(self, request_id: str) -> RequestsRequest:
+        attempt, self._first = self._first, None
+        if attempt is None:
+            attempt = RequestsRequest(_copy(self._request))
+            attempt.rewind()
+        attempt.request.headers.setdefault(REQUEST_ID, request_id)
+        return attempt
+
+    def sign(self, attempt: RequestsRequest) -> None:
+        self._auth.sign(attempt)
+
+    def send(self, attempt: RequestsRequest) -> requests.Response:
+        response: requests.Response = self._send(attempt.request)
+        return response
+
+    def pause(self, seconds: float) -> None:
+        calls.wait(seconds)
+
+    def failed(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
+        if isinstance(error, requests.exceptions.SSLError):
+            return None
+        if isinstance(error, requests.exceptions.ProxyError | requests.exceptions.ConnectTimeout):
+            timed_out = isinstance(error, requests.exceptions.ConnectTimeout)
+            return Outcome.not_sent(timed_out=timed_out)
+        if isinstance(error, requests.exceptions.ReadTimeout):
+            return Outcome.perhaps_sent(replayable=replayable, timed_out=True)
+        if isinstance(error, requests.exceptions.ConnectionError):
+            if cause_of(error, (urllib3.exceptions.NewConnectionError,)):
+                return Outcome.not_sent()
+            return Outcome.perhaps_sent(replayable=replayable)
+        return None
+
+    def status(self, response: requests.Response) -> int:
+        return response.status_code
+
+    def read(self, response: requests.Response) -> bytes:
+        return response.content
+
+    def discard(self, response: requests.Response) -> None:
+        if is_small(response.headers):
+            response.content  # noqa: B018 reads it to its end
+        response.close()
+
+
+_retry_of_call: ContextVar[RetryPolicy | None] = ContextVar("_retry_of_call", default=None)
+
+
+class Session(requests.Session):
+    """A ``requests.Session`` whose every attempt is signed, redirects and retries included.
+
+    :param auth: None: a ``LatticeAuth`` of no arguments.
+    :param retry: None: a ``RetryPolicy`` of no arguments.
+    :param adapter: arguments of :class:`Adapter`, as ``pool_maxsize``.
+    :raises ConfigurationError: for an argument that cannot work.
+
+    ``request()`` and its kin take ``retry=`` for one call.
+    """
+
+    def __init__(
+        self, auth: SigV4Auth | None = None, *, retry: RetryPolicy | None = None, **adapter: Any
+    ) -> None:
+        super().__init__()
+        one_for_all = Adapter(auth, retry=retry, **adapter)
+        self.mount("https://", one_for_all)
+        self.mount("http://", one_for_all)
+
+    def request(
+        self, *arguments: Any, retry: RetryPolicy | None = None, **named: Any
+    ) -> requests.Response:
+        """As ``requests.Session.request``.
+
+        :param retry: a policy for this call alone.
+        """
+        token = _retry_of_call.set(retry)
+        try:
+            return super().request(*arguments, **named)
+        finally:
+            _retry_of_call.reset(token)
+
+    def send(self, request: requests.PreparedRequest, **arguments: Any) -> requests.Response:
+        """As ``requests.Session.send``; ``retry=`` is a policy for this request alone."""
+        retry = arguments.pop("retry", None) or _retry_of_call.get()
+        if retry is not None and isinstance(self.get_adapter(str(request.url)), Adapter):
+            arguments["retry"] = retry
+        return super().send(request, **arguments)

@@ -1,0 +1,200 @@
+"""A call that is cancelled or times out stops where it is: nothing more is sent, nothing leaks."""
+
+from __future__ import annotations
+
+import random
+import threading
+from contextlib import asynccontextmanager
+
+import aiohttp
+import anyio
+import pytest
+import requests
+
+import lattice_client.aiohttp
+import lattice_client.httpx
+import lattice_client.httpx2
+import lattice_client.requests
+from adapters.drivers import _closed
+from lattice_client import Credentials, LatticeAuth, RetryPolicy
+from support import canary
+from support.raw_server import raw_server
+
+REGION = "us-west-2"
+UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+CLIENTS = ["httpx on asyncio", "httpx on trio", "httpx2 on asyncio", "httpx2 on trio", "aiohttp"]
+
+
+@pytest.fixture(params=CLIENTS)
+def client(request) -> str:
+    return request.param
+
+
+@asynccontextmanager
+async def calling(client: str, auth: LatticeAuth, retry: RetryPolicy | None = None):
+    """An asynchronous function that makes a call and gives its status; and the client."""
+    if client == "aiohttp":
+        session = lattice_client.aiohttp.client_session(auth, retry=retry)
+
+        async def get(url: str) -> int:
+            async with session.get(url) as response:
+                await response.read()
+                return response.status
+
+        try:
+            yield get, session
+        finally:
+            await _closed(session)
+        return
+    module = lattice_client.httpx2 if "httpx2" in client else lattice_client.httpx
+    async with module.AsyncClient(auth=auth, retry=retry, trust_env=False) as http:
+
+        async def get(url: str) -> int:
+            return (await http.get(url)).status_code
+
+        yield get, http
+
+
+def busy_connections(client: object) -> int:
+    if isinstance(client, aiohttp.ClientSession):
+        return len(client.connector._acquired)
+    pool = client._transport._inner._pool
+    return sum(not connection.is_idle() for connection in pool.connections) + len(pool._requests)
+
+
+def run(client: str, function, *arguments) -> None:
+    anyio.run(function, client, *arguments, backend="trio" if "trio" in client else "asyncio")
+
+
+def auth(credentials=None) -> LatticeAuth:
+    return LatticeAuth(region=REGION, credentials=credentials or canary.credentials())
+
+
+async def _until(happened) -> None:
+    while not happened():  # noqa: ASYNC110 it happens in a thread, which knows no event of a loop
+        await anyio.sleep(0.001)
+
+
+def test_while_credentials_are_fetched(client):
+    fetching, may_end = threading.Event(), threading.Event()
+
+    class Slow:
+        ready: Credentials | None = None
+
+        def peek(self):
+            return self.ready
+
+        def get(self):
+            fetching.set()
+            assert may_end.wait(20)
+            self.ready = canary.credentials()
+            return self.ready
+
+    async def scenario(client, url):
+        async with calling(client, auth(Slow())) as (get, inner):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(get, url)
+                await _until(fetching.is_set)
+                # A thread cannot be cancelled: what it fetches serves the next call.
+                may_end.set()
+                tasks.cancel_scope.cancel()
+            assert busy_connections(inner) == 0
+            assert await get(url) == 200
+
+    with raw_server() as server:
+        run(client, scenario, server.url)
+        assert len(server.requests) == 1
+        assert server.requests[0].verified()
+
+
+def test_while_the_answer_is_awaited(client):
+    async def scenario(client, server):
+        async with calling(client, auth()) as (get, inner):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(get, server.url)
+                await _until(lambda: server.requests)
+                tasks.cancel_scope.cancel()
+            assert busy_connections(inner) == 0
+            assert await get(server.url) == 200
+
+    with raw_server(faults=["silence"]) as server:
+        run(client, scenario, server)
+        assert len(server.requests) == 2
+
+
+def test_during_the_pause(client, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(random, "random", lambda: drawn.append(1) or 1.0)
+    retry = RetryPolicy(base=1000, cap=1000)
+
+    async def scenario(client, server):
+        async with calling(client, auth(), retry) as (get, inner):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(get, server.url)
+                await _until(lambda: drawn)
+                tasks.cancel_scope.cancel()
+            assert busy_connections(inner) == 0
+
+    with raw_server(lambda _: UNAVAILABLE) as server:
+        run(client, scenario, server)
+        assert len(server.requests) == 1
+
+
+def test_a_hundred_at_once(client):
+    """Cancelled at whatever point they have reached."""
+
+    async def scenario(client, server):
+        async with calling(client, auth()) as (get, inner):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(100):
+                    tasks.start_soon(get, server.url)
+                await _until(lambda: len(server.requests) > 20)
+                tasks.cancel_scope.cancel()
+            assert busy_connections(inner) == 0
+            assert await get(server.url) == 200
+
+    with raw_server() as server:
+        run(client, scenario, server)
+        assert all(request.verified() for request in server.requests)
+
+
+class TestReadTimeouts:
+    def test_asynchronous(self, client, monkeypatch):
+        monkeypatch.setattr(random, "random", lambda: 0.0)
+
+        async def scenario(client, server):
+            async with calling(client, auth()) as (get, inner):
+                if isinstance(inner, aiohttp.ClientSession):
+                    inner._timeout = aiohttp.ClientTimeout(sock_read=0.2)
+                else:
+                    inner.timeout = 0.2
+                assert await get(server.url) == 200
+                assert busy_connections(inner) == 0
+
+        with raw_server(faults=["silence", "silence"]) as server:
+            run(client, scenario, server)
+            assert len(server.requests) == 3
+            assert all(request.verified() for request in server.requests)
+
+    def test_requests(self, monkeypatch):
+        monkeypatch.setattr(random, "random", lambda: 0.0)
+        with (
+            raw_server(faults=["silence", "silence", None, "silence"]) as server,
+            lattice_client.requests.Session(auth()) as session,
+        ):
+            assert session.get(server.url, timeout=0.2).status_code == 200
+            assert len(server.requests) == 3
+            server.drop_connections()
+            with pytest.raises(requests.ReadTimeout):
+                session.post(server.url, timeout=0.2, data=b"{}")
+            assert len(server.requests) == 4
+
+    @pytest.mark.parametrize("module", [lattice_client.httpx, lattice_client.httpx2])
+    def test_httpx(self, module, monkeypatch):
+        monkeypatch.setattr(random, "random", lambda: 0.0)
+        with (
+            raw_server(faults=["silence", "silence"]) as server,
+            module.Client(auth=auth(), trust_env=False, timeout=0.2) as http,
+        ):
+            assert http.get(server.url).status_code == 200
+            assert len(server.requests) == 3
