@@ -11,10 +11,11 @@ import pytest
 import lattice_client
 
 HTTP_LIBRARIES = ("requests", "httpx", "httpx2", "aiohttp", "urllib3", "httpcore", "anyio")
-HEAVY = (*HTTP_LIBRARIES, "botocore", "cryptography", "awscrt", "asyncio", "uvicorn", "trustme")
+HEAVY = (*HTTP_LIBRARIES, "opentelemetry", "botocore", "cryptography", "awscrt", "asyncio", "uvicorn", "trustme")
 EXTRAS = {
     "httpx": "httpx",
     "httpx2": "httpx2",
+    "otel": "otel",
 }
 
 
@@ -102,15 +103,22 @@ class Request:
         raw = []
     headers = headers(host="orders.example.com")
 assert "Authorization" in LatticeAuth()(Request).headers
-print("botocore" in sys.modules)
+print("botocore" in sys.modules, "lattice_client.events" in sys.modules)
 """)
-    assert out.strip() == "False"
+    assert out.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize("library", ["requests", "httpx", "httpx2", "aiohttp"])
+def test_the_second_level_loads_no_opentelemetry(library):
+    loaded = loaded_by(f"import lattice_client.{library}")
+    assert "lattice_client.events" in loaded
+    assert not {name for name in loaded if name.startswith(("opentelemetry", "lattice_client.otel"))}
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_each_module_imports_alone_or_names_its_extra(module):
     """With every optional library absent."""
-    optional = (*HTTP_LIBRARIES, "cryptography", "awscrt", "uvicorn", "h11", "trustme", "rich")
+    optional = (*HTTP_LIBRARIES, "opentelemetry", "cryptography", "awscrt", "uvicorn", "h11", "trustme", "rich")
     out = run(
         without(*optional)
         + f"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -302,6 +303,12 @@ class RefreshingCredentials:
             self._log(before, outcome, now)
         finally:
             flight.set_result(outcome)
+        # Whoever observes has loaded it.
+        events = sys.modules.get("lattice_client.events")
+        if events is not None:
+            failure = outcome.kind.__name__ if isinstance(outcome, _Failure) else None
+            expires_at = outcome.expires_at if isinstance(outcome, Credentials) else None
+            events.credentials_refreshed(self._name, expires_at, failure)
 
     def _scheduled(self, credentials: Credentials, now: float, *, anew: bool) -> _State:
         """When to fetch next."""
@@ -379,8 +386,6 @@ def _random() -> float:
 
 async def _settled(flight: Future[Any]) -> None:
     """Waits for the end of the flight under asyncio or trio."""
-    import sys
-
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         token = trio.lowlevel.current_trio_token()
