@@ -37,7 +37,7 @@ from lattice_client.events import (
 )
 from lattice_client.testing import LocalLattice, serve
 from support import canary
-from support.cancelled import CLIENTS, call_and_cancel
+from support.asynchronous import CLIENTS, call_and_cancel
 from support.raw_server import OK, raw_server
 
 REGION = "us-west-2"
@@ -201,9 +201,8 @@ class TestOrder:
         seen = []
         with driver.client(
             LatticeAuth(region=REGION, credentials=None_()), observers=[seen.append]
-        ) as client:
-            with pytest.raises(CredentialsError):
-                client("GET", "http://127.0.0.1:1/")
+        ) as client, pytest.raises(CredentialsError):
+            client("GET", "http://127.0.0.1:1/")
         assert kinds(seen) == [CallStarted, CallEnded]
         assert seen[-1][1:4] == (0, None, "lattice_client.errors.CredentialsError")
 
