@@ -19,12 +19,22 @@ from benchmarks.rounds import Rounds, measure
 from lattice_client import LatticeAuth
 from lattice_client.signing import SigV4Signer
 
-__all__ = ["BOTOCORE_HOOK", "CONSTANTS", "EMPTY_HOOK", "LIBRARIES", "UNSIGNED", "run"]
+__all__ = [
+    "BOTOCORE_HOOK",
+    "CONSTANTS",
+    "EMPTY_HOOK",
+    "LIBRARIES",
+    "SECOND_LEVEL",
+    "UNSIGNED",
+    "run",
+]
 
 UNSIGNED = "unsigned"
 CONSTANTS = "constant headers"
 EMPTY_HOOK = "a hook that writes constants"
 BOTOCORE_HOOK = "botocore's hook"
+# Our own client, which signs each attempt.
+SECOND_LEVEL = "ours, second level"
 
 _TARGET = "/orders/7?status=open&page=3"
 # Requests at a stretch by one client.
@@ -84,6 +94,10 @@ def _variants(
     yield BOTOCORE_HOOK, hook(botocore_hook()), {}
 
 
+def _auth() -> LatticeAuth:
+    return LatticeAuth(region=REGION, credentials=credentials())
+
+
 # Nothing below reads proxies and .netrc (trust_env): some libraries look for the latter only where
 # there is no auth, and so a hook would seem to save time.
 
@@ -95,6 +109,8 @@ def _content(client: Any, url: str) -> object:
 def _with_requests(origin: str, rounds: int) -> Rounds:
     import requests
 
+    import lattice_client.requests
+
     with ExitStack() as stack:
         calls: dict[str, Callable[[], object]] = {}
         for name, auth, headers in _variants(origin, LatticeAuth):
@@ -103,29 +119,36 @@ def _with_requests(origin: str, rounds: int) -> Rounds:
             session.auth = auth
             session.headers.update(headers)
             calls[name] = partial(_content, session, origin + _TARGET)
+        second = stack.enter_context(lattice_client.requests.Session(_auth()))
+        second.trust_env = False
+        calls[SECOND_LEVEL] = partial(_content, second, origin + _TARGET)
         return _measured(calls, rounds)
 
 
-def _with_httpx(module: Any, origin: str, rounds: int) -> Rounds:
+def _with_httpx(module: Any, ours: Any, origin: str, rounds: int) -> Rounds:
     with ExitStack() as stack:
         calls: dict[str, Callable[[], object]] = {}
         for name, auth, headers in _variants(origin, LatticeAuth):
             client = stack.enter_context(module.Client(auth=auth, headers=headers, trust_env=False))
             calls[name] = partial(_content, client, origin + _TARGET)
+        second = stack.enter_context(ours.Client(auth=_auth(), trust_env=False))
+        calls[SECOND_LEVEL] = partial(_content, second, origin + _TARGET)
         return _measured(calls, rounds)
 
 
 def _with_httpx_async(origin: str, rounds: int) -> Rounds:
     import httpx
 
-    from lattice_client.httpx import LatticeAuth as HttpxLatticeAuth
+    import lattice_client.httpx
 
     calls: dict[str, Callable[[], Awaitable[object]]] = {}
     clients: list[httpx.AsyncClient] = []
-    for name, auth, headers in _variants(origin, HttpxLatticeAuth):
+    for name, auth, headers in _variants(origin, lattice_client.httpx.LatticeAuth):
         client = httpx.AsyncClient(auth=auth, headers=headers, trust_env=False)
         calls[name] = partial(client.request, METHOD, origin + _TARGET)
         clients.append(client)
+    clients.append(lattice_client.httpx.AsyncClient(auth=_auth(), trust_env=False))
+    calls[SECOND_LEVEL] = partial(clients[-1].request, METHOD, origin + _TARGET)
     with asyncio.Runner() as runner:
         try:
             return _measured_async(runner, calls, rounds)
@@ -137,12 +160,17 @@ def _with_httpx_async(origin: str, rounds: int) -> Rounds:
 def _with_aiohttp(origin: str, rounds: int) -> Rounds:
     import aiohttp
 
+    import lattice_client.aiohttp
+
     async def request(session: aiohttp.ClientSession) -> bytes:
         async with session.request(METHOD, origin + _TARGET) as response:
             return await response.read()
 
     async def session_of(auth: Any, headers: dict[str, str]) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(middlewares=() if auth is None else (auth,), headers=headers)
+
+    async def second_level() -> aiohttp.ClientSession:
+        return lattice_client.aiohttp.client_session(_auth())
 
     with asyncio.Runner() as runner:
         calls: dict[str, Callable[[], Awaitable[object]]] = {}
@@ -151,6 +179,8 @@ def _with_aiohttp(origin: str, rounds: int) -> Rounds:
             session = runner.run(session_of(auth, headers))
             calls[name] = partial(request, session)
             sessions.append(session)
+        sessions.append(runner.run(second_level()))
+        calls[SECOND_LEVEL] = partial(request, sessions[-1])
         try:
             return _measured_async(runner, calls, rounds)
         finally:
@@ -187,13 +217,17 @@ def _measured_async(
 def _with_httpx_1(origin: str, rounds: int) -> Rounds:
     import httpx
 
-    return _with_httpx(httpx, origin, rounds)
+    import lattice_client.httpx
+
+    return _with_httpx(httpx, lattice_client.httpx, origin, rounds)
 
 
 def _with_httpx2(origin: str, rounds: int) -> Rounds:
     import httpx2
 
-    return _with_httpx(httpx2, origin, rounds)
+    import lattice_client.httpx2
+
+    return _with_httpx(httpx2, lattice_client.httpx2, origin, rounds)
 
 
 LIBRARIES: dict[str, Callable[[str, int], Rounds]] = {

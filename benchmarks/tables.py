@@ -10,7 +10,13 @@ from benchmarks.asymmetric import BARE, OURS_A
 from benchmarks.contenders import FLOOR, OURS
 from benchmarks.imports import BARE_PYTHON
 from benchmarks.peers import BOTOCORE, CRT
-from benchmarks.requests_on_loopback import BOTOCORE_HOOK, CONSTANTS, EMPTY_HOOK, UNSIGNED
+from benchmarks.requests_on_loopback import (
+    BOTOCORE_HOOK,
+    CONSTANTS,
+    EMPTY_HOOK,
+    SECOND_LEVEL,
+    UNSIGNED,
+)
 from benchmarks.scenarios import HOT, LOOP
 from benchmarks.tail import TOKEN_LENGTH
 
@@ -100,7 +106,7 @@ def sigv4a(found: Found) -> Table:
 
 
 def whole_requests(found: Found) -> Table:
-    shown = (UNSIGNED, EMPTY_HOOK, OURS, BOTOCORE_HOOK)
+    shown = (UNSIGNED, EMPTY_HOOK, OURS, SECOND_LEVEL, BOTOCORE_HOOK)
     rows = [
         [
             library,

@@ -130,9 +130,11 @@ class TestOrder:
 
     def test_a_refused_connection(self, driver):
         seen = []
-        with driver.client(auth(), observers=[seen.append]) as client:
-            with pytest.raises(TRANSPORT_ERRORS) as raised:
-                client("POST", f"http://127.0.0.1:{nobody_listens()}/", body=b"{}")
+        with (
+            driver.client(auth(), observers=[seen.append]) as client,
+            pytest.raises(TRANSPORT_ERRORS) as raised,
+        ):
+            client("POST", f"http://127.0.0.1:{nobody_listens()}/", body=b"{}")
         name = f"{raised.type.__module__}.{raised.type.__qualname__}"
         again = [*ATTEMPT, RetryPlanned]
         assert kinds(seen) == [CallStarted, *again, *again, *ATTEMPT, CallEnded]
@@ -191,7 +193,7 @@ class TestOrder:
         assert seen[-1].error.endswith(("Cancelled", "CancelledError"))
 
     def test_no_credentials(self, driver):
-        class None_:
+        class Nothing:
             def peek(self):
                 return None
 
@@ -199,9 +201,12 @@ class TestOrder:
                 raise CredentialsError("none today")
 
         seen = []
-        with driver.client(
-            LatticeAuth(region=REGION, credentials=None_()), observers=[seen.append]
-        ) as client, pytest.raises(CredentialsError):
+        with (
+            driver.client(
+                LatticeAuth(region=REGION, credentials=Nothing()), observers=[seen.append]
+            ) as client,
+            pytest.raises(CredentialsError),
+        ):
             client("GET", "http://127.0.0.1:1/")
         assert kinds(seen) == [CallStarted, CallEnded]
         assert seen[-1][1:4] == (0, None, "lattice_client.errors.CredentialsError")
@@ -334,9 +339,13 @@ class TestLog:
         request_id = server.requests[0].header("x-amzn-requestid")
         call = f"GET {server.url}/orders (request id {request_id})"
         assert all(record.getMessage().startswith(f"{call}: attempt ") for record in records)
-        assert records[2].getMessage().endswith(
-            "attempt 1 was answered 503; "
-            "another attempt in 0.000 s: the answer says to come again"
+        assert (
+            records[2]
+            .getMessage()
+            .endswith(
+                "attempt 1 was answered 503; "
+                "another attempt in 0.000 s: the answer says to come again"
+            )
         )
 
     def test_at_info_of_retries_alone(self, driver, caplog):
@@ -387,4 +396,4 @@ class TestCredentials:
             CredentialsRefreshed("the vault", None, None),
             CredentialsRefreshed("the other vault", None, "CredentialsError"),
         ]
-        assert events_module._of_credentials == ()
+        end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def test_a_test_passes(heading, tmp_path):
 
 
 def test_there_is_one_for_each_library():
-    assert len(PROGRAMS) == 8
+    assert len(PROGRAMS) == 9
     assert len(TESTS) == 1
     for library in ("requests", "httpx", "httpx2", "aiohttp"):
         assert any(f"\nimport {library}\n" in f"\n{block}" for block in BLOCKS.values())
@@ -102,12 +103,42 @@ def test_extras_are_there():
         assert set(extras.split(",")) <= PYPROJECT["optional-dependencies"].keys()
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+CLIENTS = re.findall(
+    r"^```python\n(.*?)^```$",
+    (ROOT / "docs" / "clients.md").read_text(encoding="utf-8"),
+    flags=re.MULTILINE | re.DOTALL,
+)
+
+
+@pytest.mark.parametrize("block", CLIENTS, ids=lambda block: block.split()[-1])
+def test_the_clients_page_says_nothing_that_does_not_run(block, services, environment):
+    orders = services[0]
+    orders.lattice.clear()
+    host = "orders.internal.example.com"
+    names: dict[str, object] = {}
+    exec(block.replace(f"https://{host}", f"http://{host}:{orders.port}"), names)
+    if "main" in names:
+        asyncio.run(names["main"]())
+    calls = ("main" in names) + ("response" in names)
+    assert [record["responseCode"] for record in orders.access_log] == [200] * calls
+    assert calls
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "CHANGELOG.md",
+        *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
+    ],
+)
 def test_links_within_the_repository_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     headings = re.findall(r"^#+ (.*)", text, flags=re.MULTILINE)
     anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
     for target in re.findall(r"\]\(((?!https?:)[^)]+)\)", text):
         path, _, anchor = target.partition("#")
-        assert (ROOT / path).exists()
+        assert (ROOT / page).parent.joinpath(path).exists()
         assert not anchor or anchor in anchors

@@ -96,10 +96,12 @@ class SigV4Auth:
     :param signed_headers: names of headers to sign beside host and ``x-amz-*``.
     :raises ConfigurationError: for an argument that cannot work.
 
-    A request is signed once, when the hook sees it. Redirects and retries happen below: a redirect
-    in requests goes on unsigned, and in aiohttp it is signed anew, but never for another origin
-    than the call's own. httpx gives its hooks no say there, and forwards ``x-amz-*`` headers to
-    wherever it is sent: leave its ``follow_redirects`` off.
+    A hook signs a request once, and anew after a refusal that has a remedy (the clock, expired
+    credentials, the path encoding), where its library shows it the answer. Redirects and retries
+    happen below it: a redirect in requests goes on unsigned, and in aiohttp it is signed anew, but
+    never for another origin than the call's own. httpx gives its hooks no say there, and forwards
+    ``x-amz-*`` headers to wherever it is sent: leave its ``follow_redirects`` off, or use
+    ``lattice_client.httpx.Client``, which signs each attempt, as do its kin for the others.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 from lattice_client.auth import LatticeAuth, SigV4Auth
 from lattice_client.errors import ConfigurationError
-from lattice_client.events import Observer, Observers, Watch
+from lattice_client.events import AnyWatch, Observer, Observers
 from lattice_client.quotas import RetryQuotas
 from lattice_client.remedies import FORBIDDEN, Remedy
 from lattice_client.retry import NO_RETRIES, Attempts, Outcome, RetryPolicy
@@ -91,10 +91,9 @@ class Level:
         """
         policy = self.retry if retry is None else _checked(retry)
         watch = self.observers.watch(hands)
-        course = self._course(hands, policy, watch)
-        return course if watch is None else watch.along(course)
+        return watch.along(self._course(hands, policy, watch))
 
-    def _course(self, hands: Hands, policy: RetryPolicy, watch: Watch | None) -> Course:
+    def _course(self, hands: Hands, policy: RetryPolicy, watch: AnyWatch) -> Course:
         began = time.monotonic()
         request_id = os.urandom(16).hex()
         attempts: Attempts | None = None
@@ -118,8 +117,7 @@ class Level:
                     body = (yield "read", response) if is_small(response.headers) else None
                     remedy = self.auth.remedy(attempt, response.headers, body, tried)
                     if remedy is not None and attempt.replayable:
-                        if watch is not None:
-                            watch.remedy(remedy)
+                        watch.remedy(remedy)
                         yield "discard", response
                         continue
                 # Nearly every call ends here, with nothing made for those that do not.
@@ -130,8 +128,7 @@ class Level:
                 if decision.delay is None:
                     return response
                 yield "discard", response
-            if watch is not None:
-                watch.retry(decision)
+            watch.retry(decision)
             yield "pause", decision.delay
 
     def _attempts(self, policy: RetryPolicy, attempt: Outgoing, began: float) -> Attempts:

@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import importlib
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -94,6 +95,8 @@ def run(local: LocalLattice, console: Console) -> int:
     :param local: as :func:`local_lattice` makes it.
     :returns: the exit code, 0 or 1.
     """
+    # Refusals are explained in the log; here they are meant, and stand in a table.
+    logging.getLogger("lattice_client").addHandler(logging.NullHandler())
     allowed, denied = local.caller("orders-frontend"), local.caller("reports")
     with (
         serve(local, tls=True) as running,

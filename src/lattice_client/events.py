@@ -16,12 +16,14 @@ from datetime import datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from lattice_client.credentials import refreshing
 from lattice_client.errors import ConfigurationError
+from lattice_client.retry import Decision
 
 if TYPE_CHECKING:
     from lattice_client.calls import Course, Hands
     from lattice_client.remedies import Remedy
-    from lattice_client.retry import Decision, Reason
+    from lattice_client.retry import Reason
     from lattice_client.wire import Outgoing
 
 __all__ = [
@@ -177,10 +179,10 @@ class Observers:
         # Those that have raised something.
         self._broken: set[int] = set()
 
-    def watch(self, hands: Hands) -> Watch | None:
-        """Who tells the observers of a call; None where there is nobody to tell."""
+    def watch(self, hands: Hands) -> AnyWatch:
+        """Who tells the observers of a call."""
         if not self._all or (self.given is None and not _LOGGER.isEnabledFor(logging.INFO)):
-            return None
+            return NO_WATCH
         return Watch(self, hands)
 
     def tell(self, event: Event) -> None:
@@ -282,7 +284,7 @@ class Watch:
                     self._tell(AttemptStarted(self._call, self._attempt))
                 try:
                     result = yield step, argument
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001 the course decides
                     if step == "send":
                         self._ended(None, _kind(error), began)
                     step, argument = course.throw(error)
@@ -315,10 +317,23 @@ class Watch:
     def retry(self, decision: Decision) -> None:
         delay, reason = decision
         self._tell(
-            RetryPlanned(
-                self._call, self._attempt, delay or 0.0, reason, self._status, self._error
-            )
+            RetryPlanned(self._call, self._attempt, delay or 0.0, reason, self._status, self._error)
         )
+
+
+class _NoWatch:
+    """Where there is nobody to tell: nothing is made, and nothing stands in between."""
+
+    def along(self, course: Course) -> Course:
+        return course
+
+    def remedy(self, remedy: Remedy) -> None: ...
+
+    def retry(self, decision: Decision) -> None: ...
+
+
+NO_WATCH = _NoWatch()
+AnyWatch = Watch | _NoWatch
 
 
 def _call_of(attempt: Outgoing) -> Call:
@@ -343,8 +358,6 @@ def log(event: Event) -> None:
     """
     if isinstance(event, RetryPlanned):
         if _LOGGER.isEnabledFor(logging.INFO):
-            from lattice_client.retry import Decision
-
             _LOGGER.info(
                 "%s: attempt %d %s; %s",
                 event.call,
@@ -372,8 +385,6 @@ def _outcome(event: AttemptEnded | RetryPlanned) -> str:
 
 # --- Credentials ------------------------------------------------------------------------------
 
-_of_credentials: tuple[Observers, ...] = ()
-
 
 def observe_credentials(observer: Observer) -> Callable[[], None]:
     """Let an observer know of each fetch of credentials in this process, by any provider that
@@ -382,18 +393,14 @@ def observe_credentials(observer: Observer) -> Callable[[], None]:
     :returns: a function that ends it.
     :raises ConfigurationError: for what cannot be called.
     """
-    global _of_credentials  # noqa: PLW0603 credentials are the process's, and so are these
-    one = Observers((observer,))
-    _of_credentials = (*_of_credentials, one)
+    tell = Observers((observer,)).tell
+
+    def told(source: str, expires_at: datetime | None, error: str | None) -> None:
+        tell(CredentialsRefreshed(source, expires_at, error))
 
     def end() -> None:
-        global _of_credentials  # noqa: PLW0603
-        _of_credentials = tuple(each for each in _of_credentials if each is not one)
+        if told in refreshing.TOLD:
+            refreshing.TOLD.remove(told)
 
+    refreshing.TOLD.append(told)
     return end
-
-
-def credentials_refreshed(source: str, expires_at: datetime | None, error: str | None) -> None:
-    """For the providers to call."""
-    for observers in _of_credentials:
-        observers.tell(CredentialsRefreshed(source, expires_at, error))

@@ -6,6 +6,8 @@ Names and units are those of "Semantic conventions for HTTP spans" and "… for 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lattice_client._version import __version__
 from lattice_client.errors import MissingExtraError
 from lattice_client.events import (
@@ -171,5 +173,5 @@ def _outcome(status: int | None, error: str | None) -> dict[str, str | int | Non
     return {"http.response.status_code": status, "error.type": error or failed}
 
 
-def _known(attributes: dict[str, str | int | float | None]) -> _Attributes:
+def _known(attributes: Mapping[str, str | int | float | None]) -> _Attributes:
     return {name: value for name, value in attributes.items() if value is not None}

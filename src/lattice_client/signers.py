@@ -78,8 +78,12 @@ class Signers:
 
     def encode(self, host: str, encoding: PathEncoding) -> None:
         """Let a host's paths be encoded in this way from now on."""
-        others = [(name, one) for name, one in self._encodings.items() if name != host]
-        self._encodings = {**dict(others[1 - _MANY :]), host: encoding}
+        encodings = self._encodings.copy()
+        encodings.pop(host, None)
+        while len(encodings) >= _MANY:
+            del encodings[next(iter(encodings))]
+        encodings[host] = encoding
+        self._encodings = encodings
         self._of_host = {name: one for name, one in self._of_host.items() if name != host}
 
     def encoding_of(self, host: str) -> PathEncoding | None:

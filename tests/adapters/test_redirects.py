@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 import requests
 
-from adapters.drivers import DRIVERS, HOOKS, Driver
+from adapters.drivers import DRIVERS, HOOKS, SECOND_LEVEL, Driver
 from lattice_client import LatticeAuth
 from lattice_client.testing import LocalLattice, RunningLattice, serve
 from support import canary
@@ -277,3 +277,89 @@ def test_requests_a_prepared_request_is_signed_anew_after_a_redirect():
         assert "Authorization" not in prepared.headers
         session.send(auth(prepared), allow_redirects=False)
     assert all(request.verified() for request in home.requests)
+
+
+@pytest.mark.parametrize("driver", SECOND_LEVEL, ids=lambda driver: driver.name)
+class TestSecondLevel:
+    """Whatever stays with its origin is signed anew; whatever leaves it goes without."""
+
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    def test_within_the_origin(self, client, status, method):
+        def respond(request: RawRequest) -> bytes:
+            return redirect_to("/2?b=1&a=2", status=status) if request.target == b"/1" else OK
+
+        body = b"{}" if method == "POST" else None
+        with raw_server(respond) as home:
+            assert client(method, f"{home.url}/1", body=body, redirects=True).status == 200
+        assert all(request.verified() for request in home.requests)
+        first, second = home.requests
+        assert second.target == b"/2?b=1&a=2"
+        # The rules of the library for methods and bodies: GET after 303, the same after 307.
+        kept = status in (307, 308) or method == "GET"
+        assert (second.method == method) is kept or status in (301, 302)
+        assert second.body == (first.body if second.method == "POST" else b"")
+
+    def test_a_chain_that_leaves_and_comes_back(self, client):
+        answers = {}
+        with (
+            raw_server(lambda request: answers[request.target]) as home,
+            raw_server(lambda request: answers[request.target]) as stranger,
+        ):
+            answers[b"/1"] = redirect_to("/2")
+            answers[b"/2"] = redirect_to(f"{stranger.url}/3")
+            answers[b"/3"] = redirect_to("/4")
+            answers[b"/4"] = redirect_to(f"{home.url}/5")
+            answers[b"/5"] = redirect_to("/6")
+            answers[b"/6"] = OK
+            url = f"{home.url}/1"
+            assert client("GET", url, headers={"X-Amz-Meta-Own": "1"}, redirects=True).status == 200
+        assert [request.target for request in home.requests] == [b"/1", b"/2", b"/5", b"/6"]
+        assert all(request.verified() for request in home.requests)
+        assert len(stranger.requests) == 2
+        assert not any(map(_signature_in, stranger.requests))
+
+    def test_to_https_of_the_same_name(self, driver, lattice_https):
+        """httpx keeps Authorization where a URL is merely made a secure one; another port is
+        another origin all the same."""
+        auth = _auth()
+        to = f"{lattice_https.url_for('orders')}/"
+        lattice_https.lattice.clear()
+        with (
+            raw_server(lambda _: redirect_to(to)) as home,
+            driver.client(auth, lattice_https.ca_file) as call,
+        ):
+            url = f"http://orders.internal.example.com:{home.port}/"
+            assert call("GET", url, redirects=True).status == 403
+        assert home.requests[0].verified()
+        (seen,) = lattice_https.requests
+        assert not seen.verified
+        names = {name.lower() for name, _ in seen.headers}
+        assert not [name for name in names if name.startswith(b"x-amz-")]
+        assert b"authorization" not in names
+
+    def test_a_signature_in_the_url_stays_behind(self, driver):
+        with (
+            raw_server() as stranger,
+            raw_server(lambda _: redirect_to(f"{stranger.url}/?a=1")) as home,
+            driver.client(_auth(placement="query")) as call,
+        ):
+            assert call("GET", home.url, redirects=True).status == 200
+        assert home.requests[0].verified()
+        assert stranger.requests[0].target == b"/?a=1"
+        assert not _signature_in(stranger.requests[0])
+
+
+@pytest.mark.parametrize("driver", HOOKS, ids=lambda driver: driver.name)
+def test_a_hook_that_signs_in_the_url_gives_nothing_away(driver):
+    """Nowhere: so this is what to choose where httpx has to follow redirects without our client."""
+    with (
+        raw_server() as stranger,
+        raw_server(lambda _: redirect_to(f"{stranger.url}/?a=1")) as home,
+        driver.client(_auth(placement="query")) as call,
+    ):
+        assert call("GET", home.url, redirects=True).status == 200
+    assert home.requests[0].verified()
+    assert stranger.requests[0].target == b"/?a=1"
+    # What httpx forwards is no secret.
+    assert set(_signature_in(stranger.requests[0])) <= {"x-amz-content-sha256"}

@@ -9,15 +9,21 @@ import httpx
 import httpx2
 import requests
 
+import lattice_client.aiohttp
 import lattice_client.httpx
 import lattice_client.httpx2
+import lattice_client.requests
 from lattice_client import (
     BotocoreCredentials,
     Credentials,
     CredentialsProvider,
+    Denial,
     EnvironmentCredentials,
     LatticeAuth,
+    RetryPolicy,
     SigV4Auth,
+    explain,
+    raise_for_denial,
 )
 from lattice_client.signing import SigV4Signer
 
@@ -47,6 +53,38 @@ async def aiohttp_session(
     async with aiohttp.ClientSession(middlewares=(auth, LatticeAuth())) as session:
         await session.get("https://orders.example.com/", middlewares=(auth,))
     assert_type(await auth(request, handler), aiohttp.ClientResponse)
+
+
+def second_level(auth: LatticeAuth) -> None:
+    retry = RetryPolicy(attempts=5).replace(deadline=2.0)
+    with lattice_client.requests.Session(auth, retry=retry) as session:
+        assert_type(session.get("https://orders.example.com/"), requests.Response)
+    session.mount("https://", lattice_client.requests.Adapter(auth, pool_maxsize=20))
+    with lattice_client.httpx.Client(auth=auth, retry=retry, follow_redirects=True) as client:
+        assert_type(client.get("https://orders.example.com/"), httpx.Response)
+    httpx.Client(transport=lattice_client.httpx.Transport(auth, http2=True))
+    httpx.AsyncClient(transport=lattice_client.httpx.AsyncTransport(auth))
+    with lattice_client.httpx2.Client(auth=auth) as client2:
+        assert_type(client2.get("https://orders.example.com/"), httpx2.Response)
+    httpx2.AsyncClient(transport=lattice_client.httpx2.AsyncTransport(auth))
+    lattice_client.httpx.Client(retry=3)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    lattice_client.httpx.Client(auth=("a", "b"))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+async def second_level_async(auth: LatticeAuth) -> None:
+    async with lattice_client.httpx.AsyncClient(auth=auth) as client:
+        assert_type(await client.get("https://orders.example.com/"), httpx.Response)
+    async with lattice_client.httpx2.AsyncClient(auth=auth) as client2:
+        assert_type(await client2.get("https://orders.example.com/"), httpx2.Response)
+    async with lattice_client.aiohttp.client_session(auth, raise_for_status=True) as session:
+        assert_type(session, aiohttp.ClientSession)
+    middleware = lattice_client.aiohttp.middleware(auth, retry=RetryPolicy(attempts=1))
+    aiohttp.ClientSession(middlewares=(middleware,))
+
+
+def explanations(response: requests.Response) -> None:
+    assert_type(explain(response), Denial | None)
+    raise_for_denial(response)
 
 
 class Vault:

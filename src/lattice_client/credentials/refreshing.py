@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from lattice_client.errors import (
 if TYPE_CHECKING:
     # Imported on the first fetch, with the logging that it brings along.
     from concurrent.futures import Future
+    from datetime import datetime
 
     _Flight = Future["Credentials | _Failure"]
 
@@ -51,6 +51,11 @@ _TOO_FRESH = 60.0
 # waits for that. A plain tuple, the quickest to take apart.
 _State = tuple[float, float, Credentials | None, float]
 _NOTHING: _State = (0.0, 0.0, None, 0.0)
+
+
+# Called after each fetch, in its thread, with the source's name, the expiry of what it gave and the
+# kind of its failure; for lattice_client.events.
+TOLD: list[Callable[[str, datetime | None, str | None], None]] = []
 
 
 class _Failure(NamedTuple):
@@ -303,12 +308,11 @@ class RefreshingCredentials:
             self._log(before, outcome, now)
         finally:
             flight.set_result(outcome)
-        # Whoever observes has loaded it.
-        events = sys.modules.get("lattice_client.events")
-        if events is not None:
-            failure = outcome.kind.__name__ if isinstance(outcome, _Failure) else None
-            expires_at = outcome.expires_at if isinstance(outcome, Credentials) else None
-            events.credentials_refreshed(self._name, expires_at, failure)
+        for told in TOLD:
+            if isinstance(outcome, Credentials):
+                told(self._name, outcome.expires_at, None)
+            else:
+                told(self._name, None, outcome.kind.__name__)
 
     def _scheduled(self, credentials: Credentials, now: float, *, anew: bool) -> _State:
         """When to fetch next."""
@@ -386,6 +390,8 @@ def _random() -> float:
 
 async def _settled(flight: Future[Any]) -> None:
     """Waits for the end of the flight under asyncio or trio."""
+    import sys
+
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         token = trio.lowlevel.current_trio_token()
