@@ -257,6 +257,18 @@ class TestSecrets:
         assert not sweep.leaks
 
 
+def test_a_request_id_adds_no_line_to_the_log(driver, caplog):
+    caplog.set_level(logging.DEBUG, "lattice_client.calls")
+    headers = {"x-amzn-requestid": "mine\nCRITICAL all is lost"}
+    with (
+        raw_server() as server,
+        driver.client(auth()) as client,
+        pytest.raises((ValueError, OSError, httpx.HTTPError, httpx2.HTTPError)),
+    ):
+        client("GET", server.url, headers=headers)
+    assert not any("\n" in record.getMessage() for record in caplog.records)
+
+
 class TestBrokenObservers:
     def test_one_that_raises_is_logged_once(self, driver, caplog):
         seen = []

@@ -337,13 +337,15 @@ AnyWatch = Watch | _NoWatch
 
 
 def _call_of(attempt: Outgoing) -> Call:
-    request_id = attempt.request.headers.get("x-amzn-requestid")
+    given = attempt.request.headers.get("x-amzn-requestid")
+    request_id = given.decode("latin-1") if isinstance(given, bytes) else str(given)
     return Call(
         attempt.method,
         attempt.scheme,
         attempt.host,
         attempt.target.partition("?")[0],
-        request_id.decode("latin-1") if isinstance(request_id, bytes) else str(request_id),
+        # The caller's own is not looked at before the library sends it, and a log has lines.
+        request_id if request_id.isprintable() else ascii(request_id),
         next(_numbers),
     )
 
