@@ -11,11 +11,21 @@ import pytest
 import lattice_client
 
 HTTP_LIBRARIES = ("requests", "httpx", "httpx2", "aiohttp", "urllib3", "httpcore", "anyio")
-HEAVY = (*HTTP_LIBRARIES, "botocore", "cryptography", "awscrt", "asyncio", "uvicorn", "trustme")
+HEAVY = (
+    *HTTP_LIBRARIES,
+    "asyncio",
+    "awscrt",
+    "botocore",
+    "cryptography",
+    "opentelemetry",
+    "trustme",
+    "uvicorn",
+)
 EXTRAS = {
     "aiohttp": "aiohttp",
     "httpx": "httpx",
     "httpx2": "httpx2",
+    "otel": "otel",
     "requests": "requests",
 }
 
@@ -104,17 +114,25 @@ class Request:
         raw = []
     headers = headers(host="orders.example.com")
 assert "Authorization" in LatticeAuth()(Request).headers
-print("botocore" in sys.modules)
+print("botocore" in sys.modules, "lattice_client.events" in sys.modules)
 """)
-    assert out.strip() == "False"
+    assert out.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize("library", ["requests", "httpx", "httpx2", "aiohttp"])
+def test_the_second_level_loads_no_opentelemetry(library):
+    loaded = loaded_by(f"import lattice_client.{library}")
+    assert "lattice_client.events" in loaded
+    assert "lattice_client.otel" not in loaded
+    assert "opentelemetry" not in {name.partition(".")[0] for name in loaded}
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_each_module_imports_alone_or_names_its_extra(module):
     """With every optional library absent."""
-    optional = (*HTTP_LIBRARIES, "cryptography", "awscrt", "uvicorn", "h11", "trustme", "rich")
+    others = ("cryptography", "awscrt", "uvicorn", "h11", "trustme", "rich", "opentelemetry")
     out = run(
-        without(*optional)
+        without(*HTTP_LIBRARIES, *others)
         + f"""
 from lattice_client import MissingExtraError
 try:

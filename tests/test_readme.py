@@ -103,15 +103,22 @@ def test_extras_are_there():
         assert set(extras.split(",")) <= PYPROJECT["optional-dependencies"].keys()
 
 
-CLIENTS = re.findall(
-    r"^```python\n(.*?)^```$",
-    (ROOT / "docs" / "clients.md").read_text(encoding="utf-8"),
-    flags=re.MULTILINE | re.DOTALL,
-)
+CALLING = [
+    pytest.param(block, id=f"{page}, {number}")
+    for page in ("clients", "observability")
+    for number, block in enumerate(
+        re.findall(
+            r"^```python\n(.*?)^```$",
+            (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"),
+            flags=re.MULTILINE | re.DOTALL,
+        )
+    )
+    if "https://" in block
+]
 
 
-@pytest.mark.parametrize("block", CLIENTS, ids=lambda block: block.split()[-1])
-def test_the_clients_page_says_nothing_that_does_not_run(block, services, environment):
+@pytest.mark.parametrize("block", CALLING)
+def test_the_pages_on_clients_say_nothing_that_does_not_run(block, services, environment):
     orders = services[0]
     orders.lattice.clear()
     host = "orders.internal.example.com"

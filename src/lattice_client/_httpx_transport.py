@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from types import ModuleType
 from typing import Any
 
@@ -11,6 +11,7 @@ from lattice_client import calls
 from lattice_client.auth import SigV4Auth
 from lattice_client.calls import REQUEST_ID, Level, cause_of, run, run_async
 from lattice_client.denial import ATTEMPT
+from lattice_client.events import Observer
 from lattice_client.retry import Outcome, RetryPolicy
 from lattice_client.wire import REDIRECTS, HttpxRequest, is_small, origin_of, strip_signature
 
@@ -32,6 +33,7 @@ class SigningTransport:
         ``hosts`` pass through.
     :param retry: None: a ``RetryPolicy`` of no arguments. A request's extension ``lattice_retry``
         is a policy for it alone.
+    :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
     :param transport: what sends. None: the library's own transport, made with the other arguments.
     :raises ConfigurationError: for an argument that cannot work.
     """
@@ -44,10 +46,11 @@ class SigningTransport:
         auth: SigV4Auth | None = None,
         *,
         retry: RetryPolicy | None = None,
+        observers: Iterable[Observer] | None = None,
         transport: Any = None,
         **arguments: Any,
     ) -> None:
-        self._level = Level(auth, retry)
+        self._level = Level(auth, retry, observers)
         self._inner = transport or self._library.HTTPTransport(**arguments)
 
     def handle_request(self, request: Any) -> Any:
@@ -79,10 +82,11 @@ class AsyncSigningTransport:
         auth: SigV4Auth | None = None,
         *,
         retry: RetryPolicy | None = None,
+        observers: Iterable[Observer] | None = None,
         transport: Any = None,
         **arguments: Any,
     ) -> None:
-        self._level = Level(auth, retry)
+        self._level = Level(auth, retry, observers)
         self._inner = transport or self._library.AsyncHTTPTransport(**arguments)
 
     async def handle_async_request(self, request: Any) -> Any:
@@ -112,6 +116,7 @@ class SigningClient:
     :param auth: None: a ``LatticeAuth`` of no arguments.
     :param retry: None: a ``RetryPolicy`` of no arguments; ``extensions={"lattice_retry": …}`` is
         one for one call.
+    :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
     :param arguments: those of the library's own client.
     :raises ConfigurationError: for an argument that cannot work.
     """
@@ -126,15 +131,18 @@ class SigningClient:
         *,
         auth: SigV4Auth | None = None,
         retry: RetryPolicy | None = None,
+        observers: Iterable[Observer] | None = None,
         **arguments: Any,
     ) -> None:
-        auth = Level(auth, retry).auth  # one for all transports, and checked before they are made
+        # One for all transports, and checked before they are made.
+        level = Level(auth, retry, observers)
+        settings = {"retry": retry, "observers": level.observers.given}
         super().__init__(**arguments)
         # Not through arguments: the library takes the environment's proxies only where it makes the
         # transports itself.
-        self._transport = self._signing(auth, retry=retry, transport=self._transport)
+        self._transport = self._signing(level.auth, transport=self._transport, **settings)
         self._mounts = {
-            pattern: inner and self._signing(auth, retry=retry, transport=inner)
+            pattern: inner and self._signing(level.auth, transport=inner, **settings)
             for pattern, inner in self._mounts.items()
         }
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from lattice_client.auth import SigV4Auth
 from lattice_client.calls import REQUEST_ID, Level, cause_of, run_async
 from lattice_client.errors import MissingExtraError
+from lattice_client.events import Observer
 from lattice_client.redirects import RedirectedCalls
 from lattice_client.retry import Outcome, RetryPolicy
 from lattice_client.wire import AiohttpRequest, is_small, strip_signature
@@ -38,11 +39,18 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
         ``hosts`` pass through.
     :param retry: None: a ``RetryPolicy`` of no arguments. For a single call, give that call its own
         ``middlewares``.
+    :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
     :raises ConfigurationError: for an argument that cannot work.
     """
 
-    def __init__(self, auth: SigV4Auth | None = None, *, retry: RetryPolicy | None = None) -> None:
-        self._level = Level(auth, retry)
+    def __init__(
+        self,
+        auth: SigV4Auth | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+        observers: Iterable[Observer] | None = None,
+    ) -> None:
+        self._level = Level(auth, retry, observers)
         self._redirected = RedirectedCalls()
 
     async def __call__(
@@ -64,18 +72,24 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
 
 
 def client_session(
-    auth: SigV4Auth | None = None, *, retry: RetryPolicy | None = None, **arguments: Any
+    auth: SigV4Auth | None = None,
+    *,
+    retry: RetryPolicy | None = None,
+    observers: Iterable[Observer] | None = None,
+    **arguments: Any,
 ) -> aiohttp.ClientSession:
     """An ``aiohttp.ClientSession`` whose every attempt is signed, redirects and retries included.
 
     :param auth: None: a ``LatticeAuth`` of no arguments.
     :param retry: None: a ``RetryPolicy`` of no arguments.
+    :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
     :param arguments: those of ``aiohttp.ClientSession``; its ``middlewares`` come before ours, so
         that what they change is signed.
     :raises ConfigurationError: for an argument that cannot work.
     """
     others = arguments.pop("middlewares", None) or ()
-    return aiohttp.ClientSession(middlewares=(*others, middleware(auth, retry=retry)), **arguments)
+    ours = middleware(auth, retry=retry, observers=observers)
+    return aiohttp.ClientSession(middlewares=(*others, ours), **arguments)
 
 
 class _Hands:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any, Literal, Protocol
 
 from lattice_client.auth import LatticeAuth, SigV4Auth
 from lattice_client.errors import ConfigurationError
+from lattice_client.events import AnyWatch, Observer, Observers
 from lattice_client.quotas import RetryQuotas
 from lattice_client.remedies import FORBIDDEN, Remedy
 from lattice_client.retry import NO_RETRIES, Attempts, Outcome, RetryPolicy
@@ -64,10 +65,16 @@ class Level:
 
     :param auth: None: a :class:`LatticeAuth` of no arguments.
     :param retry: None: a :class:`RetryPolicy` of no arguments.
+    :param observers: who is told of calls (``lattice_client.events``). None: ``events.log`` alone.
     :raises ConfigurationError: for anything else.
     """
 
-    def __init__(self, auth: SigV4Auth | None = None, retry: RetryPolicy | None = None) -> None:
+    def __init__(
+        self,
+        auth: SigV4Auth | None = None,
+        retry: RetryPolicy | None = None,
+        observers: Iterable[Observer] | None = None,
+    ) -> None:
         if auth is not None and not isinstance(auth, SigV4Auth):
             raise ConfigurationError(
                 f"auth must be a LatticeAuth or SigV4Auth, not a {type(auth).__name__}"
@@ -75,6 +82,7 @@ class Level:
         self.auth = LatticeAuth() if auth is None else auth
         self.retry = _checked(retry) if retry is not None else RetryPolicy()
         self.quotas = RetryQuotas()
+        self.observers = Observers(observers)
 
     def course(self, hands: Hands, retry: object = None) -> Course:
         """The course of one call.
@@ -82,6 +90,10 @@ class Level:
         :param retry: a policy for this call alone.
         """
         policy = self.retry if retry is None else _checked(retry)
+        watch = self.observers.watch(hands)
+        return watch.along(self._course(hands, policy, watch))
+
+    def _course(self, hands: Hands, policy: RetryPolicy, watch: AnyWatch) -> Course:
         began = time.monotonic()
         request_id = os.urandom(16).hex()
         attempts: Attempts | None = None
@@ -105,6 +117,7 @@ class Level:
                     body = (yield "read", response) if is_small(response.headers) else None
                     remedy = self.auth.remedy(attempt, response.headers, body, tried)
                     if remedy is not None and attempt.replayable:
+                        watch.remedy(remedy)
                         yield "discard", response
                         continue
                 # Nearly every call ends here, with nothing made for those that do not.
@@ -115,6 +128,7 @@ class Level:
                 if decision.delay is None:
                     return response
                 yield "discard", response
+            watch.retry(decision)
             yield "pause", decision.delay
 
     def _attempts(self, policy: RetryPolicy, attempt: Outgoing, began: float) -> Attempts:
@@ -156,7 +170,7 @@ def run(course: Course, hands: Hands) -> Any:
         while True:
             try:
                 result = getattr(hands, step)(argument)
-            except Exception as error:  # noqa: BLE001 the course decides
+            except BaseException as error:  # noqa: BLE001 the course decides
                 step, argument = course.throw(error)
             else:
                 step, argument = course.send(result)
@@ -173,7 +187,7 @@ async def run_async(course: Course, hands: Hands) -> Any:
         while True:
             try:
                 result = await getattr(hands, step)(argument)
-            except Exception as error:  # noqa: BLE001 the course decides
+            except BaseException as error:  # noqa: BLE001 the course decides
                 step, argument = course.throw(error)
             else:
                 step, argument = course.send(result)

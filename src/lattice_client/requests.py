@@ -6,6 +6,7 @@ whoever has a session already mounts the adapter on it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from lattice_client import calls
 from lattice_client.auth import SigV4Auth
 from lattice_client.calls import REQUEST_ID, Level, cause_of, run
 from lattice_client.errors import MissingExtraError
+from lattice_client.events import Observer
 from lattice_client.retry import Outcome, RetryPolicy
 from lattice_client.wire import (
     REDIRECTS,
@@ -42,14 +44,20 @@ class Adapter(HTTPAdapter):
     :param auth: None: a ``LatticeAuth`` of no arguments. Requests to hosts that are not among its
         ``hosts`` pass as through ``requests.adapters.HTTPAdapter``.
     :param retry: None: a ``RetryPolicy`` of no arguments.
+    :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
     :param arguments: those of ``requests.adapters.HTTPAdapter``, but for ``max_retries``.
     :raises ConfigurationError: for an argument that cannot work.
     """
 
     def __init__(
-        self, auth: SigV4Auth | None = None, *, retry: RetryPolicy | None = None, **arguments: Any
+        self,
+        auth: SigV4Auth | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+        observers: Iterable[Observer] | None = None,
+        **arguments: Any,
     ) -> None:
-        self._level = Level(auth, retry)
+        self._level = Level(auth, retry, observers)
         super().__init__(**arguments)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -184,6 +192,7 @@ class Session(requests.Session):
 
     :param auth: None: a ``LatticeAuth`` of no arguments.
     :param retry: None: a ``RetryPolicy`` of no arguments.
+    :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
     :param adapter: arguments of :class:`Adapter`, as ``pool_maxsize``.
     :raises ConfigurationError: for an argument that cannot work.
 
@@ -191,10 +200,15 @@ class Session(requests.Session):
     """
 
     def __init__(
-        self, auth: SigV4Auth | None = None, *, retry: RetryPolicy | None = None, **adapter: Any
+        self,
+        auth: SigV4Auth | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+        observers: Iterable[Observer] | None = None,
+        **adapter: Any,
     ) -> None:
         super().__init__()
-        one_for_all = Adapter(auth, retry=retry, **adapter)
+        one_for_all = Adapter(auth, retry=retry, observers=observers, **adapter)
         self.mount("https://", one_for_all)
         self.mount("http://", one_for_all)
 

@@ -38,6 +38,12 @@ class Outgoing(Protocol):
 
     # The library's own.
     request: Any
+
+    @property
+    def scheme(self) -> str:
+        """In lower case."""
+        ...
+
     method: str
     # The Host header.
     host: str
@@ -107,6 +113,10 @@ class RequestsRequest:
         given = request.headers.get("Host")
         self.host = self._host_to_be() if given is None else _text(given)
 
+    @property
+    def scheme(self) -> str:
+        return _parts(self.request.url)[0]
+
     def _host_to_be(self) -> str:
         """The Host header that http.client will make of the URL."""
         scheme, netloc, target, fragment = _parts(self.request.url)
@@ -168,6 +178,10 @@ class HttpxRequest:
         # Nothing to look for where the body is in memory, as it nearly always is.
         self._file = None if hasattr(request, "_content") else _file_at(self.body())
 
+    @property
+    def scheme(self) -> str:
+        return str(self.request.url.scheme)
+
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
         pairs = self.request.headers.raw
         if not names:
@@ -216,6 +230,10 @@ class AiohttpRequest:
         if "+" in self.target:
             self.retarget(_with_encoded_spaces(self.target))
         self.host: str = request.headers.get("Host", "")
+
+    @property
+    def scheme(self) -> str:
+        return str(self.request.url.scheme)
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
         pairs = self.request.headers.items()

@@ -55,8 +55,13 @@ class Driver(Protocol):
     # Whether its hook keeps headers from being forwarded to another origin.
     prevents_forwarding: bool
 
-    def client(self, auth: object, ca_file: str | None = None) -> AbstractContextManager[Client]:
-        """One session with its connection pool."""
+    def client(
+        self, auth: object, ca_file: str | None = None, **settings: object
+    ) -> AbstractContextManager[Client]:
+        """One session with its connection pool.
+
+        :param settings: of our second level.
+        """
         ...
 
 
@@ -74,14 +79,14 @@ class Requests:
     auth: type[SigV4Auth] = LatticeAuth
     prevents_forwarding = True
 
-    def session(self, auth: Any) -> requests.Session:
+    def session(self, auth: Any, **_: Any) -> requests.Session:
         session = requests.Session()
         session.auth = auth
         return session
 
     @contextmanager
-    def client(self, auth: Any, ca_file: str | None = None) -> Iterator[Client]:
-        with self.session(auth) as session:
+    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Client]:
+        with self.session(auth, **settings) as session:
             session.trust_env = False
             if ca_file:
                 session.verify = ca_file
@@ -101,8 +106,8 @@ class Requests:
 class RequestsSession(Requests):
     name = "requests, second level"
 
-    def session(self, auth: Any) -> requests.Session:
-        return lattice_client.requests.Session(auth)
+    def session(self, auth: Any, **settings: Any) -> requests.Session:
+        return lattice_client.requests.Session(auth, **settings)
 
 
 class Httpx:
@@ -114,9 +119,9 @@ class Httpx:
         self.prevents_forwarding = module.__name__.startswith("lattice_client")
 
     @contextmanager
-    def client(self, auth: Any, ca_file: str | None = None) -> Iterator[Client]:
+    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Client]:
         with self.module.Client(
-            auth=auth, verify=_context(ca_file), trust_env=False, timeout=20
+            auth=auth, verify=_context(ca_file), trust_env=False, timeout=20, **settings
         ) as client:
 
             def call(method, url, *, headers=None, body=None, redirects=False) -> Answer:
@@ -133,10 +138,10 @@ class Httpx:
 
 class AsyncHttpx(Httpx):
     @contextmanager
-    def client(self, auth: Any, ca_file: str | None = None) -> Iterator[Client]:
+    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Client]:
         with asyncio.Runner() as runner:
             client = self.module.AsyncClient(
-                auth=auth, verify=_context(ca_file), trust_env=False, timeout=20
+                auth=auth, verify=_context(ca_file), trust_env=False, timeout=20, **settings
             )
 
             async def call(method, url, *, headers=None, body=None, redirects=False) -> Answer:
@@ -163,7 +168,7 @@ class Aiohttp:
         return aiohttp.ClientSession(middlewares=() if auth is None else (auth,), **arguments)
 
     @contextmanager
-    def client(self, auth: Any, ca_file: str | None = None) -> Iterator[Client]:
+    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Client]:
         with asyncio.Runner() as runner:
 
             async def start() -> aiohttp.ClientSession:
@@ -172,7 +177,7 @@ class Aiohttp:
                     ssl=_context(ca_file), resolver=aiohttp.ThreadedResolver()
                 )
                 return self.session(
-                    auth, connector=connector, timeout=aiohttp.ClientTimeout(total=20)
+                    auth, connector=connector, timeout=aiohttp.ClientTimeout(total=20), **settings
                 )
 
             session = runner.run(start())

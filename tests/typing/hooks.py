@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import assert_type
 
 import aiohttp
@@ -25,6 +26,8 @@ from lattice_client import (
     explain,
     raise_for_denial,
 )
+from lattice_client.events import Event, RetryPlanned, log, observe_credentials
+from lattice_client.otel import OpenTelemetry
 from lattice_client.signing import SigV4Signer
 
 
@@ -80,6 +83,19 @@ async def second_level_async(auth: LatticeAuth) -> None:
         assert_type(session, aiohttp.ClientSession)
     middleware = lattice_client.aiohttp.middleware(auth, retry=RetryPolicy(attempts=1))
     aiohttp.ClientSession(middlewares=(middleware,))
+
+
+def observers(auth: LatticeAuth) -> None:
+    seen: list[Event] = []
+
+    def count(event: Event) -> None:
+        if isinstance(event, RetryPlanned):
+            assert_type(event.call.host, str)
+
+    lattice_client.requests.Session(auth, observers=[count, seen.append, OpenTelemetry(), log])
+    lattice_client.httpx.Client(auth=auth, observers=(log,))
+    lattice_client.aiohttp.middleware(auth, observers=())
+    assert_type(observe_credentials(count), Callable[[], None])
 
 
 def explanations(response: requests.Response) -> None:

@@ -25,6 +25,7 @@ from lattice_client.errors import (
 if TYPE_CHECKING:
     # Imported on the first fetch, with the logging that it brings along.
     from concurrent.futures import Future
+    from datetime import datetime
 
     _Flight = Future["Credentials | _Failure"]
 
@@ -50,6 +51,11 @@ _TOO_FRESH = 60.0
 # waits for that. A plain tuple, the quickest to take apart.
 _State = tuple[float, float, Credentials | None, float]
 _NOTHING: _State = (0.0, 0.0, None, 0.0)
+
+
+# Called after each fetch, in its thread, with the source's name, the expiry of what it gave and the
+# kind of its failure; for lattice_client.events.
+TOLD: list[Callable[[str, datetime | None, str | None], None]] = []
 
 
 class _Failure(NamedTuple):
@@ -302,6 +308,11 @@ class RefreshingCredentials:
             self._log(before, outcome, now)
         finally:
             flight.set_result(outcome)
+        for told in TOLD:
+            if isinstance(outcome, Credentials):
+                told(self._name, outcome.expires_at, None)
+            else:
+                told(self._name, None, outcome.kind.__name__)
 
     def _scheduled(self, credentials: Credentials, now: float, *, anew: bool) -> _State:
         """When to fetch next."""
