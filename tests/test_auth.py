@@ -8,6 +8,7 @@ import hashlib
 import io
 import pickle
 import threading
+import time
 
 import aiohttp
 import httpx
@@ -19,6 +20,7 @@ from lattice_client import (
     ConfigurationError,
     Credentials,
     EnvironmentCredentials,
+    ExpiredCredentialsError,
     LatticeAuth,
     NoCredentialsError,
     RegionError,
@@ -95,6 +97,13 @@ class TestRegion:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", canary.SECRET)
         assert scope_of(signed(LatticeAuth(), "https://orders.example.com/"))[1] == "eu-south-1"
 
+    def test_the_profile_is_asked_whoever_gives_the_credentials(self, monkeypatch, tmp_path):
+        config = tmp_path / "config"
+        config.write_text("[default]\nregion = eu-south-1\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+        auth = LatticeAuth(credentials=canary.credentials())
+        assert scope_of(signed(auth, "https://orders.example.com/"))[1] == "eu-south-1"
+
     def test_else_a_clear_error(self):
         with pytest.raises(RegionError, match=r"orders\.example\.com.*AWS_REGION.*region="):
             signed(LatticeAuth(credentials=canary.credentials()), "https://orders.example.com/")
@@ -127,6 +136,24 @@ class TestCredentials:
         provider.current = Credentials("AKIDTHREE", "secret")
         # The same request signed anew: the old token does not remain.
         assert "x-amz-security-token" not in auth(request).headers
+
+    def test_a_provider_that_goes_on_giving_expired_ones_is_noticed(self, monkeypatch):
+        class Forgetful:
+            region = "no method"
+            credentials = Credentials("AKID", "secret", "token", time.time() + 60)
+
+            def peek(self):
+                return self.credentials
+
+            get = peek
+
+        auth = LatticeAuth(region="eu-west-1", credentials=Forgetful())
+        signed(auth, "https://orders.example.com/")
+        now = time.time() + 61
+        monkeypatch.setattr(time, "time", lambda: now)
+        monkeypatch.setattr("lattice_client.signers.time", lambda: now)
+        with pytest.raises(ExpiredCredentialsError, match="Forgetful"):
+            signed(auth, "https://orders.example.com/")
 
     @pytest.mark.parametrize("library", ["httpx", "httpx on trio", "aiohttp"])
     def test_the_event_loop_goes_on_while_they_are_fetched(self, library):

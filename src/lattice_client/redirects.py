@@ -23,25 +23,25 @@ class RedirectedCalls:
         # The call itself is kept beside its id, for an id may be had again.
         self._calls: dict[int, tuple[object, object]] = {}
 
-    def left_home(self, request: Any) -> bool:
-        """Whether a redirect has led this request to another origin than its call's."""
-        if not self._calls:
-            return False
-        _, home = self._calls.get(id(_call_of(request)), (None, None))
-        return home is not None and home != request.url.origin()
+    def home_of(self, request: Any) -> Any:
+        """The origin that a request's call was made to; its own, where no redirect has led to it.
 
-    def note(self, request: Any, url: Any, response: Any) -> None:
+        Ask before it is sent, and tell :meth:`note`: by then others may have made it forgotten.
+        """
+        origin = request.url.origin()
+        return self._calls.get(id(_call_of(request)), (None, origin))[1] if self._calls else origin
+
+    def note(self, request: Any, home: object, response: Any) -> None:
         """Remember a request's call, if this response redirects it.
 
         It is not forgotten when it is answered, for a middleware may send the request once more.
-
-        :param url: what the request was sent to.
         """
         if response.status in REDIRECTS:
             call = _call_of(request)
-            _, home = self._calls.pop(id(call), (call, url.origin()))
+            self._calls.pop(id(call), None)
             while len(self._calls) >= _REMEMBERED:
-                self._calls.pop(next(iter(self._calls)), None)
+                for oldest in list(self._calls)[:1]:
+                    self._calls.pop(oldest, None)
             self._calls[id(call)] = (call, home)
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from time import time
 from typing import TypeVar
 
 from lattice_client.credentials import (
     Credentials,
     CredentialsProvider,
+    DefaultCredentials,
     checked,
     current,
     ready,
@@ -55,9 +57,11 @@ class Signers:
     def ready(self, host: str) -> AnySigner | None:
         """The signer for a host if there is one already, or None."""
         signer = self._of_host.get(host)
-        if signer is not None and signer.credentials is self._provider.peek():
-            return signer
-        return None
+        credentials = self._provider.peek()
+        if signer is None or credentials is None or signer.credentials is not credentials:
+            return None
+        # A provider of somebody else's may go on giving what has expired.
+        return None if credentials.expired(time()) else signer
 
     def fetch(self, host: str, given: Credentials | None = None) -> AnySigner:
         """The signer for a host, with credentials fetched and a key derived if need be; may block.
@@ -123,8 +127,9 @@ class Signers:
 
     def _find_default_region(self, host: str) -> str:
         region = self._default_region or _region_in_the_environment()
-        if not region and (ask_provider := getattr(self._provider, "region", None)):
-            region = ask_provider()
+        if not region:
+            ask = getattr(self._provider, "region", None)
+            region = ask() if callable(ask) else DefaultCredentials().region()
         if not region:
             raise RegionError(
                 f"no region to sign for: {host!r} does not name one, AWS_REGION and "

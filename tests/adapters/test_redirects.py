@@ -253,6 +253,35 @@ def test_aiohttp_a_chain_that_leaves_and_comes_back():
     assert not any(map(_signature_in, stranger.requests))
 
 
+def test_aiohttp_a_call_that_was_forgotten_is_still_no_strangers():
+    """Between two hops of one call, so many others are redirected that it is forgotten."""
+    auth = _auth()
+
+    with (
+        raw_server(
+            lambda request: redirect_to("/3") if request.target == b"/2" else OK
+        ) as stranger,
+        raw_server(lambda _: redirect_to(f"{stranger.url}/2")) as home,
+    ):
+
+        async def forgetting(request, handler):
+            response = await handler(request)
+            if request.url.path == "/2":
+                auth._redirected._calls.clear()
+            return response
+
+        async def call() -> None:
+            async with (
+                aiohttp.ClientSession(middlewares=(auth, forgetting)) as session,
+                session.get(f"{home.url}/1") as response,
+            ):
+                await response.read()
+
+        asyncio.run(call())
+    assert [request.target for request in stranger.requests] == [b"/2", b"/3"]
+    assert not any(map(_signature_in, stranger.requests))
+
+
 def test_aiohttp_what_is_remembered_of_calls_is_bounded(monkeypatch):
     monkeypatch.setattr("lattice_client.redirects._REMEMBERED", 5)
     auth = _auth()

@@ -411,3 +411,17 @@ class TestDefault:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENV")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         assert asyncio.run(provider.get_async()).access_key == "AKIDENV"
+
+
+def test_many_threads_do_not_take_half_a_change():
+    """The variables are set one after the other; two looks in the meantime are no confirmation."""
+    environ = {"AWS_ACCESS_KEY_ID": "AKIA1", "AWS_SECRET_ACCESS_KEY": "s1"}
+    provider = EnvironmentCredentials(environ)
+    first = provider.get()
+    environ["AWS_ACCESS_KEY_ID"] = "AKIA2"
+    for _ in range(3):
+        since, _, credentials = provider._state
+        provider._state = (since, 0.0, credentials)  # as a thread that is past the look-up
+        assert provider.peek() is first
+    environ["AWS_SECRET_ACCESS_KEY"] = "s2"
+    assert provider.get() == Credentials("AKIA2", "s2")

@@ -458,8 +458,18 @@ class TestProcesses:
         provider.peek()
         assert source.entered.wait(30)
 
-        with provider._lock:  # as if another thread were just in there
-            pid = os.fork()
+        held, fork_is_over = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with provider._lock:
+                held.set()
+                fork_is_over.wait(30)
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        held.wait(30)
+        pid = os.fork()
+        fork_is_over.set()
         if pid == 0:
             code = 1
             try:
@@ -556,3 +566,133 @@ def test_nothing_said_holds_a_secret(provider, source, clock, caplog):
 
 def test_a_partial_has_a_name_of_its_own():
     assert "partial" in repr(RefreshingCredentials(partial(generation, 1)))
+
+
+class TestHanging:
+    """A source that does not answer holds up nobody for long, nor for ever."""
+
+    @pytest.fixture(autouse=True)
+    def impatient(self, monkeypatch):
+        monkeypatch.setattr("lattice_client.credentials.refreshing._PATIENCE", 0.2)
+        monkeypatch.setattr("lattice_client.credentials.refreshing._PATIENCE_AFTER_FAILURE", 0.05)
+
+    def test_whoever_waits_is_told(self, provider, source):
+        source.open.clear()
+        try:
+            with pytest.raises(CredentialsError, match="the vault: it does not answer"):
+                provider.get()
+            with pytest.raises(CredentialsError, match="does not answer"):
+                asyncio.run(provider.get_async())
+            with pytest.raises(CredentialsError, match="does not answer"):
+                trio.run(provider.get_async)
+            assert source.calls == 1
+        finally:
+            source.open.set()
+
+    def test_what_comes_late_is_taken(self, provider, source, clock):
+        source.open.clear()
+        for _ in range(2):
+            with pytest.raises(CredentialsError, match="does not answer"):
+                provider.get()
+        source.open.set()
+        deadline = time.monotonic() + 30
+        while provider.peek() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert provider.peek().access_key == "ASIAGENERATION1"
+
+    def test_fetches_that_hang_are_few(self, provider, source, clock):
+        source.open.clear()
+        try:
+            for _ in range(12):
+                with pytest.raises(CredentialsError, match="does not answer"):
+                    provider.get()
+                time.sleep(0.21)  # of the monotonic clock, by which patience is measured
+                clock.now += 60
+            assert source.calls <= 4
+        finally:
+            source.open.set()
+
+    def test_the_old_ones_serve_meanwhile(self, provider, source, clock):
+        first = provider.get()
+        source.open.clear()
+        try:
+            clock.now += HOUR - 30
+            assert provider.get() is first
+            assert provider.peek() is first
+        finally:
+            source.open.set()
+            landed(provider)
+
+
+class TestInterrupted:
+    """A signal's handler may raise anywhere."""
+
+    @pytest.mark.parametrize("before", [True, False])
+    def test_at_the_start_of_a_fetch(self, provider, source, monkeypatch, before):
+        start = threading.Thread.start
+
+        def interrupted(thread: threading.Thread) -> None:
+            if not before:
+                start(thread)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            provider.get()
+        monkeypatch.undo()
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                got = provider.get()
+                break
+            except CredentialsError:
+                provider._clock.now += 60
+        assert got.access_key.startswith("ASIAGENERATION")
+
+
+def test_the_same_ones_again_are_not_given_past_their_expiry(clock):
+    same = Credentials("ASIASAME", "secret", "token", clock.now + 100)
+    provider = RefreshingCredentials(lambda: same, jitter=0, clock=clock)
+    for now in (50, 98, 99.7):
+        clock.now += now - (clock.now - (same.expires_at.timestamp() - 100))
+        provider.get()
+        landed(provider)
+    clock.now = same.expires_at.timestamp() + 0.1
+    assert provider.peek() is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_fork_while_botocore_is_imported():
+    """In a fresh interpreter, where it has not been yet; the import is in another thread."""
+    code = """
+import os, sys, threading, time, warnings
+warnings.simplefilter("ignore")
+from lattice_client import BotocoreCredentials
+os.environ.update(AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull,
+    AWS_SHARED_CREDENTIALS_FILE=os.devnull)
+provider = BotocoreCredentials()
+def get():
+    try:
+        provider.get()
+    except Exception as error:
+        return type(error).__name__
+thread = threading.Thread(target=get)
+thread.start()
+while not any(name.startswith("botocore") for name in list(sys.modules)):
+    time.sleep(0.0005)
+pid = os.fork()
+if pid == 0:
+    os._exit(0 if get() == "NoCredentialsError" else 1)
+deadline = time.monotonic() + 40
+while (done := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+    time.sleep(0.01)
+thread.join(40)
+if done == (0, 0):
+    os.kill(pid, 9)
+print(done[1], thread.is_alive())
+os._exit(0)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=110
+    )
+    assert result.stdout.split() == ["0", "False"], result.stderr

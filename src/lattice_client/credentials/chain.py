@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lattice_client.credentials.botocore_errors import botocore_errors
+from lattice_client.credentials.forking import importing
 from lattice_client.credentials.refreshing import (
     ADVISORY,
     JITTER,
@@ -52,6 +53,8 @@ class BotocoreCredentials(RefreshingCredentials):
         self._session = session
         # The one of the chain's providers that gave credentials last.
         self._method: str | None = None
+        # botocore's, of the first session.
+        self._loader: Any = None
         super().__init__(
             self._load,
             name="botocore's chain" + (f" with profile {profile!r}" if profile else ""),
@@ -70,7 +73,7 @@ class BotocoreCredentials(RefreshingCredentials):
                 "BotocoreCredentials over a botocore session cannot be pickled; "
                 "give the profile's name instead"
             )
-        return {**super().__getstate__(), "_method": None}
+        return {**super().__getstate__(), "_method": None, "_loader": None}
 
     def region(self) -> str | None:
         """The region that the profile names, if it does. Reads files, so it may block.
@@ -82,11 +85,19 @@ class BotocoreCredentials(RefreshingCredentials):
         return region if isinstance(region, str) else None
 
     def _botocore_session(self) -> botocore.session.Session:
-        import botocore.session
-
         if self._session is not None:
             return self._session
-        return botocore.session.Session(profile=self._profile)
+        with importing:
+            import botocore.session
+
+        session = botocore.session.Session(profile=self._profile)
+        # The session is new, to see changed files, but AWS's own data stay: parsing a megabyte of
+        # them holds up every thread for 40 ms.
+        if self._loader is None:
+            self._loader = session.get_component("data_loader")
+        else:
+            session.register_component("data_loader", self._loader)
+        return session
 
     def _load(self) -> Credentials:
         snapshot = self._load_from_session() if self._session else self._load_from_chain()
@@ -136,6 +147,10 @@ def _nobody_there(_: str) -> str:
     raise CredentialsError("the profile's MFA code cannot be asked for again; start anew")
 
 
+# More than once in a row a set changes only where a session's class keeps no such set at all.
+_TRIES = 5
+
+
 def _snapshot_of(source: Any) -> Credentials:
     """One frozen set with its expiry.
 
@@ -143,8 +158,9 @@ def _snapshot_of(source: Any) -> Credentials:
     then the set it holds by now is another one. (Asking it for a frozen set again would not do, for
     short-lived credentials are refreshed at each asking.)
     """
-    while True:
+    for _ in range(_TRIES):
         frozen = source.get_frozen_credentials()
         expires_at = getattr(source, "_expiry_time", None)
         if getattr(source, "_frozen_credentials", frozen) == frozen:
-            return Credentials(frozen.access_key, frozen.secret_key, frozen.token, expires_at)
+            break
+    return Credentials(frozen.access_key, frozen.secret_key, frozen.token, expires_at)

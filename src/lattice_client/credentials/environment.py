@@ -51,7 +51,8 @@ class EnvironmentCredentials:
         # Swapped whole: (since, until, credentials), the time for which peek() need not look.
         self._state: tuple[float, float, Credentials | None] = (0.0, 0.0, None)
         self._taken: _Variables | None = None
-        self._seen: _Variables | None = None
+        # What was seen last that differs from what is taken, and when; swapped whole.
+        self._seen: tuple[_Variables | None, float] = (None, 0.0)
 
     def __repr__(self) -> str:
         return "EnvironmentCredentials()"
@@ -69,10 +70,13 @@ class EnvironmentCredentials:
         if since <= (now := time.time()) < until:
             return credentials
         variables = self._look()
-        if self._taken in (variables, None) or variables == self._seen:
+        seen, seen_at = self._seen
+        seen_before = variables == seen and not seen_at <= now < seen_at + _LOOK_AGAIN
+        if self._taken in (variables, None) or seen_before:
             self._take(variables, now)
         else:
-            self._seen = variables
+            if variables != seen:
+                self._seen = (variables, now)
             valid = credentials if credentials and not credentials.expired(now) else None
             self._state = (now, now + _LOOK_AGAIN, valid)
         return self._state[2]
@@ -123,7 +127,7 @@ class EnvironmentCredentials:
         until = now + _LOOK_EVERY
         if credentials is not None and credentials.expires_at is not None:
             until = min(until, credentials.expires_at.timestamp())
-        self._taken = self._seen = variables
+        self._taken = variables
         self._state = (now, until, credentials)
         return found
 

@@ -7,10 +7,11 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
-from weakref import WeakSet
 
+from lattice_client.credentials.forking import renewed_after_fork
 from lattice_client.credentials.provider import checked
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import (
@@ -23,8 +24,6 @@ from lattice_client.errors import (
 )
 
 if TYPE_CHECKING:
-    # Imported on the first fetch, with the logging that it brings along.
-    from concurrent.futures import Future
     from datetime import datetime
 
     _Flight = Future["Credentials | _Failure"]
@@ -42,6 +41,12 @@ _LONGEST_PAUSE = 60.0
 _LONGEST_PAUSE_EXPIRED = 10.0
 # A clock that is set back by more than this, to before a fetch, makes its times worthless.
 _STEP_BACK = 60.0
+# A fetch that takes longer is given up by those who wait for it, and another one may start; where
+# the last one has failed and nothing valid is left, they wait no longer than that.
+_PATIENCE = 20.0
+_PATIENCE_AFTER_FAILURE = 2.0
+# So many fetches may hang; then there is no other until one of them ends.
+_MANY_HANGING = 4
 # Credentials that are younger than this have not expired, whatever a service says.
 _TOO_FRESH = 60.0
 
@@ -70,8 +75,18 @@ class _Failure(NamedTuple):
     retry_at: float
 
 
-_NOT_PICKLED = {"_fetched_at", "_state", "_failure", "_flight", "_flown_by", "_lock"}
+_NOT_PICKLED = {
+    "_begun",
+    "_hanging",
+    "_fetched_at",
+    "_state",
+    "_failure",
+    "_flight",
+    "_flown_by",
+    "_lock",
+}
 _NEVER_TRIED = _Failure(NoCredentialsError, "never asked", 0, 0.0, 0.0)
+_NO_ANSWER = _Failure(CredentialsError, "it does not answer", 0, 0.0, 0.0)
 
 
 class RefreshingCredentials:
@@ -134,12 +149,15 @@ class RefreshingCredentials:
         self._state = _NOTHING
         self._fetched_at = -math.inf
         self._failure: _Failure | None = None
-        # The fetch in flight, and the thread that it runs in.
+        # The fetch in flight, its beginning by the monotonic clock, and the thread that it runs in.
         self._flight: _Flight | None = None
+        self._begun = 0.0
         self._flown_by: int | None = None
+        # Fetches that were given up and have not ended.
+        self._hanging = 0
         # Held for an instant to change any of these, never during a fetch.
         self._lock = threading.Lock()
-        _ALL.add(self)
+        renewed_after_fork(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in _NOT_PICKLED}
@@ -180,15 +198,19 @@ class RefreshingCredentials:
             source and why it failed.
         """
         found = self._ready_or_flight()
-        return found if isinstance(found, Credentials) else self._outcome(found.result())
+        if isinstance(found, Credentials):
+            return found
+        with suppress(TimeoutError):
+            found.result(self._patience())
+        return self._outcome(found)
 
     async def get_async(self) -> Credentials:
         """As ``get()``, under asyncio or trio. Waits without occupying a thread."""
         found = self._ready_or_flight()
         if isinstance(found, Credentials):
             return found
-        await _settled(found)
-        return self._outcome(found.result())
+        await _settled(found, self._patience())
+        return self._outcome(found)
 
     def refused(self, credentials: Credentials) -> bool:
         """Be told that a service has refused these credentials as expired.
@@ -224,7 +246,13 @@ class RefreshingCredentials:
             raise CredentialsError(f"fetching credentials from {self._name} asks for these itself")
         return flight
 
-    def _outcome(self, outcome: Credentials | _Failure) -> Credentials:
+    def _patience(self) -> float:
+        """For how many seconds to wait for the fetch in flight."""
+        longest = _PATIENCE if self._failure is None else _PATIENCE_AFTER_FAILURE
+        return max(0.0, self._begun + longest - time.monotonic())
+
+    def _outcome(self, flight: _Flight) -> Credentials:
+        outcome = flight.result() if flight.done() else self._failure or _NO_ANSWER
         if isinstance(outcome, Credentials):
             return outcome
         credentials = self._state[2]
@@ -256,27 +284,33 @@ class RefreshingCredentials:
         if since <= now < refresh_at:
             return None, False
         if self._flight is not None:
-            return self._flight, False
-        if self._pausing(now):
+            if time.monotonic() < self._begun + _PATIENCE:
+                return self._flight, False
+            # It hangs. It counts as a failure, and when it ends after all, what it brings is taken.
+            self._flight = None
+            self._hanging += 1
+            self._failure = self._failed(CredentialsError(_NO_ANSWER.why), now)
+        if self._pausing(now) or self._hanging >= _MANY_HANGING:
             return None, False
-        from concurrent.futures import Future
-
-        self._flight = Future()
+        flight: _Flight = Future()
         # So that no waiter's cancellation becomes that of all.
-        self._flight.set_running_or_notify_cancel()
-        return self._flight, True
+        flight.set_running_or_notify_cancel()
+        self._begun = time.monotonic()
+        self._flight = flight
+        return flight, True
 
     def _launch(self, flight: _Flight, *, or_fly: bool = True) -> None:
-        thread = threading.Thread(
-            target=self._fly, args=(flight,), name=f"credentials from {self._name}", daemon=True
-        )
         try:
-            thread.start()
+            name = f"credentials from {self._name}"
+            threading.Thread(target=self._fly, args=(flight,), name=name, daemon=True).start()
         except RuntimeError as error:  # The interpreter is shutting down, or has no more threads.
             if or_fly:
                 self._fly(flight)
             else:
                 self._land(flight, error)
+        except BaseException as error:  # A signal's handler raised, and nobody may be flying.
+            self._land(flight, error)
+            raise
 
     def _fly(self, flight: _Flight) -> None:
         self._flown_by = threading.get_ident()
@@ -289,8 +323,15 @@ class RefreshingCredentials:
 
     def _land(self, flight: _Flight, result: Credentials | BaseException) -> None:
         with self._lock:
+            if flight.done():
+                return
+            late = self._flight is not flight
+            self._hanging -= late and self._hanging > 0
             before = self._failure
             now = self._clock()
+            if late and not isinstance(result, Credentials):
+                flight.set_result(self._failure or _NO_ANSWER)
+                return
             if isinstance(result, Credentials):
                 # Signers are kept for as long as the object is the same.
                 old = self._state[2]
@@ -301,13 +342,14 @@ class RefreshingCredentials:
                 outcome: Credentials | _Failure = kept
             else:
                 self._failure = outcome = self._failed(result, now)
-            if self._flight is flight:
+            if not late:
                 self._flight = None
                 self._flown_by = None
         try:
             self._log(before, outcome, now)
         finally:
-            flight.set_result(outcome)
+            with suppress(InvalidStateError):  # It has landed twice.
+                flight.set_result(outcome)
         for told in TOLD:
             if isinstance(outcome, Credentials):
                 told(self._name, outcome.expires_at, None)
@@ -320,11 +362,11 @@ class RefreshingCredentials:
         if expires_at is None:
             return -math.inf, math.inf, credentials, math.inf
         expiry = expires_at.timestamp()
-        window = min(self._advisory, (expiry - now) / 2)
+        window = max(0.0, min(self._advisory, (expiry - now) / 2))
         refresh_at = expiry - window * (1 - self._jitter * _random())
         if not anew:
             # The source has no newer ones yet; it is asked again, at ever shorter intervals.
-            refresh_at = max(refresh_at, now + _FIRST_PAUSE)
+            refresh_at = min(max(refresh_at, now + _FIRST_PAUSE), expiry)
         wait_at = expiry - min(self._mandatory, window)
         return now - _STEP_BACK, refresh_at, credentials, wait_at
 
@@ -360,6 +402,7 @@ class RefreshingCredentials:
         self._lock = threading.Lock()
         self._flight = None
         self._flown_by = None
+        self._hanging = 0
         credentials = self._state[2]
         if credentials is not None:
             self._state = self._scheduled(credentials, self._clock(), anew=True)
@@ -388,8 +431,8 @@ def _random() -> float:
     return int.from_bytes(os.urandom(4), "big") / 0xFFFF_FFFF
 
 
-async def _settled(flight: Future[Any]) -> None:
-    """Waits for the end of the flight under asyncio or trio."""
+async def _settled(flight: Future[Any], patience: float) -> None:
+    """Waits for the end of the flight under asyncio or trio, so many seconds at most."""
     import sys
 
     trio = sys.modules.get("trio")
@@ -403,20 +446,9 @@ async def _settled(flight: Future[Any]) -> None:
                 token.run_sync_soon(settled.set)
 
         flight.add_done_callback(wake)
-        await settled.wait()
+        with trio.move_on_after(patience):
+            await settled.wait()
     else:
         import asyncio
 
-        await asyncio.wrap_future(flight)
-
-
-_ALL: WeakSet[RefreshingCredentials] = WeakSet()
-
-
-def _renew_all() -> None:
-    for each in list(_ALL):
-        each._after_fork()  # noqa: SLF001
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_all)
+        await asyncio.wait((asyncio.wrap_future(flight),), timeout=patience)
