@@ -116,7 +116,7 @@ class AssumeRole(RefreshingCredentials):
 
     def region(self) -> str | None:
         """The region that was given, else the base's."""
-        ask_base = getattr(self._base, "region", None)
+        ask_base: Any = getattr(self._base, "region", None)
         return self._region or (ask_base() if callable(ask_base) else None)
 
     def _assume(self) -> Credentials:

@@ -158,9 +158,10 @@ def _snapshot_of(source: Any) -> Credentials:
     then the set it holds by now is another one. (Asking it for a frozen set again would not do, for
     short-lived credentials are refreshed at each asking.)
     """
-    for _ in range(_TRIES):
+    tries = 0
+    while True:
         frozen = source.get_frozen_credentials()
         expires_at = getattr(source, "_expiry_time", None)
-        if getattr(source, "_frozen_credentials", frozen) == frozen:
-            break
-    return Credentials(frozen.access_key, frozen.secret_key, frozen.token, expires_at)
+        tries += 1
+        if getattr(source, "_frozen_credentials", frozen) == frozen or tries == _TRIES:
+            return Credentials(frozen.access_key, frozen.secret_key, frozen.token, expires_at)
