@@ -117,7 +117,8 @@ class AssumeRole(RefreshingCredentials):
     def region(self) -> str | None:
         """The region that was given, else the base's."""
         ask_base: Any = getattr(self._base, "region", None)
-        return self._region or (ask_base() if callable(ask_base) else None)
+        region: Any = ask_base() if callable(ask_base) else None
+        return self._region or region
 
     def _assume(self) -> Credentials:
         base = current(self._base)
