@@ -56,9 +56,9 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: _Handler
     ) -> aiohttp.ClientResponse:
-        home = self._redirected.home_of(request)
+        url, home = request.url, self._redirected.home_of(request)
         response: aiohttp.ClientResponse
-        if home != request.url.origin():
+        if home is not None and home != url.origin():
             strip_signature(request.headers)
             response = await handler(request)
         else:
@@ -67,7 +67,7 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
                 response = await run_async(self._level.course(hands), hands)
             else:
                 response = await handler(request)
-        self._redirected.note(request, home, response)
+        self._redirected.note(request, url, home, response)
         return response
 
 

@@ -208,8 +208,8 @@ class SigV4Auth:
         return request
 
     async def _middleware(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
-        home = self._redirected.home_of(request)
-        if home != request.url.origin():
+        url, home = request.url, self._redirected.home_of(request)
+        if home is not None and home != url.origin():
             strip_signature(request.headers)
             response = await handler(request)
         else:
@@ -218,7 +218,7 @@ class SigV4Auth:
             response = await handler(request)
             if response.status == FORBIDDEN and out.signer is not None:
                 response = await self._cured(out, response, handler)
-        self._redirected.note(request, home, response)
+        self._redirected.note(request, url, home, response)
         return response
 
     async def _cured(

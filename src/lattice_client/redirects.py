@@ -23,18 +23,19 @@ class RedirectedCalls:
         # The call itself is kept beside its id, for an id may be had again.
         self._calls: dict[int, tuple[object, object]] = {}
 
-    def home_of(self, request: Any) -> Any:
-        """The origin that a request's call was made to; its own, where no redirect has led to it.
+    def home_of(self, request: Any) -> object:
+        """The origin that a request's call was made to; None where no redirect has led to it.
 
         Ask before it is sent, and tell :meth:`note`: by then others may have made it forgotten.
         """
-        origin = request.url.origin()
-        return self._calls.get(id(_call_of(request)), (None, origin))[1] if self._calls else origin
+        return self._calls.get(id(_call_of(request)), (None, None))[1] if self._calls else None
 
-    def note(self, request: Any, home: object, response: Any) -> None:
+    def note(self, request: Any, url: Any, home: object, response: Any) -> None:
         """Remember a request's call, if this response redirects it.
 
         It is not forgotten when it is answered, for a middleware may send the request once more.
+
+        :param url: what the request was sent to.
         """
         if response.status in REDIRECTS:
             call = _call_of(request)
@@ -42,7 +43,7 @@ class RedirectedCalls:
             while len(self._calls) >= _REMEMBERED:
                 for oldest in list(self._calls)[:1]:
                     self._calls.pop(oldest, None)
-            self._calls[id(call)] = (call, home)
+            self._calls[id(call)] = (call, home or url.origin())
 
 
 def _call_of(request: Any) -> object:
