@@ -177,6 +177,38 @@ class TestCredentials:
             backend = "trio" if "trio" in library else "asyncio"
             anyio.run(self.with_httpx, Slow(), fetching, seen, backend=backend)
 
+    def test_after_a_rotation_no_thread_is_waited_for(self, monkeypatch):
+        """The new credentials are there, and all that is left is quickly done."""
+
+        class Rotating:
+            current = canary.credentials("ASIAFIRST")
+
+            def peek(self):
+                return self.current
+
+            get = peek
+
+        provider = Rotating()
+        auth = LatticeAuth(region="eu-west-1", credentials=provider)
+
+        async def handler(request):
+            return _Response()
+
+        async def call(name: str) -> str:
+            url = aiohttp.client.URL(f"https://{name}.example.com/")
+            request = aiohttp.ClientRequest("GET", url, loop=asyncio.get_running_loop())
+            await auth(request, handler)
+            return request.headers["Authorization"]
+
+        async def scenario() -> None:
+            assert "ASIAFIRST" in await call("orders")
+            monkeypatch.setattr(auth, "_in_thread", None)
+            assert "ASIAFIRST" in await call("books")
+            provider.current = canary.credentials("ASIASECOND")
+            assert "ASIASECOND" in await call("orders")
+
+        asyncio.run(scenario())
+
     async def with_httpx(self, provider, fetching, seen):
         import anyio
 

@@ -250,7 +250,7 @@ class SigV4Auth:
         """As :meth:`sign`, without ever blocking the event loop."""
         if not self.signs(out.host):
             return
-        signer = self._signers.ready(out.host)
+        signer = self._signers.ready(out.host) or self._signers.at_once(out.host)
         if signer is None:
             given = await self._signers.await_credentials()
             signer = await self._in_thread(self._signers.fetch, out.host, given)

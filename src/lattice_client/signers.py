@@ -63,6 +63,16 @@ class Signers:
         # A provider of somebody else's may go on giving what has expired.
         return None if credentials.expired(time()) else signer
 
+    def at_once(self, host: str) -> AnySigner | None:
+        """The signer for a host, made if need be; None where that takes waiting: for credentials,
+        for a file that names the region, or for the first signer's imports."""
+        credentials = ready(self._provider)
+        if credentials is None or not self._of_region:
+            return None
+        if not (self._region or region_of(host) or self._default_region):
+            return None
+        return self.fetch(host, checked(credentials, self._provider))
+
     def fetch(self, host: str, given: Credentials | None = None) -> AnySigner:
         """The signer for a host, with credentials fetched and a key derived if need be; may block.
 
