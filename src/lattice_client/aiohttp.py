@@ -7,12 +7,11 @@ gives it a :class:`middleware`, as the last of its ``middlewares``.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from lattice_client.auth import SigV4Auth
-from lattice_client.calls import REQUEST_ID, Level, cause_of, run_async
+from lattice_client.calls import REQUEST_ID, Level, run_async
 from lattice_client.errors import MissingExtraError
 from lattice_client.events import Observer
 from lattice_client.redirects import RedirectedCalls
@@ -89,7 +88,11 @@ def client_session(
     """
     others = arguments.pop("middlewares", None) or ()
     ours = middleware(auth, retry=retry, observers=observers)
-    return aiohttp.ClientSession(middlewares=(*others, ours), **arguments)
+    session = aiohttp.ClientSession(middlewares=(*others, ours), **arguments)
+    # aiohttp repeats some requests by itself, once more and without asking any policy.
+    if hasattr(session, "_retry_connection"):
+        session._retry_connection = False  # noqa: SLF001 there is no public way
+    return session
 
 
 class _Hands:
@@ -118,7 +121,7 @@ class _Hands:
         await asyncio.sleep(seconds)
 
     def failed(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
-        if cause_of(error, (ssl.SSLCertVerificationError,)):
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return None
         if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
             timed_out = isinstance(error, aiohttp.ConnectionTimeoutError)
@@ -133,6 +136,8 @@ class _Hands:
         return await response.read()
 
     async def discard(self, response: aiohttp.ClientResponse) -> None:
-        if is_small(response.headers):
-            await response.read()
-        response.release()
+        try:
+            if is_small(response.headers):
+                await response.read()
+        finally:
+            response.release()

@@ -40,6 +40,7 @@ from lattice_client.wire import (
     outgoing,
     split_url,
     strip_signature,
+    with_encoded_spaces,
 )
 
 __all__ = ["Algorithm", "LatticeAuth", "Payload", "Placement", "SigV4Auth"]
@@ -333,11 +334,13 @@ class SigV4Auth:
     # Signing.
 
     def _sign(self, out: Outgoing, signer: AnySigner) -> None:
+        if "+" in out.target:
+            out.retarget(with_encoded_spaces(out.target))
         headers = out.signable(self._signed_headers)
         payload = self._payload_hash(out)
         clock = self._remedies.clock
         now = clock.now() if clock.offset else None
-        out.signer = signer
+        out.signer, out.offset = signer, clock.offset
         if self._places_in_header:
             if "X-Amz-" in out.target and (target := without_signature(out.target)) != out.target:
                 out.retarget(target)

@@ -7,9 +7,9 @@ share it; :func:`run` and :func:`run_async` do what it says, with the hands of a
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Generator, Iterable
+from contextlib import suppress
 from typing import Any, Literal, Protocol
 
 from lattice_client.auth import LatticeAuth, SigV4Auth
@@ -114,11 +114,12 @@ class Level:
             else:
                 status = hands.status(response)
                 if status == FORBIDDEN:
-                    body = (yield "read", response) if is_small(response.headers) else None
+                    body = yield from _body_of(response)
                     remedy = self.auth.remedy(attempt, response.headers, body, tried)
                     if remedy is not None and attempt.replayable:
                         watch.remedy(remedy)
-                        yield "discard", response
+                        with suppress(Exception):  # it is let go of all the same
+                            yield "discard", response
                         continue
                 # Nearly every call ends here, with nothing made for those that do not.
                 if status not in policy.statuses and not self.quotas:
@@ -127,13 +128,23 @@ class Level:
                 decision = attempts.after(_answered(status, response, attempt), time.monotonic())
                 if decision.delay is None:
                     return response
-                yield "discard", response
+                with suppress(Exception):
+                    yield "discard", response
             watch.retry(decision)
             yield "pause", decision.delay
 
     def _attempts(self, policy: RetryPolicy, attempt: Outgoing, began: float) -> Attempts:
         names = attempt.request.headers
         return policy.start(attempt.method, attempt.host, began, headers=names, quotas=self.quotas)
+
+
+def _body_of(response: Any) -> Generator[tuple[Step, Any], Any, bytes | None]:
+    """A response's body, or None where it is large or cannot be read."""
+    if is_small(response.headers):
+        with suppress(Exception):
+            body: bytes = yield "read", response
+            return body
+    return None
 
 
 def _answered(status: int, response: Any, attempt: Outgoing) -> Outcome:
@@ -195,14 +206,3 @@ async def run_async(course: Course, hands: Hands) -> Any:
         return end.value
     finally:
         course.close()
-
-
-def cause_of(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
-    """Whether an exception of one of these kinds led to this one."""
-    seen = 0
-    found: BaseException | None = error
-    while found is not None and seen < sys.getrecursionlimit():
-        if isinstance(found, kinds):
-            return True
-        found, seen = found.__cause__ or found.__context__, seen + 1
-    return False

@@ -41,11 +41,10 @@ class Clock:
         :returns: whether the clock says something else now. A header that is missing, malformed or
             more than a week away changes nothing.
         """
-        from email.utils import parsedate_to_datetime
+        from lattice_client.retry import http_date  # loaded for the first who is refused
 
-        try:
-            told = parsedate_to_datetime(date or "").timestamp()
-        except (ValueError, OverflowError):
+        told = http_date(date or "")
+        if told is None:
             return False
         offset = told - self._system()
         if abs(offset) > _FURTHEST or abs(offset - self.offset) <= _TOLERANCE:

@@ -65,7 +65,9 @@ class Remedies:
         )
         remedy: Remedy | None = None
         if denial is not None and denial.kind in ("clock", "expired", "bad signature"):
-            if "clock" not in tried and self.clock.learn(headers.get("Date")):
+            learned = self.clock.learn(headers.get("Date"))
+            # Another call may have learned it while this one was under way.
+            if "clock" not in tried and (learned or refused.offset != self.clock.offset):
                 remedy = "clock"
             elif denial.kind == "expired":
                 if "credentials" not in tried and self._signers.renewed(signer.credentials):  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from typing import Any
 
 from lattice_client import calls
 from lattice_client.auth import SigV4Auth
-from lattice_client.calls import REQUEST_ID, Level, cause_of, run
+from lattice_client.calls import REQUEST_ID, Level, run
 from lattice_client.errors import MissingExtraError
 from lattice_client.events import Observer
 from lattice_client.retry import Outcome, RetryPolicy
@@ -35,6 +35,8 @@ except ModuleNotFoundError as error:
     raise MissingExtraError("requests", "requests") from None
 
 __all__ = ["Adapter", "Session"]
+
+_NOT_CONNECTED = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
 
 
 class Adapter(HTTPAdapter):
@@ -161,13 +163,15 @@ class _Hands:
     def failed(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
         if isinstance(error, requests.exceptions.SSLError):
             return None
-        if isinstance(error, requests.exceptions.ProxyError | requests.exceptions.ConnectTimeout):
-            timed_out = isinstance(error, requests.exceptions.ConnectTimeout)
-            return Outcome.not_sent(timed_out=timed_out)
+        if isinstance(error, requests.exceptions.ConnectTimeout):
+            return Outcome.not_sent(timed_out=True)
         if isinstance(error, requests.exceptions.ReadTimeout):
             return Outcome.perhaps_sent(replayable=replayable, timed_out=True)
         if isinstance(error, requests.exceptions.ConnectionError):
-            if cause_of(error, (urllib3.exceptions.NewConnectionError,)):
+            # urllib3 says ProxyError also of a connection that breaks after the request was sent.
+            reason = getattr(error.args[0] if error.args else None, "reason", None)
+            reason = getattr(reason, "original_error", reason)
+            if isinstance(reason, _NOT_CONNECTED):
                 return Outcome.not_sent()
             return Outcome.perhaps_sent(replayable=replayable)
         return None
@@ -179,9 +183,11 @@ class _Hands:
         return response.content
 
     def discard(self, response: requests.Response) -> None:
-        if is_small(response.headers):
-            response.content  # noqa: B018 reads it to its end
-        response.close()
+        try:
+            if is_small(response.headers):
+                response.content  # noqa: B018 reads it to its end
+        finally:
+            response.close()
 
 
 _retry_of_call: ContextVar[RetryPolicy | None] = ContextVar("_retry_of_call", default=None)

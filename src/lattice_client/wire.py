@@ -26,6 +26,7 @@ __all__ = [
     "outgoing",
     "split_url",
     "strip_signature",
+    "with_encoded_spaces",
 ]
 
 AnySigner = SigV4Signer | SigV4ASigner
@@ -49,8 +50,9 @@ class Outgoing(Protocol):
     host: str
     # Path and query.
     target: str
-    # Who has signed it, if anybody has.
+    # Who has signed it, if anybody has, and by how much the clock was corrected then, in seconds.
     signer: AnySigner | None
+    offset: float
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
         """The headers named ``x-amz-*`` and those in ``names`` (lower case), but for what an
@@ -100,16 +102,15 @@ def outgoing(request: Any) -> Outgoing:
 class RequestsRequest:
     """A ``requests.PreparedRequest``. Its Host header is made later, in http.client."""
 
-    __slots__ = ("_signed_before", "host", "method", "request", "signer", "target")
+    __slots__ = ("_signed_before", "host", "method", "offset", "request", "signer", "target")
 
     def __init__(self, request: Any) -> None:
         self.request: Any = request
         self._signed_before = False
         self.signer: AnySigner | None = None
+        self.offset = 0.0
         self.method: str = request.method or "GET"
         self.target: str = request.path_url
-        if "+" in self.target:
-            self.retarget(_with_encoded_spaces(self.target))
         given = request.headers.get("Host")
         self.host = self._host_to_be() if given is None else _text(given)
 
@@ -164,16 +165,24 @@ class RequestsRequest:
 class HttpxRequest:
     """An ``httpx.Request`` or ``httpx2.Request``."""
 
-    __slots__ = ("_file", "_signed_before", "host", "method", "request", "signer", "target")
+    __slots__ = (
+        "_file",
+        "_signed_before",
+        "host",
+        "method",
+        "offset",
+        "request",
+        "signer",
+        "target",
+    )
 
     def __init__(self, request: Any) -> None:
         self.request: Any = request
         self._signed_before = False
         self.signer: AnySigner | None = None
+        self.offset = 0.0
         self.method: str = request.method
         self.target: str = request.url.raw_path.decode("ascii")
-        if "+" in self.target:
-            self.retarget(_with_encoded_spaces(self.target))
         self.host: str = request.headers.get("host", "")
         # Nothing to look for where the body is in memory, as it nearly always is.
         self._file = None if hasattr(request, "_content") else _file_at(self.body())
@@ -219,16 +228,15 @@ class HttpxRequest:
 class AiohttpRequest:
     """An ``aiohttp.ClientRequest``."""
 
-    __slots__ = ("_signed_before", "host", "method", "request", "signer", "target")
+    __slots__ = ("_signed_before", "host", "method", "offset", "request", "signer", "target")
 
     def __init__(self, request: Any) -> None:
         self.request: Any = request
         self._signed_before = False
         self.signer: AnySigner | None = None
+        self.offset = 0.0
         self.method: str = request.method
         self.target: str = request.url.raw_path_qs
-        if "+" in self.target:
-            self.retarget(_with_encoded_spaces(self.target))
         self.host: str = request.headers.get("Host", "")
 
     @property
@@ -322,7 +330,7 @@ def _text(value: str | bytes) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
-def _with_encoded_spaces(target: str) -> str:
+def with_encoded_spaces(target: str) -> str:
     """The target with ``+`` in its query as ``%20``.
 
     Form encoders send a space as ``+``, which a SigV4 verifier reads as a plus sign.
@@ -356,12 +364,19 @@ def strip_signature(headers: MutableMapping[str, str]) -> None:
 
 # A small answer is worth reading, to know what it says or to use its connection again. In bytes.
 _SMALL = 1 << 16
+_SMALL_DIGITS = 5
 
 
 def is_small(headers: Any) -> bool:
     """Whether an answer with these headers is a small one, and not compressed."""
     length = headers.get("Content-Length") or ""
-    return length.isdigit() and int(length) <= _SMALL and not headers.get("Content-Encoding")
+    return (
+        length.isascii()
+        and length.isdigit()
+        and len(length) <= _SMALL_DIGITS
+        and int(length) <= _SMALL
+        and not headers.get("Content-Encoding")
+    )
 
 
 # --- URLs and redirects -----------------------------------------------------------------------
@@ -397,7 +412,7 @@ def split_url(url: str) -> tuple[str, str, str]:
         raise ConfigurationError("the URL must be absolute: https://HOST/PATH?QUERY")
     if not target.startswith("/"):
         target = f"/{target}"
-    return f"{scheme}://{host}", host, _with_encoded_spaces(target)
+    return f"{scheme}://{host}", host, with_encoded_spaces(target)
 
 
 def origin_of(url: str) -> str:

@@ -226,6 +226,52 @@ class TestPerhapsSent:
                 client("POST", server.url, body=b"{}")
             assert server.connections == 1
 
+    def test_a_post_within_the_handling_of_another_error_is_not(self, client, driver):
+        """What the caller handles already says nothing about this call."""
+        if "aiohttp" in driver.name or "async" in driver.name:
+            pytest.skip("their calls run in another context here")
+        with raw_server(faults=["after the request"] * 5) as server, socket.socket() as refusing:
+            refusing.bind(("127.0.0.1", 0))
+            try:
+                requests.get(f"http://127.0.0.1:{refusing.getsockname()[1]}/", timeout=5)
+            except requests.ConnectionError:
+                with pytest.raises(TRANSPORT_ERRORS):
+                    client("POST", server.url, body=b"{}")
+            assert server.connections == 1
+
+    def test_a_post_through_a_proxy_is_not(self):
+        with (
+            raw_server(faults=["after the request"] * 5) as server,
+            lattice_client.requests.Session(auth()) as session,
+        ):
+            session.trust_env = False
+            with pytest.raises(requests.ConnectionError):
+                session.post("http://orders.example.com/", data=b"{}", proxies={"http": server.url})
+            assert len(server.requests) == 1
+
+    def test_a_policy_of_one_attempt_is_kept(self):
+        async def get(url: str) -> None:
+            once = RetryPolicy(attempts=1)
+            async with (
+                lattice_client.aiohttp.client_session(auth(), retry=once) as session,
+                session.get(url),
+            ):
+                pass
+
+        with raw_server(faults=["after the request"] * 5) as server:
+            with pytest.raises(aiohttp.ClientError):
+                asyncio.run(get(server.url))
+            assert len(server.requests) == 1
+
+    def test_an_answer_that_breaks_off_is_let_go_of(self, client, driver):
+        if "aiohttp" in driver.name:
+            pytest.skip("aiohttp lets no other attempt begin within the same call then")
+        broken = b"HTTP/1.1 503 No\r\nContent-Length: 100\r\nConnection: close\r\n\r\nxx"
+        answer = answers(broken)
+        with raw_server(answer, faults=["close"]) as server:
+            assert client("GET", server.url).status == 200
+            assert len(server.requests) == 2
+
     def test_a_connection_that_was_closed_while_idle(self, client):
         closing = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
         with raw_server(lambda _: closing, faults=[None, "after the request"]) as server:

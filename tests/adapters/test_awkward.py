@@ -229,3 +229,14 @@ class TestSignedAlready:
             assert request.target.count(b"X-Amz-Signature=") == (placement == "query")
             assert request.target.startswith(b"/a?z=1")
         assert len(server.requests) == 4
+
+
+def test_what_is_not_signed_stays_as_it_is_written(server):
+    """A plus sign may be part of somebody else's signature."""
+    auth = lattice(hosts=["none.example"])
+    url = f"{server.url}/?q=a+b"
+    requests.get(url, auth=auth, timeout=20)
+    httpx.get(url, auth=auth, trust_env=False)
+    aiohttp_call(auth, "GET", aiohttp.client.URL(url, encoded=True))
+    assert [request.target for request in server.requests] == [b"/?q=a+b"] * 3
+    assert not any(request.signed for request in server.requests)

@@ -51,7 +51,10 @@ class RawRequest:
 
 # What may befall a connection: it is reset at once, after some bytes of the request or after all of
 # it, in the middle of the answer's head, or there is no answer.
-Fault = Literal["at once", "in the request", "after the request", "in the answer", "silence"]
+# Or it is closed behind the answer.
+Fault = Literal[
+    "at once", "in the request", "after the request", "in the answer", "silence", "close"
+]
 
 
 class RawServer:
@@ -102,7 +105,7 @@ class RawServer:
                     continue
                 if fault == "in the answer":
                     connection.sendall(b"HTTP/1.1 20")
-                if fault is not None:
+                if fault not in (None, "close"):
                     return _reset(connection)
                 try:
                     connection.sendall(self._respond(request))
