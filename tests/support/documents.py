@@ -1,0 +1,125 @@
+"""The programs that stand in the documentation, and a world for them to run in."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lattice_client.testing import AccessRecord, LocalLattice, RunningLattice, serve
+from support import canary
+
+ROOT = Path(__file__).resolve().parents[2]
+ORDERS = "orders.internal.example.com"
+# What programs may use without saying where it comes from, since it is the reader's.
+READERS_OWN = {
+    "read_secret": lambda _: {
+        "access_key": "AKIDVAULT",
+        "secret_key": "s",
+        "token": "t",
+        "expires_at": 4102444800,
+    }
+}
+
+_FENCE = re.compile(
+    r"^```(?P<language>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```$",
+    flags=re.MULTILINE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block of a page."""
+
+    page: str
+    heading: str
+    number: int
+    language: str
+    title: str | None
+    text: str
+
+    @property
+    def is_test(self) -> bool:
+        return self.language == "python" and "def test_" in self.text
+
+    @property
+    def program(self) -> str:
+        """Its Python: of a diff, what comes after the change. Empty where it is none."""
+        if self.language == "diff":
+            kept = (line[1:] for line in self.text.splitlines() if not line.startswith("-"))
+            return "\n".join(kept)
+        return self.text if self.language == "python" and not self.is_test else ""
+
+    def __str__(self) -> str:
+        return f"{self.page}, {self.heading} ({self.number})"
+
+
+def blocks(page: Path) -> list[Block]:
+    """All fenced blocks of a page, in order."""
+    found: list[Block] = []
+    for section in re.split(r"^#+ ", page.read_text(encoding="utf-8"), flags=re.MULTILINE):
+        heading = section.partition("\n")[0]
+        for fence in _FENCE.finditer(section):
+            language, title, text = fence.group("language", "title", "text")
+            found.append(Block(page.name, heading, len(found), language, title, text))
+    return found
+
+
+def run(block: Block, services: list[RunningLattice]) -> tuple[dict[str, Any], list[AccessRecord]]:
+    """Runs a program, with the services' hosts replaced by where they are in this test; and what it
+    only defines, ``async def main()`` without an argument.
+
+    :returns: the program's names, and the access-log records of what it called.
+    """
+    program = block.program
+    for running in services:
+        running.lattice.clear()
+        for service in running.lattice.services:
+            address = f"http://{service.host}:{running.port}"
+            program = program.replace(f"https://{service.host}", address)
+    names: dict[str, Any] = {"__name__": "__main__", **READERS_OWN}
+    exec(compile(program, str(block), "exec"), names)
+    main = names.get("main")
+    if inspect.iscoroutinefunction(main) and "asyncio.run" not in program:
+        asyncio.run(main())
+    return names, [record for running in services for record in running.access_log]
+
+
+def calls_a_service(block: Block) -> bool:
+    return any(f"https://{host}" in block.program for host in (ORDERS, _API))
+
+
+_API = "a1b2c3d4e5.execute-api.us-west-2.amazonaws.com"
+
+
+@pytest.fixture(scope="session")
+def documented_services() -> Iterator[list[RunningLattice]]:
+    """What the documentation's programs call: a Lattice service, and an API of API Gateway."""
+    orders = LocalLattice()
+    orders.add_service("orders", domain=ORDERS)
+    api = LocalLattice(service="execute-api")
+    api.add_service("api", domain=_API)
+    for local in (orders, api):
+        local.add_caller("orders-frontend", credentials=canary.credentials())
+    with serve(orders) as first, serve(api) as second, first.resolving(), second.resolving():
+        yield [first, second]
+
+
+@pytest.fixture
+def run_documented(
+    documented_services, monkeypatch
+) -> Callable[[Block], tuple[dict[str, Any], list[AccessRecord]]]:
+    """Runs a block's program as the caller ``orders-frontend``, whose credentials stand in the
+    environment."""
+    credentials = canary.credentials()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", credentials.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", credentials.secret_key)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", credentials.token or "")
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    return lambda block: run(block, documented_services)
