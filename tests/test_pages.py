@@ -30,7 +30,7 @@ TESTS = [block for block in BLOCKS if block.is_test]
 
 @pytest.mark.parametrize("block", PROGRAMS, ids=str)
 def test_a_program_runs(block, run_documented):
-    _, records = run_documented(block)
+    records = run_documented(block).records
     assert {record["responseCode"] for record in records} == (
         {200} if calls_a_service(block) else set()
     )
@@ -113,5 +113,5 @@ class TestTheBlocksThemselves:
             "try:\n    urlopen('https://orders.internal.example.com/')\n"
             "except HTTPError as error:\n    error.read()\n"
         )
-        _, records = run_documented(Block("p.md", "h", 0, "python", None, text))
-        assert [record["responseCode"] for record in records] == [403]
+        result = run_documented(Block("p.md", "h", 0, "python", None, text))
+        assert [record["responseCode"] for record in result.records] == [403]

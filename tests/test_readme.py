@@ -20,11 +20,11 @@ TESTS = [block for block in BLOCKS if block.is_test]
 
 
 @pytest.mark.parametrize("block", PROGRAMS, ids=str)
-def test_a_program_runs(block, run_documented, capsys):
-    _, records = run_documented(block)
+def test_a_program_runs(block, run_documented):
+    _, output, records = run_documented(block)
     assert [record["responseCode"] for record in records] == [200]
     assert "assumed-role/orders-frontend" in str(records[0]["callerPrincipal"])
-    assert "200" in capsys.readouterr().out
+    assert "200" in output
 
 
 @pytest.mark.parametrize("block", TESTS, ids=str)

@@ -10,7 +10,7 @@ PAGE = ROOT / "docs" / "credentials.md"
 
 def test_a_vault_of_ones_own_is_asked(run_documented):
     (vault,) = (block for block in blocks(PAGE) if "from_vault" in block.text)
-    names, _ = run_documented(vault)
+    names = run_documented(vault).names
     assert names["auth"]._signers._provider.get().access_key == "AKIDVAULT"
 
 
