@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 import tomllib
 
 import pytest
+import requests
 
+from lattice_client import LatticeAuth
 from support.documents import ROOT, Block, blocks, calls_a_service
 
 DOCS = ROOT / "docs"
@@ -115,3 +118,21 @@ class TestTheBlocksThemselves:
         )
         result = run_documented(Block("p.md", "h", 0, "python", None, text))
         assert [record["responseCode"] for record in result.records] == [403]
+
+
+@pytest.mark.parametrize(
+    ("title", "anonymous", "others"), [("both.json", 200, 200), ("signed.json", 403, 403)]
+)
+def test_the_policies_for_moving_let_in_whom_they_say(lattice, title, anonymous, others):
+    (document,) = (block.text for block in blocks(DOCS / "moving.md") if block.title == title)
+    lattice.service("orders").auth.policy = json.loads(document)
+    lattice.add_caller("reports")
+    statuses = []
+    for auth in (
+        None,
+        LatticeAuth(region="us-west-2", credentials=lattice.caller("reports").credentials),
+        LatticeAuth(region="us-west-2", credentials=lattice.caller("orders-frontend").credentials),
+    ):
+        with requests.get(lattice.url_for("orders"), auth=auth) as response:
+            statuses.append(response.status_code)
+    assert statuses == [anonymous, others, 200]

@@ -10,8 +10,10 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from threading import Condition
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 
 from lattice_client.testing import AccessRecord, LocalLattice, RunningLattice, serve
@@ -30,10 +32,13 @@ READERS_OWN = {
     }
 }
 
-_FENCE = re.compile(
-    r"^```(?P<language>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>.*?)^```$",
-    flags=re.MULTILINE | re.DOTALL,
+_PARTS = re.compile(
+    r"^#+ (?P<heading>.*)$"
+    r"|^```(?P<language>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>(?:(?!```).*\n)*)```$",
+    flags=re.MULTILINE,
 )
+# Told of each access-log record: those of answers that nobody has read to the end come late.
+_RECORDED = Condition()
 
 
 @dataclass(frozen=True)
@@ -66,10 +71,12 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     """All fenced blocks of a page, in order."""
     found: list[Block] = []
-    for section in re.split(r"^#+ ", page.read_text(encoding="utf-8"), flags=re.MULTILINE):
-        heading = section.partition("\n")[0]
-        for fence in _FENCE.finditer(section):
-            language, title, text = fence.group("language", "title", "text")
+    heading = page.name
+    for part in _PARTS.finditer(page.read_text(encoding="utf-8")):
+        if part["heading"]:
+            heading = part["heading"]
+        else:
+            language, title, text = part.group("language", "title", "text")
             found.append(Block(page.name, heading, len(found), language, title, text))
     return found
 
@@ -84,7 +91,7 @@ class Result(NamedTuple):
 
 def run(block: Block, services: list[RunningLattice]) -> Result:
     """Runs a program, with the services' hosts replaced by where they are in this test; and what it
-    only defines, ``async def main()`` without an argument."""
+    only defines: ``async def main()``, and Lambda's ``def handler(event, context)``."""
     program = block.program
     for running in services:
         running.lattice.clear()
@@ -98,6 +105,15 @@ def run(block: Block, services: list[RunningLattice]) -> Result:
         main = names.get("main")
         if inspect.iscoroutinefunction(main) and "asyncio.run" not in program:
             asyncio.run(main())
+        if "handler" in names:
+            names["handler"]({"order": 7}, None)
+    for client in names.values():
+        if isinstance(client, httpx.Client):  # of a program that lives longer than this one
+            client.close()
+    with _RECORDED:
+        _RECORDED.wait_for(
+            lambda: all(len(each.access_log) >= len(each.requests) for each in services), timeout=10
+        )
     records = [record for running in services for record in running.access_log]
     return Result(names, output.getvalue(), records)
 
@@ -108,12 +124,17 @@ def calls_a_service(block: Block) -> bool:
     return hosts and "presign_url" not in block.program
 
 
+def _recorded(_: AccessRecord) -> None:
+    with _RECORDED:
+        _RECORDED.notify_all()
+
+
 @pytest.fixture(scope="session")
 def documented_services() -> Iterator[list[RunningLattice]]:
     """What the documentation's programs call: a Lattice service, and an API of API Gateway."""
-    orders = LocalLattice()
+    orders = LocalLattice(on_access=_recorded)
     orders.add_service("orders", domain=ORDERS)
-    api = LocalLattice(service="execute-api")
+    api = LocalLattice(service="execute-api", on_access=_recorded)
     api.add_service("api", domain=API)
     for local in (orders, api):
         local.add_caller("orders-frontend", credentials=canary.credentials())
