@@ -128,6 +128,13 @@ class Interpreter:
         self._pip(executable, "install", "--no-compile", *offline, wanted)
         return executable
 
+    def oldest_libraries(self) -> str:
+        """The interpreter of a new environment with everything, as old as it may be."""
+        executable = self._make("oldest")
+        floors = ROOT / "tests" / "floors.txt"
+        self._pip(executable, "install", "--constraint", floors, f"{self.wheel}[all]")
+        return executable
+
     def install(self, executable: str, *arguments: str | Path) -> None:
         self._pip(executable, "install", *arguments)
 
@@ -154,9 +161,10 @@ def local_lattice(executable: str) -> Iterator[dict[str, str]]:
         server.communicate(timeout=30)
 
 
-def try_extras(interpreter: Interpreter) -> tuple[str, str]:
+def try_extras(interpreter: Interpreter, *, oldest: bool) -> tuple[str, str]:
     """Calls a local Lattice with no extra, with each alone and with all of them.
 
+    :param oldest: whether also with the oldest supported version of each library.
     :returns: the interpreters of the environments with none and with all.
     """
     interpreter.fetch()
@@ -172,6 +180,10 @@ def try_extras(interpreter: Interpreter) -> tuple[str, str]:
                 quietly(*smoke, cwd=interpreter.folder, **settings)
 
             list(pool.map(attempt, made))
+            if oldest:
+                made["oldest"] = interpreter.oldest_libraries()
+                sets["oldest"] = EXTRAS
+                attempt("oldest")
     return made["core"], made["all"]
 
 
