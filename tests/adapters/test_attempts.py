@@ -152,13 +152,13 @@ class TestNotSent:
     def test_refused_then_well(self, client, monkeypatch):
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
+            # Bound, it is nobody else's; but nobody listens there yet.
             port = listener.getsockname()[1]
             servers = []
 
             def begin_to_listen() -> float:
                 """Stands in for the draw of the pause before the second attempt."""
-                listener.close()
-                server = raw_server(port=port)
+                server = raw_server(listener=listener)
                 servers.append((server, server.__enter__()))
                 return 0.0
 

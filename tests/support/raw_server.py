@@ -58,20 +58,24 @@ Fault = Literal[
 
 
 class RawServer:
-    """:param faults: what befalls the first connections, one after the other; None: nothing."""
+    """
+    :param faults: what befalls the first connections, one after the other; None: nothing.
+    :param listener: a bound socket. None: a new one.
+    """
 
     def __init__(
         self,
         respond: Callable[[RawRequest], bytes],
         faults: Iterable[Fault | None] = (),
-        port: int = 0,
+        listener: socket.socket | None = None,
     ) -> None:
         self.requests: list[RawRequest] = []
         # As many as were accepted.
         self.connections = 0
         self._respond = respond
         self._faults = iter(faults)
-        self._listener = socket.create_server(("127.0.0.1", port))
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
+        self._listener.listen()
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._connections: list[socket.socket] = []
@@ -158,9 +162,9 @@ def _reset(connection: socket.socket) -> None:
 def raw_server(
     respond: Callable[[RawRequest], bytes] = lambda _: OK,
     faults: Iterable[Fault | None] = (),
-    port: int = 0,
+    listener: socket.socket | None = None,
 ) -> Iterator[RawServer]:
-    server = RawServer(respond, faults, port)
+    server = RawServer(respond, faults, listener)
     try:
         yield server
     finally:
