@@ -115,6 +115,8 @@ class RawServer:
                     connection.sendall(self._respond(request))
                 except OSError:
                     return None
+                if fault == "close":
+                    return None
                 parser = h11.Connection(h11.SERVER)
         return None
 
