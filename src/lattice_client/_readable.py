@@ -38,6 +38,10 @@ def unread_httpx(response: Any, body: bytes) -> bytes:
     """Give a response of httpx or httpx2 the body again that was read from it."""
     library = sys.modules[type(response).__module__.partition(".")[0]]
     del response._content  # noqa: SLF001 or the client would not close it, nor take its time
+    # Below a client nobody has taken the time; within one, its stream may have.
+    elapsed = getattr(response.stream, "elapsed", None)
+    if elapsed is not None:
+        response.elapsed = elapsed
     response.stream = library.ByteStream(body)
     response.is_stream_consumed = response.is_closed = False
     return body

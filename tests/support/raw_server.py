@@ -51,10 +51,19 @@ class RawRequest:
 
 # What may befall a connection: it is reset at once, after some bytes of the request or after all of
 # it, in the middle of the answer's head, or there is no answer.
-# Or it is closed behind the answer.
+# Or it is closed behind the answer, also one that came before the request's body; or half of the
+# answer's body comes, and no more.
 Fault = Literal[
-    "at once", "in the request", "after the request", "in the answer", "silence", "close"
+    "at once",
+    "in the request",
+    "before the body",
+    "after the request",
+    "in the answer",
+    "half an answer",
+    "silence",
+    "close",
 ]
+_CLOSING = ("before the body", "close")
 
 
 class RawServer:
@@ -103,24 +112,32 @@ class RawServer:
                 connection.recv(20)
                 return _reset(connection)
             parser = h11.Connection(h11.SERVER)
-            while (request := self._read(parser, connection)) is not None:
+            early = fault == "before the body"
+            while (request := self._read(parser, connection, early=early)) is not None:
                 self.requests.append(request)
                 if fault == "silence":
                     continue
                 if fault == "in the answer":
                     connection.sendall(b"HTTP/1.1 20")
-                if fault not in (None, "close"):
+                if fault == "half an answer":
+                    answer = self._respond(request)
+                    connection.sendall(answer[: -(len(answer.partition(b"\r\n\r\n")[2]) + 1) // 2])
+                    continue
+                if fault not in (None, *_CLOSING):
                     return _reset(connection)
                 try:
                     connection.sendall(self._respond(request))
                 except OSError:
                     return None
-                if fault == "close":
+                if fault in _CLOSING:
                     return None
                 parser = h11.Connection(h11.SERVER)
         return None
 
-    def _read(self, parser: h11.Connection, connection: socket.socket) -> RawRequest | None:
+    def _read(
+        self, parser: h11.Connection, connection: socket.socket, *, early: bool
+    ) -> RawRequest | None:
+        """:param early: be content with the head."""
         head, body = None, b""
         while True:
             event = parser.next_event()
@@ -131,12 +148,15 @@ class RawServer:
                     return None
             elif isinstance(event, h11.Request):
                 head = event
+                if early:
+                    return _request_of(head, b"")
+                if parser.they_are_waiting_for_100_continue:
+                    go_on = h11.InformationalResponse(status_code=100, headers=[])
+                    connection.sendall(parser.send(go_on))
             elif isinstance(event, h11.Data):
                 body += event.data
             elif isinstance(event, h11.EndOfMessage) and head is not None:
-                return RawRequest(
-                    head.method.decode(), head.target, tuple(head.headers.raw_items()), body
-                )
+                return _request_of(head, body)
             else:
                 return None
 
@@ -152,6 +172,10 @@ class RawServer:
         self.drop_connections()
         for thread in self._threads:
             thread.join(20)
+
+
+def _request_of(head: h11.Request, body: bytes) -> RawRequest:
+    return RawRequest(head.method.decode(), head.target, tuple(head.headers.raw_items()), body)
 
 
 def _reset(connection: socket.socket) -> None:
