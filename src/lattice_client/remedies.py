@@ -109,7 +109,9 @@ class Remedies:
         logging.getLogger("lattice_client.auth").warning(
             "%s refused a request; %s: %s",
             host,
-            "it is signed anew" if again else "its body cannot be sent again, but later ones will do",
+            "it is signed anew"
+            if again
+            else "its body cannot be sent again, but later ones will do",
             self._words(remedy),
         )
 

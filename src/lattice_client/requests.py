@@ -220,8 +220,9 @@ class _Hands:
 _LONGEST_IDLE = 55.0
 
 
-class _Expiring(urllib3.HTTPConnectionPool):
-    """A pool that uses no connection again that has been idle for long."""
+# Their names stand in errors, and so stay urllib3's.
+class HTTPConnectionPool(urllib3.HTTPConnectionPool):
+    """Uses no connection again that has been idle for long."""
 
     def _put_conn(self, conn: Any) -> None:
         if conn is not None:
@@ -236,11 +237,11 @@ class _Expiring(urllib3.HTTPConnectionPool):
         return conn
 
 
-class _ExpiringTLS(_Expiring, urllib3.HTTPSConnectionPool):
+class HTTPSConnectionPool(HTTPConnectionPool, urllib3.HTTPSConnectionPool):
     pass
 
 
-_POOLS: Any = {"http": _Expiring, "https": _ExpiringTLS}
+_POOLS: Any = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
 
 
 # --- Sessions ---------------------------------------------------------------------------------
