@@ -129,6 +129,26 @@ class TestOrder:
         ):
             client("GET", server.url)
         assert seen[-1][1:4] == (3, 503, None)
+        assert seen[-1].gave_up == "attempts"
+
+    def test_why_there_was_no_other_attempt(self, driver):
+        """An error that ends a call after retries, a POST's, and answers that are none's fault."""
+        seen = []
+        with (
+            raw_server(answers(OK, UNAVAILABLE, UNAVAILABLE)) as server,
+            driver.client(auth(), observers=[seen.append]) as client,
+        ):
+            client("GET", server.url)
+            client("POST", server.url, body=b"{}")
+            client("GET", server.url)
+        with (
+            raw_server(faults=["after the request"] * 3) as server,
+            driver.client(auth(), observers=[seen.append]) as client,
+            pytest.raises(TRANSPORT_ERRORS),
+        ):
+            client("GET", server.url)
+        ends = [(end.attempts, end.gave_up) for end in seen if isinstance(end, CallEnded)]
+        assert ends == [(1, None), (1, "method"), (2, None), (3, "attempts")]
 
     def test_a_refused_connection(self, driver, nobody_listens):
         seen = []

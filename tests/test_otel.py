@@ -150,6 +150,7 @@ class TestSpans:
         assert span.status.status_code is StatusCode.ERROR
         assert span.status.description is None
         assert span.attributes["error.type"] == "503"
+        assert span.attributes["lattice_client.gave_up"] == "attempts"
 
     def test_a_reset_connection(self, driver, telemetry):
         with (

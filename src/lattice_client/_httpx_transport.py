@@ -61,7 +61,7 @@ class SigningTransport:
         self._inner.__enter__()
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         self._inner.__exit__(*error)
 
     def handle_request(self, request: Any) -> Any:
@@ -105,7 +105,7 @@ class AsyncSigningTransport:
         await self._inner.__aenter__()
         return self
 
-    async def __aexit__(self, *error: Any) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self._inner.__aexit__(*error)
 
     async def handle_async_request(self, request: Any) -> Any:

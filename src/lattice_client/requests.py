@@ -6,6 +6,8 @@ whoever has a session already mounts the adapter on it.
 
 from __future__ import annotations
 
+import math
+import os
 import time
 from collections.abc import Iterable
 from contextvars import ContextVar
@@ -222,17 +224,18 @@ _LONGEST_IDLE = 55.0
 
 # Their names stand in errors, and so stay urllib3's.
 class HTTPConnectionPool(urllib3.HTTPConnectionPool):
-    """Uses no connection again that has been idle for long."""
+    """Uses no connection again that has been idle for long, or since before a fork: that one is
+    the parent's."""
 
     def _put_conn(self, conn: Any) -> None:
         if conn is not None:
-            conn.idle_since = time.monotonic()
+            conn.idle = os.getpid(), time.monotonic()
         super()._put_conn(conn)
 
     def _get_conn(self, timeout: float | None = None) -> Any:
-        conn = super()._get_conn(timeout)
-        since = getattr(conn, "idle_since", None)
-        if since is not None and time.monotonic() - since > _LONGEST_IDLE:
+        conn: Any = super()._get_conn(timeout)
+        owner, since = getattr(conn, "idle", (0, math.inf))
+        if time.monotonic() - since > _LONGEST_IDLE or (owner and owner != os.getpid()):
             conn.close()  # it connects anew when it is used
         return conn
 

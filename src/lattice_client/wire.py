@@ -271,7 +271,7 @@ class AiohttpRequest:
         _write(self.request.headers, headers, stale=self._signed_before)
 
     def rewind(self) -> bool:
-        """aiohttp itself puts the body back, where it can."""
+        """The body is put back by aiohttp itself, where it can."""
         body: Any = self.request.body
         if body and not _repeatable(body):
             return False

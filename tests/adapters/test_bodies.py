@@ -19,7 +19,7 @@ import lattice_client.aiohttp
 import lattice_client.httpx
 import lattice_client.httpx2
 import lattice_client.requests
-from adapters.drivers import DRIVERS, SECOND_LEVEL, Driver
+from adapters.drivers import DRIVERS, Driver
 from lattice_client import LatticeAuth
 from support import canary
 from support.raw_server import OK, raw_server
@@ -228,10 +228,12 @@ class TestRawReaders:
 
     def test_requests_takes_the_cookies(self):
         refusal = FORBIDDEN.replace(b"Content-Length", b"Set-Cookie: a=b\r\nContent-Length")
-        with raw_server(lambda _: refusal) as server:
-            with lattice_client.requests.Session(auth()) as session:
-                assert session.get(server.url).cookies["a"] == "b"
-                assert session.cookies["a"] == "b"
+        with (
+            raw_server(lambda _: refusal) as server,
+            lattice_client.requests.Session(auth()) as session,
+        ):
+            assert session.get(server.url).cookies["a"] == "b"
+            assert session.cookies["a"] == "b"
 
     @pytest.mark.parametrize(("library", "ours"), HTTPX)
     def test_httpx(self, url, library, ours):
