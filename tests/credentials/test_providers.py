@@ -93,6 +93,16 @@ class TestValue:
         with pytest.raises(InvalidCredentialsError, match=field):
             Credentials(*parts)
 
+    def test_swapped_keys_show_nothing(self):
+        """A secret key that stands where the access key id belongs."""
+        swapped = Credentials(canary.SECRET, "AKIDEXAMPLE", expires_at=1)
+        assert "canary" not in repr(swapped)
+        assert "'AKIDEXAMPLE'" in repr(Credentials("AKIDEXAMPLE", canary.SECRET))
+        provider = StaticCredentials(swapped)
+        with pytest.raises(ExpiredCredentialsError) as raised:
+            provider.get()
+        assert "canary" not in str(raised.value)
+
 
 class TestProviders:
     def test_what_users_may_pass(self):
