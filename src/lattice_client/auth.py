@@ -279,7 +279,7 @@ class SigV4Auth:
 
             # As asyncio's own does always; anyio's before 4.1 calls it otherwise.
             known = abandon and "abandon_on_cancel" in (run_sync.__kwdefaults__ or ())
-            how = {"abandon_on_cancel": True} if known else {}
+            how: Any = {"abandon_on_cancel": True} if known else {}
             return await run_sync(work, *arguments, **how)
         import asyncio
 

@@ -28,6 +28,7 @@ from lattice_client import (
     StaticCredentials,
 )
 from lattice_client.credentials import as_provider, current
+from support import canary
 from support.sources import Clock
 
 SOON = datetime.now(UTC) + timedelta(hours=6)
