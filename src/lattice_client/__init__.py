@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from lattice_client.errors import InvalidHeaderError as InvalidHeaderError
     from lattice_client.errors import LatticeClientError as LatticeClientError
     from lattice_client.errors import MissingExtraError as MissingExtraError
+    from lattice_client.errors import NameSourceError as NameSourceError
     from lattice_client.errors import NoCredentialsError as NoCredentialsError
+    from lattice_client.errors import NotLatticeError as NotLatticeError
     from lattice_client.errors import RegionError as RegionError
     from lattice_client.errors import SigningError as SigningError
     from lattice_client.errors import UnsignablePayloadError as UnsignablePayloadError
+    from lattice_client.names import Endpoint as Endpoint
     from lattice_client.retry import RetryPolicy as RetryPolicy
 
 _MODULE_OF = {
@@ -45,6 +48,7 @@ _MODULE_OF = {
     "DefaultCredentials": "credentials",
     "Denial": "denial",
     "DeniedError": "errors",
+    "Endpoint": "names",
     "EnvironmentCredentials": "credentials",
     "ExpiredCredentialsError": "errors",
     "InvalidCredentialsError": "errors",
@@ -52,7 +56,9 @@ _MODULE_OF = {
     "LatticeAuth": "auth",
     "LatticeClientError": "errors",
     "MissingExtraError": "errors",
+    "NameSourceError": "errors",
     "NoCredentialsError": "errors",
+    "NotLatticeError": "errors",
     "RefreshingCredentials": "credentials",
     "RegionError": "errors",
     "RetryPolicy": "retry",
@@ -74,6 +80,7 @@ __all__ = [
     "DefaultCredentials",
     "Denial",
     "DeniedError",
+    "Endpoint",
     "EnvironmentCredentials",
     "ExpiredCredentialsError",
     "InvalidCredentialsError",
@@ -81,7 +88,9 @@ __all__ = [
     "LatticeAuth",
     "LatticeClientError",
     "MissingExtraError",
+    "NameSourceError",
     "NoCredentialsError",
+    "NotLatticeError",
     "RefreshingCredentials",
     "RegionError",
     "RetryPolicy",

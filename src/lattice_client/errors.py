@@ -11,6 +11,8 @@
     ├── SigningError (ValueError)              a request that cannot be signed as it stands
     │   ├── InvalidHeaderError                 a header (or method, host, target) that is no HTTP
     │   └── UnsignablePayloadError             a body that cannot be hashed and then still be sent
+    ├── NameSourceError                        a name could be looked up nowhere
+    ├── NotLatticeError                        a name that is not Lattice's, in strict mode
     └── DeniedError                            a response that refuses, for those who ask for errors
 
 No message holds a secret, a session token or a signature: the errors name the field at fault.
@@ -32,7 +34,9 @@ __all__ = [
     "InvalidHeaderError",
     "LatticeClientError",
     "MissingExtraError",
+    "NameSourceError",
     "NoCredentialsError",
+    "NotLatticeError",
     "RegionError",
     "SigningError",
     "UnsignablePayloadError",
@@ -84,6 +88,14 @@ class NoCredentialsError(CredentialsError):
 
 class ExpiredCredentialsError(CredentialsError):
     """The credentials have expired and could not be renewed."""
+
+
+class NameSourceError(LatticeClientError):
+    """No source of names could be asked about a name, and nothing about it is remembered."""
+
+
+class NotLatticeError(LatticeClientError):
+    """A name turned out not to be VPC Lattice's, and only such are to be called (``strict``)."""
 
 
 class SigningError(LatticeClientError, ValueError):
