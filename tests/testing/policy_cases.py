@@ -103,6 +103,7 @@ METHOD = "vpc-lattice-svcs:RequestMethod"
 PATH = "vpc-lattice-svcs:RequestPath"
 HEADER = "vpc-lattice-svcs:RequestHeader/"
 QUERY = "vpc-lattice-svcs:RequestQueryString/"
+VPC_OWNER = "vpc-lattice-svcs:SourceVpcOwnerAccount"
 TAG = "aws:PrincipalTag/"
 NOW = "aws:CurrentTime"
 
@@ -876,7 +877,7 @@ def _lattice() -> Iterator[Case]:
         ("SourceVpc, another", {"StringEquals": {"vpc-lattice-svcs:SourceVpc": "vpc-2"}}, {}, NO),
         (
             "SourceVpcOwnerAccount",
-            {"StringEquals": {"vpc-lattice-svcs:SourceVpcOwnerAccount": OTHER_ACCOUNT}},
+            {"StringEquals": {VPC_OWNER: OTHER_ACCOUNT}},
             {"source_vpc_account": OTHER_ACCOUNT},
             YES,
         ),

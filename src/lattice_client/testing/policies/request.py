@@ -9,7 +9,7 @@ path is the one on the wire.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -111,87 +111,130 @@ class PolicyRequest:
 
     def values(self, key: str) -> tuple[str, ...] | None:
         """The values of a condition key, whose name may be in any case; None if it is not there."""
-        return self._context.get(key.lower())
+        key = key.lower()
+        if self.context:
+            for name, given in self.context.items():
+                if name.lower() == key:
+                    return (given,) if isinstance(given, str) else tuple(given)
+        name, slash, rest = key.partition("/")
+        if slash:
+            return self._named_values(name, rest)
+        if key == "aws:principalorgpaths":
+            return tuple(self.caller.organization_paths) or None if self.caller else None
+        fact = _FACTS.get(key)
+        value = None if fact is None else fact(self)
+        return None if value is None else (value,)
+
+    def _named_values(self, key: str, name: str) -> tuple[str, ...] | None:
+        match key:
+            case "vpc-lattice-svcs:requestheader":
+                return _header(self, name)
+            case "vpc-lattice-svcs:requestquerystring":
+                return self._sent_query.get(name)
+            case "aws:principaltag":
+                return None if self.caller is None else _tag(self.caller.tags, name)
+            case "aws:resourcetag":
+                return _tag(self.resource_tags, name)
+        return None
 
     @cached_property
-    def _context(self) -> dict[str, tuple[str, ...]]:
-        region, account = self.service_arn.split(":")[3:5]
-        context: dict[str, tuple[str, ...]] = {}
-        facts = {
-            "vpc-lattice-svcs:Port": str(self.port or (443 if self.secure else 80)),
-            "vpc-lattice-svcs:ServiceArn": self.service_arn,
-            "vpc-lattice-svcs:ServiceNetworkArn": self.network_arn,
-            "vpc-lattice-svcs:SourceVpc": self.source_vpc,
-            "vpc-lattice-svcs:SourceVpcOwnerAccount": (
-                self.source_vpc_account or (account if self.source_vpc else None)
-            ),
-            "aws:RequestedRegion": region,
-            "aws:ResourceAccount": account,
-            "aws:SecureTransport": "true" if self.secure else "false",
-            "aws:SourceIp": self.source_ip,
-            **self._time_facts(),
-            **self._caller_facts(),
-            **{f"aws:ResourceTag/{key}": value for key, value in self.resource_tags.items()},
-        }
-        if self.action == INVOKE:
-            facts["vpc-lattice-svcs:RequestMethod"] = self.method
-            facts["vpc-lattice-svcs:RequestPath"] = self.path
-            context.update(self._sent_facts())
-        context.update({key.lower(): (value,) for key, value in facts.items() if value is not None})
-        if self.caller is not None and self.caller.organization_paths:
-            context["aws:principalorgpaths"] = tuple(self.caller.organization_paths)
-        for key, value in self.context.items():
-            context[key.lower()] = (value,) if isinstance(value, str) else tuple(value)
-        return context
-
-    def _time_facts(self) -> dict[str, str]:
-        when = self.time
-        if not isinstance(when, datetime):
-            when = datetime.now(UTC) if when is None else datetime.fromtimestamp(when, UTC)
-        now = when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        facts = {"aws:CurrentTime": now, "aws:EpochTime": str(int(when.timestamp()))}
-        if self.caller is not None and self.caller.type == "AssumedRole":
-            # When a session began is not known here; it is there, and not in the future.
-            facts["aws:TokenIssueTime"] = now
-        return facts
-
-    def _caller_facts(self) -> dict[str, str | None]:
-        caller = self.caller
-        if caller is None:
-            return {"aws:PrincipalType": "Anonymous", "aws:userid": "anonymous"}
-        return {
-            "aws:PrincipalAccount": caller.account,
-            "aws:PrincipalArn": caller.principal_arn,
-            "aws:PrincipalIsAWSService": "false",
-            "aws:PrincipalOrgID": caller.organization,
-            "aws:PrincipalType": caller.type,
-            "aws:userid": caller.user_id,
-            "aws:username": caller.user,
-            **{f"aws:PrincipalTag/{key}": value for key, value in caller.tags.items()},
-        }
-
-    def _sent_facts(self) -> dict[str, tuple[str, ...]]:
-        """The keys that come from the request's headers and query."""
-        facts: dict[str, tuple[str, ...]] = {}
-        headers = self.headers
-        pairs = headers if isinstance(headers, Sequence) else list(headers.items())
+    def _sent_query(self) -> dict[str, tuple[str, ...]]:
+        pairs: list[tuple[str, str]] = []
+        if self.action != INVOKE:
+            pass
+        elif isinstance(self.query, str):
+            pairs = parse_qsl(self.query, keep_blank_values=True, encoding="latin-1")
+        else:
+            for name, values in self.query.items():
+                pairs += [(name, value) for value in _listed(values)]
+        sent: dict[str, tuple[str, ...]] = {}
         for name, value in pairs:
-            key = f"vpc-lattice-svcs:requestheader/{name.lower()}"
-            facts[key] = (f"{facts[key][0]},{value}" if key in facts else value,)
-        for name, key in (("user-agent", "aws:useragent"), ("referer", "aws:referer")):
-            sent = facts.get(f"vpc-lattice-svcs:requestheader/{name}")
-            if sent is not None:
-                facts[key] = sent
-        for name, value in self._query_pairs():
-            key = f"vpc-lattice-svcs:requestquerystring/{name.lower()}"
-            facts[key] = (*facts.get(key, ()), value)
-        return facts
+            sent[name.lower()] = (*sent.get(name.lower(), ()), value)
+        return sent
 
-    def _query_pairs(self) -> list[tuple[str, str]]:
-        if isinstance(self.query, str):
-            return parse_qsl(self.query, keep_blank_values=True, encoding="latin-1")
-        return [
-            (name, value)
-            for name, values in self.query.items()
-            for value in ([values] if isinstance(values, str) else values)
-        ]
+
+def _listed(values: str | Sequence[str]) -> Sequence[str]:
+    return [values] if isinstance(values, str) else values
+
+
+def _tag(tags: Mapping[str, str], name: str) -> tuple[str, ...] | None:
+    """A tag's value; like all condition keys, it is the same in any case."""
+    for key, value in tags.items():
+        if key.lower() == name:
+            return (value,)
+    return None
+
+
+def _header(request: PolicyRequest, name: str) -> tuple[str, ...] | None:
+    if request.action != INVOKE:
+        return None
+    headers = request.headers
+    pairs = headers if isinstance(headers, Sequence) else list(headers.items())
+    values = [value for sent, value in pairs if sent.lower() == name]
+    return (",".join(values),) if values else None
+
+
+def _time(request: PolicyRequest) -> datetime:
+    if isinstance(request.time, datetime):
+        return request.time.astimezone(UTC)
+    if request.time is None:
+        return datetime.now(UTC)
+    return datetime.fromtimestamp(request.time, UTC)
+
+
+def _now(request: PolicyRequest) -> str:
+    return _time(request).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _token_issue_time(request: PolicyRequest) -> str | None:
+    # When a session began is not known here; it did, and not in the future.
+    is_session = request.caller is not None and request.caller.type == "AssumedRole"
+    return _now(request) if is_session else None
+
+
+def _vpc_account(request: PolicyRequest) -> str | None:
+    if request.source_vpc_account is None and request.source_vpc is not None:
+        return request.service_arn.split(":")[4]
+    return request.source_vpc_account
+
+
+def _of_caller(
+    fact: Callable[[PolicyPrincipal], str | None], anonymous: str | None = None
+) -> Callable[[PolicyRequest], str | None]:
+    return lambda request: anonymous if request.caller is None else fact(request.caller)
+
+
+def _of_header(name: str) -> Callable[[PolicyRequest], str | None]:
+    return lambda request: (_header(request, name) or (None,))[0]
+
+
+def _of_call(fact: Callable[[PolicyRequest], str]) -> Callable[[PolicyRequest], str | None]:
+    return lambda request: fact(request) if request.action == INVOKE else None
+
+
+# Where the values of condition keys come from.
+_FACTS: Final[dict[str, Callable[[PolicyRequest], str | None]]] = {
+    "vpc-lattice-svcs:port": lambda request: str(request.port or (443 if request.secure else 80)),
+    "vpc-lattice-svcs:requestmethod": _of_call(lambda request: request.method),
+    "vpc-lattice-svcs:requestpath": _of_call(lambda request: request.path),
+    "vpc-lattice-svcs:servicearn": lambda request: request.service_arn,
+    "vpc-lattice-svcs:servicenetworkarn": lambda request: request.network_arn,
+    "vpc-lattice-svcs:sourcevpc": lambda request: request.source_vpc,
+    "vpc-lattice-svcs:sourcevpcowneraccount": _vpc_account,
+    "aws:currenttime": _now,
+    "aws:epochtime": lambda request: str(int(_time(request).timestamp())),
+    "aws:principalaccount": _of_caller(lambda caller: caller.account),
+    "aws:principalarn": _of_caller(lambda caller: caller.principal_arn),
+    "aws:principalisawsservice": _of_caller(lambda _: "false"),
+    "aws:principalorgid": _of_caller(lambda caller: caller.organization),
+    "aws:principaltype": _of_caller(lambda caller: caller.type, "Anonymous"),
+    "aws:referer": _of_header("referer"),
+    "aws:requestedregion": lambda request: request.service_arn.split(":")[3],
+    "aws:resourceaccount": lambda request: request.service_arn.split(":")[4],
+    "aws:securetransport": lambda request: "true" if request.secure else "false",
+    "aws:sourceip": lambda request: request.source_ip,
+    "aws:tokenissuetime": _token_issue_time,
+    "aws:useragent": _of_header("user-agent"),
+    "aws:userid": _of_caller(lambda caller: caller.user_id, "anonymous"),
+    "aws:username": _of_caller(lambda caller: caller.user),
+}
