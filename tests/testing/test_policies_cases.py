@@ -105,6 +105,18 @@ INFERRED = [
         True,
     ),
     (
+        "an empty value in the query is there",
+        {"Null": {QUERY + "a": "false"}},
+        {"query": "a"},
+        True,
+    ),
+    (
+        "a range may be written with any of its addresses",
+        {"IpAddress": {"aws:SourceIp": "203.0.113.99/24"}},
+        {},
+        True,
+    ),
+    (
         "what is given as context comes first",
         {"StringEquals": {"aws:principaltype": "FederatedUser"}},
         {"context": {"aws:PrincipalType": "FederatedUser"}},
