@@ -23,7 +23,6 @@ RUN_ELSEWHERE = {
     "identity.md",
     "local-lattice-policies.md",
     "local-lattice.md",
-    "names-in-clients.md",
     "names.md",
 }
 BLOCKS = [block for page in PAGES for block in blocks(page) if page.name not in RUN_ELSEWHERE]
@@ -66,7 +65,10 @@ def test_every_page_is_in_the_navigation():
     site = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
     named = set(_pages_of(site["nav"]))
     # Places are kept there for pages that are still to be written, and for no others.
-    assert named - {page.relative_to(DOCS).as_posix() for page in PAGES} <= RUN_ELSEWHERE
+    assert named - {page.relative_to(DOCS).as_posix() for page in PAGES} <= {
+        *RUN_ELSEWHERE,
+        "names-in-clients.md",
+    }
     assert {page.relative_to(DOCS).as_posix() for page in PAGES} <= named
 
 

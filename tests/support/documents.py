@@ -22,6 +22,7 @@ from support import canary
 ROOT = Path(__file__).resolve().parents[2]
 API = "a1b2c3d4e5.execute-api.us-west-2.amazonaws.com"
 ORDERS = "orders.internal.example.com"
+PAYMENTS = "payments.internal.example.com"
 # What programs may use without saying where it comes from, since it is the reader's.
 READERS_OWN = {
     "read_secret": lambda _: {
@@ -120,7 +121,7 @@ def run(block: Block, services: list[RunningLattice]) -> Result:
 
 def calls_a_service(block: Block) -> bool:
     """Whether it calls, rather than makes a link for others to call."""
-    hosts = any(f"https://{host}" in block.program for host in (ORDERS, API))
+    hosts = any(f"https://{host}" in block.program for host in (API, ORDERS, PAYMENTS))
     return hosts and "presign_url" not in block.program
 
 
@@ -134,6 +135,7 @@ def documented_services() -> Iterator[list[RunningLattice]]:
     """What the documentation's programs call: a Lattice service, and an API of API Gateway."""
     orders = LocalLattice(on_access=_recorded)
     orders.add_service("orders", domain=ORDERS)
+    orders.add_service("payments", domain=PAYMENTS)
     api = LocalLattice(service="execute-api", on_access=_recorded)
     api.add_service("api", domain=API)
     for local in (orders, api):
@@ -151,4 +153,5 @@ def run_documented(documented_services, monkeypatch) -> Callable[[Block], Result
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", credentials.secret_key)
     monkeypatch.setenv("AWS_SESSION_TOKEN", credentials.token or "")
     monkeypatch.setenv("AWS_REGION", "us-west-2")
+    monkeypatch.setenv("LATTICE_CLIENT_NAMES", f"{PAYMENTS}=us-west-2")
     return lambda block: run(block, documented_services)
