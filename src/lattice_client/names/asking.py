@@ -73,7 +73,8 @@ def as_source(given: object) -> Source:
     """
     if isinstance(given, Mapping):
         return StaticNames(given)
-    if isinstance(given, Source) and not isinstance(given, type):
+    # A str has a method of that name too.
+    if isinstance(given, Source) and not isinstance(given, type | str | bytes):
         return given
     what = f"the class {given.__name__}" if isinstance(given, type) else repr(given)
     raise ConfigurationError(

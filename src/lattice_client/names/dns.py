@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
@@ -64,6 +65,9 @@ class DnsNames:
     An alias in Route 53 shows no CNAME, so its region is not known: a later source may know.
     """
 
+    _via: Via = "system"
+    _nameservers: tuple[tuple[str, int], ...] = ()
+
     def __init__(
         self,
         *,
@@ -91,8 +95,7 @@ class DnsNames:
         self._host: AliasHost = host
 
     def __repr__(self) -> str:
-        servers = ", ".join(f"{address}:{port}" for address, port in self._nameservers)
-        return f"DnsNames(via={self._via!r}{', nameservers: ' * bool(servers)}{servers})"
+        return f"DnsNames(via={self._via!r}, nameservers={list(self._nameservers)})"
 
     def find(self, name: str, now: float) -> Endpoint | None:
         looked = self._look_up(name)
@@ -168,7 +171,7 @@ class DnsNames:
             try:
                 looked = self._follow(resolver, name, kind)
             except NameSourceError as error:
-                failure = error
+                failure = failure or error
                 continue
             if looked.addresses:
                 canonical = looked.canonical
@@ -235,12 +238,12 @@ def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".partition("\n")[0][:300]
 
 
+_WITH_PORT = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?", re.IGNORECASE)
+
+
 def _nameserver(text: str) -> tuple[str, int]:
-    address, port = text, "53"
-    if text.startswith("[") or text.count(":") == 1:
-        address, _, port = text.removeprefix("[").replace("]", "").rpartition(":")
-        if not port.isdigit():
-            address, port = text.strip("[]"), "53"
+    found = _WITH_PORT.fullmatch(text)
+    address, port = (found[1] or found[2], found[3] or "53") if found else (text, "53")
     try:
         return str(ip_address(address)), int(port)
     except ValueError:

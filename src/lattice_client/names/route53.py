@@ -194,43 +194,35 @@ class Route53Names:
         return None
 
     def _records(self, name: str, zone: _Zone) -> list[dict[str, Any]]:
-        """The records of a name; of the wildcard above it where it has none, as RFC 4592 says: the
-        one right below the nearest name above that exists."""
-        records, exists = self._records_at(name, zone, name)
+        """The records of a name; where it does not exist, of the wildcard right below the nearest
+        name above that does ("The role of wildcards", RFC 4592 section 2.2.1)."""
+        records, next_name = self._records_at(name, zone)
+        exists = bool(records) or ends_with(next_name, name)
         current = name
         while not exists and current != zone.name:
             current = current.partition(".")[2]
-            records, exists = self._records_at(current, zone, f"*.{current}")
+            records, next_name = self._records_at(f"*.{current}", zone)
+            # Whatever else is below comes right behind the wildcard.
+            exists = bool(records) or ends_with(next_name, current)
+            exists = exists or bool(self._records_at(current, zone)[0])
         return [record for record in records if record["Type"] in ("A", "AAAA", "CNAME")]
 
-    def _records_at(
-        self, start: str, zone: _Zone, wanted: str
-    ) -> tuple[list[dict[str, Any]], bool]:
-        """The records of the name ``wanted``, and whether there is ``start`` or a name below it.
-
-        Names come in the order of their labels from the last to the first, so whatever is below
-        comes right behind, and the wildcard before most ("ListResourceRecordSets", Route 53 API
-        Reference).
-        """
+    def _records_at(self, name: str, zone: _Zone) -> tuple[list[dict[str, Any]], str]:
+        """The records of this very name, and the name that comes next: they are ordered by name,
+        with the labels reversed ("ListResourceRecordSets", Route 53 API Reference)."""
         found: list[dict[str, Any]] = []
-        exists = start == zone.name
         for page in self._api.pages(
             "list_resource_record_sets",
             absent=("NoSuchHostedZone",),
             page_size=_PAGE,
             HostedZoneId=zone.id,
-            StartRecordName=start,
+            StartRecordName=name,
         ):
             for record in page["ResourceRecordSets"]:
-                name = _spelt(record["Name"])
-                if not ends_with(name, start):
-                    return found, exists
-                exists = True
-                if name == wanted:
-                    found.append(record)
-                elif name != start and _order(name) > _order(wanted):
-                    return found, exists
-        return found, exists
+                if _spelt(record["Name"]) != name:
+                    return found, _spelt(record["Name"])
+                found.append(record)
+        return found, ""
 
 
 def _leading(records: list[dict[str, Any]]) -> _Leads:
@@ -261,7 +253,3 @@ def _zones_of(name: str, zones: tuple[_Zone, ...]) -> list[_Zone]:
 def _spelt(name: str) -> str:
     """As in an answer, where the wildcard is written in octal."""
     return name.lower().removesuffix(".").replace("\\052", "*")
-
-
-def _order(name: str) -> list[str]:
-    return name.split(".")[::-1]

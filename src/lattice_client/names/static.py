@@ -132,7 +132,7 @@ def _endpoint(name: str, key: str, target: object, source: str) -> Endpoint:
             f"or a table with {', '.join(_TEXTS + _SWITCHES)}"
         )
     region, managed = given.get("region"), given.get("managed_name")
-    told = managed_endpoint(normal_name(managed)) if managed else None
+    told = _managed(managed) if managed else None
     if managed and (told is None or not told.is_lattice):
         raise ConfigurationError(
             f"{source}: {managed!r}, for {key!r}, is no managed name of a service of VPC Lattice, "
@@ -152,6 +152,13 @@ def _endpoint(name: str, key: str, target: object, source: str) -> Endpoint:
         source=source,
         is_lattice=given.get("is_lattice", True),
     )
+
+
+def _managed(name: str) -> Endpoint | None:
+    try:
+        return managed_endpoint(normal_name(name))
+    except ConfigurationError:
+        return None
 
 
 def _split(target: str) -> dict[str, str] | None:

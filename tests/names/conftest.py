@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.name_server import NameServer, name_server
+from support.sources import Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def server() -> Iterator[NameServer]:
+    pytest.importorskip("dns")
+    with name_server() as running:
+        yield running
