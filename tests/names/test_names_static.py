@@ -70,7 +70,7 @@ def test_a_bad_target_is_refused_by_its_name(target):
 
 @pytest.mark.parametrize("key", ["", "*", "*.", "a.*.b", "https://a.example", 7, "a b"])
 def test_a_bad_key_is_refused(key):
-    with pytest.raises(ConfigurationError, match="static map: .* is no host name"):
+    with pytest.raises(ConfigurationError, match=r"static map: .* is no host name"):
         StaticNames({key: "eu-west-1"})
 
 

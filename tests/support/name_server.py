@@ -1,4 +1,4 @@
-"""A name server on loopback, over UDP and TCP: it answers what it is told to, the worst included."""
+"""A name server on loopback, over UDP and TCP: it answers what it is told, the worst included."""
 
 from __future__ import annotations
 

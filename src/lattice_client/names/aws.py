@@ -6,6 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lattice_client.credentials import Credentials, CredentialsProvider, as_provider, current
@@ -82,42 +83,26 @@ class AwsApi:
         :param operation: in botocore's spelling, as ``discover_instances``.
         :raises NameSourceError: for any other failure.
         """
-        return next(self._answers(operation, absent, arguments, None), None)
+        with _told(self.service, absent):
+            answer: dict[str, Any] = getattr(self._ready_client(), operation)(**arguments)
+            return answer
+        return None
 
-    def pages(
+    def items(
         self,
         operation: str,
+        key: str,
         *,
         absent: Collection[str] = (),
         page_size: int | None = None,
         **arguments: Any,
     ) -> Iterator[dict[str, Any]]:
-        """The pages of an answer, each fetched when it is asked for. As :meth:`call`."""
-        return self._answers(operation, absent, arguments, {"PageSize": page_size})
-
-    def _answers(
-        self,
-        operation: str,
-        absent: Collection[str],
-        arguments: dict[str, Any],
-        paging: dict[str, Any] | None,
-    ) -> Iterator[dict[str, Any]]:
-        try:
-            with botocore_errors(self.service):
-                client = self._ready_client()
-                from botocore.exceptions import ClientError
-
-                try:
-                    if paging is None:
-                        yield getattr(client, operation)(**arguments)
-                    else:
-                        paginator = client.get_paginator(operation)
-                        yield from paginator.paginate(**arguments, PaginationConfig=paging)
-                except ClientError as error:
-                    if error.response.get("Error", {}).get("Code") not in absent:
-                        raise
-        except CredentialsError as error:
-            raise NameSourceError(str(error)) from None
+        """The items below ``key`` of all pages, each page fetched when it is asked for; none where
+        the answer is one of the errors ``absent``. As :meth:`call`."""
+        with _told(self.service, absent):
+            pages = self._ready_client().get_paginator(operation)
+            for page in pages.paginate(**arguments, PaginationConfig={"PageSize": page_size}):
+                yield from page[key]
 
     def _ready_client(self) -> Any:
         credentials = current(self._provider)
@@ -166,3 +151,18 @@ class AwsApi:
                 f"no region whose {self.service} to ask: give region=… or set AWS_REGION"
             )
         return str(region)
+
+
+@contextmanager
+def _told(service: str, absent: Collection[str]) -> Iterator[None]:
+    """Turns every failure into a NameSourceError; the errors ``absent`` are none."""
+    try:
+        with botocore_errors(service):
+            try:
+                yield
+            except Exception as error:
+                answered = getattr(error, "response", None) or {}
+                if answered.get("Error", {}).get("Code") not in absent:
+                    raise
+    except CredentialsError as error:
+        raise NameSourceError(str(error)) from None

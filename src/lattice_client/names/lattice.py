@@ -18,7 +18,7 @@ __all__ = ["LatticeNames"]
 
 class _Service(NamedTuple):
     arn: str
-    managed_name: str
+    managed_name: str | None
     custom_domain: str | None
     region: str | None
 
@@ -101,9 +101,9 @@ class LatticeNames:
             return found
         knows_name = name in (service.custom_domain, service.managed_name)
         return found._replace(
-            host=found.host if knows_name else service.managed_name,
+            host=found.host if knows_name else service.managed_name or found.host,
             region=found.region or service.region,
-            managed_name=service.managed_name,
+            managed_name=service.managed_name or managed,
             service_arn=service.arn,
             source=f"{found.source}; VPC Lattice",
             expires_at=expires_at
@@ -116,39 +116,37 @@ class LatticeNames:
 
     def _services(self) -> Iterator[_Service]:
         for api in self._apis:
-            for page in api.pages("list_services"):
-                for item in page["items"]:
-                    yield from _service(item, item["arn"])
-            networks = [
-                item["arn"] for page in api.pages("list_service_networks") for item in page["items"]
-            ]
-            for network in networks:
-                for page in api.pages(
+            for item in api.items("list_services", "items"):
+                yield from _service(item, item["arn"])
+            for network in list(api.items("list_service_networks", "items")):
+                for item in api.items(
                     "list_service_network_service_associations",
+                    "items",
                     absent=("ResourceNotFoundException",),
-                    serviceNetworkIdentifier=network,
+                    serviceNetworkIdentifier=network["arn"],
                 ):
-                    for item in page["items"]:
-                        yield from _service(item, item.get("serviceArn", ""))
+                    yield from _service(item, item.get("serviceArn", ""))
 
 
 def _service(item: dict[str, Any], arn: str) -> Iterator[_Service]:
     """None for one that has no name yet, or is going."""
-    managed = item.get("dnsEntry", {}).get("domainName", "")
-    if not managed or str(item.get("status", "")).startswith(("CREATE_", "DELETE_IN")):
+    if str(item.get("status", "")).startswith(("CREATE_", "DELETE_IN")):
         return
-    name = normal_name(managed)
-    told = managed_endpoint(name)
+    managed = _name(item.get("dnsEntry", {}).get("domainName"))
+    custom = _name(item.get("customDomainName"))
+    told = managed_endpoint(managed) if managed else None
     # arn:aws:vpc-lattice:REGION:ACCOUNT:service/svc-ID
-    parts = arn.split(":")
-    region = told.region if told else parts[3] if len(parts) > 3 else None  # noqa: PLR2004
-    custom = item.get("customDomainName")
-    yield _Service(arn, name, normal_name(custom) if custom else None, region)
+    region = told.region if told else (arn.split(":") + [""] * 4)[3]
+    yield _Service(arn, None if managed == custom else managed, custom, region or None)
+
+
+def _name(text: str | None) -> str | None:
+    return normal_name(text) if text else None
 
 
 def _indexed(services: Iterable[_Service]) -> _Index:
     index: _Index = {}
     for service in dict.fromkeys(services):
-        for name in {service.managed_name, service.custom_domain or service.managed_name}:
+        for name in filter(None, (service.managed_name, service.custom_domain)):
             index[name] = (*index.get(name, ()), service)
     return index

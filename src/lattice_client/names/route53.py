@@ -161,10 +161,9 @@ class Route53Names:
         return tuple(self._zones_in_vpc() if self._vpc else self._zones_of_account())
 
     def _zones_of_account(self) -> Iterator[_Zone]:
-        for page in self._api.pages("list_hosted_zones"):
-            for zone in page["HostedZones"]:
-                private = zone.get("Config", {}).get("PrivateZone", False)
-                yield _Zone(zone["Id"].rpartition("/")[2], _spelt(zone["Name"]), private)
+        for zone in self._api.items("list_hosted_zones", "HostedZones"):
+            private = zone.get("Config", {}).get("PrivateZone", False)
+            yield _Zone(zone["Id"].rpartition("/")[2], _spelt(zone["Name"]), private)
 
     def _zones_in_vpc(self) -> Iterator[_Zone]:
         # botocore has no paginator for it.
@@ -211,17 +210,17 @@ class Route53Names:
         """The records of this very name, and the name that comes next: they are ordered by name,
         with the labels reversed ("ListResourceRecordSets", Route 53 API Reference)."""
         found: list[dict[str, Any]] = []
-        for page in self._api.pages(
+        for record in self._api.items(
             "list_resource_record_sets",
+            "ResourceRecordSets",
             absent=("NoSuchHostedZone",),
             page_size=_PAGE,
             HostedZoneId=zone.id,
             StartRecordName=name,
         ):
-            for record in page["ResourceRecordSets"]:
-                if _spelt(record["Name"]) != name:
-                    return found, _spelt(record["Name"])
-                found.append(record)
+            if _spelt(record["Name"]) != name:
+                return found, _spelt(record["Name"])
+            found.append(record)
         return found, ""
 
 
