@@ -54,8 +54,6 @@ class AwsApi:
         self._set_up()
 
     def _set_up(self) -> None:
-        # botocore's, of the first session: parsing a megabyte of AWS's data takes its time.
-        self._loader: Any = None
         self._after_fork()
         renewed_after_fork(self)
 
@@ -122,10 +120,7 @@ class AwsApi:
             from botocore.config import Config
 
         session: Any = botocore.session.Session()
-        if self._loader is None:
-            self._loader = session.get_component("data_loader")
-        else:
-            session.register_component("data_loader", self._loader)
+        session.register_component("data_loader", _shared(session))
         # Where the endpoint is one of the user's, it is that one, without a prefix of the
         # operation's before it.
         prefixed = self._endpoint_url is None
@@ -151,6 +146,16 @@ class AwsApi:
                 f"no region whose {self.service} to ask: give region=… or set AWS_REGION"
             )
         return str(region)
+
+
+# botocore's, of the first session: parsing AWS's data takes 50 ms and more for each service.
+_LOADER: list[Any] = []
+
+
+def _shared(session: Any) -> Any:
+    if not _LOADER:
+        _LOADER.append(session.get_component("data_loader"))
+    return _LOADER[0]
 
 
 @contextmanager
