@@ -392,7 +392,7 @@ class ControlPlane:
             operation, items = "ListServices", self.services
         elif url.path == "/servicenetworks":
             operation = "ListServiceNetworks"
-            items = [{"arn": arn, "id": arn.rpartition("/")[2]} for arn in self.networks]
+            items = [{"arn": arn} for arn in self.networks]
         else:
             operation = "ListServiceNetworkServiceAssociations"
             items = self.networks[query["serviceNetworkIdentifier"]]
