@@ -223,9 +223,10 @@ class DnsNames:
 
     def _resolver(self) -> Any:
         try:
+            import dns.nameserver
             import dns.resolver
         except ModuleNotFoundError as error:
-            if error.name not in ("dns", "dns.resolver"):
+            if error.name not in ("dns", "dns.nameserver"):
                 raise
             raise MissingExtraError("dns", "dnspython") from None
         resolver = dns.resolver.Resolver(configure=not self._nameservers)
