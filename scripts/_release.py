@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,8 @@ from _environment import ROOT
 
 DIST = ROOT / "dist"
 WORK = ROOT / "build" / "release"
-EXTRAS = ("requests", "httpx", "httpx2", "aiohttp", "sigv4a", "otel", "testing", "cli")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = tuple(extra for extra in PROJECT["optional-dependencies"] if extra != "all")
 SMOKE = ROOT / "scripts" / "_smoke.py"
 _started = monotonic()
 

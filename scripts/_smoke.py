@@ -32,6 +32,7 @@ LIBRARIES = {
     "aiohttp": ["aiohttp"],
     "sigv4a": ["cryptography"],
     "otel": ["opentelemetry"],
+    "dns": ["dns"],
     "testing": ["uvicorn", "h11", "trustme", "cryptography"],
     "cli": ["rich", "requests", "httpx", "httpx2", "aiohttp", "uvicorn"],
 }
@@ -107,6 +108,17 @@ def with_otel(url: str) -> Any:
     return with_the_signer(url)
 
 
+def with_dns(url: str) -> Any:
+    from lattice_client import NameSourceError
+    from lattice_client.names import DnsNames, Names
+
+    try:
+        Names(DnsNames(nameservers=["127.0.0.1:9"], timeout=0.1)).resolve("orders.example.com")
+    except NameSourceError:  # nobody listens there
+        return with_the_signer(url)
+    raise AssertionError("a name server that is not there has answered")
+
+
 def with_testing(url: str) -> Any:
     from lattice_client.testing import LocalLattice
     from lattice_client.testing import serve as serving
@@ -130,6 +142,7 @@ USES: dict[str, Callable[[str], Any]] = {
     "aiohttp": with_aiohttp,
     "sigv4a": lambda url: with_the_signer(url, "SigV4ASigner"),
     "otel": with_otel,
+    "dns": with_dns,
     "testing": with_testing,
     "cli": with_cli,
 }
@@ -142,8 +155,8 @@ def missing(extra: str) -> MissingExtraError | None:
             from lattice_client.signing import SigV4ASigner
 
             SigV4ASigner(Credentials("AKID", "s"), "*").sign("GET", "orders.example.com", "/")
-        elif extra == "testing":
-            with_testing(os.environ["ORDERS_URL"])
+        elif extra in ("dns", "testing"):
+            USES[extra](os.environ["ORDERS_URL"])
         else:
             import_module(f"lattice_client.{extra}")
     except MissingExtraError as error:
@@ -157,6 +170,7 @@ def try_all(wanted_version: str, extras: list[str]) -> None:
     assert (Path(lattice_client.__file__).parent / "py.typed").exists()
     url = os.environ["ORDERS_URL"]
     installed = {extra for extra, libraries in LIBRARIES.items() if all(map(find_spec, libraries))}
+    assert set(extras) <= LIBRARIES.keys(), "say in _smoke.py what the new extra brings"
     assert installed >= set(extras), f"{extras} did not bring {set(extras) - installed}"
     assert with_the_signer(url)["caller"]
     for extra in sorted(installed):
