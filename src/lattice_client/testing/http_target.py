@@ -267,7 +267,7 @@ def _without_hop_by_hop(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[by
 def _failed(url: str, error: Exception) -> TargetFailedError:
     import httpcore
 
-    words = f"{url}: {error or type(error).__name__}"
+    words = f"{url}: {str(error) or type(error).__name__}"
     if isinstance(error, (httpcore.ConnectError, httpcore.ConnectTimeout)):
         return TargetFailedError(words, status=500, failure="TargetConnectionError")
     if isinstance(error, httpcore.TimeoutException):

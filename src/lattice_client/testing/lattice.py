@@ -151,7 +151,9 @@ class LocalLattice:
         :raises ValueError: if a name is malformed or taken, or the policy cannot be read.
         :raises KeyError: if there is no such network.
         """
-        associated = [self._network(network) for network in networks or [self.network]]
+        associated = [
+            self._network(network) for network in ([self.network] if networks is None else networks)
+        ]
         service = Service(
             name,
             region=self.region,

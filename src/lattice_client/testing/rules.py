@@ -23,6 +23,7 @@ from lattice_client.testing.target_groups import TargetGroup
 
 __all__ = [
     "Action",
+    "Condition",
     "FixedResponse",
     "Forward",
     "HeaderMatch",
@@ -64,7 +65,7 @@ class HeaderMatch:
             raise ConfigurationError(
                 f"give one of exact, prefix and contains for the header {self.name!r}"
             )
-        if not isinstance(given[0], str) or not 1 <= len(given[0]) <= _MAX_HEADER_VALUE:
+        if not 1 <= len(given[0]) <= _MAX_HEADER_VALUE:
             raise ConfigurationError(
                 f"what the header {self.name!r} is compared with has 1 to 128 characters"
             )
@@ -106,7 +107,7 @@ class Match:
         if self.path is not None and self.prefix is not None:
             raise ConfigurationError("a rule has a path or a prefix, not both")
         path = self.path if self.prefix is None else self.prefix
-        if path is not None and (not isinstance(path, str) or not _PATH.fullmatch(path)):
+        if path is not None and not _PATH.fullmatch(path):
             raise ConfigurationError(
                 f"{path!r} is no path for a rule: '/' and up to 127 of a-z, A-Z, 0-9 and "
                 "@:%_+.~#?&/=-, without wildcards"
@@ -158,7 +159,7 @@ class Forward:
         if not self.weights:
             raise ConfigurationError("there must be a target group to forward to")
         for group, weight in self.weights:
-            if not isinstance(weight, int) or not 0 <= weight <= _MAX_WEIGHT:
+            if not 0 <= weight <= _MAX_WEIGHT:
                 raise ConfigurationError(
                     f"the weight of {group.name!r} must be 0 to {_MAX_WEIGHT}, not {weight!r}"
                 )
@@ -287,7 +288,7 @@ class Rules:
         taken = {rule.priority for rule in self._rules}
         if priority is None:
             priority = (self._rules[-1].priority or 0) + 1 if self._rules else 1
-        if not isinstance(priority, int) or not 1 <= priority <= _MAX_PRIORITY:
+        if not 1 <= priority <= _MAX_PRIORITY:
             raise ConfigurationError(f"a priority is 1 to {_MAX_PRIORITY}, not {priority!r}")
         if priority in taken:
             raise ConfigurationError(f"there is a rule of priority {priority} already")

@@ -17,7 +17,15 @@ from lattice_client.testing.authorization import AuthLayer
 from lattice_client.testing.rules import Condition, Forward, Rule, Rules, Targets
 from lattice_client.testing.target_groups import TargetGroup, resource_id
 
-__all__ = ["Listener", "Protocol", "Service", "host_name", "host_port", "is_loopback", "resource_id"]
+__all__ = [
+    "Listener",
+    "Protocol",
+    "Service",
+    "host_name",
+    "host_port",
+    "is_loopback",
+    "resource_id",
+]
 
 Protocol: TypeAlias = Literal["HTTP", "HTTPS"]
 
@@ -90,9 +98,9 @@ class Service:
         self._make_group = make_group
         self._implied = True
         rules = self._new_rules()
-        self.listeners: tuple[Listener, ...] = tuple(
-            Listener(self.arn, protocol, port, rules)
-            for protocol, port in (("HTTP", 80), ("HTTPS", 443))
+        self.listeners: tuple[Listener, ...] = (
+            Listener(self.arn, "HTTP", 80, rules),
+            Listener(self.arn, "HTTPS", 443, rules),
         )
 
     def __repr__(self) -> str:
@@ -152,7 +160,7 @@ class Service:
                 "passes no TLS through"
             )
         port = _PORTS[protocol] if port is None else port
-        if not isinstance(port, int) or not 1 <= port <= 65535:  # noqa: PLR2004
+        if not 1 <= port <= 65535:  # noqa: PLR2004
             raise ConfigurationError(f"a listener's port is 1 to 65535, not {port!r}")
         if self._implied and len(list(self.rules)) > 1:
             raise ConfigurationError("add the listeners before the rules, and rules to a listener")
