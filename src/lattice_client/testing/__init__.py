@@ -19,13 +19,19 @@ if TYPE_CHECKING:
     from lattice_client.testing.access_log import AccessRecord
     from lattice_client.testing.authorization import AuthLayer
     from lattice_client.testing.callers import Caller, Principal
+    from lattice_client.testing.files import TemplateWarning, load
+    from lattice_client.testing.http_target import HTTPTarget
+    from lattice_client.testing.lambda_target import LambdaTarget
     from lattice_client.testing.lattice import LocalLattice
+    from lattice_client.testing.networks import ServiceNetwork
     from lattice_client.testing.policies import ALLOW_AUTHENTICATED, AuthPolicy, Decision
     from lattice_client.testing.received import ReceivedRequest
     from lattice_client.testing.refusals import RefusedError
+    from lattice_client.testing.rules import HeaderMatch, Rule
     from lattice_client.testing.server import RunningLattice, serve
-    from lattice_client.testing.services import Service
+    from lattice_client.testing.services import Listener, Service
     from lattice_client.testing.signature import WireRequest
+    from lattice_client.testing.target_groups import Target, TargetGroup
     from lattice_client.testing.verifier import Verified, Verifier
 
 __all__ = [
@@ -35,15 +41,25 @@ __all__ = [
     "AuthPolicy",
     "Caller",
     "Decision",
+    "HTTPTarget",
+    "HeaderMatch",
+    "LambdaTarget",
+    "Listener",
     "LocalLattice",
     "Principal",
     "ReceivedRequest",
     "RefusedError",
+    "Rule",
     "RunningLattice",
     "Service",
+    "ServiceNetwork",
+    "Target",
+    "TargetGroup",
+    "TemplateWarning",
     "Verified",
     "Verifier",
     "WireRequest",
+    "load",
     "serve",
 ]
 
@@ -55,15 +71,25 @@ _MODULES = {
     "AuthPolicy": "policies",
     "Caller": "callers",
     "Decision": "policies",
+    "HTTPTarget": "http_target",
+    "HeaderMatch": "rules",
+    "LambdaTarget": "lambda_target",
+    "Listener": "services",
     "LocalLattice": "lattice",
     "Principal": "callers",
     "ReceivedRequest": "received",
     "RefusedError": "refusals",
+    "Rule": "rules",
     "RunningLattice": "server",
     "Service": "services",
+    "ServiceNetwork": "networks",
+    "Target": "target_groups",
+    "TargetGroup": "target_groups",
+    "TemplateWarning": "files",
     "Verified": "verifier",
     "Verifier": "verifier",
     "WireRequest": "signature",
+    "load": "files",
     "serve": "server",
 }
 

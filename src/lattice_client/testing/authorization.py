@@ -61,12 +61,18 @@ class AuthLayer:
 
     @policy.setter
     def policy(self, policy: PolicyLike) -> None:
+        self._document = policy if isinstance(policy, Mapping) else None
         if policy is None:
             self._policy = ALLOW_AUTHENTICATED
         elif isinstance(policy, AuthPolicy):
             self._policy = policy
         else:
             self._policy = AuthPolicy.from_document(policy)
+
+    @property
+    def document(self) -> Mapping[str, Any] | None:
+        """The document that the policy was read from; None where it came from none."""
+        return self._document
 
     def decide(self, caller: PolicyPrincipal | None, resource: str) -> Decision:
         """What this layer says to a request; ``caller`` is None for an anonymous one."""

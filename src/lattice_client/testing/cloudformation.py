@@ -48,7 +48,7 @@ _IDLE: Final[Mapping[str, tuple[str, ...]]] = {
 }
 # Resources without a part in the data plane that is here.
 _IDLE_TYPES: Final = ("AccessLogSubscription", "ResourcePolicy", "ServiceNetworkVpcAssociation")
-_METHODLESS: Final = ("Method", "PathMatch", "HeaderMatches")
+_HTTP_MATCH: Final = ("Method", "PathMatch", "HeaderMatches")
 
 Resource: TypeAlias = ServiceNetwork | Service | TargetGroup | Listener | None
 
@@ -175,7 +175,7 @@ class _Builder:
             return given
         if attribute == "Arn" and kind in _ARNS:
             return _ARNS[kind].format(
-                name=given, **{"region": self._pseudo["AWS::Region"], "account": self._account}
+                name=given, region=self._pseudo["AWS::Region"], account=self._account
             )
         raise LookupError(f"the local Lattice does not know {attribute!r} of {kind} {name!r}")
 
@@ -316,7 +316,7 @@ class _Builder:
             return
         listener = self._find(node, Listener)
         match = self._need(name, properties, "Match").table(("HttpMatch",))
-        parts = match["HttpMatch"].table(_METHODLESS)
+        parts = match["HttpMatch"].table(_HTTP_MATCH)
         conditions: dict[str, Any] = {}
         if "Method" in parts:
             conditions["method"] = self._value(parts, "Method")

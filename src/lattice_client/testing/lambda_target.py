@@ -83,7 +83,7 @@ class LambdaTarget:
         self, handler: Callable[[dict[str, Any], LambdaContext], Any], *, name: str | None = None
     ) -> None:
         self.handler = handler
-        self.name: str = name or getattr(handler, "__name__", "handler")
+        self.name = name or str(getattr(handler, "__name__", "handler"))
 
     def __repr__(self) -> str:
         return f"<LambdaTarget {self.name}>"

@@ -252,6 +252,11 @@ class LocalLattice:
         return self._callers[name]
 
     @property
+    def callers(self) -> dict[str, Caller]:
+        """All callers by name, in the order they were added."""
+        return self._callers.by_name
+
+    @property
     def networks(self) -> dict[str, ServiceNetwork]:
         """All service networks by name, in the order they were added."""
         return dict(self._networks)

@@ -1,7 +1,7 @@
 """CloudFormation's functions, parameters and conditions, as far as VPC Lattice's resources need.
 
-Source: "Intrinsic function reference" and "Pseudo parameters reference" (CloudFormation User Guide).
-What is not understood is an error that names its place, never a guess.
+Source: "Intrinsic function reference" and "Pseudo parameters reference" (CloudFormation User
+Guide). What is not understood is an error that names its place, never a guess.
 """
 
 from __future__ import annotations
