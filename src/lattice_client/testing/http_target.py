@@ -94,7 +94,7 @@ class HTTPTarget:
         }
 
     def __repr__(self) -> str:
-        return f"<HTTPTarget {self.url}>"
+        return f"<HTTPTarget {getattr(self, 'url', '')}>"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application. In its lifespan it keeps connections, else for one request."""
