@@ -34,23 +34,19 @@ def http2_upstream(app, certificate=None):
     :param certificate: the paths of the certificate and of its key.
     """
     sock, port = listener()
-    sock.close()
     config = Config()
-    config.bind = [f"127.0.0.1:{port}"]
+    config.bind = [f"fd://{sock.detach()}"]
     config.errorlog = None
     if certificate is not None:
         config.certfile, config.keyfile = certificate
-    loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
     async def main():
-        ready.set()
         await hypercorn_serve(with_lifespan(app), config, shutdown_trigger=stop.wait)
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(main()))
     thread.start()
     try:
-        ready.wait()
-        wait_for(port)
         yield f"{'http' if certificate is None else 'https'}://127.0.0.1:{port}"
     finally:
         loop.call_soon_threadsafe(stop.set)
@@ -71,14 +67,6 @@ def with_lifespan(app):
         await send({"type": "lifespan.shutdown.complete"})
 
     return wrapped
-
-
-def wait_for(port):
-    """Until somebody listens at the port."""
-    while True:
-        with contextlib.suppress(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
 
 
 @contextlib.contextmanager

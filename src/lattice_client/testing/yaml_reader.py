@@ -39,6 +39,8 @@ _Loader.yaml_implicit_resolvers = {
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen = set()
     for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            continue
         if key.value in seen:
             raise yaml.constructor.ConstructorError(
                 problem=f"the key {key.value!r} is there twice", problem_mark=key.start_mark
