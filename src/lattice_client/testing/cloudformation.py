@@ -22,12 +22,13 @@ from lattice_client.testing.policies import AuthPolicy
 from lattice_client.testing.rules import Condition, HeaderMatch, Rule
 from lattice_client.testing.services import Listener, Service
 from lattice_client.testing.target_groups import TargetGroup
-from lattice_client.testing.templates import Template
+from lattice_client.testing.templates import NO_VALUE, Template
 
 __all__ = ["from_template"]
 
 _PREFIX: Final = "AWS::VpcLattice::"
 _DENY_ALL: Final = AuthPolicy(())
+_SHORTEST_NAME, _LONGEST_NAME = 3, 40  # of a service; other names may be longer
 #: The properties that are read, and those that mean nothing here.
 _READ: Final[Mapping[str, tuple[str, ...]]] = {
     "AuthPolicy": ("Policy", "ResourceIdentifier"),
@@ -46,6 +47,8 @@ _IDLE: Final[Mapping[str, tuple[str, ...]]] = {
     "ServiceNetworkServiceAssociation": ("DnsEntry", "Tags"),
     "TargetGroup": ("Tags",),
 }
+# Parts of these are read, or are not known to be there, and so they are worked out one by one.
+_IN_PARTS: Final = ("Config", "ListenerIdentifier", "Targets")
 # Resources without a part in the data plane that is here.
 _IDLE_TYPES: Final = ("AccessLogSubscription", "ResourcePolicy", "ServiceNetworkVpcAssociation")
 _HTTP_MATCH: Final = ("Method", "PathMatch", "HeaderMatches")
@@ -156,12 +159,18 @@ class _Builder:
         return table["Properties"].table() if "Properties" in table else {}
 
     def _value(self, properties: dict[str, Node], key: str, default: Any = None) -> Any:
-        return self._template.resolve(properties[key]) if key in properties else default
+        value = self._template.resolve(properties[key]) if key in properties else NO_VALUE
+        return default if value is NO_VALUE else value
 
     def _name(self, name: str) -> str:
         """The resource's name; where it has none, one of its logical id."""
         given = self._value(self._properties(name), "Name")
-        return str(given) if given is not None else _in_kebab_case(name)
+        if given is not None:
+            return str(given)
+        made = _in_kebab_case(name)
+        if len(made) < _SHORTEST_NAME:
+            made = f"{self._pseudo['AWS::StackName']}-{made}"
+        return made[:_LONGEST_NAME].rstrip("-")
 
     def _attribute(self, name: str, attribute: str | None) -> Any:
         """What ``Ref`` (None) and ``Fn::GetAtt`` give."""
@@ -230,13 +239,25 @@ class _Builder:
         self._building.append(name)
         try:
             with node.naming_it():
-                resource = makers[kind](name, properties)
+                resource = makers[kind](name, self._worked_out(kind, properties))
         finally:
             self._building.remove(name)
         self._built[name] = resource
         if resource is not None:
             self._found |= {resource.arn: resource, resource.id: resource}
         return resource
+
+    def _worked_out(self, kind: str, properties: dict[str, Node]) -> dict[str, Node]:
+        """The properties that are read; those that turn out to be nothing are left out."""
+        read = {key: node for key, node in properties.items() if key in _READ[kind]}
+        for key, node in list(read.items()):
+            if key not in _IN_PARTS:
+                value = self._template.resolve(node)
+                if value is NO_VALUE:
+                    del read[key]
+                else:
+                    read[key] = Node(value, node.place)
+        return read
 
     def _need(self, name: str, properties: dict[str, Node], key: str) -> Node:
         if key not in properties:

@@ -94,6 +94,7 @@ class LocalLattice:
         on_access: Callable[[AccessRecord], object] | None = None,
         seed: int | None = None,
     ) -> None:
+        self._services: dict[str, Service] = {}
         self.region = region
         self.account = account
         self.clock = clock
@@ -104,7 +105,6 @@ class LocalLattice:
         )
         self.vpc_id = resource_id("vpc", region)
         self.vpc_arn = f"arn:aws:ec2:{region}:{account}:vpc/{self.vpc_id}"
-        self._services: dict[str, Service] = {}
         self._target_groups: dict[str, TargetGroup] = {}
         self._unnamed = itertools.count(1)
         self._callers = CallerRegistry(self._now)

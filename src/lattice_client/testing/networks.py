@@ -34,19 +34,19 @@ class ServiceNetwork:
     """
 
     def __init__(self, lattice: LocalLattice, name: str, *, auth: AuthLayer) -> None:
+        self.name = name
+        self.services: tuple[Service, ...] = ()
         if not re.fullmatch(_NAME, name):
             raise ConfigurationError(
                 f"{name!r} is no name of a service network: 3 to 63 of a-z, 0-9 and single hyphens "
                 "inside, not beginning with 'servicenetwork-'"
             )
         self.lattice = lattice
-        self.name = name
         self.id = resource_id("sn", name)
         self.arn = (
             f"arn:aws:vpc-lattice:{lattice.region}:{lattice.account}:servicenetwork/{self.id}"
         )
         self.auth = auth
-        self.services: tuple[Service, ...] = ()
 
     def __repr__(self) -> str:
         names = ", ".join(service.name for service in self.services)

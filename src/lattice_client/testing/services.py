@@ -81,6 +81,11 @@ class Service:
         target: Targets,
         domain: str | None = None,
     ) -> None:
+        self.name = name
+        self.id = resource_id("svc", name)
+        self.arn = f"arn:aws:vpc-lattice:{region}:{account}:service/{self.id}"
+        self.managed_name = f"{name}-{self.id[4:]}.7d67968.vpc-lattice-svcs.{region}.on.aws"
+        self.domain = None if domain is None else domain.lower()
         if not re.fullmatch(_NAME, name):
             raise ValueError(
                 f"{name!r} is no name of a service: 3 to 40 of a-z, 0-9 and single hyphens inside, "
@@ -88,11 +93,6 @@ class Service:
             )
         if domain is not None and (not domain or host_name(domain) != domain.lower()):
             raise ValueError(f"{domain!r} is no domain name; give it without port and final dot")
-        self.name = name
-        self.id = resource_id("svc", name)
-        self.arn = f"arn:aws:vpc-lattice:{region}:{account}:service/{self.id}"
-        self.managed_name = f"{name}-{self.id[4:]}.7d67968.vpc-lattice-svcs.{region}.on.aws"
-        self.domain = None if domain is None else domain.lower()
         self.auth = auth
         self.target_group = make_group(target, name)
         self._make_group = make_group

@@ -43,15 +43,15 @@ class TargetGroup:
     """
 
     def __init__(self, name: str, *apps: ASGIApp, region: str, account: str) -> None:
+        self.name = name
+        self.targets = tuple(Target(app) for app in apps)
         if not re.fullmatch(_NAME, name):
             raise ConfigurationError(
                 f"{name!r} is no name of a target group: 3 to 128 of a-z, 0-9 and single hyphens "
                 "inside, not beginning with 'tg-'"
             )
-        self.name = name
         self.id = resource_id("tg", name)
         self.arn = f"arn:aws:vpc-lattice:{region}:{account}:targetgroup/{self.id}"
-        self.targets = tuple(Target(app) for app in apps)
         self._turns = itertools.count()
 
     def __repr__(self) -> str:

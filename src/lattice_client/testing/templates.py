@@ -66,7 +66,9 @@ class Template:
             table = node.table()
             if len(table) == 1:
                 name, argument = next(iter(table.items()))
-                if name in ("Ref", "Condition") or name.startswith("Fn::"):
+                # A policy's statement may have a Condition, which is a table.
+                is_condition = name == "Condition" and isinstance(argument.value, str)
+                if name == "Ref" or is_condition or name.startswith("Fn::"):
                     return self._call(name, argument)
             resolved = {key: self.resolve(item) for key, item in table.items()}
             return {key: item for key, item in resolved.items() if item is not NO_VALUE}
