@@ -1,4 +1,7 @@
-"""Sends a GiB through a proxied target, up or down; prints the peak memory before and after (KiB)."""
+"""Sends a GiB through a proxied target, up or down; prints the peak memory before and after.
+
+In KiB, as Linux counts it.
+"""
 
 import resource
 import sys
@@ -10,11 +13,12 @@ from upstreams import upstream
 from lattice_client.testing import LocalLattice, serve
 
 SIZE, CHUNK = 1 << 30, b"x" * (1 << 16)
+HEAD = {"type": "http.response.start", "status": 200, "headers": []}
 
 
 async def sink_or_source(scope, receive, send):
-    await send_head(scope, send) if scope["method"] == "GET" else None
     if scope["method"] == "GET":
+        await send(HEAD)
         for _ in range(int(scope["path"][1:]) // len(CHUNK)):
             await send({"type": "http.response.body", "body": CHUNK, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
@@ -23,12 +27,8 @@ async def sink_or_source(scope, receive, send):
     while more:
         message = await receive()
         total, more = total + len(message["body"]), message["more_body"]
-    await send_head(scope, send)
+    await send(HEAD)
     await send({"type": "http.response.body", "body": str(total).encode()})
-
-
-async def send_head(_scope, send):
-    await send({"type": "http.response.start", "status": 200, "headers": []})
 
 
 def peak():

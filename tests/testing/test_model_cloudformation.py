@@ -95,13 +95,13 @@ def test_parameters_decide():
     [
         ({}, "Parameters.VpcId: the parameter 'VpcId' has no value"),
         (VPC | {"Stage": "dev"}, "Stage: the parameter 'Stage' is one of test, production, not"),
-        (VPC | {"Colour": "red"}, "shop.yaml: : there is no parameter 'Colour'; there are: Stage"),
+        (VPC | {"Colour": "red"}, "shop.yaml: there is no parameter 'Colour'; there are: Stage"),
     ],
 )
 def test_parameters_are_checked(parameters, words):
     with pytest.raises(ConfigurationError) as caught:
         load(SHOP, targets=TARGETS, parameters=parameters)
-    assert words.replace(": : ", ": ") in str(caught.value).replace(": : ", ": ")
+    assert words in str(caught.value)
 
 
 def test_a_target_for_nobody_is_an_error():
@@ -113,8 +113,10 @@ def test_a_target_group_that_nothing_stands_for_echoes():
     with pytest.warns(TemplateWarning) as noted:
         lattice = load(SHOP, targets={"OrdersStable": blue, "10.0.0.7": green}, parameters=VPC)
     assert [str(note.message) for note in noted] == [
-        "shop.yaml: Resources.OrdersHooks: nothing stands for this target group, so an echo does; "
-        "map 'OrdersHooks' to a target"
+        (
+            "shop.yaml: Resources.OrdersHooks: nothing stands for this target group, so an echo does; "
+            "map 'OrdersHooks' to a target"
+        )
     ]
     assert lattice.target_group("orders-hooks").targets
 
@@ -196,8 +198,10 @@ def test_somebody_elses_network_is_taken_for_an_open_one(tmp_path):
 """,
     )
     assert notes == [
-        "Association.Properties.ServiceNetworkIdentifier: 'sn-0123456789abcdef0' is no service "
-        "network of this template; it is taken for one without an auth policy"
+        (
+            "Association.Properties.ServiceNetworkIdentifier: 'sn-0123456789abcdef0' is no service "
+            "network of this template; it is taken for one without an auth policy"
+        )
     ]
     assert lattice.network.services == (lattice.service("orders"),)
 
@@ -254,8 +258,10 @@ BROKEN = [
         "this resource depends on itself",
     ),
     (
-        "{A: {Type: AWS::S3::Bucket},"
-        " B: {Type: AWS::VpcLattice::Service, Properties: {Name: !GetAtt A.Arn}}}",
+        (
+            "{A: {Type: AWS::S3::Bucket},"
+            " B: {Type: AWS::VpcLattice::Service, Properties: {Name: !GetAtt A.Arn}}}"
+        ),
         "the local Lattice does not know 'Arn' of AWS::S3::Bucket 'A'",
     ),
     (
@@ -275,24 +281,32 @@ BROKEN = [
         "the template has no Mappings",
     ),
     (
-        "A: {Type: AWS::VpcLattice::AuthPolicy,"
-        " Properties: {ResourceIdentifier: svc-0123, Policy: {}}}",
+        (
+            "A: {Type: AWS::VpcLattice::AuthPolicy,"
+            " Properties: {ResourceIdentifier: svc-0123, Policy: {}}}"
+        ),
         "ResourceIdentifier: 'svc-0123' is no service or service network of this template",
     ),
     (
-        "{A: {Type: AWS::VpcLattice::Service}, B: {Type: AWS::VpcLattice::AuthPolicy,"
-        " Properties: {ResourceIdentifier: !Ref A, Policy: {Statement: []}}}}",
+        (
+            "{A: {Type: AWS::VpcLattice::Service}, B: {Type: AWS::VpcLattice::AuthPolicy,"
+            " Properties: {ResourceIdentifier: !Ref A, Policy: {Statement: []}}}}"
+        ),
         "B.Properties.Policy: ",
     ),
     (
-        "{A: {Type: AWS::VpcLattice::Service}, L: {Type: AWS::VpcLattice::Listener, Properties:"
-        " {ServiceIdentifier: !Ref A, Protocol: HTTP, DefaultAction: {Redirect: {}}}}}",
+        (
+            "{A: {Type: AWS::VpcLattice::Service}, L: {Type: AWS::VpcLattice::Listener, Properties:"
+            " {ServiceIdentifier: !Ref A, Protocol: HTTP, DefaultAction: {Redirect: {}}}}}"
+        ),
         "L.Properties.DefaultAction: 'Redirect' is not known here",
     ),
     (
-        "{A: {Type: AWS::VpcLattice::Service}, L: {Type: AWS::VpcLattice::Listener, Properties:"
-        " {ServiceIdentifier: !Ref A, Protocol: HTTP,"
-        " DefaultAction: {FixedResponse: {StatusCode: 403}}}}}",
+        (
+            "{A: {Type: AWS::VpcLattice::Service}, L: {Type: AWS::VpcLattice::Listener, Properties:"
+            " {ServiceIdentifier: !Ref A, Protocol: HTTP,"
+            " DefaultAction: {FixedResponse: {StatusCode: 403}}}}}"
+        ),
         "L.Properties.DefaultAction: a fixed response is 404 or 500, not 403",
     ),
 ]

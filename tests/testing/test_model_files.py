@@ -186,7 +186,10 @@ def test_a_file_may_say_little(tmp_path):
 
 
 BROKEN = [
-    ("services.orders.colour = 1", "services.orders: 'colour' is not known here; known are: domain"),
+    (
+        "services.orders.colour = 1",
+        "services.orders: 'colour' is not known here; known are: domain",
+    ),
     ("service.orders = {}", ": 'service' is not known here; known are: account"),
     ("services.Orders = {}", "services.Orders: 'Orders' is no name of a service"),
     ("services.orders = 1", "services.orders: this must be a table"),
@@ -206,8 +209,10 @@ BROKEN = [
     ("services.orders.rules = [{path='/a', forward='red'}]", "rules[0].forward: no target group"),
     ("services.orders.rules = [{path='/a', priority=true, respond=404}]", "rules[0].priority: thi"),
     (
-        "services.orders.rules = [{path='/a', priority=1, respond=404},"
-        " {path='/b', priority=1, respond=404}]",
+        (
+            "services.orders.rules = [{path='/a', priority=1, respond=404},"
+            " {path='/b', priority=1, respond=404}]"
+        ),
         "rules[1].respond: there is a rule of priority 1 already",
     ),
     ("services.orders.rules = [{headers=[{exact='x'}], respond=404}]", "headers[0]: a condition"),

@@ -190,16 +190,18 @@ def test_a_response_is_streamed():
     async def app(_scope, _receive, send):
         await send(start())
         await send(body(b"first", more=True))
-        while not seen.is_set():  # the client says so from another thread
-            await asyncio.sleep(0.005)
+        await asyncio.to_thread(seen.wait, WAIT)
         await send(body(b"second"))
 
-    with upstream(app) as url, serve(lattice_to(url)) as running, httpx.Client() as client:
-        with client.stream("GET", running.url, timeout=WAIT) as response:
-            parts = response.iter_raw()
-            assert next(parts) == b"first"
-            seen.set()
-            assert b"".join(parts) == b"second"
+    with (
+        upstream(app) as url,
+        serve(lattice_to(url)) as running,
+        httpx.stream("GET", running.url, timeout=WAIT) as response,
+    ):
+        parts = response.iter_raw()
+        assert next(parts) == b"first"
+        seen.set()
+        assert b"".join(parts) == b"second"
 
 
 # Clients that leave

@@ -252,7 +252,7 @@ def test_one_group_may_stand_behind_several_services(lattice):
 
 
 def within(hits, calls, share):
-    """Whether so many hits are within the two-sided 99.9 % interval of the binomial distribution."""
+    """Whether so many hits lie within the binomial distribution's two-sided 99.9 % interval."""
     probabilities = [
         math.exp(
             math.lgamma(calls + 1)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from lattice_client.errors import LatticeClientError
-from lattice_client.testing.services import host_name, is_loopback
+from lattice_client.testing.services import is_loopback
 
 if TYPE_CHECKING:
     from lattice_client.credentials import Credentials
@@ -158,15 +158,20 @@ def _serve(
 ) -> Iterator[RunningLattice]:
     from lattice_client.testing.server import serve
 
-    if not is_loopback(host_name(options.host) if ":" not in options.host else options.host):
-        print(
-            f"warning: {options.host} is no loopback address: whoever reaches this machine reaches "
-            "the targets, too",
-            file=sys.stderr,
-        )
+    _warn_of(options.host)
     for index, network in enumerate(lattice.networks.values()):
         port = options.port + index if options.port else 0
         yield stack.enter_context(serve(network, host=options.host, port=port, tls=options.tls))
+
+
+def _warn_of(host: str) -> None:
+    """Say so where others than this machine can reach what is served."""
+    if not is_loopback(host):
+        print(
+            f"warning: {host} is no loopback address: whoever reaches this machine reaches the "
+            "targets, too",
+            file=sys.stderr,
+        )
 
 
 def _tell(

@@ -257,7 +257,7 @@ async def _request_headers(scope: Scope, body: _Body) -> list[tuple[bytes, bytes
 
 def _without_hop_by_hop(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     headers = list(headers)
-    dropped = set(_HOP_BY_HOP)
+    dropped: set[bytes] = set(_HOP_BY_HOP)
     for name, value in headers:
         if name.lower() == b"connection":
             dropped.update(token.strip().lower() for token in value.split(b","))

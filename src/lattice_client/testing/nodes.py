@@ -26,7 +26,7 @@ class Node:
 
     def error(self, message: str) -> ConfigurationError:
         """An error that names the place."""
-        return ConfigurationError(f"{self.place}: {message}")
+        return ConfigurationError(f"{self.place.removesuffix(': ')}: {message}")
 
     @contextmanager
     def naming_it(self) -> Iterator[None]:

@@ -278,9 +278,12 @@ class Rules:
         :param priority: 1 to 100, the lowest first; by default the next free one after the last.
         :raises ConfigurationError: if Lattice would refuse the condition, or the priority is taken.
         """
-        if isinstance(headers, Mapping):
-            headers = [HeaderMatch(name, exact=value) for name, value in headers.items()]
-        match = Match(path, prefix, method, tuple(headers), case_sensitive)
+        conditions = (
+            [HeaderMatch(name, exact=value) for name, value in headers.items()]
+            if isinstance(headers, Mapping)
+            else headers
+        )
+        match = Match(path, prefix, method, tuple(conditions), case_sensitive)
         return Condition(self, match, priority)
 
     def add(self, match: Match, action: Action, priority: int | None = None) -> Rule:
