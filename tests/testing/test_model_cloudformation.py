@@ -114,8 +114,8 @@ def test_a_target_group_that_nothing_stands_for_echoes():
         lattice = load(SHOP, targets={"OrdersStable": blue, "10.0.0.7": green}, parameters=VPC)
     assert [str(note.message) for note in noted] == [
         (
-            "shop.yaml: Resources.OrdersHooks: nothing stands for this target group, so an echo does; "
-            "map 'OrdersHooks' to a target"
+            "shop.yaml: Resources.OrdersHooks: nothing stands for this target group, so an echo "
+            "does; map 'OrdersHooks' to a target"
         )
     ]
     assert lattice.target_group("orders-hooks").targets

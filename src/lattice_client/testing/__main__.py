@@ -183,12 +183,12 @@ def _tell(
     lines.append("")
     for network, entrance in zip(lattice.networks.values(), running, strict=True):
         lines.append(f"service network {network.name} is entered at {entrance.url}")
+        if options.tls:
+            lines.append(f"  its certificate authority: {entrance.ca_file}")
         for service in network.services:
             url = entrance.url_for(service)
             at = f"{service.host}:{entrance.port}:{entrance.host}:{entrance.port}"
             lines.append(f"  {url}    curl --connect-to {at} {url}/")
-    if options.tls:
-        lines.append(f"certificate authority: {running[0].ca_file}")
     for name, caller in lattice.callers.items():
         lines += ["", f"# {name}: {caller.principal}"]
         lines += [

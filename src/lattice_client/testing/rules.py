@@ -11,7 +11,7 @@ not of segments; of a header that is sent more than once, one value has to match
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -266,7 +266,7 @@ class Rules:
         path: str | None = None,
         prefix: str | None = None,
         method: str | None = None,
-        headers: Mapping[str, str] | Iterable[HeaderMatch] = (),
+        headers: Mapping[str, str] | Sequence[HeaderMatch] = (),
         case_sensitive: bool = False,
         priority: int | None = None,
     ) -> Condition:
@@ -278,12 +278,7 @@ class Rules:
         :param priority: 1 to 100, the lowest first; by default the next free one after the last.
         :raises ConfigurationError: if Lattice would refuse the condition, or the priority is taken.
         """
-        conditions = (
-            [HeaderMatch(name, exact=value) for name, value in headers.items()]
-            if isinstance(headers, Mapping)
-            else headers
-        )
-        match = Match(path, prefix, method, tuple(conditions), case_sensitive)
+        match = Match(path, prefix, method, _conditions(headers), case_sensitive)
         return Condition(self, match, priority)
 
     def add(self, match: Match, action: Action, priority: int | None = None) -> Rule:
@@ -320,6 +315,12 @@ class Rules:
             else:
                 weights.append((self._make_group(group, None), 1))
         return Forward(tuple(weights))
+
+
+def _conditions(headers: Mapping[str, str] | Sequence[HeaderMatch]) -> tuple[HeaderMatch, ...]:
+    if isinstance(headers, Sequence):
+        return tuple(headers)
+    return tuple(HeaderMatch(name, exact=value) for name, value in headers.items())
 
 
 def _as_it_is(text: str) -> str:
