@@ -359,6 +359,41 @@ def test_functions(tmp_path, expression, name):
     assert (rule.priority, rule.action.status) == (3, 500)
 
 
+def test_a_policy_may_name_a_role_of_the_template(tmp_path):
+    lattice, notes = from_text(
+        tmp_path,
+        SERVICE
+        + """
+    Open:
+      Type: AWS::VpcLattice::Service
+      Properties: {Name: guarded, AuthType: AWS_IAM}
+    OpenListener:
+      Type: AWS::VpcLattice::Listener
+      Properties:
+        ServiceIdentifier: !GetAtt Open.Arn
+        Protocol: HTTP
+        DefaultAction: {FixedResponse: {StatusCode: 404}}
+    Policy:
+      Type: AWS::VpcLattice::AuthPolicy
+      Properties:
+        ResourceIdentifier: !Ref Open
+        Policy: !Sub |
+          {"Statement": {"Effect": "Allow", "Principal": {"AWS": "${Role.Arn}"},
+            "Action": "*", "Resource": "*"}}
+    Role: {Type: AWS::IAM::Role, Properties: {Path: /team/}}
+    Stranger: {Type: AWS::IAM::Role}
+""",
+        clock=lambda: NOW,
+    )
+    assert notes == []
+    host = [("host", lattice.service("guarded").managed_name)]
+    statuses = {
+        name: Exchange(lattice, signed_by(caller, headers=host)).run().status
+        for name, caller in lattice.callers.items()
+    }
+    assert statuses == {"Role": 404, "Stranger": 403}
+
+
 def test_a_function_of_a_template_may_be_one_target_among_others(tmp_path):
     lattice, notes = from_text(
         tmp_path,

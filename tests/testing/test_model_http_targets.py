@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import trio
 import trustme
 from asgi_driver import fetch
 from local_oracles import HOST, wire
@@ -147,6 +148,17 @@ def test_connections_are_kept_while_the_lattice_is_served():
             for _ in range(3):
                 assert client.post(running.url, content=b"x").status_code == 200
         assert len(clients) == 1
+
+
+def test_in_process_it_runs_on_trio_too():
+    async def call(lattice):
+        transport = httpx.ASGITransport(lattice)
+        async with httpx.AsyncClient(transport=transport) as client:
+            return await client.post(f"http://{HOST}/a", content=b"hello")
+
+    with upstream(echo) as url:
+        response = trio.run(call, lattice_to(url))
+        assert response.json()["body_length"] == 5
 
 
 def test_in_process_each_request_has_a_connection_of_its_own():
@@ -344,6 +356,20 @@ def test_protocol_versions(certificate, tls, protocol_version, version):
             assert client.get(running.url).json()["body_length"] == 0
             streamed = client.post(running.url, content=iter([b"one", b"two"]))
             assert streamed.json()["body_length"] == 6
+
+
+@pytest.mark.parametrize("when", ["before the answer", "in the answer"])
+def test_a_client_that_leaves_frees_an_http2_target_too(when):
+    app, there, gone = leaving(when)
+    with http2_upstream(app) as url:
+        target = HTTPTarget(url, protocol_version="HTTP2")
+        with serve(lattice_to(target)) as running:
+            with socket.create_connection((running.host, running.port), timeout=WAIT) as sock:
+                sock.sendall(raw("/", "Content-Length: 1", method="POST", content=b"x"))
+                if when == "in the answer":
+                    assert b"200 OK" in sock.recv(65536)
+                assert there.wait(WAIT)
+            assert gone.wait(WAIT)
 
 
 def test_a_certificate_is_checked_where_that_is_wanted(certificate):

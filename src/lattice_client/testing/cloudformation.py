@@ -9,9 +9,8 @@ policies that name them can be tried.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from lattice_client.testing.asgi import ASGIApp
 from lattice_client.testing.echo import echo
@@ -19,6 +18,14 @@ from lattice_client.testing.lattice import LocalLattice
 from lattice_client.testing.networks import ServiceNetwork
 from lattice_client.testing.nodes import Node
 from lattice_client.testing.policies import AuthPolicy
+from lattice_client.testing.references import (
+    NAME_PROPERTIES,
+    Resource,
+    foreign_references,
+    in_kebab_case,
+    made_name,
+    references,
+)
 from lattice_client.testing.rules import Condition, HeaderMatch, Rule
 from lattice_client.testing.services import Listener, Service
 from lattice_client.testing.target_groups import TargetGroup
@@ -27,8 +34,8 @@ from lattice_client.testing.templates import NO_VALUE, Template
 __all__ = ["from_template"]
 
 _PREFIX: Final = "AWS::VpcLattice::"
+_ASSOCIATION: Final = "ServiceNetworkServiceAssociation"
 _DENY_ALL: Final = AuthPolicy(())
-_SHORTEST_NAME, _LONGEST_NAME = 3, 40  # of a service; other names may be longer
 #: The properties that are read, and those that mean nothing here.
 _READ: Final[Mapping[str, tuple[str, ...]]] = {
     "AuthPolicy": ("Policy", "ResourceIdentifier"),
@@ -52,8 +59,6 @@ _IN_PARTS: Final = ("Config", "ListenerIdentifier", "Targets")
 # Resources without a part in the data plane that is here.
 _IDLE_TYPES: Final = ("AccessLogSubscription", "ResourcePolicy", "ServiceNetworkVpcAssociation")
 _HTTP_MATCH: Final = ("Method", "PathMatch", "HeaderMatches")
-
-Resource: TypeAlias = ServiceNetwork | Service | TargetGroup | Listener | None
 
 
 def from_template(
@@ -165,12 +170,7 @@ class _Builder:
     def _name(self, name: str) -> str:
         """The resource's name; where it has none, one of its logical id."""
         given = self._value(self._properties(name), "Name")
-        if given is not None:
-            return str(given)
-        made = _in_kebab_case(name)
-        if len(made) < _SHORTEST_NAME:
-            made = f"{self._pseudo['AWS::StackName']}-{made}"
-        return made[:_LONGEST_NAME].rstrip("-")
+        return str(given) if given is not None else made_name(name, self._pseudo["AWS::StackName"])
 
     def _attribute(self, name: str, attribute: str | None) -> Any:
         """What ``Ref`` (None) and ``Fn::GetAtt`` give."""
@@ -178,38 +178,26 @@ class _Builder:
         if not self._is_there(name):
             raise LookupError(f"{name!r} is left out by its condition")
         if kind.startswith(_PREFIX):
-            return self._attribute_of(name, self._build(name), attribute)
-        given = self._value(self._properties(name), _NAMES.get(kind, ""), name)
-        if attribute is None:
-            return given
-        if attribute == "Arn" and kind in _ARNS:
-            return _ARNS[kind].format(
-                name=given, region=self._pseudo["AWS::Region"], account=self._account
+            known = references(self._build(name))
+        else:
+            properties = self._properties(name)
+            known = foreign_references(
+                kind,
+                self._value(properties, NAME_PROPERTIES.get(kind, ""), name),
+                path=self._value(properties, "Path", "/"),
+                region=self._pseudo["AWS::Region"],
+                account=self._account,
             )
-        raise LookupError(f"the local Lattice does not know {attribute!r} of {kind} {name!r}")
-
-    def _attribute_of(self, name: str, resource: Resource, attribute: str | None) -> Any:
-        known: dict[str | None, Any] = {}
-        if resource is not None:
-            known = {None: resource.arn, "Arn": resource.arn, "Id": resource.id, "Status": "ACTIVE"}
-        if isinstance(resource, Service):
-            known["DnsEntry.DomainName"] = resource.managed_name
-            known["DnsEntry.HostedZoneId"] = "Z0000000000000LOCAL"
-        if isinstance(resource, (Service, ServiceNetwork, TargetGroup)):
-            known["Name"] = resource.name
-        if isinstance(resource, Listener):
-            known["ServiceArn"] = resource.arn.partition("/listener/")[0]
-            known["ServiceId"] = known["ServiceArn"].rpartition("/")[2]
         if attribute not in known:
-            wanted = "its Ref" if attribute is None else repr(attribute)
-            raise LookupError(f"the local Lattice does not know {wanted} of {name!r}")
+            wanted = "what its Ref is" if attribute is None else repr(attribute)
+            raise LookupError(f"the local Lattice does not know {wanted} of {kind} {name!r}")
         return known[attribute]
 
     def _find(self, node: Node, *kinds: type) -> Any:
         identifier = self._template.resolve(node)
         found = self._found.get(identifier) if isinstance(identifier, str) else None
         if not isinstance(found, kinds):
-            words = " or ".join(_in_kebab_case(kind.__name__).replace("-", " ") for kind in kinds)
+            words = " or ".join(in_kebab_case(kind.__name__).replace("-", " ") for kind in kinds)
             raise node.error(f"{identifier!r} is no {words} of this template")
         return found
 
@@ -459,22 +447,3 @@ class _Builder:
                 and resource.auth.policy is _DENY_ALL
             ):
                 self._note(f"{place}: AWS_IAM without an auth policy lets nobody in")
-
-
-_ASSOCIATION: Final = "ServiceNetworkServiceAssociation"
-#: Other services' resources that policies and targets name: their names and their ARNs.
-_NAMES: Final = {
-    "AWS::IAM::Role": "RoleName",
-    "AWS::Lambda::Function": "FunctionName",
-    "AWS::Serverless::Function": "FunctionName",
-}
-_ARNS: Final = {
-    "AWS::IAM::Role": "arn:aws:iam::{account}:role/{name}",
-    "AWS::Lambda::Function": "arn:aws:lambda:{region}:{account}:function:{name}",
-    "AWS::Serverless::Function": "arn:aws:lambda:{region}:{account}:function:{name}",
-}
-
-
-def _in_kebab_case(name: str) -> str:
-    words = re.sub(r"([a-z0-9])([A-Z])|([A-Z])(?=[A-Z][a-z])", r"\1\3-\2", name)
-    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")

@@ -45,6 +45,8 @@ _HOP_BY_HOP: Final = frozenset(
 )
 _CONNECT_SECONDS = 5.0
 _KEPT_CONNECTIONS = 100
+# Less than any server keeps one open: what it closes just then would be a failed request.
+_KEPT_SECONDS = 1.0
 # Lattice's idle time-out of a connection ("Quotas", VPC Lattice User Guide).
 _IDLE_SECONDS = 60.0
 
@@ -130,6 +132,7 @@ class HTTPTarget:
             http2=http2,
             max_connections=None,
             max_keepalive_connections=_KEPT_CONNECTIONS,
+            keepalive_expiry=_KEPT_SECONDS,
         )
 
     def _ssl_context(self) -> ssl.SSLContext | None:
