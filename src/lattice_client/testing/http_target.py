@@ -52,7 +52,7 @@ _IDLE_SECONDS = 60.0
 
 
 class HTTPTarget:
-    """A server, as an ASGI application.
+    """A server, as an ASGI application. Over HTTP/2 each request has a connection of its own.
 
     :param url: its scheme, host and port, such as ``http://127.0.0.1:8000``.
     :param protocol_version: ``HTTP1``, or ``HTTP2``: by ALPN at ``https://``, and with prior
@@ -108,7 +108,9 @@ class HTTPTarget:
                 await receive()
             await send({"type": "lifespan.shutdown.complete"})
             return
-        kept = scope.get("state", {}).get(_STATE)
+        # In HTTP/2 httpcore does not tell the server that a request was given up: only the end of
+        # its connection does. So each request has one to itself.
+        kept = scope.get("state", {}).get(_STATE) if self.protocol_version == "HTTP1" else None
         if kept is not None:
             await self._pass_on(kept, scope, receive, send)
         else:
