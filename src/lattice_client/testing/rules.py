@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, TypedDict
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.asgi import ASGIApp
@@ -24,6 +24,7 @@ from lattice_client.testing.target_groups import TargetGroup
 __all__ = [
     "Action",
     "Condition",
+    "Conditions",
     "FixedResponse",
     "Forward",
     "HeaderMatch",
@@ -223,6 +224,17 @@ class Rule:
         """
         self.action = FixedResponse(status)
         return self
+
+
+class Conditions(TypedDict, total=False):
+    """The arguments of ``Rules.when``, for those who pass them on."""
+
+    path: str | None
+    prefix: str | None
+    method: str | None
+    headers: Mapping[str, str] | Sequence[HeaderMatch]
+    case_sensitive: bool
+    priority: int | None
 
 
 class Condition:

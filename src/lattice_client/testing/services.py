@@ -9,12 +9,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias, Unpack
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.asgi import ASGIApp
 from lattice_client.testing.authorization import AuthLayer
-from lattice_client.testing.rules import Condition, Forward, Rule, Rules, Targets
+from lattice_client.testing.rules import Condition, Conditions, Forward, Rule, Rules, Targets
 from lattice_client.testing.target_groups import TargetGroup, resource_id
 
 __all__ = [
@@ -52,7 +52,7 @@ class Listener:
     def __repr__(self) -> str:
         return f"<Listener {self.protocol}:{self.port}>"
 
-    def when(self, **conditions: Any) -> Condition:
+    def when(self, **conditions: Unpack[Conditions]) -> Condition:
         """Begin a rule; the arguments are those of ``Rules.when``."""
         return self.rules.when(**conditions)
 
@@ -118,7 +118,7 @@ class Service:
 
     # What it does with requests
 
-    def when(self, **conditions: Any) -> Condition:
+    def when(self, **conditions: Unpack[Conditions]) -> Condition:
         """Begin a rule: ``service.when(prefix="/v2").forward_to(new)``. See ``Rules.when``.
 
         :raises ConfigurationError: if the service has several listeners: say which.
