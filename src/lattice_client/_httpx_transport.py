@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 from lattice_client import calls
+from lattice_client._readable import unread_httpx
 from lattice_client.auth import SigV4Auth
-from lattice_client.calls import REQUEST_ID, Level, run, run_async
+from lattice_client.calls import REQUEST_ID, Level, refuse_retries, run, run_async
 from lattice_client.denial import ATTEMPT
 from lattice_client.events import Observer
 from lattice_client.retry import Outcome, RetryPolicy
@@ -35,7 +36,8 @@ class SigningTransport:
     :param retry: None: a ``RetryPolicy`` of no arguments. A request's extension ``lattice_retry``
         is a policy for it alone.
     :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
-    :param transport: what sends. None: the library's own transport, made with the other arguments.
+    :param transport: what sends. None: the library's own transport, made with the other arguments,
+        but for ``retries``.
     :raises ConfigurationError: for an argument that cannot work.
     """
 
@@ -52,7 +54,15 @@ class SigningTransport:
         **arguments: Any,
     ) -> None:
         self._level = Level(auth, retry, observers)
+        refuse_retries("retries", arguments.get("retries", 0))
         self._inner = transport or self._library.HTTPTransport(**arguments)
+
+    def __enter__(self) -> Self:
+        self._inner.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._inner.__exit__(*error)
 
     def handle_request(self, request: Any) -> Any:
         stranger = _stranger(self._library, request)
@@ -88,7 +98,15 @@ class AsyncSigningTransport:
         **arguments: Any,
     ) -> None:
         self._level = Level(auth, retry, observers)
+        refuse_retries("retries", arguments.get("retries", 0))
         self._inner = transport or self._library.AsyncHTTPTransport(**arguments)
+
+    async def __aenter__(self) -> Self:
+        await self._inner.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._inner.__aexit__(*error)
 
     async def handle_async_request(self, request: Any) -> Any:
         stranger = _stranger(self._library, request)
@@ -182,7 +200,6 @@ class _Hands:
 
     def attempt(self, request_id: str) -> HttpxRequest:
         if self._begun:
-            self._last.rewind()
             self._last = HttpxRequest(_copy(self._library, self._request))
         self._begun = True
         attempt = self._last
@@ -224,7 +241,7 @@ class _SyncHands(_Hands):
         calls.wait(seconds)
 
     def read(self, response: Any) -> bytes:
-        return _readable_again(self._library, response, response.read())
+        return unread_httpx(response, response.read())
 
     def discard(self, response: Any) -> None:
         try:
@@ -244,7 +261,7 @@ class _AsyncHands(_Hands):
         await sleep(seconds)
 
     async def read(self, response: Any) -> bytes:
-        return _readable_again(self._library, response, await response.aread())
+        return unread_httpx(response, await response.aread())
 
     async def discard(self, response: Any) -> None:
         try:
@@ -252,11 +269,3 @@ class _AsyncHands(_Hands):
                 await response.aread()
         finally:
             await response.aclose()
-
-
-def _readable_again(library: ModuleType, response: Any, body: bytes) -> bytes:
-    """Whoever gets the response may stream it, as if nobody had."""
-    del response._content  # noqa: SLF001 or the client would not close it, nor take its time
-    response.stream = library.ByteStream(body)
-    response.is_stream_consumed = response.is_closed = False
-    return body

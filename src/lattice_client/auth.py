@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Literal, Protocol, TypeVar, get_args, overload
 
+from lattice_client._readable import read_aiohttp
 from lattice_client._requests_hook import guard
 from lattice_client.credentials import (
     Credentials,
@@ -228,8 +229,8 @@ class SigV4Auth:
         """The answer to an aiohttp request, signed anew for each remedy that a refusal has."""
         tried: set[Remedy] = set()
         while response.status == FORBIDDEN:
-            body = await response.read() if is_small(response.headers) else None
-            if self.remedy(out, response.headers, body, tried) is None or not out.replayable:
+            body = await read_aiohttp(response) if is_small(response.headers) else None
+            if self.remedy(out, response.headers, body, tried) is None:
                 break
             response.release()
             await self.sign_async(out)
@@ -254,7 +255,7 @@ class SigV4Auth:
         signer = self._signers.ready(out.host) or self._signers.at_once(out.host)
         if signer is None:
             given = await self._signers.await_credentials()
-            signer = await self._in_thread(self._signers.fetch, out.host, given)
+            signer = await self._in_thread(self._signers.fetch, out.host, given, abandon=True)
         if self._hashes_bodies and not _quick_to_hash(out.body()):
             await self._in_thread(self._sign, out, signer)
         else:
@@ -267,13 +268,19 @@ class SigV4Auth:
         :class:`lattice_client.remedies.Remedies`."""
         return self._remedies.after(refused, headers, body, tried)
 
-    async def _in_thread(self, work: Callable[..., _ResultT], *arguments: Any) -> _ResultT:
+    async def _in_thread(
+        self, work: Callable[..., _ResultT], *arguments: Any, abandon: bool = False
+    ) -> _ResultT:
+        """:param abandon: whether the work may go on alone where its caller is cancelled."""
         # Whoever runs on trio has anyio, which knows both kinds of event loop. Neither is imported
         # before: that would double the time to import this package.
         if "anyio" in sys.modules:
             from anyio.to_thread import run_sync
 
-            return await run_sync(work, *arguments)
+            # As asyncio's own does always; anyio's before 4.1 calls it otherwise.
+            known = abandon and "abandon_on_cancel" in (run_sync.__kwdefaults__ or ())
+            how: Any = {"abandon_on_cancel": True} if known else {}
+            return await run_sync(work, *arguments, **how)
         import asyncio
 
         return await asyncio.to_thread(work, *arguments)
@@ -329,7 +336,7 @@ class SigV4Auth:
         :raises CredentialsError: where there are no credentials.
         """
         given = await self._signers.await_credentials()
-        await self._in_thread(self._signers.prepare, given)
+        await self._in_thread(self._signers.prepare, given, abandon=True)
 
     # Signing.
 

@@ -24,7 +24,19 @@ if TYPE_CHECKING:
     from lattice_client.testing.lambda_target import LambdaTarget
     from lattice_client.testing.lattice import LocalLattice
     from lattice_client.testing.networks import ServiceNetwork
-    from lattice_client.testing.policies import ALLOW_AUTHENTICATED, AuthPolicy, Decision
+    from lattice_client.testing.policies import (
+        ALLOW_AUTHENTICATED,
+        NO_POLICY,
+        AuthPolicy,
+        Decision,
+        Effect,
+        Finding,
+        IdentityPolicy,
+        PolicyError,
+        PolicyRequest,
+        evaluate,
+        lint,
+    )
     from lattice_client.testing.received import ReceivedRequest
     from lattice_client.testing.refusals import RefusedError
     from lattice_client.testing.rules import HeaderMatch, Rule
@@ -36,16 +48,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALLOW_AUTHENTICATED",
+    "NO_POLICY",
     "AccessRecord",
     "AuthLayer",
     "AuthPolicy",
     "Caller",
     "Decision",
+    "Effect",
+    "Finding",
     "HTTPTarget",
     "HeaderMatch",
+    "IdentityPolicy",
     "LambdaTarget",
     "Listener",
     "LocalLattice",
+    "PolicyError",
+    "PolicyRequest",
     "Principal",
     "ReceivedRequest",
     "RefusedError",
@@ -59,6 +77,8 @@ __all__ = [
     "Verified",
     "Verifier",
     "WireRequest",
+    "evaluate",
+    "lint",
     "load",
     "serve",
 ]
@@ -66,16 +86,22 @@ __all__ = [
 # pytest imports this package in every run, for its plugin: names are fetched when first used.
 _MODULES = {
     "ALLOW_AUTHENTICATED": "policies",
+    "NO_POLICY": "policies",
     "AccessRecord": "access_log",
     "AuthLayer": "authorization",
     "AuthPolicy": "policies",
     "Caller": "callers",
     "Decision": "policies",
+    "Effect": "policies",
+    "Finding": "policies",
     "HTTPTarget": "http_target",
     "HeaderMatch": "rules",
+    "IdentityPolicy": "policies",
     "LambdaTarget": "lambda_target",
     "Listener": "services",
     "LocalLattice": "lattice",
+    "PolicyError": "policies",
+    "PolicyRequest": "policies",
     "Principal": "callers",
     "ReceivedRequest": "received",
     "RefusedError": "refusals",
@@ -89,6 +115,8 @@ _MODULES = {
     "Verified": "verifier",
     "Verifier": "verifier",
     "WireRequest": "signature",
+    "evaluate": "policies",
+    "lint": "policies",
     "load": "files",
     "serve": "server",
 }

@@ -66,8 +66,8 @@ class Service:
     """A service of the local Lattice; made by ``LocalLattice.add_service``.
 
     ``auth`` is its auth type and policy, ``target_group`` what the default rule forwards to until
-    that is changed. Until ``add_listener`` is called it has an HTTP and an HTTPS listener with the
-    same rules.
+    that is changed, ``tags`` are what policies see as ``aws:ResourceTag/…``. Until ``add_listener``
+    is called it has an HTTP and an HTTPS listener with the same rules.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class Service:
         if domain is not None and (not domain or host_name(domain) != domain.lower()):
             raise ValueError(f"{domain!r} is no domain name; give it without port and final dot")
         self.auth = auth
+        self.tags: dict[str, str] = {}
         self.target_group = make_group(target, name)
         self._make_group = make_group
         self._implied = True
