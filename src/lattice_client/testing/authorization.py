@@ -79,7 +79,7 @@ class AuthLayer:
 
     @policy.setter
     def policy(self, policy: PolicyLike) -> None:
-        self._document = policy if isinstance(policy, Mapping) else None
+        self._document = None if isinstance(policy, AuthPolicy) else policy
         if policy is None:
             self._policy = ALLOW_AUTHENTICATED
         elif isinstance(policy, AuthPolicy):
@@ -88,8 +88,8 @@ class AuthLayer:
             self._policy = AuthPolicy.from_document(policy)
 
     @property
-    def document(self) -> Mapping[str, Any] | None:
-        """The document that the policy was read from; None where it came from none."""
+    def document(self) -> Mapping[str, Any] | str | None:
+        """The document that the policy was read from, as it was given; None if from none."""
         return self._document
 
     def decide(self, request: PolicyRequest) -> Decision | None:

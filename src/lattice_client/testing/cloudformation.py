@@ -8,7 +8,6 @@ policies that name them can be tried.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from lattice_client.testing.echo import echo
 from lattice_client.testing.lattice import LocalLattice
 from lattice_client.testing.networks import ServiceNetwork
 from lattice_client.testing.nodes import Node
-from lattice_client.testing.policies import AuthPolicy
+from lattice_client.testing.policies import NO_POLICY
 from lattice_client.testing.references import (
     NAME_PROPERTIES,
     Resource,
@@ -35,13 +34,12 @@ __all__ = ["from_template"]
 
 _PREFIX: Final = "AWS::VpcLattice::"
 _ASSOCIATION: Final = "ServiceNetworkServiceAssociation"
-_DENY_ALL: Final = AuthPolicy(())
 #: The properties that are read, and those that mean nothing here.
 _READ: Final[Mapping[str, tuple[str, ...]]] = {
     "AuthPolicy": ("Policy", "ResourceIdentifier"),
     "Listener": ("DefaultAction", "Port", "Protocol", "ServiceIdentifier"),
     "Rule": ("Action", "ListenerIdentifier", "Match", "Priority", "ServiceIdentifier"),
-    "Service": ("AuthType", "CustomDomainName", "Name"),
+    "Service": ("AuthType", "CustomDomainName", "Name", "Tags"),
     "ServiceNetwork": ("AuthType", "Name"),
     "ServiceNetworkServiceAssociation": ("ServiceIdentifier", "ServiceNetworkIdentifier"),
     "TargetGroup": ("Config", "Name", "Targets", "Type"),
@@ -49,7 +47,7 @@ _READ: Final[Mapping[str, tuple[str, ...]]] = {
 _IDLE: Final[Mapping[str, tuple[str, ...]]] = {
     "Listener": ("Name", "Tags"),
     "Rule": ("Name", "Tags"),
-    "Service": ("CertificateArn", "DnsEntry", "IdleTimeoutSeconds", "Tags"),
+    "Service": ("CertificateArn", "DnsEntry", "IdleTimeoutSeconds"),
     "ServiceNetwork": ("SharingConfig", "Tags"),
     "ServiceNetworkServiceAssociation": ("DnsEntry", "Tags"),
     "TargetGroup": ("Tags",),
@@ -256,17 +254,21 @@ class _Builder:
         given = self._name(name)
         network = self.lattice.networks.get(given) or self.lattice.add_network(given)
         network.auth_type = self._value(properties, "AuthType", "NONE")
-        network.policy = _DENY_ALL
+        network.policy = NO_POLICY
         return network
 
     def _service(self, name: str, properties: dict[str, Node]) -> Service:
-        return self.lattice.add_service(
+        service = self.lattice.add_service(
             self._name(name),
             domain=self._value(properties, "CustomDomainName"),
             auth_type=self._value(properties, "AuthType", "NONE"),
-            policy=_DENY_ALL,
+            policy=NO_POLICY,
             networks=[] if self._has_networks or self._of_type(_ASSOCIATION) else None,
         )
+        for tag in properties["Tags"].items() if "Tags" in properties else ():
+            parts = tag.table(("Key", "Value"))
+            service.tags[str(self._value(parts, "Key"))] = str(self._value(parts, "Value"))
+        return service
 
     def _target_group(self, name: str, properties: dict[str, Node]) -> TargetGroup:
         given = self._name(name)
@@ -378,7 +380,7 @@ class _Builder:
         )
         policy = self._template.resolve(self._need(name, properties, "Policy"))
         with properties["Policy"].naming_it():
-            owner.auth.policy = json.loads(policy) if isinstance(policy, str) else policy
+            owner.auth.policy = policy
 
     def _association(self, name: str, properties: dict[str, Node]) -> None:
         service = self._find(self._need(name, properties, "ServiceIdentifier"), Service)
@@ -444,6 +446,6 @@ class _Builder:
             if (
                 isinstance(resource, (Service, ServiceNetwork))
                 and resource.auth.auth_type == "AWS_IAM"
-                and resource.auth.policy is _DENY_ALL
+                and resource.auth.policy is NO_POLICY
             ):
                 self._note(f"{place}: AWS_IAM without an auth policy lets nobody in")

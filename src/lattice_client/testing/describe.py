@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lattice_client.testing.authorization import AuthLayer
 from lattice_client.testing.lattice import LocalLattice
+from lattice_client.testing.policies import ALLOW_AUTHENTICATED
 from lattice_client.testing.rules import Action, Forward, HeaderMatch, Match, Rule
 from lattice_client.testing.services import Service
 
@@ -86,8 +87,12 @@ def _auth(layer: AuthLayer) -> Iterator[str]:
     if layer.auth_type == "NONE":
         yield "  auth: NONE, everybody may pass"
     elif layer.document is not None:
-        yield f"  auth: AWS_IAM, {json.dumps(layer.document)}"
+        document = layer.document
+        content = json.loads(document) if isinstance(document, str) else document
+        yield f"  auth: AWS_IAM, {json.dumps(content)}"
+    elif layer.policy is ALLOW_AUTHENTICATED:
+        yield "  auth: AWS_IAM, every caller who signs may pass"
     elif not layer.policy.statements:
         yield "  auth: AWS_IAM, and no policy: nobody may pass"
     else:
-        yield "  auth: AWS_IAM, every caller who signs may pass"
+        yield f"  auth: AWS_IAM, a policy of {len(layer.policy.statements)} statements"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from lattice_client.testing.http_target import HTTPTarget
 from lattice_client.testing.lambda_target import LambdaTarget
 from lattice_client.testing.lattice import LocalLattice
 from lattice_client.testing.nodes import Node
+from lattice_client.testing.policies import AuthPolicy
 from lattice_client.testing.rules import Condition, HeaderMatch, Rule, Rules
 from lattice_client.testing.services import Service
 from lattice_client.testing.target_groups import TargetGroup
@@ -26,6 +26,7 @@ _KNOWN = (*SETTINGS, "networks", "services", "targets", "callers")
 _NETWORK = ("auth_type", "policy", "services")
 _SERVICE = (
     "domain",
+    "tags",
     "auth_type",
     "policy",
     "networks",
@@ -72,7 +73,7 @@ def add_callers(lattice: LocalLattice, node: Node, *, folder: Path) -> None:
     known = [
         name
         for name, parameter in inspect.signature(lattice.add_caller).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and name != "credentials"
+        if parameter.kind is parameter.KEYWORD_ONLY and name not in ("credentials", "principal")
     ]
     for name, caller in node.table().items():
         arguments = {
@@ -119,8 +120,7 @@ class _Reader:
             if "auth_type" in table:
                 known.auth_type = table["auth_type"].text()  # type: ignore[assignment] # it looks
         if "policy" in table:
-            with table["policy"].naming_it():
-                known.policy = _policy(table["policy"], self._folder)
+            known.policy = _auth_policy(table["policy"], self._folder)
 
     def _associations(self, name: str, node: Node) -> None:
         network = self.lattice.networks[name]
@@ -142,7 +142,7 @@ class _Reader:
             key: table[key].text() for key in ("domain", "auth_type") if key in table
         }
         if "policy" in table:
-            arguments["policy"] = _policy(table["policy"], self._folder)
+            arguments["policy"] = _auth_policy(table["policy"], self._folder)
         if "target" in table:
             arguments["target"] = self._target_group(name, table["target"])
         if "networks" in table:
@@ -151,6 +151,8 @@ class _Reader:
             arguments["networks"] = self._open_networks
         with node.naming_it():
             service = self.lattice.add_service(name, **arguments)
+        if "tags" in table:
+            service.tags = {key: value.text() for key, value in table["tags"].table().items()}
         for listener in table["listeners"].items() if "listeners" in table else ():
             self._listener(service, listener)
         self._rules(lambda: service.rules, table)
@@ -246,6 +248,15 @@ def _target(node: Node) -> ASGIApp:
         return HTTPTarget(parts["url"].text(), protocol_version=version)
 
 
+def _auth_policy(node: Node, folder: Path) -> Any:
+    """The document of an auth policy."""
+    document = _policy(node, folder)
+    with node.naming_it():
+        # Read once more later; here the place is known.
+        AuthPolicy.from_document(document)
+    return document
+
+
 def _policy(node: Node, folder: Path) -> Any:
     """A policy, or a list of them: tables, or the names of JSON files."""
     if isinstance(node.value, list):
@@ -255,6 +266,6 @@ def _policy(node: Node, folder: Path) -> Any:
     with node.naming_it():
         path = folder / node.value
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            return path.read_text(encoding="utf-8")
         except OSError as error:
             raise node.error(f"{path.name} cannot be read: {error.strerror}") from error
