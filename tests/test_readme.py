@@ -40,7 +40,7 @@ def test_a_test_passes(block, tmp_path):
 
 
 def test_there_is_one_for_each_library():
-    assert len(PROGRAMS) == 9
+    assert len(PROGRAMS) == 7
     assert len(TESTS) == 1
     for library in ("requests", "httpx", "httpx2", "aiohttp"):
         assert any(f"\nimport {library}\n" in f"\n{block.text}" for block in BLOCKS)
