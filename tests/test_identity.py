@@ -197,15 +197,15 @@ def test_nothing_in_a_header_raises(name, known, value):
 # What the local Lattice writes, read back
 
 
-WORD = st.from_regex(r"[\w+=,.@-]{1,20}", fullmatch=True).filter(str.isascii)
+WORD = st.text("azAZ09_+=,.@-", min_size=1, max_size=20)
 # IAM allows tags neither a backslash nor a semicolon; the latter has its escape nevertheless.
-TAG = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z"), exclude_characters="\\"))
+KEY = st.text("aZ0;:,.@/+-_é€𐍈", min_size=1, max_size=10)
+TAG = st.text("aZ0;:,.@/+-_é€𐍈=", max_size=10)
 
 
-@given(WORD, WORD, st.none() | WORD, st.dictionaries(TAG.filter(lambda t: "=" not in t), TAG))
+@given(WORD, WORD, st.none() | WORD, st.dictionaries(KEY, TAG))
 def test_the_local_lattice_is_understood(role, session, organization, tags):
     principal = Principal("111122223333", f"path/{role}", session, organization)
-    tags.pop("", None)
     caller = CallerIdentity.from_headers(
         {
             "x-amzn-lattice-identity": identity(principal).encode().decode("latin-1"),
@@ -282,7 +282,6 @@ def test_in_a_wsgi_application(tags):
 def test_two_spellings_joined_by_a_wsgi_server_are_unknown():
     forged = "Principal=arn:aws:iam::123456789012:role/admin; X=1"
     for joined in (f"{forged},{IDENTITY}", f"{IDENTITY},{forged}"):
-        seen = []
         environ = {"HTTP_X_AMZN_LATTICE_IDENTITY": joined}
-        WSGIIdentityMiddleware(lambda environ, _: seen.append(environ[SCOPE_KEY]))(environ, None)
-        assert seen[0].status == "unknown"
+        WSGIIdentityMiddleware(lambda *_: [])(environ, None)
+        assert environ[SCOPE_KEY].status == "unknown"

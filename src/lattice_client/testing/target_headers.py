@@ -1,4 +1,4 @@
-"""The headers that Lattice adds for targets.
+r"""The headers that Lattice adds for targets.
 
 Source: "HTTP targets in VPC Lattice" (VPC Lattice User Guide). Incoming copies are stripped, so
 that nobody can pass for somebody else:
@@ -8,7 +8,7 @@ header                           what targets get
 ===============================  =====================================================
 ``x-amzn-lattice-identity``      ``Principal=…; PrincipalOrgID=…; SessionName=…; Type=AWS_IAM``;
                                  none for an anonymous caller
-``x-amzn-lattice-identity-tags`` ``key=value; …``, a ``;`` written ``\\;``; none without tags
+``x-amzn-lattice-identity-tags`` ``key=value; …``, a ``;`` written ``\;``; none without tags
 ``x-amzn-lattice-network``       ``SourceVpcArn=…``
 ``x-amzn-lattice-target``        ``ServiceArn=…;ServiceNetworkArn=…;TargetGroupArn=…``
 ``x-amzn-lattice-…``             nothing: whatever else begins like this is stripped too
