@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 __all__ = [
     "Headers",
+    "IndexedHeaders",
     "PathEncoding",
     "canonical_headers",
     "canonical_path",
@@ -29,6 +30,26 @@ __all__ = [
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 PathEncoding: TypeAlias = Literal["double", "single"]
+
+
+class IndexedHeaders(tuple[tuple[bytes, bytes], ...]):  # noqa: SLOT001 - tuples can have none
+    """Headers in wire order that are found by name without a search.
+
+    ``by_name`` has all values of each name in lower case, in wire order.
+    """
+
+    by_name: dict[str, list[bytes]]
+
+    def __new__(cls, headers: Iterable[tuple[bytes, bytes]]) -> Self:
+        self = super().__new__(cls, headers)
+        self.by_name = {}
+        for name, value in self:
+            self.by_name.setdefault(name.lower().decode("latin-1"), []).append(value)
+        return self
+
+    def __repr__(self) -> str:
+        # The values may be a token and a signature.
+        return f"<IndexedHeaders {', '.join(self.by_name)}>"
 
 
 def canonical_path(
@@ -89,6 +110,8 @@ def canonical_headers(headers: Headers, signed: Iterable[str]) -> str:
 
 def header_values(headers: Headers, name: str) -> list[bytes]:
     """All values of the header ``name`` (lower case), in wire order."""
+    if isinstance(headers, IndexedHeaders):
+        return headers.by_name.get(name, [])
     wanted = name.encode("latin-1", "replace")
     return [value for key, value in headers if key.lower() == wanted]
 

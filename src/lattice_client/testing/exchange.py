@@ -18,6 +18,7 @@ from lattice_client.testing.access_log import AccessRecord, FailureReason, new_r
 from lattice_client.testing.asgi import Message, Receive, Scope, Send
 from lattice_client.testing.callers import Principal
 from lattice_client.testing.canonical import Headers, header_values
+from lattice_client.testing.connection import Connection
 from lattice_client.testing.refusals import malformed
 from lattice_client.testing.services import Service
 from lattice_client.testing.signature import WireRequest
@@ -95,7 +96,8 @@ class Exchange:
         if message["type"] == "http.disconnect":
             self.disconnected = True
             if not self.ended:
-                self.failed("ClientConnectionClosed")
+                expired = Connection.of(self.scope).expired
+                self.failed("ConnectionDurationExceeded" if expired else "ClientConnectionClosed")
         elif message["type"] == "http.request":
             self._bytes_received += len(message.get("body", b""))
             if not message.get("more_body", False):
@@ -133,10 +135,11 @@ class Exchange:
             self.finish()
         await self._send(message)
 
-    async def answer(self, status: int, text: str) -> None:
+    async def answer(self, status: int, text: str, extra: Headers = ()) -> None:
         """Answer in plain text, as Lattice itself does."""
         body = text.encode()
         headers = [
+            *extra,
             (b"content-type", b"text/plain; charset=utf-8"),
             (b"content-length", str(len(body)).encode()),
         ]

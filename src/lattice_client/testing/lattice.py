@@ -9,17 +9,20 @@ convenience is said where it stands.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from lattice_client.testing.access_log import AccessRecord
+from lattice_client.testing.access_log import AccessLogFile, AccessRecord
 from lattice_client.testing.asgi import ASGIApp, Receive, Scope, Send
 from lattice_client.testing.authorization import AuthLayer, AuthType, PolicyLike, authorize
 from lattice_client.testing.callers import Caller, CallerRegistry, Principal, issue
+from lattice_client.testing.calls import Calls
 from lattice_client.testing.canonical import PathEncoding, header_values
 from lattice_client.testing.exchange import Exchange
+from lattice_client.testing.faults import Faults, Struck
 from lattice_client.testing.lifespan import Lifespans
 from lattice_client.testing.limits import check_limits
 from lattice_client.testing.received import ReceivedRequest
@@ -58,7 +61,13 @@ class LocalLattice:
     :param organization: the id of the organization that all callers belong to, or None.
     :param history: how many access-log records and received requests are kept; the oldest go.
     :param on_access: called with each access-log record. What it raises is logged, not passed on.
+    :param access_log: a file that records are appended to, one JSON object a line, as VPC Lattice
+        writes them: ``-`` where there is no value. The directory must exist. Several processes may
+        share the file.
     :raises ValueError: if a setting or a policy cannot be read.
+    :raises OSError: if the file cannot be opened.
+
+    ``lattice.faults`` makes it fail on demand.
     """
 
     def __init__(
@@ -74,6 +83,7 @@ class LocalLattice:
         organization: str | None = "o-a1b2c3d4e5",
         history: int = 10_000,
         on_access: Callable[[AccessRecord], object] | None = None,
+        access_log: str | os.PathLike[str] | None = None,
     ) -> None:
         self.region = region
         self.account = account
@@ -95,6 +105,8 @@ class LocalLattice:
             clock=self._now,
         )
         self._lifespans = Lifespans()
+        self.faults = Faults(self._service_at)
+        self._access_file = None if access_log is None else AccessLogFile(access_log)
         self._access_log: deque[AccessRecord] = deque(maxlen=history)
         self._requests: deque[ReceivedRequest] = deque(maxlen=history)
         self._on_access = on_access
@@ -200,6 +212,12 @@ class LocalLattice:
         return list(self._access_log)
 
     @property
+    def access(self) -> Calls:
+        """The calls in the access log, to be narrowed down and asserted of:
+        ``lattice.access.of("orders").denied_by("Service")``."""
+        return Calls(self.access_log, self)
+
+    @property
     def requests(self) -> list[ReceivedRequest]:
         """The requests as they arrived, oldest first: a copy of the last ``history`` ones."""
         return list(self._requests)
@@ -225,7 +243,14 @@ class LocalLattice:
             raise NotImplementedError(f"ASGI scope {scope['type']!r}")
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive, send, clock=self._now, write=self._write)
+        faults = self.faults.strike(scope)
+        exchange = Exchange(
+            scope,
+            receive,
+            faults.wrap(send),
+            clock=faults.clock(self._now),
+            write=self._write,
+        )
         exchange.facts.update(
             serviceNetworkArn=self.network_arn,
             sourceVpcArn=self.vpc_arn,
@@ -234,13 +259,15 @@ class LocalLattice:
         )
         try:
             try:
-                service = await self._admit(exchange)
+                service = await self._admit(exchange, faults)
             except RefusedError as refusal:
                 if refusal.failure is not None:
                     exchange.failed(refusal.failure)
                 await exchange.answer(refusal.status, refusal.text)
             else:
-                await self._forward(exchange, service)
+                if not await faults.instead(exchange):
+                    await self._forward(exchange, service)
+                faults.settle()
         except Exception:
             exchange.failed("InternalError")
             raise
@@ -251,7 +278,7 @@ class LocalLattice:
         finally:
             exchange.finish()
 
-    async def _admit(self, exchange: Exchange) -> Service:
+    async def _admit(self, exchange: Exchange, faults: Struck) -> Service:
         """Route, authenticate and authorise a request.
 
         :raises RefusedError: if it does not get through.
@@ -261,7 +288,7 @@ class LocalLattice:
             check_limits(request)
             service = exchange.service = self._route(request)
             layers = (self.network, service.auth)
-            verified = await self._authenticate(exchange, layers)
+            verified = await self._authenticate(exchange, layers, faults.verifier(self._verifier))
             resource = service.arn + request.path.decode("latin-1")
             denial = authorize(layers, exchange.principal, resource)
             if denial is not None:
@@ -291,7 +318,7 @@ class LocalLattice:
         return next(iter(self.services), None) if is_loopback(name) else None
 
     async def _authenticate(
-        self, exchange: Exchange, layers: tuple[AuthLayer, ...]
+        self, exchange: Exchange, layers: tuple[AuthLayer, ...], verifier: Verifier
     ) -> Verified | None:
         request = exchange.request
         if not is_signed(request):
@@ -301,8 +328,8 @@ class LocalLattice:
         # Also where anonymous callers may pass, and where no layer asks: "VPC Lattice attempts to
         # authenticate any request that is signed" (SIGv4 authenticated requests).
         exchange.facts["resolvedUser"] = "Unknown"
-        body = await exchange.read_body() if self._verifier.needs_body(request) else b""
-        verified = self._verifier.verify(request, body)
+        body = await exchange.read_body() if verifier.needs_body(request) else b""
+        verified = verifier.verify(request, body)
         exchange.principal = self._callers.principal(verified.access_key)
         if exchange.principal is None:
             raise unrecognized_client()  # Revoked a moment ago.
@@ -342,6 +369,8 @@ class LocalLattice:
 
     def _write(self, record: AccessRecord) -> None:
         self._access_log.append(record)
+        if self._access_file is not None:
+            self._access_file.write(record)
         if self._on_access is not None:
             try:
                 self._on_access(record)

@@ -8,21 +8,28 @@ from __future__ import annotations
 import atexit
 import socket
 import ssl
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from lattice_client.testing.resolving import resolving
+from lattice_client.testing.services import is_loopback
 
 if TYPE_CHECKING:
     from lattice_client.testing.access_log import AccessRecord
+    from lattice_client.testing.calls import Calls
     from lattice_client.testing.certificates import Certificates
     from lattice_client.testing.lattice import LocalLattice
     from lattice_client.testing.received import ReceivedRequest
     from lattice_client.testing.services import Service
 
-__all__ = ["RunningLattice", "serve"]
+__all__ = ["ExposedLatticeWarning", "RunningLattice", "serve"]
+
+
+class ExposedLatticeWarning(UserWarning):
+    """The local Lattice listens where other machines can reach it."""
 
 
 @contextmanager
@@ -31,7 +38,8 @@ def serve(
 ) -> Iterator[RunningLattice]:
     """Serve a local Lattice from a thread, for as long as the context lasts.
 
-    :param host: the address to listen at, ``127.0.0.1`` or ``::1``.
+    :param host: the address to listen at, ``127.0.0.1`` or ``::1``. At any other it warns with
+        ``ExposedLatticeWarning``: whoever can reach it may call the targets.
     :param tls: speak HTTPS, with a certificate for all services' names and the loopback addresses;
         see ``RunningLattice.ca_file``.
     :param port: the port to listen at; 0 for a free one.
@@ -52,7 +60,7 @@ class RunningLattice:
     """A local Lattice that is being served; made by ``serve``.
 
     What a test needs most of its ``lattice`` is here too: ``add_service``, ``add_caller``,
-    ``service``, ``caller``, ``access_log`` and ``requests``.
+    ``service``, ``caller``, ``access_log``, ``access``, ``requests`` and ``faults``.
     """
 
     def __init__(self, lattice: LocalLattice, *, host: str, tls: bool, port: int) -> None:
@@ -62,14 +70,18 @@ class RunningLattice:
         self.add_caller = lattice.add_caller
         self.service = lattice.service
         self.caller = lattice.caller
+        self.faults = lattice.faults
         self.scheme = "https" if tls else "http"
+        _warn_if_exposed(host)
         listener = _listen(host, port)
         self._certificates: Certificates | None = None
         try:
             self.host, self.port = _address(listener)
             if tls:
                 self._certificates = server.Certificates(lambda: lattice.names)
-            self._thread = server.ServerThread(lattice, listener, self._certificates)
+            self._thread = server.ServerThread(
+                lattice, listener, self._certificates, lattice.faults.connections
+            )
         except BaseException:
             listener.close()
             self._close_certificates()
@@ -138,6 +150,11 @@ class RunningLattice:
         return self.lattice.access_log
 
     @property
+    def access(self) -> Calls:
+        """``LocalLattice.access``."""
+        return self.lattice.access
+
+    @property
     def requests(self) -> list[ReceivedRequest]:
         """``LocalLattice.requests``."""
         return self.lattice.requests
@@ -156,6 +173,17 @@ def _server_module() -> ModuleType:
         library = (error.name or "uvicorn").partition(".")[0]
         raise MissingExtraError("testing", library) from error
     return uvicorn
+
+
+def _warn_if_exposed(host: str) -> None:
+    if not is_loopback(host):
+        warnings.warn(
+            f"the local Lattice listens at {host}, where other machines can reach it and its "
+            "targets; it is made for tests, at 127.0.0.1 or ::1",
+            ExposedLatticeWarning,
+            # RunningLattice(), serve(), contextlib, the caller.
+            stacklevel=5,
+        )
 
 
 def _address(listener: socket.socket) -> tuple[str, int]:
