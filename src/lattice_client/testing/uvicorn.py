@@ -252,6 +252,10 @@ class _Gathering:
         self.flush()
         self._transport.close()
 
+    def abort(self) -> None:
+        self.flush()
+        self._transport.abort()
+
     def reset(self, last: bytes) -> None:
         """Send what there is and some last bytes, and let the other side see a reset."""
         if self._transport.is_closing():
@@ -329,4 +333,8 @@ class _Protocol(H11Protocol):
 
     def _expire(self) -> None:
         self.connection.expired = True
-        self.transport.close()
+        if self.in_flight:
+            # To close would be to wait for a TLS peer that is still reading.
+            self.transport.abort()
+        else:
+            self.transport.close()
