@@ -98,9 +98,7 @@ class TestFiles:
     find_spec("lattice_client.testing.files") is None, reason="there is no reader of files here"
 )
 def test_a_real_file(tmp_path):
-    (tmp_path / "pytest.ini").write_text(
-        "[pytest]\nlattice_file = lattice.toml\nasyncio_default_fixture_loop_scope = function\n"
-    )
+    (tmp_path / "pytest.ini").write_text("[pytest]\nlattice_file = lattice.toml\n")
     (tmp_path / "lattice.toml").write_text(
         "region = 'eu-west-1'\n[services.rates]\n[callers.batch]\n"
     )
@@ -109,7 +107,7 @@ def test_a_real_file(tmp_path):
         "    assert lattice.service('rates').name == 'rates'\n"
         "    assert lattice.caller('batch').name == 'batch'\n"
     )
-    run_pytest(tmp_path, "-p", "no:xdist")
+    run_pytest(tmp_path, plugins=[])
 
 
 # With other plugins
@@ -158,17 +156,33 @@ def test_asyncio_anyio_and_xdist_get_on_with_it(tmp_path):
         "filterwarnings = error\n"
         "addopts = --strict-markers\n"
     )
-    assert "8 passed" in run_pytest(tmp_path, "-n", "2")
+    assert "8 passed" in run_pytest(
+        tmp_path, "-n", "2", plugins=["pytest_asyncio", "anyio", "xdist"]
+    )
 
 
 def test_the_example_passes():
     example = Path(__file__).parents[2] / "examples" / "two_services"
-    assert "8 passed" in run_pytest(example, "-p", "no:asyncio", "-p", "no:xdist")
+    assert "8 passed" in run_pytest(example, plugins=["anyio"])
 
 
-def run_pytest(folder, *arguments):
+MODULES = {
+    "anyio": "anyio.pytest_plugin",
+    "pytest_asyncio": "pytest_asyncio.plugin",
+    "xdist": "xdist.plugin",
+}
+
+
+def run_pytest(folder, *arguments, plugins):
+    """Runs the tests in a folder, with our plugin and these others."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    for module in ("lattice_client.testing.plugin", *(MODULES[name] for name in plugins)):
+        command += ["-p", module]
+    # Without all the others that are installed here, which take their time.
+    environment = os.environ | {
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
     for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
         environment.pop(name, None)
     result = subprocess.run(
