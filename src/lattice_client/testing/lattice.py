@@ -285,7 +285,7 @@ class LocalLattice:
         """
         request, verified = exchange.request, None
         try:
-            check_limits(request)
+            check_limits(request, exchange.scope.get("http_version", "1.1"))
             service = exchange.service = self._route(request)
             layers = (self.network, service.auth)
             verified = await self._authenticate(exchange, layers, faults.verifier(self._verifier))

@@ -284,7 +284,8 @@ class _Protocol(H11Protocol):
         self.limits = self.config.limits
         self.certificates = self.config.certificates
         self.connection = Connection()
-        self._timers: list[asyncio.TimerHandle] = []
+        self._lifetime: asyncio.TimerHandle | None = None
+        self._waiting: asyncio.TimerHandle | None = None
 
     @property
     def in_flight(self) -> bool:
@@ -303,10 +304,8 @@ class _Protocol(H11Protocol):
         super().connection_made(gathering)  # type: ignore[arg-type]
         self.connection.reset_after = gathering.reset
         self.app_state = {**self.app_state, CONNECTION_STATE: self.connection}
-        self._timers = [
-            self.loop.call_later(self.limits.lifetime, self._expire),
-            self.loop.call_later(self.limits.idle, self._give_up_waiting),
-        ]
+        self._lifetime = self.loop.call_later(self.limits.lifetime, self._expire)
+        self._waiting = self.loop.call_later(self.limits.idle, transport.close)
         ssl_object = transport.get_extra_info("ssl_object")
         if self.certificates is not None and ssl_object is not None:
             cipher = ssl_object.cipher()
@@ -318,18 +317,24 @@ class _Protocol(H11Protocol):
             self.app_state = {**self.app_state, TLS_STATE: details}
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in self._timers:
-            timer.cancel()
+        for timer in (self._lifetime, self._waiting):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # However slowly it comes, a head is to be there in time.
+        if self.in_flight:
+            if self._waiting is not None:
+                self._waiting.cancel()
+                self._waiting = None
+        elif self._waiting is None:
+            self._waiting = self.loop.call_later(self.limits.idle, self.transport.close)
 
     def on_response_complete(self) -> None:
         self.timeout_keep_alive = self.limits.idle  # type: ignore[assignment]  # a float will do
         super().on_response_complete()
-
-    def _give_up_waiting(self) -> None:
-        """Close a connection whose first request has not begun, or is never finished."""
-        if self.cycle is None:
-            self.transport.close()
 
     def _expire(self) -> None:
         self.connection.expired = True
