@@ -74,11 +74,13 @@ def canonical_query(raw: bytes, *, leave_out: bytes = b"X-Amz-Signature") -> str
     ``a-=1`` before ``a=2``.
     """
     encoded = sorted(
-        (quote_from_bytes(name, safe=""), quote_from_bytes(value, safe=""))
-        for name, value in query_pairs(raw)
-        if name != leave_out
+        [
+            (quote_from_bytes(name, safe=""), quote_from_bytes(value, safe=""))
+            for name, value in query_pairs(raw)
+            if name != leave_out
+        ]
     )
-    return "&".join(f"{name}={value}" for name, value in encoded)
+    return "&".join([f"{name}={value}" for name, value in encoded])
 
 
 def query_pairs(raw: bytes) -> list[tuple[bytes, bytes]]:
@@ -87,7 +89,9 @@ def query_pairs(raw: bytes) -> list[tuple[bytes, bytes]]:
     ``+`` stays a plus (only forms read it as a space), a malformed escape stays as it is, and the
     empty pieces of ``&&`` are skipped.
     """
-    pairs = (piece.partition(b"=") for piece in raw.split(b"&") if piece)
+    pairs = [piece.partition(b"=") for piece in raw.split(b"&") if piece]
+    if b"%" not in raw:
+        return [(name, value) for name, _, value in pairs]
     return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in pairs]
 
 
@@ -103,7 +107,7 @@ def canonical_headers(headers: Headers, signed: Iterable[str]) -> str:
             raise KeyError(name)
         # bytes.split() splits on ASCII white space only, which is what AWS collapses; str.split()
         # would also take U+00A0 and friends for white space.
-        joined = b",".join(b" ".join(value.split()) for value in values)
+        joined = b",".join([b" ".join(value.split()) for value in values])
         lines.append(f"{name}:{_text(joined)}\n")
     return "".join(lines)
 

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import formatdate
+from functools import lru_cache
 from urllib.parse import quote
 
 from lattice_client.testing.access_log import AccessRecord, FailureReason, new_record
 from lattice_client.testing.asgi import Message, Receive, Scope, Send
 from lattice_client.testing.callers import Principal
-from lattice_client.testing.canonical import Headers, header_values
+from lattice_client.testing.canonical import Headers, IndexedHeaders, header_values
 from lattice_client.testing.connection import Connection
 from lattice_client.testing.refusals import malformed
 from lattice_client.testing.services import Service
@@ -160,15 +161,12 @@ class Exchange:
         self.started = True
         self._response_began = time.perf_counter()
         self._status = message["status"]
-        headers = [
-            (name, value)
-            for name, value in message.get("headers", ())
-            if name.lower() != _REQUEST_ID
-        ]
-        if not header_values(headers, "date"):
-            headers.append((b"date", formatdate(self._clock(), usegmt=True).encode()))
+        sent = IndexedHeaders(message.get("headers", ()))
+        headers = [header for header in sent if header[0].lower() != _REQUEST_ID]
+        if "date" not in sent.by_name:
+            headers.append((b"date", _http_date(int(self._clock()))))
         headers.append((_REQUEST_ID, self.request_id))
-        lengths = header_values(headers, "content-length")
+        lengths = header_values(sent, "content-length")
         if lengths and lengths[0].isdigit():
             self._content_length = int(lengths[0])
         self._trailers = message.get("trailers", False)
@@ -199,7 +197,7 @@ class Exchange:
             protocol=f"HTTP/{scope.get('http_version', '1.1')}",
             responseCode=status,
             userAgent=_header(request, "user-agent"),
-            startTime=datetime.fromtimestamp(self._start_time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            startTime=_iso_time(int(self._start_time)),
             duration=_milliseconds(self._began, now),
             bytesReceived=self._bytes_received,
             bytesSent=self._bytes_sent + self._body_sent,
@@ -244,12 +242,23 @@ def _request_id(headers: Headers) -> bytes:
 
 
 def _size(headers: Headers) -> int:
-    return sum(len(name) + len(value) + 4 for name, value in headers)
+    return sum([len(name) + len(value) + 4 for name, value in headers])
 
 
 def _header(request: WireRequest, name: str) -> str | None:
     values = header_values(request.headers, name)
     return values[0].decode("latin-1") if values else None
+
+
+# Both times are the same for all requests of a second.
+@lru_cache(maxsize=8)
+def _http_date(seconds: int) -> bytes:
+    return formatdate(seconds, usegmt=True).encode()
+
+
+@lru_cache(maxsize=8)
+def _iso_time(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _address(client: tuple[str, int] | None) -> str | None:

@@ -22,7 +22,7 @@ def check_limits(request: WireRequest, http_version: str = "1.1") -> None:
     :raises RefusedError: if it is of another version, has too many headers, too large ones, two
         kinds of length, or a target that is no path.
     """
-    size = sum(len(name) + len(value) for name, value in request.headers)
+    size = sum([len(name) + len(value) for name, value in request.headers])
     if len(request.headers) > _MAX_HEADERS or size > _MAX_HEADER_BYTES:
         raise malformed("over 100 headers, or over 60 K of them")
     if http_version not in _VERSIONS:

@@ -172,7 +172,7 @@ def _from_header(authorization: bytes, request: WireRequest) -> Signature:
         algorithm=algorithm,
         access_key=access_key,
         scope=scope,
-        signed_headers=tuple(parts["SignedHeaders"].split(";")),
+        signed_headers=_names(parts["SignedHeaders"]),
         date=date,
         timestamp=_timestamp(date),
         expires=None,
@@ -204,7 +204,7 @@ def _from_query(request: WireRequest) -> Signature:
         algorithm=algorithm,
         access_key=access_key,
         scope=scope,
-        signed_headers=tuple(parts["X-Amz-SignedHeaders"].split(";")),
+        signed_headers=_names(parts["X-Amz-SignedHeaders"]),
         date=parts["X-Amz-Date"],
         timestamp=_timestamp(parts["X-Amz-Date"]),
         expires=_expires(parts["X-Amz-Expires"]),
@@ -219,6 +219,7 @@ def _check_algorithm(algorithm: str) -> None:
         raise incomplete_signature(f"Unsupported AWS 'algorithm': '{algorithm}'.")
 
 
+@lru_cache(maxsize=64)
 def _credential(credential: str, algorithm: str) -> tuple[str, Scope]:
     with_region = algorithm == HMAC_ALGORITHM
     form = "keyid/date/region/service/term" if with_region else "keyid/date/service/term"
@@ -230,6 +231,12 @@ def _credential(credential: str, algorithm: str) -> tuple[str, Scope]:
         )
     access_key, date, *region, service, terminator = elements
     return access_key, Scope(date, region[0] if region else None, service, terminator)
+
+
+@lru_cache(maxsize=64)
+def _names(names: str) -> tuple[str, ...]:
+    # Remembered like the credential and the date: one caller's next request has the same.
+    return tuple(names.split(";"))
 
 
 @lru_cache(maxsize=64)

@@ -25,6 +25,7 @@ latter are stripped by Lattice as well is inferred.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -65,12 +66,13 @@ def target_headers(
     if exchange.scope.get("server"):
         added["x-forwarded-port"] = str(exchange.scope["server"][1])
     return [
-        *(header for header in exchange.request.headers if not is_lattices_own(header[0])),
-        *((name.encode(), value.encode()) for name, value in added.items()),
+        *[header for header in exchange.request.headers if not is_lattices_own(header[0])],
+        *[(name.encode(), value.encode()) for name, value in added.items()],
         (b"x-amzn-requestid", exchange.request_id),
     ]
 
 
+@lru_cache(maxsize=1024)
 def is_lattices_own(name: bytes) -> bool:
     """Whether a header is one that Lattice alone writes, however a client spells it."""
     if name[:2] not in (b"x-", b"x_", b"X-", b"X_"):

@@ -272,7 +272,7 @@ class Verifier:
 
 def _check_signed_headers(request: WireRequest, signature: Signature) -> None:
     signed = signature.signed_headers
-    if list(signed) != sorted({name.lower() for name in signed}) or "" in signed:
+    if not _are_in_order(signed):
         raise incomplete_signature(
             "'SignedHeaders' must be header names in lower case, in order, once each."
         )
@@ -286,6 +286,11 @@ def _check_signed_headers(request: WireRequest, signature: Signature) -> None:
             raise incomplete_signature(
                 f"'{name}' must be a 'SignedHeader' in the AWS Authorization."
             )
+
+
+@lru_cache(maxsize=64)
+def _are_in_order(names: tuple[str, ...]) -> bool:
+    return list(names) == sorted({name.lower() for name in names}) and "" not in names
 
 
 def _matches(signature: Signature, secret_key: str, to_sign: str) -> bool:
@@ -313,7 +318,7 @@ def _signing_key(secret_key: str, scope: str) -> bytes:
 def _content_sha256(request: WireRequest) -> str | None:
     values = header_values(request.headers, _CONTENT_SHA256)
     return (
-        b",".join(value.strip(b" \t") for value in values).decode("ascii", "replace")
+        b",".join([value.strip(b" \t") for value in values]).decode("ascii", "replace")
         if values
         else None
     )
