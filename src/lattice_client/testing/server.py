@@ -11,6 +11,7 @@ import ssl
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,7 @@ class RunningLattice:
     """
 
     def __init__(self, lattice: LocalLattice, *, host: str, tls: bool, port: int) -> None:
-        server = _server_module()
+        server = _of_the_extra("uvicorn")
         self.lattice = lattice
         self.add_service = lattice.add_service
         self.add_caller = lattice.add_caller
@@ -78,7 +79,9 @@ class RunningLattice:
         try:
             self.host, self.port = _address(listener)
             if tls:
-                self._certificates = server.Certificates(lambda: lattice.names)
+                # Imported for TLS alone: it takes as long as all the rest.
+                certificates = _of_the_extra("certificates")
+                self._certificates = certificates.Certificates(lambda: lattice.names)
             self._thread = server.ServerThread(
                 lattice, listener, self._certificates, lattice.faults.connections
             )
@@ -164,15 +167,18 @@ class RunningLattice:
             self._certificates.close()
 
 
-def _server_module() -> ModuleType:
+def _of_the_extra(module: str) -> ModuleType:
+    """A module of this package that needs the extra ``testing``.
+
+    :raises MissingExtraError: if it is not installed.
+    """
     try:
-        from lattice_client.testing import uvicorn
+        return import_module(f"lattice_client.testing.{module}")
     except ImportError as error:
         from lattice_client.errors import MissingExtraError
 
         library = (error.name or "uvicorn").partition(".")[0]
         raise MissingExtraError("testing", library) from error
-    return uvicorn
 
 
 def _warn_if_exposed(host: str) -> None:

@@ -12,15 +12,17 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lattice_client.testing.asgi import ASGIApp, Receive, Scope, Send
-from lattice_client.testing.certificates import Certificates
 from lattice_client.testing.connection import CONNECTION_STATE, Connection, ConnectionLimits
 from lattice_client.testing.exchange import TLS_STATE, TLSDetails
+
+if TYPE_CHECKING:
+    from lattice_client.testing.certificates import Certificates
 
 __all__ = ["ServerThread"]
 
