@@ -156,7 +156,7 @@ def nothing_goes_wrong_inside(caplog):
 class TestHostileInput:
     def test_it_is_refused_or_cut_and_does_no_harm(self, local, running, reached):
         cases = {name: data for name, (data, _) in REFUSED.items()} | CUT_SHORT
-        with running.faults.idle(0.5), running.faults.lifetime(2):
+        with running.faults.idle(0.5), running.faults.lifetime(1.5):
             sockets = {name: connect(running) for name in cases}
             senders = [
                 threading.Thread(target=send, args=(sockets[name], data))

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from lattice_client.testing.access_log import AccessRecord
     from lattice_client.testing.authorization import AuthLayer
     from lattice_client.testing.callers import Caller, Principal
+    from lattice_client.testing.calls import Calls
+    from lattice_client.testing.faults import Faults
     from lattice_client.testing.lattice import LocalLattice
     from lattice_client.testing.policies import ALLOW_AUTHENTICATED, AuthPolicy, Decision
     from lattice_client.testing.received import ReceivedRequest
     from lattice_client.testing.refusals import RefusedError
-    from lattice_client.testing.server import RunningLattice, serve
+    from lattice_client.testing.server import ExposedLatticeWarning, RunningLattice, serve
     from lattice_client.testing.services import Service
     from lattice_client.testing.signature import WireRequest
     from lattice_client.testing.verifier import Verified, Verifier
@@ -34,7 +36,10 @@ __all__ = [
     "AuthLayer",
     "AuthPolicy",
     "Caller",
+    "Calls",
     "Decision",
+    "ExposedLatticeWarning",
+    "Faults",
     "LocalLattice",
     "Principal",
     "ReceivedRequest",
@@ -54,7 +59,10 @@ _MODULES = {
     "AuthLayer": "authorization",
     "AuthPolicy": "policies",
     "Caller": "callers",
+    "Calls": "calls",
     "Decision": "policies",
+    "ExposedLatticeWarning": "server",
+    "Faults": "faults",
     "LocalLattice": "lattice",
     "Principal": "callers",
     "ReceivedRequest": "received",

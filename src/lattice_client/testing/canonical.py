@@ -35,16 +35,21 @@ PathEncoding: TypeAlias = Literal["double", "single"]
 class IndexedHeaders(tuple[tuple[bytes, bytes], ...]):  # noqa: SLOT001 - tuples can have none
     """Headers in wire order that are found by name without a search.
 
-    ``by_name`` has all values of each name in lower case, in wire order.
+    ``by_name`` has all values of each name in lower case, in wire order; ``size`` is that of all
+    names and values, in bytes.
     """
 
     by_name: dict[str, list[bytes]]
+    size: int
 
     def __new__(cls, headers: Iterable[tuple[bytes, bytes]]) -> Self:
         self = super().__new__(cls, headers)
-        self.by_name = {}
+        by_name: dict[str, list[bytes]] = {}
+        size = 0
         for name, value in self:
-            self.by_name.setdefault(name.lower().decode("latin-1"), []).append(value)
+            size += len(name) + len(value)
+            by_name.setdefault(name.lower().decode("latin-1"), []).append(value)
+        self.by_name, self.size = by_name, size
         return self
 
     def __repr__(self) -> str:

@@ -81,7 +81,7 @@ class Exchange:
         self._content_length: int | None = None
         self._trailers = False
         self._body_sent = 0
-        self._bytes_received = _size(self.request.headers)
+        self._bytes_received = self.request.headers.size + 4 * len(self.request.headers)
         self._bytes_sent = 0
         self._start_time = clock()
         self._began = time.perf_counter()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from lattice_client.testing.canonical import header_values
 from lattice_client.testing.refusals import malformed
 from lattice_client.testing.signature import WireRequest
 
@@ -22,14 +21,12 @@ def check_limits(request: WireRequest, http_version: str = "1.1") -> None:
     :raises RefusedError: if it is of another version, has too many headers, too large ones, two
         kinds of length, or a target that is no path.
     """
-    size = sum([len(name) + len(value) for name, value in request.headers])
-    if len(request.headers) > _MAX_HEADERS or size > _MAX_HEADER_BYTES:
+    headers = request.headers
+    if len(headers) > _MAX_HEADERS or headers.size > _MAX_HEADER_BYTES:
         raise malformed("over 100 headers, or over 60 K of them")
     if http_version not in _VERSIONS:
         raise malformed("this version of HTTP is not spoken here")
-    if header_values(request.headers, "transfer-encoding") and header_values(
-        request.headers, "content-length"
-    ):
+    if {"transfer-encoding", "content-length"} <= headers.by_name.keys():
         # Two lengths are two opinions of where the next request begins: RFC 9112, section 6.1.
         raise malformed("there must not be both Transfer-Encoding and Content-Length")
     if not request.path.startswith(b"/"):
