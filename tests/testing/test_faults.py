@@ -242,7 +242,9 @@ def running(request, lattice):
 def connect(running):
     sock = socket.create_connection((running.host, running.port), timeout=10)
     if running.scheme == "https":
-        return running.client_ssl_context().wrap_socket(sock, server_hostname=HOST)
+        context = running.client_ssl_context()
+        # For some versions of Python a reset is the same as a missing good-bye.
+        return context.wrap_socket(sock, server_hostname=HOST, suppress_ragged_eofs=False)
     return sock
 
 
@@ -262,7 +264,7 @@ def all_that_comes(sock):
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("stage", ["before head", "mid head", "mid body"])
-def test_a_reset_at_each_stage(running, stage, method):
+def test_a_reset_at_each_stage(running, stage, method, caplog):
     reason = "TargetConnectionClosed" if stage == "mid body" else "InternalError"
     with running.faults.reset(stage, times=1), connect(running) as sock:
         length = b"content-length: 3\r\n\r\nabc" if method == "POST" else b"\r\n"
@@ -279,6 +281,7 @@ def test_a_reset_at_each_stage(running, stage, method):
         assert body == b"0123456789" * 500
     assert calls(running) == 200
     assert running.access_log[0]["failureReason"] == reason
+    assert caplog.text == ""
 
 
 def calls(running):

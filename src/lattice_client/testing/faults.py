@@ -260,6 +260,7 @@ class Struck:
     def __init__(self, effects: Sequence[Effect], connection: Connection) -> None:
         self._effects = effects
         self._connection = connection
+        self._is_cut = False
         self._missing: ConnectionCutError | None = None
         self._skew = sum(effect.skew for effect in effects)
         encodings = [effect.path_encoding for effect in effects if effect.path_encoding]
@@ -288,15 +289,18 @@ class Struck:
                 return True
         return False
 
-    def settle(self) -> None:
+    async def settle(self, exchange: Exchange) -> None:
         """Done when the target has returned.
 
         :raises ConnectionCutError: in-process, if the response was cut.
         """
         if self._missing is not None:
             raise self._missing
+        if self._is_cut:
+            await _until_disconnected(exchange)
 
     def _cut(self) -> None:
+        self._is_cut = True
         try:
             self._connection.reset()
         except ConnectionCutError as missing:
@@ -341,9 +345,7 @@ class _Reset(Effect):
         exchange.failed("InternalError")
         part = b"HTTP/1.1 200 OK\r\ncontent-ty" if self.stage == "mid head" else b""
         Connection.of(exchange.scope).reset(part)
-        # The server notices a turn of the loop later; until then it would miss a response.
-        while (await exchange.receive())["type"] != "http.disconnect":
-            pass
+        await _until_disconnected(exchange)
         return True
 
     def wrap(self, send: Send, reset: Callable[[], None]) -> Send:
@@ -388,6 +390,12 @@ class _SlowBody(Effect):
 class _Reading(Effect):
     skew: float = 0.0
     path_encoding: PathEncoding | None = None
+
+
+async def _until_disconnected(exchange: Exchange) -> None:
+    """Until the server has noticed a reset; before, it would miss the rest of the response."""
+    while (await exchange.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _sleep(seconds: float) -> None:

@@ -267,7 +267,7 @@ class LocalLattice:
             else:
                 if not await faults.instead(exchange):
                     await self._forward(exchange, service)
-                faults.settle()
+                await faults.settle(exchange)
         except Exception:
             exchange.failed("InternalError")
             raise
