@@ -228,7 +228,7 @@ class WSGIIdentityMiddleware:
 
 def _sent(headers: HeaderSource) -> dict[str, list[str]]:
     """The values of the headers that count here, by lower-case name."""
-    pairs: Iterable[tuple[Any, Any]] = headers.items() if isinstance(headers, Mapping) else headers
+    pairs: Any = headers.items() if isinstance(headers, Mapping) else headers
     sent: dict[str, list[str]] = {}
     for name, value in pairs:
         name = _text(name)

@@ -263,8 +263,10 @@ class Struck:
         self._is_cut = False
         self._missing: ConnectionCutError | None = None
         self._skew = sum(effect.skew for effect in effects)
-        encodings = [effect.path_encoding for effect in effects if effect.path_encoding]
-        self._path_encoding = encodings[-1] if encodings else None
+        encodings: list[PathEncoding] = [
+            effect.path_encoding for effect in effects if effect.path_encoding
+        ]
+        self._path_encoding: PathEncoding | None = encodings[-1] if encodings else None
 
     def clock(self, clock: Callable[[], float]) -> Callable[[], float]:
         """The clock that the call is judged by."""
