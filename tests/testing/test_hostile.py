@@ -137,9 +137,9 @@ def statuses(came):
     return [int(status) for status in re.findall(rb"HTTP/1\.1 ([1-5][0-9][0-9]) ", came)]
 
 
-def assert_it_goes_on(running, caller, sock=None):
+def assert_it_goes_on(running, caller, made=None):
     """A good call passes."""
-    with sock or connect(running) as sock:
+    with made or connect(running) as sock:
         request = signed_by(caller, target="/good")
         lines = [b"GET /good HTTP/1.1", *(b": ".join(header) for header in request.headers)]
         sock.sendall(b"\r\n".join([*lines, b"", b""]))
