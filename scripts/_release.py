@@ -213,7 +213,7 @@ def check_size(executable: str) -> None:
     others = sum(sizes.values()) / 1e6
     say(f"installed: {own:.2f} MB; it brings {', '.join(sorted(sizes))}: {others:.1f} MB")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    pattern = r"less than ([\d.]+) MB\b.*?brings\s+(\d+)\s+packages.*?(\d+)\s+MB"
+    pattern = r"less\s+than\s+([\d.]+)\s+MB\b.*?brings\s+(\d+)\s+packages.*?(\d+)\s+MB"
     stated = re.search(pattern, readme, re.DOTALL)
     need(stated, "README does not say how large the package is")
     assert stated  # noqa: S101 for the type checkers
