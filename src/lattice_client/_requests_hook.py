@@ -49,7 +49,9 @@ class _Guard:
                 break
             response.close()
             signed.rewind()
+            endpoint = signed.endpoint
             signed = RequestsRequest(response.request.copy())
+            signed.endpoint = endpoint
             self._auth.sign(signed)
             refusal, response = response, response.connection.send(signed.request, **how_sent)
             response.history.append(refusal)

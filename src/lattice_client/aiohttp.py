@@ -57,16 +57,21 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
     ) -> aiohttp.ClientResponse:
         url, home = request.url, self._redirected.home_of(request)
         response: aiohttp.ClientResponse
-        if home is not None and home != url.origin():
-            strip_signature(request.headers)
-            response = await handler(request)
-        else:
-            hands = _Hands(self._level.auth, request, handler)
-            if self._level.auth.signs(hands.host):
+        auth, out = self._level.auth, AiohttpRequest(request)
+        try:
+            if home is not None and url.origin() not in home:
+                strip_signature(request.headers)
+                await auth.lead_async(out)
+                response = await handler(request)
+            elif auth.signs(out.host) if auth.names is None else await auth.lead_async(out):
+                hands = _Hands(auth, out, handler)
                 response = await run_async(self._level.course(hands), hands)
             else:
                 response = await handler(request)
-        self._redirected.note(request, url, home, response)
+            self._redirected.note(request, url, home, response, out.endpoint)
+        finally:
+            if out.endpoint is not None:
+                out.come_back()
         return response
 
 
@@ -96,16 +101,19 @@ def client_session(
 
 
 class _Hands:
-    def __init__(self, auth: SigV4Auth, request: aiohttp.ClientRequest, handler: _Handler) -> None:
+    def __init__(self, auth: SigV4Auth, attempt: AiohttpRequest, handler: _Handler) -> None:
         self._auth = auth
-        self._request = request
         self._handler = handler
         # The request is aiohttp's own, made for this call: nobody else sees its headers.
-        self._attempt = AiohttpRequest(request)
-        self.host = self._attempt.host
+        self._attempt = attempt
+        self._begun = False
 
     def attempt(self, request_id: str) -> AiohttpRequest:
-        self._request.headers.setdefault(REQUEST_ID, request_id)
+        if self._begun and self._attempt.endpoint is not None:
+            # Where its name leads to is asked for anew.
+            self._attempt.come_back()
+        self._begun = True
+        self._attempt.request.headers.setdefault(REQUEST_ID, request_id)
         return self._attempt
 
     def sign(self, attempt: AiohttpRequest) -> Awaitable[None]:
