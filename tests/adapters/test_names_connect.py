@@ -1,0 +1,328 @@
+"""Friendly names over real sockets: Host, SNI and certificate are the endpoint's, wherever the
+connection goes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator
+
+import aiohttp
+import httpx
+import httpx2
+import pytest
+import requests
+
+import lattice_client.aiohttp
+import lattice_client.httpx
+import lattice_client.httpx2
+import lattice_client.requests
+from adapters.drivers import DRIVERS, HOOKS, SECOND_LEVEL, Driver
+from lattice_client import ConfigurationError, Endpoint, LatticeAuth
+from lattice_client.testing import LocalLattice, RunningLattice, serve
+from support import canary
+from support.names import Told
+from support.raw_server import raw_server
+
+REGION = "us-west-2"
+FRIENDLY = "payments.internal.example.com"
+# Those whose requests can be led to an address: aiohttp's hook is a middleware, too.
+LEADING = [HOOKS[-1], *SECOND_LEVEL]
+NOT_LEADING = HOOKS[:-1]
+
+
+def named(driver: Driver) -> str:
+    return driver.name
+
+
+def local() -> LocalLattice:
+    lattice = LocalLattice(region=REGION)
+    lattice.add_service("payments", domain=FRIENDLY)
+    lattice.add_service("orders")
+    lattice.add_caller("orders-frontend", credentials=canary.credentials())
+    return lattice
+
+
+@pytest.fixture(scope="module")
+def lattice() -> Iterator[RunningLattice]:
+    """Nobody resolves its names."""
+    with serve(local(), tls=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def lattice_v6() -> Iterator[RunningLattice]:
+    with serve(local(), tls=True, host="::1") as running:
+        yield running
+
+
+def auth_of(driver: Driver, names: Told, **arguments) -> LatticeAuth:
+    return driver.auth(credentials=canary.credentials(), names=names, **arguments)
+
+
+def told(host: str, **known) -> Told:
+    return Told({known.pop("asked", host): Endpoint(host, REGION, **known)})
+
+
+def assert_led(running: RunningLattice, host: str) -> None:
+    """The last request was verified, and Lattice saw one name everywhere."""
+    record = running.access_log[-1]
+    assert running.requests[-1].verified
+    assert record["serverNameIndication"] == host
+    assert str(record["hostHeader"]).partition(":")[0] == host
+    assert record["responseCode"] == 200
+
+
+@pytest.mark.parametrize("driver", LEADING, ids=named)
+class TestConnectTo:
+    def test_a_custom_domain(self, driver, lattice):
+        names = told(FRIENDLY, connect_to=f"127.0.0.1:{lattice.port}")
+        with driver.client(auth_of(driver, names), lattice.ca_file) as call:
+            answer = call("GET", f"https://{FRIENDLY}/a%20b?c=d%2Fe&f=+")
+            assert answer.status == 200
+            assert answer.url.startswith(f"https://{FRIENDLY}/a%20b?")
+            assert lattice.access_log[-1]["hostHeader"] == FRIENDLY
+            assert_led(lattice, FRIENDLY)
+            # The port of the URL is the address's where that has none, and stays Host's.
+            names.known[FRIENDLY] = Endpoint(FRIENDLY, REGION, "127.0.0.1")
+            assert call("POST", f"https://{FRIENDLY}:{lattice.port}/", body=b"{}").status == 200
+            assert lattice.access_log[-1]["hostHeader"] == f"{FRIENDLY}:{lattice.port}"
+            assert_led(lattice, FRIENDLY)
+
+    @pytest.mark.parametrize("address", ["[::1]:{port}", "::1"])
+    def test_an_ipv6_literal(self, driver, lattice_v6, address):
+        names = told(FRIENDLY, connect_to=address.format(port=lattice_v6.port))
+        with driver.client(auth_of(driver, names), lattice_v6.ca_file) as call:
+            assert call("GET", f"https://{FRIENDLY}:{lattice_v6.port}/").status == 200
+        assert_led(lattice_v6, FRIENDLY)
+
+    def test_a_name(self, driver, lattice):
+        names = told(FRIENDLY, connect_to=f"localhost:{lattice.port}")
+        with driver.client(auth_of(driver, names), lattice.ca_file) as call:
+            assert call("GET", f"https://{FRIENDLY}/").status == 200
+        assert_led(lattice, FRIENDLY)
+
+    def test_an_alias_with_an_address(self, driver, lattice):
+        managed = lattice.service("orders").managed_name
+        names = told(managed, asked="orders.example.com", connect_to=f"127.0.0.1:{lattice.port}")
+        with driver.client(auth_of(driver, names), lattice.ca_file) as call:
+            answer = call("GET", "https://orders.example.com/x")
+            assert answer.status == 200
+            assert answer.url == "https://orders.example.com/x"
+        assert_led(lattice, managed)
+
+    def test_over_http(self, driver):
+        names = told(FRIENDLY)
+        with raw_server() as server, driver.client(auth_of(driver, names)) as call:
+            names.known[FRIENDLY] = Endpoint(FRIENDLY, REGION, f"127.0.0.1:{server.port}")
+            assert call("GET", f"http://{FRIENDLY}/").status == 200
+            assert server.requests[0].verified()
+            assert server.requests[0].header("host") == FRIENDLY
+            assert server.requests[0].target == b"/"
+
+    def test_the_certificate_is_checked_against_the_name(self, driver, lattice):
+        names = told("mallory.example.com", connect_to=f"127.0.0.1:{lattice.port}")
+        before = len(lattice.requests)
+        with (
+            driver.client(auth_of(driver, names), lattice.ca_file) as call,
+            pytest.raises((requests.exceptions.SSLError, *CONNECT_ERRORS)),
+        ):
+            call("GET", "https://mallory.example.com/")
+        assert len(lattice.requests) == before
+
+    def test_two_names_at_one_address_do_not_mix(self, driver, lattice):
+        managed = lattice.service("orders").managed_name
+        address = f"127.0.0.1:{lattice.port}"
+        names = Told(
+            {
+                FRIENDLY: Endpoint(FRIENDLY, REGION, address),
+                managed: Endpoint(managed, REGION, address),
+                "orders.example.com": Endpoint(managed, REGION, address),
+            }
+        )
+        with driver.client(auth_of(driver, names), lattice.ca_file) as call:
+            before = len(lattice.access_log)
+            for host in (FRIENDLY, managed, "orders.example.com") * 3:
+                assert call("GET", f"https://{host}/").status == 200
+                assert_led(lattice, FRIENDLY if host == FRIENDLY else managed)
+        records = lattice.access_log[before:]
+        # One connection for each name of Lattice's; what is an alias of it shares its.
+        assert len({record["sourceIpPort"] for record in records}) == 2
+
+    def test_connections_are_pooled_for_each_address(self, driver):
+        names = told(FRIENDLY)
+        with (
+            raw_server() as first,
+            raw_server() as second,
+            driver.client(auth_of(driver, names)) as call,
+        ):
+            for server in (first, first, second, second, first, second):
+                names.known[FRIENDLY] = Endpoint(FRIENDLY, REGION, f"127.0.0.1:{server.port}")
+                assert call("GET", f"http://{FRIENDLY}/").status == 200
+            assert (len(first.requests), first.connections) == (3, 1)
+            assert (len(second.requests), second.connections) == (3, 1)
+
+    def test_a_dead_family_is_passed_over(self, driver, lattice, monkeypatch):
+        """The library's own fallback, from the one address to the other."""
+        resolve = socket.getaddrinfo
+
+        def both(host, port, *arguments, **named):
+            name = host.decode() if isinstance(host, bytes) else host
+            if name != "dual.example.com":
+                return resolve(host, port, *arguments, **named)
+            # Nobody listens at this port of ::1.
+            found = [resolve(one, port, *arguments, **named) for one in ("::1", "127.0.0.1")]
+            return found[0] + found[1]
+
+        monkeypatch.setattr(socket, "getaddrinfo", both)
+        names = told(FRIENDLY, connect_to=f"dual.example.com:{lattice.port}")
+        with driver.client(auth_of(driver, names), lattice.ca_file) as call:
+            assert call("GET", f"https://{FRIENDLY}/").status == 200
+        assert_led(lattice, FRIENDLY)
+
+    @pytest.mark.parametrize("address", ["", "a b", "http://10.0.0.1", "10.0.0.1:99999", "[::1"])
+    def test_no_address(self, driver, address):
+        names = told(FRIENDLY, connect_to=address)
+        with driver.client(auth_of(driver, names)) as call, pytest.raises(ConfigurationError):
+            call("GET", f"https://{FRIENDLY}/")
+
+
+CONNECT_ERRORS = (
+    httpx.ConnectError,
+    httpx2.ConnectError,
+    aiohttp.ClientConnectorCertificateError,
+)
+
+
+@pytest.mark.parametrize("driver", NOT_LEADING, ids=named)
+def test_hooks_that_cannot_lead_a_request_say_so(driver):
+    names = told(FRIENDLY)
+    with raw_server() as server, driver.client(auth_of(driver, names)) as call:
+        names.known[FRIENDLY] = Endpoint(FRIENDLY, REGION, f"127.0.0.1:{server.port}")
+        with pytest.raises(ConfigurationError, match=r"Session of lattice_client\.requests"):
+            call("GET", f"http://{FRIENDLY}/")
+        assert server.connections == 0
+
+
+@pytest.mark.parametrize("driver", DRIVERS, ids=named)
+class TestAliasOnly:
+    def test_host_and_sni_are_the_managed_name(self, driver, lattice):
+        managed = lattice.service("orders").managed_name
+        names = Told(
+            {
+                "orders.example.com": Endpoint(managed, managed_name=managed),
+                managed: Endpoint(managed, managed_name=managed),
+            }
+        )
+        with (
+            lattice.resolving(),  # the managed name, and not the alias
+            driver.client(auth_of(driver, names), lattice.ca_file) as call,
+        ):
+            answer = call("GET", f"https://orders.example.com:{lattice.port}/a?b=+", headers={})
+            assert answer.status == 200
+            assert_led(lattice, managed)
+            # The second level keeps to itself whom it has called.
+            second = driver in SECOND_LEVEL or "aiohttp" in driver.name
+            host = "orders.example.com" if second else managed
+            assert answer.url.startswith(f"https://{host}:{lattice.port}/a?b=")
+
+
+class TestOwnTransports:
+    """Of httpx and httpx2: the caller's own transport holds connections by the URL's host alone."""
+
+    @pytest.mark.parametrize("module", [lattice_client.httpx, lattice_client.httpx2])
+    def test_two_names_at_one_address_are_refused(self, module, lattice):
+        library = httpx if module is lattice_client.httpx else httpx2
+        address = f"127.0.0.1:{lattice.port}"
+        managed = lattice.service("orders").managed_name
+        names = Told({name: Endpoint(name, REGION, address) for name in (FRIENDLY, managed)})
+        auth = LatticeAuth(credentials=canary.credentials(), names=names)
+        context = ssl.create_default_context(cafile=lattice.ca_file)
+        for client in (
+            module.Client(auth=auth, transport=library.HTTPTransport(verify=context)),
+            library.Client(
+                transport=module.Transport(auth, transport=library.HTTPTransport(verify=context))
+            ),
+        ):
+            with client:
+                assert client.get(f"https://{FRIENDLY}/").status_code == 200
+                assert client.get(f"https://{FRIENDLY}/").status_code == 200
+                with pytest.raises(ConfigurationError, match="leave transport=… out"):
+                    client.get(f"https://{managed}/")
+
+    @pytest.mark.parametrize("module", [lattice_client.httpx, lattice_client.httpx2])
+    def test_a_transport_made_here_keeps_them_apart(self, module, lattice):
+        library = httpx if module is lattice_client.httpx else httpx2
+        address = f"127.0.0.1:{lattice.port}"
+        managed = lattice.service("orders").managed_name
+        names = Told({name: Endpoint(name, REGION, address) for name in (FRIENDLY, managed)})
+        auth = LatticeAuth(credentials=canary.credentials(), names=names)
+        context = ssl.create_default_context(cafile=lattice.ca_file)
+        with library.Client(transport=module.Transport(auth, verify=context)) as client:
+            for name in (FRIENDLY, managed) * 2:
+                assert client.get(f"https://{name}/").status_code == 200
+                assert_led(lattice, name)
+
+
+class TestProxies:
+    """A proxy connects by itself, so an address of one's own and a proxy exclude each other."""
+
+    def names(self) -> Told:
+        return Told(
+            {
+                FRIENDLY: Endpoint(FRIENDLY, REGION, "127.0.0.1"),
+                "orders.example.com": Endpoint("managed.example.com", REGION),
+            }
+        )
+
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_with_an_address(self, scheme):
+        auth = LatticeAuth(credentials=canary.credentials(), names=self.names())
+        url = f"{scheme}://{FRIENDLY}/"
+
+        async def by_aiohttp(proxy: str) -> None:
+            async with (
+                lattice_client.aiohttp.client_session(auth) as session,
+                session.get(url, proxy=proxy),
+            ):
+                pass
+
+        with raw_server() as proxy:
+            with lattice_client.requests.Session(auth) as session:
+                session.proxies = {"http": proxy.url, "https": proxy.url}
+                with pytest.raises(ConfigurationError, match="one of them has to go"):
+                    session.get(url)
+            for module in (lattice_client.httpx, lattice_client.httpx2):
+                with (
+                    module.Client(auth=auth, proxy=proxy.url) as client,
+                    pytest.raises(ConfigurationError, match="one of them has to go"),
+                ):
+                    client.get(url)
+            with pytest.raises(ConfigurationError, match="one of them has to go"):
+                asyncio.run(by_aiohttp(proxy.url))
+            assert proxy.connections == 0
+
+    def test_an_alias(self):
+        auth = LatticeAuth(credentials=canary.credentials(), names=self.names())
+        url = "http://orders.example.com/x"
+
+        async def by_aiohttp(proxy: str) -> None:
+            async with (
+                lattice_client.aiohttp.client_session(auth) as session,
+                session.get(url, proxy=proxy) as response,
+            ):
+                assert response.status == 200
+
+        with raw_server() as proxy:
+            with lattice_client.requests.Session(auth) as session:
+                assert session.get(url, proxies={"http": proxy.url}).url == url
+            for module in (lattice_client.httpx, lattice_client.httpx2):
+                with module.Client(auth=auth, proxy=proxy.url) as client:
+                    assert client.get(url).url == url
+            asyncio.run(by_aiohttp(proxy.url))
+        assert len(proxy.requests) == 4
+        for request in proxy.requests:
+            assert request.target == b"http://managed.example.com/x"
+            assert request.header("host") == "managed.example.com"
+            assert request.verified()
