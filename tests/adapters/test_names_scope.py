@@ -35,6 +35,13 @@ def driver(request) -> Driver:
     return request.param
 
 
+@pytest.fixture
+def client(driver, lattice_https):
+    """What makes a client. The authority is for speed: the library's own has a thousand times as
+    many to load."""
+    return lambda auth: driver.client(auth, lattice_https.ca_file)
+
+
 def auth_of(driver: Driver, names: Told, **arguments) -> LatticeAuth:
     return driver.auth(credentials=canary.credentials(), names=names, **arguments)
 
@@ -51,9 +58,9 @@ def region(headers) -> str:
 
 
 class TestScope:
-    def test_what_is_lattice_is_signed(self, driver):
+    def test_what_is_lattice_is_signed(self, driver, client):
         names = Told({"127.0.0.1": Endpoint("127.0.0.1", REGION)})
-        with raw_server() as server, driver.client(auth_of(driver, names)) as call:
+        with raw_server() as server, client(auth_of(driver, names)) as call:
             for _ in range(3):
                 assert call("GET", server.url).status == 200
             assert all(request.verified() for request in server.requests)
@@ -61,38 +68,38 @@ class TestScope:
         assert len(names.peeked) == 3
         assert not names.resolved + names.awaited
 
-    def test_a_stranger_gets_nothing_of_ours(self, driver):
+    def test_a_stranger_gets_nothing_of_ours(self, driver, client):
         names = Told({"127.0.0.1": Endpoint("127.0.0.1", is_lattice=False)})
-        with raw_server() as server, driver.client(auth_of(driver, names)) as call:
+        with raw_server() as server, client(auth_of(driver, names)) as call:
             assert call("POST", server.url + "/?a=+", body=b"{}").status == 200
             (request,) = server.requests
             assert not ours(request)
             assert request.target == b"/?a=+"
 
-    def test_strict_sends_nothing(self, driver):
+    def test_strict_sends_nothing(self, driver, client):
         names = Told({"127.0.0.1": Endpoint("127.0.0.1", is_lattice=False)}, strict=True)
-        with raw_server() as server, driver.client(auth_of(driver, names)) as call:
+        with raw_server() as server, client(auth_of(driver, names)) as call:
             with pytest.raises(NotLatticeError, match=r"'127\.0\.0\.1:\d+' is not VPC Lattice's"):
                 call("GET", server.url)
             assert server.connections == 0
 
-    def test_nobody_to_ask(self, driver):
-        with raw_server() as server, driver.client(auth_of(driver, Told())) as call:
+    def test_nobody_to_ask(self, driver, client):
+        with raw_server() as server, client(auth_of(driver, Told())) as call:
             with pytest.raises(NameSourceError):
                 call("GET", server.url)
             assert server.connections == 0
 
-    def test_hosts_narrow_it(self, driver):
+    def test_hosts_narrow_it(self, driver, client):
         names = Told({"localhost": Endpoint("localhost", REGION)}, strict=True)
         auth = auth_of(driver, names, hosts=["localhost"])
-        with raw_server() as server, driver.client(auth) as call:
+        with raw_server() as server, client(auth) as call:
             assert call("GET", server.url).status == 200
             assert not names.peeked
             assert call("GET", f"http://localhost:{server.port}/").status == 200
             assert [bool(ours(request)) for request in server.requests] == [False, True]
             assert server.requests[1].verified()
 
-    def test_hosts_are_those_that_are_asked_for(self, driver):
+    def test_hosts_are_those_that_are_asked_for(self, driver, client):
         """Also when a request is signed anew after a refusal."""
         if "library-free" in driver.name:
             pytest.skip("this hook does not see the answer")
@@ -101,24 +108,24 @@ class TestScope:
         lattice.add_caller("orders-frontend", credentials=canary.credentials())
         names = Told({"orders.example.com": Endpoint(managed)})
         auth = auth_of(driver, names, hosts=["orders.example.com"])
-        with serve(lattice) as running, running.resolving(), driver.client(auth) as call:
+        with serve(lattice) as running, running.resolving(), client(auth) as call:
             assert call("GET", f"http://orders.example.com:{running.port}/").status == 200
         assert [bool(seen.verified) for seen in lattice.requests] == [False, True]
 
-    def test_a_host_of_ones_own_is_who_is_asked_about(self, driver):
+    def test_a_host_of_ones_own_is_who_is_asked_about(self, driver, client):
         """The URL says where to connect, then, and stays."""
         names = Told({"orders.example.com": Endpoint(MANAGED, connect_to="192.0.2.1")})
-        with raw_server() as server, driver.client(auth_of(driver, names)) as call:
+        with raw_server() as server, client(auth_of(driver, names)) as call:
             headers = {"Host": "orders.example.com"}
             assert call("GET", server.url, headers=headers).status == 200
             (request,) = server.requests
             assert request.header("host") == MANAGED
             assert request.verified(region="eu-west-1")
 
-    def test_a_trailing_dot_is_no_other_name(self, driver):
+    def test_a_trailing_dot_is_no_other_name(self, driver, client):
         localhost = Endpoint("localhost", REGION)
         names = Told({"orders.example.com.": localhost, "orders.example.com": localhost})
-        with raw_server() as server, driver.client(auth_of(driver, names)) as call:
+        with raw_server() as server, client(auth_of(driver, names)) as call:
             assert call("GET", f"http://orders.example.com.:{server.port}/").status == 200
             assert server.requests[0].header("host") == f"localhost:{server.port}"
             assert server.requests[0].verified()
