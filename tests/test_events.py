@@ -36,6 +36,7 @@ from lattice_client.events import (
     observe_credentials,
 )
 from lattice_client.testing import LocalLattice, serve
+from lattice_client.wire import RequestsRequest
 from support import canary
 from support.asynchronous import CLIENTS, call_and_cancel
 from support.raw_server import OK, raw_server
@@ -79,10 +80,12 @@ def of(kind, seen) -> list:
     return [event for event in seen if type(event) is kind]
 
 
-def nobody_listens() -> int:
-    """A port that refuses connections."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        return closed.getsockname()[1]
+@pytest.fixture
+def nobody_listens():
+    """A port that refuses connections, and stays so."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
 class TestOrder:
@@ -127,14 +130,34 @@ class TestOrder:
         ):
             client("GET", server.url)
         assert seen[-1][1:4] == (3, 503, None)
+        assert seen[-1].gave_up == "attempts"
 
-    def test_a_refused_connection(self, driver):
+    def test_why_there_was_no_other_attempt(self, driver):
+        """An error that ends a call after retries, a POST's, and answers that are none's fault."""
+        seen = []
+        with (
+            raw_server(answers(OK, UNAVAILABLE, UNAVAILABLE)) as server,
+            driver.client(auth(), observers=[seen.append]) as client,
+        ):
+            client("GET", server.url)
+            client("POST", server.url, body=b"{}")
+            client("GET", server.url)
+        with (
+            raw_server(faults=["after the request"] * 3) as server,
+            driver.client(auth(), observers=[seen.append]) as client,
+            pytest.raises(TRANSPORT_ERRORS),
+        ):
+            client("GET", server.url)
+        ends = [(end.attempts, end.gave_up) for end in seen if isinstance(end, CallEnded)]
+        assert ends == [(1, None), (1, "method"), (2, None), (3, "attempts")]
+
+    def test_a_refused_connection(self, driver, nobody_listens):
         seen = []
         with (
             driver.client(auth(), observers=[seen.append]) as client,
             pytest.raises(TRANSPORT_ERRORS) as raised,
         ):
-            client("POST", f"http://127.0.0.1:{nobody_listens()}/", body=b"{}")
+            client("POST", f"http://127.0.0.1:{nobody_listens}/", body=b"{}")
         name = f"{raised.type.__module__}.{raised.type.__qualname__}"
         again = [*ATTEMPT, RetryPlanned]
         assert kinds(seen) == [CallStarted, *again, *again, *ATTEMPT, CallEnded]
@@ -236,7 +259,7 @@ def test_events_are_immutable():
 
 class TestSecrets:
     @pytest.mark.parametrize("placement", ["header", "query"])
-    def test_none_in_any_event_or_log_line(self, driver, placement, caplog):
+    def test_none_in_any_event_or_log_line(self, driver, placement, caplog, nobody_listens):
         caplog.set_level(logging.DEBUG, "lattice_client")
         seen = []
         with (
@@ -247,7 +270,7 @@ class TestSecrets:
             url = server.url.replace("://", "://canary%2Fuser:pass-word@")
             client("PUT", f"{url}/a?key=canary/query", body=b"canary/body", headers=headers)
             with pytest.raises(TRANSPORT_ERRORS):
-                client("GET", f"http://127.0.0.1:{nobody_listens()}/?key=canary/query")
+                client("GET", f"http://127.0.0.1:{nobody_listens}/?key=canary/query")
         assert any(b"canary" in request.target for request in server.requests)
         sweep = canary.Sweep()
         for text in [*map(repr, seen), *(record.getMessage() for record in caplog.records)]:
@@ -298,9 +321,7 @@ class TestBrokenObservers:
 
         class Interrupted:
             def attempt(self, request_id):
-                return lattice_client.requests.RequestsRequest(
-                    requests.Request("GET", "http://a.example/").prepare()
-                )
+                return RequestsRequest(requests.Request("GET", "http://a.example/").prepare())
 
             def sign(self, attempt):
                 pass
@@ -360,10 +381,10 @@ class TestLog:
             )
         )
 
-    def test_at_info_of_retries_alone(self, driver, caplog):
+    def test_at_info_of_retries_alone(self, driver, caplog, nobody_listens):
         caplog.set_level(logging.INFO, "lattice_client.calls")
         with driver.client(auth()) as client, pytest.raises(TRANSPORT_ERRORS):
-            client("GET", f"http://127.0.0.1:{nobody_listens()}/")
+            client("GET", f"http://127.0.0.1:{nobody_listens}/")
         records = [each for each in caplog.records if each.name == "lattice_client.calls"]
         assert [record.levelname for record in records] == ["INFO", "INFO"]
         assert all("the request was not sent" in record.getMessage() for record in records)

@@ -150,6 +150,7 @@ class TestSpans:
         assert span.status.status_code is StatusCode.ERROR
         assert span.status.description is None
         assert span.attributes["error.type"] == "503"
+        assert span.attributes["lattice_client.gave_up"] == "attempts"
 
     def test_a_reset_connection(self, driver, telemetry):
         with (
@@ -261,8 +262,10 @@ class TestMetrics:
             raw_server(answers(UNAVAILABLE)) as server,
             driver.client(auth(), observers=[telemetry.observer]) as client,
         ):
+            began = time.perf_counter()
             client("GET", server.url)
             client("GET", server.url)
+            elapsed = time.perf_counter() - began
         (durations,) = telemetry.points("http.client.request.duration")
         assert durations.count == 2
         # Those of the conventions, not the SDK's own, which are for milliseconds.
@@ -273,8 +276,8 @@ class TestMetrics:
             "server.port": server.port,
             "http.response.status_code": 200,
         }
-        spans = sum(span.end_time - span.start_time for span in telemetry.spans)
-        assert durations.sum == pytest.approx(spans / 1e9, rel=0.5)
+        # The same clock read within: in any smaller unit it would be more.
+        assert 0 < durations.sum <= elapsed
 
     def test_refreshes(self, telemetry):
         end = observe_credentials(telemetry.observer)

@@ -84,10 +84,10 @@ class Transports:
                 "transport=… out, so that each has its own"
             )
 
-    def all(self) -> list[Any]:
-        """Every transport there is, to be closed."""
+    def others(self) -> list[Any]:
+        """Those that were made here, to be closed."""
         with self._lock:
-            return [self.first, *self._of_name.values()]
+            return list(self._of_name.values())
 
 
 # What a client hands on to the transport that it makes.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
+from lattice_client._readable import unread_httpx
 from lattice_client.auth import SigV4Auth
 from lattice_client.remedies import FORBIDDEN, Remedy
 from lattice_client.wire import is_small, outgoing
@@ -23,10 +24,11 @@ class HttpxFlow(SigV4Auth):
             response = yield request
             if response.status_code != FORBIDDEN or out.signer is None:
                 return
-            body = response.read() if is_small(response.headers) else None
-            if self.remedy(out, response.headers, body, tried) is None or not out.replayable:
+            body = None
+            if is_small(response.headers):
+                body = unread_httpx(response, response.read())
+            if self.remedy(out, response.headers, body, tried) is None:
                 return
-            out.rewind()
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         out, tried = outgoing(request), set[Remedy]()
@@ -35,7 +37,8 @@ class HttpxFlow(SigV4Auth):
             response = yield request
             if response.status_code != FORBIDDEN or out.signer is None:
                 return
-            body = await response.aread() if is_small(response.headers) else None
-            if self.remedy(out, response.headers, body, tried) is None or not out.replayable:
+            body = None
+            if is_small(response.headers):
+                body = unread_httpx(response, await response.aread())
+            if self.remedy(out, response.headers, body, tried) is None:
                 return
-            out.rewind()

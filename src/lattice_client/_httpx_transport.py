@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 from lattice_client import calls
 from lattice_client._httpx_dialing import Attempt, Transports, maker
+from lattice_client._readable import unread_httpx
 from lattice_client.auth import SigV4Auth
-from lattice_client.calls import REQUEST_ID, Level, run, run_async
+from lattice_client.calls import REQUEST_ID, Level, refuse_retries, run, run_async
 from lattice_client.denial import ATTEMPT
 from lattice_client.events import Observer
 from lattice_client.retry import Outcome, RetryPolicy
@@ -36,7 +37,8 @@ class SigningTransport:
     :param retry: None: a ``RetryPolicy`` of no arguments. A request's extension ``lattice_retry``
         is a policy for it alone.
     :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
-    :param transport: what sends. None: the library's own transport, made with the other arguments.
+    :param transport: what sends. None: the library's own transport, made with the other arguments,
+        but for ``retries``.
     :raises ConfigurationError: for an argument that cannot work.
     """
 
@@ -53,7 +55,17 @@ class SigningTransport:
         **arguments: Any,
     ) -> None:
         self._level = Level(auth, retry, observers)
+        refuse_retries("retries", arguments.get("retries", 0))
         self._inner = _transports(self._library, "HTTPTransport", transport, arguments)
+
+    def __enter__(self) -> Self:
+        self._inner.first.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for transport in self._inner.others():
+            transport.close()
+        self._inner.first.__exit__(*error)
 
     def handle_request(self, request: Any) -> Any:
         auth = self._level.auth
@@ -70,7 +82,7 @@ class SigningTransport:
         return response
 
     def close(self) -> None:
-        for transport in self._inner.all():
+        for transport in (*self._inner.others(), self._inner.first):
             transport.close()
 
 
@@ -89,7 +101,17 @@ class AsyncSigningTransport:
         **arguments: Any,
     ) -> None:
         self._level = Level(auth, retry, observers)
+        refuse_retries("retries", arguments.get("retries", 0))
         self._inner = _transports(self._library, "AsyncHTTPTransport", transport, arguments)
+
+    async def __aenter__(self) -> Self:
+        await self._inner.first.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for transport in self._inner.others():
+            await transport.aclose()
+        await self._inner.first.__aexit__(*error)
 
     async def handle_async_request(self, request: Any) -> Any:
         auth = self._level.auth
@@ -108,7 +130,7 @@ class AsyncSigningTransport:
         return response
 
     async def aclose(self) -> None:
-        for transport in self._inner.all():
+        for transport in (*self._inner.others(), self._inner.first):
             await transport.aclose()
 
 
@@ -202,7 +224,6 @@ class _Hands:
 
     def attempt(self, request_id: str) -> Attempt:
         if self._begun:
-            self.last.rewind()
             self.last = Attempt(_copy(self._library, self._request))
         self._begun = True
         attempt = self.last
@@ -248,7 +269,7 @@ class _SyncHands(_Hands):
         calls.wait(seconds)
 
     def read(self, response: Any) -> bytes:
-        return _readable_again(self._library, response, response.read())
+        return unread_httpx(response, response.read())
 
     def discard(self, response: Any) -> None:
         try:
@@ -271,7 +292,7 @@ class _AsyncHands(_Hands):
         await sleep(seconds)
 
     async def read(self, response: Any) -> bytes:
-        return _readable_again(self._library, response, await response.aread())
+        return unread_httpx(response, await response.aread())
 
     async def discard(self, response: Any) -> None:
         try:
@@ -279,11 +300,3 @@ class _AsyncHands(_Hands):
                 await response.aread()
         finally:
             await response.aclose()
-
-
-def _readable_again(library: ModuleType, response: Any, body: bytes) -> bytes:
-    """Whoever gets the response may stream it, as if nobody had."""
-    del response._content  # noqa: SLF001 or the client would not close it, nor take its time
-    response.stream = library.ByteStream(body)
-    response.is_stream_consumed = response.is_closed = False
-    return body

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lattice_client._readable import read_requests
 from lattice_client.remedies import FORBIDDEN, Remedy
 from lattice_client.wire import REDIRECTS, RequestsRequest, forget_signature, is_small
 
@@ -43,12 +44,10 @@ class _Guard:
     def _cured(self, response: Any, how_sent: dict[str, Any]) -> Any:
         signed, tried = self._signed, set[Remedy]()
         while response.status_code == FORBIDDEN:
-            body = response.content if is_small(response.headers) else None
-            remedy = self._auth.remedy(signed, response.headers, body, tried)
-            if remedy is None or not signed.replayable:
+            body = read_requests(response) if is_small(response.headers) else None
+            if self._auth.remedy(signed, response.headers, body, tried) is None:
                 break
             response.close()
-            signed.rewind()
             endpoint = signed.endpoint
             signed = RequestsRequest(response.request.copy())
             signed.endpoint = endpoint

@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from lattice_client._readable import read_aiohttp
 from lattice_client.auth import SigV4Auth
 from lattice_client.calls import REQUEST_ID, Level, run_async
 from lattice_client.errors import MissingExtraError
 from lattice_client.events import Observer
-from lattice_client.redirects import RedirectedCalls
+from lattice_client.redirects import GivenUpCalls, RedirectedCalls
 from lattice_client.retry import Outcome, RetryPolicy
 from lattice_client.wire import AiohttpRequest, is_small, strip_signature
 
@@ -26,6 +27,9 @@ except ModuleNotFoundError as error:
     raise MissingExtraError("aiohttp", "aiohttp") from None
 
 __all__ = ["client_session", "middleware"]
+
+# Seconds.
+_PATIENCE = 5.0
 
 _Handler = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
 
@@ -51,10 +55,12 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
     ) -> None:
         self._level = Level(auth, retry, observers)
         self._redirected = RedirectedCalls()
+        self._given_up = GivenUpCalls()
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: _Handler
     ) -> aiohttp.ClientResponse:
+        self._given_up.refuse(request)
         url, home = request.url, self._redirected.home_of(request)
         response: aiohttp.ClientResponse
         auth, out = self._level.auth, AiohttpRequest(request)
@@ -65,7 +71,11 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
                 response = await handler(request)
             elif auth.signs(out.host) if auth.names is None else await auth.lead_async(out):
                 hands = _Hands(auth, out, handler)
-                response = await run_async(self._level.course(hands), hands)
+                try:
+                    response = await run_async(self._level.course(hands), hands)
+                except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+                    self._given_up.note(request, error)
+                    raise
             else:
                 response = await handler(request)
             self._redirected.note(request, url, home, response, out.endpoint)
@@ -93,11 +103,7 @@ def client_session(
     """
     others = arguments.pop("middlewares", None) or ()
     ours = middleware(auth, retry=retry, observers=observers)
-    session = aiohttp.ClientSession(middlewares=(*others, ours), **arguments)
-    # aiohttp repeats some requests by itself, once more and without asking any policy.
-    if hasattr(session, "_retry_connection"):
-        session._retry_connection = False  # noqa: SLF001 there is no public way
-    return session
+    return aiohttp.ClientSession(middlewares=(*others, ours), **arguments)
 
 
 class _Hands:
@@ -141,11 +147,13 @@ class _Hands:
         return None
 
     async def read(self, response: aiohttp.ClientResponse) -> bytes:
-        return await response.read()
+        return await read_aiohttp(response)
 
     async def discard(self, response: aiohttp.ClientResponse) -> None:
         try:
             if is_small(response.headers):
-                await response.read()
+                # By itself aiohttp would wait for the rest until the call's whole time is over.
+                async with asyncio.timeout(_PATIENCE):
+                    await response.read()
         finally:
             response.release()

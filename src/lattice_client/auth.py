@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Literal, Protocol, TypeVar, get_args, overload
 
+from lattice_client._readable import read_aiohttp
 from lattice_client._requests_hook import guard
 from lattice_client.credentials import (
     Credentials,
@@ -238,8 +239,8 @@ class SigV4Auth:
         """The answer to an aiohttp request, signed anew for each remedy that a refusal has."""
         tried: set[Remedy] = set()
         while response.status == FORBIDDEN:
-            body = await response.read() if is_small(response.headers) else None
-            if self.remedy(out, response.headers, body, tried) is None or not out.replayable:
+            body = await read_aiohttp(response) if is_small(response.headers) else None
+            if self.remedy(out, response.headers, body, tried) is None:
                 break
             response.release()
             await self.sign_async(out)

@@ -20,7 +20,7 @@ from lattice_client.remedies import FORBIDDEN, Remedy
 from lattice_client.retry import NO_RETRIES, Attempts, Outcome, RetryPolicy
 from lattice_client.wire import Outgoing, is_small
 
-__all__ = ["REQUEST_ID", "Course", "Hands", "Level", "run", "run_async", "wait"]
+__all__ = ["REQUEST_ID", "Course", "Hands", "Level", "refuse_retries", "run", "run_async", "wait"]
 
 # Lattice takes the caller's, hands it to the target, sends it back and logs it ("Access logs for
 # Amazon VPC Lattice", VPC Lattice User Guide).
@@ -34,7 +34,7 @@ class Hands(Protocol):
     """How one library handles the request of one call. The first three do no I/O."""
 
     def attempt(self, request_id: str) -> Any:
-        """A copy of the request to sign and send, its body at the beginning."""
+        """A copy of the request to sign and send; before another one, its body is rewound."""
         ...
 
     def status(self, response: Any) -> int: ...
@@ -104,19 +104,20 @@ class Level:
             try:
                 response = yield "send", attempt
             except Exception as error:
-                failed = hands.failed(error, attempt.replayable)
+                failed = hands.failed(error, attempt.rewind())
                 if failed is None:
                     raise
                 attempts = attempts or self._attempts(policy, attempt, began)
                 decision = attempts.after(failed, time.monotonic())
                 if decision.delay is None:
+                    watch.gave_up(decision)
                     raise
             else:
                 status = hands.status(response)
                 if status == FORBIDDEN:
                     body = yield from _body_of(response)
                     remedy = self.auth.remedy(attempt, response.headers, body, tried)
-                    if remedy is not None and attempt.replayable:
+                    if remedy is not None:
                         watch.remedy(remedy)
                         with suppress(Exception):  # it is let go of all the same
                             yield "discard", response
@@ -125,8 +126,11 @@ class Level:
                 if status not in policy.statuses and not self.quotas:
                     return response
                 attempts = attempts or self._attempts(policy, attempt, began)
-                decision = attempts.after(_answered(status, response, attempt), time.monotonic())
+                # Rewound while the answer is there to be handed out, should that fail.
+                again = status in policy.statuses and attempt.rewind()
+                decision = attempts.after(_answered(status, response, again), time.monotonic())
                 if decision.delay is None:
+                    watch.gave_up(decision)
                     return response
                 with suppress(Exception):
                     yield "discard", response
@@ -147,10 +151,10 @@ def _body_of(response: Any) -> Generator[tuple[Step, Any], Any, bytes | None]:
     return None
 
 
-def _answered(status: int, response: Any, attempt: Outgoing) -> Outcome:
+def _answered(status: int, response: Any, replayable: bool) -> Outcome:  # noqa: FBT001
     return Outcome.answered(
         status,
-        replayable=attempt.replayable,
+        replayable=replayable,
         retry_after=response.headers.get("Retry-After"),
         date=response.headers.get("Date"),
         received_at=time.time(),
@@ -169,6 +173,20 @@ def _checked(retry: object) -> RetryPolicy:
         f"retry must be a RetryPolicy, not a {type(retry).__name__}; "
         f"for no retries, RetryPolicy(attempts={NO_RETRIES.attempts})"
     )
+
+
+def refuse_retries(name: str, given: object) -> None:
+    """A library's own retries lie below ours.
+
+    :raises ConfigurationError: where there are to be any. They would send an attempt's signature
+        again, and no policy would know.
+    """
+    # urllib3's Retry has them in one field.
+    if getattr(given, "total", given) not in (0, False):
+        raise ConfigurationError(
+            f"{name} would send one signature several times: leave it at 0, and say how often a "
+            "request is sent with retry=RetryPolicy(attempts=…)"
+        )
 
 
 def run(course: Course, hands: Hands) -> Any:

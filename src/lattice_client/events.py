@@ -131,7 +131,9 @@ class CallEnded(NamedTuple):
     """The last event of a call, also of one that was cancelled.
 
     ``status`` is that of the response that is handed out, its body perhaps not yet read; ``error``
-    is the type of what was raised instead. ``duration`` is in seconds, pauses included.
+    is the type of what was raised instead. ``duration`` is in seconds, pauses included. ``gave_up``
+    says why there was no other attempt after one that went wrong, in a word of the retry policy's:
+    ``attempts``, ``quota``, ``method``, …; None where nothing went wrong, or for good.
     """
 
     call: Call
@@ -139,6 +141,7 @@ class CallEnded(NamedTuple):
     status: int | None
     error: str | None
     duration: float
+    gave_up: Reason | None = None
 
 
 class CredentialsRefreshed(NamedTuple):
@@ -248,6 +251,7 @@ class Watch:
         self._attempt = 0
         self._status: int | None = None
         self._error: str | None = None
+        self._gave_up: Reason | None = None
 
     def along(self, course: Course) -> Course:
         """The same course, observed."""
@@ -272,6 +276,7 @@ class Watch:
                     self._status,
                     self._error,
                     time.perf_counter() - began,
+                    self._gave_up,
                 )
             )
 
@@ -314,6 +319,9 @@ class Watch:
     def remedy(self, remedy: Remedy) -> None:
         self._tell(RemedyApplied(self._call, self._attempt, remedy))
 
+    def gave_up(self, decision: Decision) -> None:
+        self._gave_up = decision.reason if decision.gave_up else None
+
     def retry(self, decision: Decision) -> None:
         delay, reason = decision
         self._tell(
@@ -328,6 +336,8 @@ class _NoWatch:
         return course
 
     def remedy(self, remedy: Remedy) -> None: ...
+
+    def gave_up(self, decision: Decision) -> None: ...
 
     def retry(self, decision: Decision) -> None: ...
 

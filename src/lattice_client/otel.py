@@ -142,7 +142,7 @@ class OpenTelemetry:
     def _end(self, event: CallEnded) -> None:
         outcome = _known(_outcome(event.status, event.error))
         span = self._spans.pop(event.call, trace.INVALID_SPAN)
-        span.set_attributes(outcome)
+        span.set_attributes({**outcome, **_known({"lattice_client.gave_up": event.gave_up})})
         if event.attempts > 1:
             span.set_attribute("http.request.resend_count", event.attempts - 1)
         if "error.type" in outcome:

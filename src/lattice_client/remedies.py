@@ -42,7 +42,8 @@ class Remedies:
     def after(
         self, refused: Outgoing, headers: Mapping[str, str], body: bytes | None, tried: set[Remedy]
     ) -> Remedy | None:
-        """What to sign a request anew with, after a 403; None where that is of no use.
+        """What to sign a request anew with, after a 403; None where that is of no use, or where its
+        body cannot be sent again. Otherwise that is rewound.
 
         :param refused: the request as it was signed.
         :param headers: the answer's.
@@ -76,12 +77,14 @@ class Remedies:
                 remedy = "path encoding"
         if remedy is not None:
             tried.add(remedy)
-            self._tell(remedy, refused.host)
-        elif denial is not None:
+            again = refused.rewind()
+            self._tell(remedy, refused.host, again=again)
+            return remedy if again else None
+        if denial is not None:
             if self._denials is None:
                 self._denials = DenialLog()
             self._denials.note(denial)
-        return remedy
+        return None
 
     def _flipped(self, refused: Outgoing, signer: AnySigner, tried: set[Remedy]) -> bool:
         host, path = refused.host, refused.target.partition("?")[0]
@@ -95,7 +98,7 @@ class Remedies:
             self._signers.encode(host, other)
         return "path encoding" not in tried
 
-    def _tell(self, remedy: Remedy, host: str) -> None:
+    def _tell(self, remedy: Remedy, host: str, *, again: bool) -> None:
         if (remedy, host) in self._told:
             return
         while len(self._told) >= _MANY:
@@ -104,7 +107,12 @@ class Remedies:
         import logging
 
         logging.getLogger("lattice_client.auth").warning(
-            "%s refused a request; it is signed anew: %s", host, self._words(remedy)
+            "%s refused a request; %s: %s",
+            host,
+            "it is signed anew"
+            if again
+            else "its body cannot be sent again, but later ones will do",
+            self._words(remedy),
         )
 
     def _words(self, remedy: Remedy) -> str:

@@ -6,15 +6,19 @@ whoever has a session already mounts the adapter on it.
 
 from __future__ import annotations
 
+import math
+import os
+import time
 from collections.abc import Iterable
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
 from lattice_client import calls
+from lattice_client._readable import read_requests
 from lattice_client._requests_dialing import Attempt, server_name
 from lattice_client.auth import SigV4Auth
-from lattice_client.calls import REQUEST_ID, Level, run
+from lattice_client.calls import REQUEST_ID, Level, refuse_retries, run
 from lattice_client.errors import ConfigurationError, MissingExtraError
 from lattice_client.events import Observer
 from lattice_client.retry import Outcome, RetryPolicy
@@ -43,7 +47,8 @@ class Adapter(HTTPAdapter):
         ``hosts`` pass as through ``requests.adapters.HTTPAdapter``.
     :param retry: None: a ``RetryPolicy`` of no arguments.
     :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
-    :param arguments: those of ``requests.adapters.HTTPAdapter``, but for ``max_retries``.
+    :param arguments: those of ``requests.adapters.HTTPAdapter``, but for ``max_retries``: urllib3
+        would send one and the same signature again.
     :raises ConfigurationError: for an argument that cannot work.
     """
 
@@ -56,7 +61,17 @@ class Adapter(HTTPAdapter):
         **arguments: Any,
     ) -> None:
         self._level = Level(auth, retry, observers)
+        refuse_retries("max_retries", arguments.get("max_retries", 0))
         super().__init__(**arguments)
+
+    def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
+        super().init_poolmanager(*arguments, **named)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **named: Any) -> Any:
+        manager: Any = super().proxy_manager_for(*arguments, **named)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
 
     def __getstate__(self) -> dict[str, Any]:
         settings: Any = super().__getstate__()
@@ -133,23 +148,34 @@ class Adapter(HTTPAdapter):
 
 class _Home:
     """Where a redirected call was made to. It stands among the request's hooks, for these go along
-    to the request that follows a redirect."""
+    to the request that follows a redirect; for the redirected one itself it means nothing."""
 
-    def __init__(self, origins: tuple[str, ...]) -> None:
+    def __init__(self, origins: tuple[str, ...], redirected: requests.PreparedRequest) -> None:
         self.origins = origins
+        self.redirected = redirected
 
     def __call__(self, response: requests.Response, **_: object) -> None:
         """No hook in fact."""
 
 
 def _home_of(request: requests.PreparedRequest) -> tuple[str, ...] | None:
-    homes = [hook.origins for hook in request.hooks["response"] if isinstance(hook, _Home)]
-    return homes[0] if homes else None
+    """The origins that a request's call was made to; None where no redirect has led to it."""
+    for hook in request.hooks["response"]:
+        if isinstance(hook, _Home) and hook.redirected is not request:
+            _forget(hook.redirected)
+            return hook.origins
+    return None
 
 
 def _remember(request: requests.PreparedRequest, home: tuple[str, ...]) -> None:
+    _forget(request)
+    hooks = [*request.hooks["response"], _Home(home, request)]
+    request.hooks = {**request.hooks, "response": hooks}
+
+
+def _forget(request: requests.PreparedRequest) -> None:
     others = [hook for hook in request.hooks["response"] if not isinstance(hook, _Home)]
-    request.hooks = {**request.hooks, "response": [*others, _Home(home)]}
+    request.hooks = {**request.hooks, "response": others}
 
 
 def _copy(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -176,7 +202,6 @@ class _Hands:
     def attempt(self, request_id: str) -> Attempt:
         if self._begun:
             self.last = Attempt(_copy(self._request))
-            self.last.rewind()
         self._begun = True
         self.last.request.headers.setdefault(REQUEST_ID, request_id)
         return self.last
@@ -211,7 +236,7 @@ class _Hands:
         return response.status_code
 
     def read(self, response: requests.Response) -> bytes:
-        return response.content
+        return read_requests(response)
 
     def discard(self, response: requests.Response) -> None:
         try:
@@ -221,7 +246,44 @@ class _Hands:
             response.close()
 
 
-_retry_of_call: ContextVar[RetryPolicy | None] = ContextVar("_retry_of_call", default=None)
+# --- Connections ------------------------------------------------------------------------------
+
+# Lattice closes a connection that has been idle for 60 s ("Quotas for Amazon VPC Lattice", VPC
+# Lattice User Guide). In seconds; urllib3 itself keeps them for ever.
+_LONGEST_IDLE = 55.0
+
+
+# Their names stand in errors, and so stay urllib3's.
+class HTTPConnectionPool(urllib3.HTTPConnectionPool):
+    """Uses no connection again that has been idle for long, or since before a fork: that one is
+    the parent's."""
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.idle = os.getpid(), time.monotonic()
+        super()._put_conn(conn)
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        conn: Any = super()._get_conn(timeout)
+        owner, since = getattr(conn, "idle", (0, math.inf))
+        if time.monotonic() - since > _LONGEST_IDLE or (owner and owner != os.getpid()):
+            conn.close()  # it connects anew when it is used
+        return conn
+
+
+class HTTPSConnectionPool(HTTPConnectionPool, urllib3.HTTPSConnectionPool):
+    pass
+
+
+_POOLS: Any = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
+
+
+# --- Sessions ---------------------------------------------------------------------------------
+
+# Which session's call is about to be sent, and with which policy for it alone.
+_about_to_send: ContextVar[tuple[requests.Session, RetryPolicy | None] | None] = ContextVar(
+    "_about_to_send", default=None
+)
 
 
 class Session(requests.Session):
@@ -256,15 +318,20 @@ class Session(requests.Session):
 
         :param retry: a policy for this call alone.
         """
-        token = _retry_of_call.set(retry)
+        token = _about_to_send.set((self, retry))
         try:
             return super().request(*arguments, **named)
         finally:
-            _retry_of_call.reset(token)
+            _about_to_send.reset(token)
 
     def send(self, request: requests.PreparedRequest, **arguments: Any) -> requests.Response:
         """As ``requests.Session.send``; ``retry=`` is a policy for this request alone."""
-        retry = arguments.pop("retry", None) or _retry_of_call.get()
+        retry = arguments.pop("retry", None)
+        session, retry_of_call = _about_to_send.get() or (None, None)
+        if session is self:
+            # For this request; requests itself passes it on to those that follow a redirect.
+            _about_to_send.set(None)
+            retry = retry_of_call
         if retry is not None and isinstance(self.get_adapter(str(request.url)), Adapter):
             arguments["retry"] = retry
         return super().send(request, **arguments)

@@ -79,13 +79,11 @@ class Outgoing(Protocol):
         """Set the headers; nothing of an earlier signature remains."""
         ...
 
-    @property
-    def replayable(self) -> bool:
-        """Whether the body can be sent again."""
-        ...
+    def rewind(self) -> bool:
+        """Make ready for another attempt: put the body back to where it began.
 
-    def rewind(self) -> None:
-        """Put a replayable body back to where it began."""
+        :returns: whether it stands there. A body that can be read but once does not.
+        """
         ...
 
 
@@ -169,20 +167,13 @@ class RequestsRequest(Led):
     def write(self, headers: dict[str, str]) -> None:
         _write(self.request.headers, headers, stale=self._signed_before)
 
-    @property
-    def replayable(self) -> bool:
+    def rewind(self) -> bool:
         body = self.request.body
-        return body is None or isinstance(body, bytes | str) or self._position is not None
-
-    @property
-    def _position(self) -> int | None:
-        """Where the body's file stood when the request was prepared, if that can be had again."""
+        if body is None or isinstance(body, bytes | str):
+            return True
+        # Where the file stood when the request was prepared.
         position = getattr(self.request, "_body_position", None)
-        return position if isinstance(position, int) else None
-
-    def rewind(self) -> None:
-        if self._position is not None:
-            self.request.body.seek(self._position)
+        return isinstance(position, int) and _put_back(body, position)
 
 
 class HttpxRequest(Led):
@@ -247,14 +238,18 @@ class HttpxRequest(Led):
     def write(self, headers: dict[str, str]) -> None:
         _write(self.request.headers, headers, stale=self._signed_before)
 
-    @property
-    def replayable(self) -> bool:
-        return self._file is not None or isinstance(self.body(), bytes)
-
-    def rewind(self) -> None:
+    def rewind(self) -> bool:
         if self._file is not None:
-            file, position = self._file
-            file.seek(position)
+            return _put_back(*self._file)
+        body = self.body()
+        if isinstance(body, bytes):
+            return True
+        # Of a multipart body. Its files are sent from their very beginning, each time.
+        fields = getattr(body, "fields", None)
+        return isinstance(fields, list) and all(
+            isinstance(file, bytes | str) or _put_back(file, 0)
+            for file in (getattr(field, "file", b"") for field in fields)
+        )
 
 
 class AiohttpRequest(Led):
@@ -354,19 +349,40 @@ class AiohttpRequest(Led):
     def write(self, headers: dict[str, str]) -> None:
         _write(self.request.headers, headers, stale=self._signed_before)
 
-    @property
-    def replayable(self) -> bool:
+    def rewind(self) -> bool:
+        """The body is put back by aiohttp itself, where it can."""
         body: Any = self.request.body
-        made_of: Any = getattr(body, "_value", body)
-        if not body or isinstance(made_of, bytes | bytearray | memoryview | str):
-            return True
-        # A newer aiohttp says of a payload whether it is used up, and lets a file go back to where
-        # it stood.
-        seekable = getattr(made_of, "seekable", None)
-        return getattr(body, "consumed", True) is False and seekable is not None and seekable()
+        if body and not _repeatable(body):
+            return False
+        # An answer that came early has used up the waiting for "100 Continue".
+        if "Expect" in self.request.headers:
+            self.request.update_expect_continue()
+        return True
 
-    def rewind(self) -> None:
-        """Aiohttp itself does."""
+
+def _repeatable(payload: Any) -> bool:
+    """Whether aiohttp can write a payload once more."""
+    made_of = getattr(payload, "_value", payload)
+    if isinstance(made_of, bytes | bytearray | memoryview | str):
+        return True
+    # A newer aiohttp says of a payload whether it is used up, and lets a file go back to where it
+    # stood.
+    if getattr(payload, "consumed", True):
+        return False
+    if hasattr(payload, "append_payload"):  # multipart
+        return all(_repeatable(part) for part, *_ in payload)
+    try:
+        return bool(made_of.seekable())
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
+def _put_back(file: Any, position: int) -> bool:
+    try:
+        file.seek(position)
+    except (AttributeError, OSError, ValueError):
+        return False
+    return True
 
 
 def _file_at(body: Any) -> tuple[Any, int] | None:

@@ -158,6 +158,10 @@ def test_a_hundred_at_once(client):
         assert all(request.verified() for request in server.requests)
 
 
+# In seconds: so long that an answer comes in time on a busy machine too.
+SHORT = 1.0
+
+
 class TestReadTimeouts:
     def test_asynchronous(self, client, monkeypatch):
         monkeypatch.setattr(random, "random", lambda: 0.0)
@@ -165,36 +169,36 @@ class TestReadTimeouts:
         async def scenario(client, server):
             async with calling(client, auth()) as (get, inner):
                 if isinstance(inner, aiohttp.ClientSession):
-                    inner._timeout = aiohttp.ClientTimeout(sock_read=0.2)
+                    inner._timeout = aiohttp.ClientTimeout(sock_read=SHORT)
                 else:
-                    inner.timeout = 0.2
+                    inner.timeout = SHORT
                 assert await get(server.url) == 200
                 assert busy_connections(inner) == 0
 
-        with raw_server(faults=["silence", "silence"]) as server:
+        with raw_server(faults=["silence"]) as server:
             run(client, scenario, server)
-            assert len(server.requests) == 3
+            assert len(server.requests) == 2
             assert all(request.verified() for request in server.requests)
 
     def test_requests(self, monkeypatch):
         monkeypatch.setattr(random, "random", lambda: 0.0)
         with (
-            raw_server(faults=["silence", "silence", None, "silence"]) as server,
+            raw_server(faults=["silence", None, "silence"]) as server,
             lattice_client.requests.Session(auth()) as session,
         ):
-            assert session.get(server.url, timeout=0.2).status_code == 200
-            assert len(server.requests) == 3
+            assert session.get(server.url, timeout=SHORT).status_code == 200
+            assert len(server.requests) == 2
             server.drop_connections()
             with pytest.raises(requests.ReadTimeout):
-                session.post(server.url, timeout=0.2, data=b"{}")
-            assert len(server.requests) == 4
+                session.post(server.url, timeout=SHORT, data=b"{}")
+            assert len(server.requests) == 3
 
     @pytest.mark.parametrize("module", [lattice_client.httpx, lattice_client.httpx2])
     def test_httpx(self, module, monkeypatch):
         monkeypatch.setattr(random, "random", lambda: 0.0)
         with (
-            raw_server(faults=["silence", "silence"]) as server,
-            module.Client(auth=auth(), trust_env=False, timeout=0.2) as http,
+            raw_server(faults=["silence"]) as server,
+            module.Client(auth=auth(), trust_env=False, timeout=SHORT) as http,
         ):
             assert http.get(server.url).status_code == 200
-            assert len(server.requests) == 3
+            assert len(server.requests) == 2

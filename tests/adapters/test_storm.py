@@ -27,19 +27,23 @@ class Service:
     """Fails for a while; counts the attempts, and the calls by their request ids."""
 
     def __init__(self, seconds: float) -> None:
-        self.back_at = time.monotonic() + seconds
+        self._seconds = seconds
+        # Known from the first attempt on.
+        self._back_at: float | None = None
         self.attempts = 0
         self.calls: set[str | None] = set()
         self._lock = threading.Lock()
 
     @property
     def failing(self) -> bool:
-        return time.monotonic() < self.back_at
+        return self._back_at is None or time.monotonic() < self._back_at
 
     def __call__(self, request: RawRequest) -> bytes:
         if not self.failing:
             return OK
         with self._lock:
+            if self._back_at is None:
+                self._back_at = time.monotonic() + self._seconds
             self.attempts += 1
             self.calls.add(request.header("x-amzn-requestid"))
         return UNAVAILABLE

@@ -51,27 +51,40 @@ class RawRequest:
 
 # What may befall a connection: it is reset at once, after some bytes of the request or after all of
 # it, in the middle of the answer's head, or there is no answer.
-# Or it is closed behind the answer.
+# Or it is closed behind the answer, also one that came before the request's body; or half of the
+# answer's body comes, and no more.
 Fault = Literal[
-    "at once", "in the request", "after the request", "in the answer", "silence", "close"
+    "at once",
+    "in the request",
+    "before the body",
+    "after the request",
+    "in the answer",
+    "half an answer",
+    "silence",
+    "close",
 ]
+_CLOSING = ("before the body", "close")
 
 
 class RawServer:
-    """:param faults: what befalls the first connections, one after the other; None: nothing."""
+    """
+    :param faults: what befalls the first connections, one after the other; None: nothing.
+    :param listener: a bound socket. None: a new one.
+    """
 
     def __init__(
         self,
         respond: Callable[[RawRequest], bytes],
         faults: Iterable[Fault | None] = (),
-        port: int = 0,
+        listener: socket.socket | None = None,
     ) -> None:
         self.requests: list[RawRequest] = []
         # As many as were accepted.
         self.connections = 0
         self._respond = respond
         self._faults = iter(faults)
-        self._listener = socket.create_server(("127.0.0.1", port))
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
+        self._listener.listen()
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._connections: list[socket.socket] = []
@@ -99,22 +112,32 @@ class RawServer:
                 connection.recv(20)
                 return _reset(connection)
             parser = h11.Connection(h11.SERVER)
-            while (request := self._read(parser, connection)) is not None:
+            early = fault == "before the body"
+            while (request := self._read(parser, connection, early=early)) is not None:
                 self.requests.append(request)
                 if fault == "silence":
                     continue
                 if fault == "in the answer":
                     connection.sendall(b"HTTP/1.1 20")
-                if fault not in (None, "close"):
+                if fault == "half an answer":
+                    answer = self._respond(request)
+                    connection.sendall(answer[: -(len(answer.partition(b"\r\n\r\n")[2]) + 1) // 2])
+                    continue
+                if fault not in (None, *_CLOSING):
                     return _reset(connection)
                 try:
                     connection.sendall(self._respond(request))
                 except OSError:
                     return None
+                if fault in _CLOSING:
+                    return None
                 parser = h11.Connection(h11.SERVER)
         return None
 
-    def _read(self, parser: h11.Connection, connection: socket.socket) -> RawRequest | None:
+    def _read(
+        self, parser: h11.Connection, connection: socket.socket, *, early: bool
+    ) -> RawRequest | None:
+        """:param early: be content with the head."""
         head, body = None, b""
         while True:
             event = parser.next_event()
@@ -125,12 +148,15 @@ class RawServer:
                     return None
             elif isinstance(event, h11.Request):
                 head = event
+                if early:
+                    return _request_of(head, b"")
+                if parser.they_are_waiting_for_100_continue:
+                    go_on = h11.InformationalResponse(status_code=100, headers=[])
+                    connection.sendall(parser.send(go_on))
             elif isinstance(event, h11.Data):
                 body += event.data
             elif isinstance(event, h11.EndOfMessage) and head is not None:
-                return RawRequest(
-                    head.method.decode(), head.target, tuple(head.headers.raw_items()), body
-                )
+                return _request_of(head, body)
             else:
                 return None
 
@@ -148,6 +174,10 @@ class RawServer:
             thread.join(20)
 
 
+def _request_of(head: h11.Request, body: bytes) -> RawRequest:
+    return RawRequest(head.method.decode(), head.target, tuple(head.headers.raw_items()), body)
+
+
 def _reset(connection: socket.socket) -> None:
     # Closing with a linger time of nothing sends RST instead of FIN.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -158,9 +188,9 @@ def _reset(connection: socket.socket) -> None:
 def raw_server(
     respond: Callable[[RawRequest], bytes] = lambda _: OK,
     faults: Iterable[Fault | None] = (),
-    port: int = 0,
+    listener: socket.socket | None = None,
 ) -> Iterator[RawServer]:
-    server = RawServer(respond, faults, port)
+    server = RawServer(respond, faults, listener)
     try:
         yield server
     finally:

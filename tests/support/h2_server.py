@@ -1,0 +1,123 @@
+"""An HTTP/2 server over TLS that answers as it is told, and keeps what it is sent."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import h2.config
+import h2.connection
+import h2.events
+import trustme
+
+from support.raw_server import RawRequest
+
+__all__ = ["H2Server", "h2_server"]
+
+# A status and a body; None: the stream is refused, unprocessed (RFC 9113 section 8.7).
+Respond = Callable[[RawRequest], tuple[int, bytes] | None]
+
+_REFUSED_STREAM = 7
+
+
+class H2Server:
+    def __init__(self, respond: Respond, context: ssl.SSLContext, ca_file: str) -> None:
+        self.requests: list[RawRequest] = []
+        self.connections = 0
+        self.ca_file = ca_file
+        self._respond = respond
+        self._context = context
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"https://localhost:{self._listener.getsockname()[1]}"
+        self._open: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self._open.append(connection)
+            thread = threading.Thread(target=self._serve, args=(connection,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, plain: socket.socket) -> None:
+        with suppress(OSError), self._context.wrap_socket(plain, server_side=True) as connection:
+            self._open.append(connection)
+            assert connection.selected_alpn_protocol() == "h2"
+            speaker = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+            speaker.initiate_connection()
+            connection.sendall(speaker.data_to_send())
+            streams: dict[int, tuple[list[tuple[bytes, bytes]], bytes]] = {}
+            while data := connection.recv(65536):
+                for event in speaker.receive_data(data):
+                    if isinstance(event, h2.events.RequestReceived):
+                        streams[event.stream_id] = (list(event.headers), b"")
+                    elif isinstance(event, h2.events.DataReceived):
+                        headers, body = streams[event.stream_id]
+                        streams[event.stream_id] = (headers, body + event.data)
+                        length = event.flow_controlled_length
+                        speaker.acknowledge_received_data(length, event.stream_id)
+                    elif isinstance(event, h2.events.StreamEnded):
+                        self._answer(speaker, event.stream_id, *streams.pop(event.stream_id))
+                connection.sendall(speaker.data_to_send())
+
+    def _answer(
+        self,
+        speaker: h2.connection.H2Connection,
+        stream: int,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+    ) -> None:
+        pseudo = {name: value for name, value in headers if name.startswith(b":")}
+        others = [(name, value) for name, value in headers if not name.startswith(b":")]
+        # HTTP/2 has no Host header: a proxy to HTTP/1.1 makes it of this one.
+        request = RawRequest(
+            pseudo[b":method"].decode(),
+            pseudo[b":path"],
+            ((b"host", pseudo[b":authority"]), *others),
+            body,
+        )
+        self.requests.append(request)
+        answer = self._respond(request)
+        if answer is None:
+            speaker.reset_stream(stream, _REFUSED_STREAM)
+            return
+        status, content = answer
+        length = ("content-length", str(len(content)))
+        speaker.send_headers(stream, [(":status", str(status)), length])
+        speaker.send_data(stream, content, end_stream=True)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self._open:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(20)
+
+
+@contextmanager
+def h2_server(respond: Respond, folder: Path) -> Iterator[H2Server]:
+    """
+    :param folder: for the certificate of its authority.
+    """
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["h2"])
+    authority.issue_cert("localhost").configure_cert(context)
+    server = H2Server(respond, context, str(folder / "ca.pem"))
+    try:
+        yield server
+    finally:
+        server.close()
