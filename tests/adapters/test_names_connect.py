@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Iterator
 
 import aiohttp
+import anyio
 import httpx
 import httpx2
 import pytest
@@ -22,6 +23,7 @@ from adapters.drivers import DRIVERS, HOOKS, SECOND_LEVEL, Driver
 from lattice_client import ConfigurationError, Endpoint, LatticeAuth
 from lattice_client.testing import LocalLattice, RunningLattice, serve
 from support import canary
+from support.h2_server import h2_server
 from support.names import Told
 from support.raw_server import raw_server
 
@@ -263,6 +265,37 @@ class TestOwnTransports:
             for name in (FRIENDLY, managed) * 2:
                 assert client.get(f"https://{name}/").status_code == 200
                 assert_led(lattice, name)
+
+
+@pytest.mark.parametrize("module", [lattice_client.httpx, lattice_client.httpx2])
+class TestHttp2:
+    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+    def test_two_names_at_one_address_do_not_mix(self, module, backend, tmp_path):
+        hosts = [FRIENDLY, "orders.internal.example.com"]
+
+        async def scenario(server) -> None:
+            address = server.url.removeprefix("https://localhost")
+            names = Told({host: Endpoint(host, REGION, f"127.0.0.1{address}") for host in hosts})
+            async with (
+                module.AsyncClient(
+                    auth=LatticeAuth(credentials=canary.credentials(), names=names),
+                    http2=True,
+                    verify=ssl.create_default_context(cafile=server.ca_file),
+                ) as client,
+                anyio.create_task_group() as tasks,
+            ):
+                for host in hosts:
+                    response = await client.get(f"https://{host}/")
+                    assert response.http_version == "HTTP/2"
+                for number in range(10):
+                    tasks.start_soon(client.get, f"https://{hosts[number % 2]}/{number}")
+
+        with h2_server(lambda _: (200, b"ok"), tmp_path, names=hosts) as server:
+            anyio.run(scenario, server, backend=backend)
+            assert len(server.requests) == 12
+            assert all(request.verified() for request in server.requests)
+            assert {request.header("host") for request in server.requests} == set(hosts)
+            assert server.server_names == hosts
 
 
 class TestProxies:
