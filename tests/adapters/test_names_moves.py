@@ -299,7 +299,8 @@ class TestRedirects:
         assert all(request.verified() for request in server.requests)
 
 
-def test_aiohttp_leaves_the_request_as_it_was():
+@pytest.mark.parametrize("make", [lambda auth: auth, lattice_client.aiohttp.middleware])
+def test_aiohttp_leaves_the_request_as_it_was(make):
     """Other middlewares see what was asked for, also when they send it once more."""
     seen: list[tuple[str, str]] = []
 
@@ -314,7 +315,7 @@ def test_aiohttp_leaves_the_request_as_it_was():
         auth = LatticeAuth(credentials=canary.credentials(), names=names)
         url = f"http://{FRIENDLY}/a"
         async with (
-            aiohttp.ClientSession(middlewares=(twice, auth)) as session,
+            aiohttp.ClientSession(middlewares=(twice, make(auth))) as session,
             session.get(url) as response,
         ):
             assert str(response.url) == url

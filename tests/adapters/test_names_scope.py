@@ -162,15 +162,16 @@ class TestRegion:
         with pytest.raises(RegionError):
             self.signed_for("a.example.com", names)
 
-    def test_it_may_change(self):
+    def test_it_may_change(self, monkeypatch):
         names = Told()
         auth = LatticeAuth(credentials=canary.credentials(), names=names)
+        monkeypatch.setenv("AWS_REGION", "ap-south-1")
         seen = []
-        for found in ("eu-north-1", "eu-south-1", "eu-north-1"):
+        for found in ("eu-north-1", "eu-south-1", "eu-north-1", None):
             names.known["a.example.com"] = Endpoint("a.example.com", found)
             request = auth(requests.Request("GET", "https://a.example.com/").prepare())
             seen.append(region(request.headers))
-        assert seen == ["eu-north-1", "eu-south-1", "eu-north-1"]
+        assert seen == ["eu-north-1", "eu-south-1", "eu-north-1", "ap-south-1"]
 
     def test_of_a_sigv4a_signature(self):
         names = Told({"a.example.com": Endpoint("a.example.com", "eu-north-1")})
