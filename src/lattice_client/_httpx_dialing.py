@@ -8,7 +8,8 @@ the SNI of whichever came first.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +24,9 @@ __all__ = ["Attempt", "Transports", "maker"]
 _SNI = "sni_hostname"
 _NAME = "lattice_name"
 
+# So many names, and then the pools that are idle are given up.
+_MANY = 64
+
 
 class Attempt(HttpxRequest):
     """A request that nobody else sees, so its URL may be another than the caller's."""
@@ -33,6 +37,25 @@ class Attempt(HttpxRequest):
         self.readdress(address, port)
         name = endpoint.host
         self.request.extensions = {**self.request.extensions, _SNI: name, _NAME: name}
+
+
+class _Own:
+    """A transport of one name, and how many requests are being sent through it."""
+
+    def __init__(self, transport: Any) -> None:
+        self.transport = transport
+        self.sending = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way; an answer that is still read keeps its connection busy."""
+        pool = getattr(self.transport, "_pool", None)
+        connections = getattr(pool, "connections", None)
+        return (
+            not self.sending
+            and connections is not None
+            and all(one.is_idle() or one.is_closed() for one in connections)
+        )
 
 
 class Transports:
@@ -46,34 +69,51 @@ class Transports:
     def __init__(self, first: Any, make: Callable[[], Any] | None) -> None:
         self.first = first
         self._make = make
-        self._of_name: dict[str, Any] = {}
+        self._of_name: dict[str, _Own] = {}
+        self._retired: list[Any] = []
         # Whose connections the caller's own transport has at an address.
         self._names: dict[tuple[str, int | None], str] = {}
         self._lock = threading.Lock()
 
-    def of(self, request: Any) -> Any:
-        """The transport for a request.
+    @contextmanager
+    def lent(self, request: Any) -> Iterator[Any]:
+        """The transport for a request, until its answer begins.
 
         :raises ConfigurationError: where the caller's own would mix up two names, or goes through
             a proxy.
         """
+        own = self._own(request)
+        if own is None:
+            yield self.first
+            return
+        try:
+            yield own.transport
+        finally:
+            with self._lock:
+                own.sending -= 1
+
+    def _own(self, request: Any) -> _Own | None:
         name = request.extensions.get(_NAME)
         if name is None:
-            return self.first
+            return None
         if "Proxy" in type(getattr(self.first, "_pool", None)).__name__:
             raise ConfigurationError(
                 f"{name!r} is to be reached at {request.url.host!r} (connect_to), and through a "
                 "proxy: one of them has to go"
             )
         if request.url.scheme != "https":
-            return self.first
+            return None
         with self._lock:
             if self._make is None:
                 self._claim(name, (request.url.host, request.url.port))
-                return self.first
-            if name not in self._of_name:
-                self._of_name[name] = self._make()
-            return self._of_name[name]
+                return None
+            own = self._of_name.get(name)
+            if own is None:
+                if len(self._of_name) >= _MANY:
+                    self._retire()
+                own = self._of_name[name] = _Own(self._make())
+            own.sending += 1
+            return own
 
     def _claim(self, name: str, address: tuple[str, int | None]) -> None:
         owner = self._names.setdefault(address, name)
@@ -84,10 +124,22 @@ class Transports:
                 "transport=… out, so that each has its own"
             )
 
+    def _retire(self) -> None:
+        idle = [name for name, own in self._of_name.items() if own.idle]
+        self._retired += [self._of_name.pop(name).transport for name in idle]
+
+    def retired(self) -> list[Any]:
+        """Those that nobody uses any more, to be closed by whoever asks; nearly always none."""
+        if not self._retired:
+            return []
+        with self._lock:
+            retired, self._retired = self._retired, []
+            return retired
+
     def others(self) -> list[Any]:
         """Those that were made here, to be closed."""
         with self._lock:
-            return list(self._of_name.values())
+            return [*self._retired, *(own.transport for own in self._of_name.values())]
 
 
 # What a client hands on to the transport that it makes.

@@ -230,10 +230,6 @@ class _Hands:
         attempt.request.headers.setdefault(REQUEST_ID, request_id)
         return attempt
 
-    def _transport_for(self, attempt: Attempt) -> Any:
-        inner = self._inner
-        return inner.first if attempt.endpoint is None else inner.of(attempt.request)
-
     def leave_for_explain(self, response: Any) -> None:
         """The response belongs to the caller's request, and that was not signed."""
         if response.status_code >= _CLIENT_ERRORS:
@@ -260,7 +256,13 @@ class _Hands:
 
 class _SyncHands(_Hands):
     def send(self, attempt: Attempt) -> Any:
-        return self._transport_for(attempt).handle_request(attempt.request)
+        inner = self._inner
+        if attempt.endpoint is None:
+            return inner.first.handle_request(attempt.request)
+        with inner.lent(attempt.request) as transport:
+            for retired in inner.retired():
+                retired.close()
+            return transport.handle_request(attempt.request)
 
     def sign(self, attempt: Attempt) -> None:
         self._auth.sign(attempt)
@@ -280,8 +282,14 @@ class _SyncHands(_Hands):
 
 
 class _AsyncHands(_Hands):
-    def send(self, attempt: Attempt) -> Any:
-        return self._transport_for(attempt).handle_async_request(attempt.request)
+    async def send(self, attempt: Attempt) -> Any:
+        inner = self._inner
+        if attempt.endpoint is None:
+            return await inner.first.handle_async_request(attempt.request)
+        with inner.lent(attempt.request) as transport:
+            for retired in inner.retired():
+                await retired.aclose()
+            return await transport.handle_async_request(attempt.request)
 
     def sign(self, attempt: Attempt) -> Awaitable[None]:
         return self._auth.sign_async(attempt)

@@ -268,6 +268,48 @@ class TestOwnTransports:
 
 
 @pytest.mark.parametrize("module", [lattice_client.httpx, lattice_client.httpx2])
+class TestManyNames:
+    """Each has a pool of its own; what is idle is given up when there are many."""
+
+    def test_sync(self, module, lattice, monkeypatch):
+        monkeypatch.setattr("lattice_client._httpx_dialing._MANY", 2)
+        with module.Client(**self.settings(lattice)) as client:
+            with client.stream("GET", f"https://{FRIENDLY}/") as first:
+                for _ in range(2):
+                    for name in lattice.lattice.names:
+                        assert client.get(f"https://{name}/").status_code == 200
+                # It was busy all the time.
+                assert first.read()
+            client.get(f"https://{FRIENDLY}/")
+            assert len(client._transport._inner.others()) <= 3
+
+    def test_async(self, module, lattice, monkeypatch):
+        monkeypatch.setattr("lattice_client._httpx_dialing._MANY", 2)
+
+        async def scenario() -> None:
+            async with module.AsyncClient(**self.settings(lattice)) as client:
+                async with client.stream("GET", f"https://{FRIENDLY}/") as first:
+                    for _ in range(2):
+                        for name in lattice.lattice.names:
+                            assert (await client.get(f"https://{name}/")).status_code == 200
+                    assert await first.aread()
+                assert len(client._transport._inner.others()) <= 3
+
+        anyio.run(scenario, backend="trio")
+
+    def settings(self, lattice) -> dict[str, object]:
+        for number in range(4):
+            if f"tenant-{number}" not in {one.name for one in lattice.lattice.services}:
+                lattice.add_service(f"tenant-{number}")
+        address = f"127.0.0.1:{lattice.port}"
+        names = Told({name: Endpoint(name, REGION, address) for name in lattice.lattice.names})
+        return {
+            "auth": LatticeAuth(credentials=canary.credentials(), names=names),
+            "verify": ssl.create_default_context(cafile=lattice.ca_file),
+        }
+
+
+@pytest.mark.parametrize("module", [lattice_client.httpx, lattice_client.httpx2])
 class TestHttp2:
     @pytest.mark.parametrize("backend", ["asyncio", "trio"])
     def test_two_names_at_one_address_do_not_mix(self, module, backend, tmp_path):
