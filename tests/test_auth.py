@@ -403,6 +403,12 @@ class TestPayload:
         def generator():
             yield b"once"
 
+        with pytest.raises(UnsignablePayloadError, match="memoryview"):
+            payload_hash(memoryview(b"abcdef")[::2])
+        closed = io.BytesIO(b"abc")
+        closed.close()
+        with pytest.raises(UnsignablePayloadError, match="closed"):
+            payload_hash(closed)
         with pytest.raises(UnsignablePayloadError, match="payload='unsigned'"):
             signed(auth, self.URL, data=generator())
         with pytest.raises(UnsignablePayloadError, match="payload='unsigned'"):

@@ -303,7 +303,9 @@ class SigV4Auth:
         signer = self._signers.ready(out.host, found) or self._signers.at_once(out.host, found)
         if signer is None:
             given = await self._signers.await_credentials()
-            signer = await self._in_thread(self._signers.fetch, out.host, given, found)
+            signer = await self._in_thread(
+                self._signers.fetch, out.host, given, found, abandon=True
+            )
         if self._hashes_bodies and not _quick_to_hash(out.body()):
             await self._in_thread(self._sign, out, signer)
         else:
@@ -316,13 +318,19 @@ class SigV4Auth:
         :class:`lattice_client.remedies.Remedies`."""
         return self._remedies.after(refused, headers, body, tried)
 
-    async def _in_thread(self, work: Callable[..., _ResultT], *arguments: Any) -> _ResultT:
+    async def _in_thread(
+        self, work: Callable[..., _ResultT], *arguments: Any, abandon: bool = False
+    ) -> _ResultT:
+        """:param abandon: whether the work may go on alone where its caller is cancelled."""
         # Whoever runs on trio has anyio, which knows both kinds of event loop. Neither is imported
         # before: that would double the time to import this package.
         if "anyio" in sys.modules:
             from anyio.to_thread import run_sync
 
-            return await run_sync(work, *arguments)
+            # As asyncio's own does always; anyio's before 4.1 calls it otherwise.
+            known = abandon and "abandon_on_cancel" in (run_sync.__kwdefaults__ or ())
+            how: Any = {"abandon_on_cancel": True} if known else {}
+            return await run_sync(work, *arguments, **how)
         import asyncio
 
         return await asyncio.to_thread(work, *arguments)
@@ -387,7 +395,7 @@ class SigV4Auth:
         :raises CredentialsError: where there are no credentials.
         """
         given = await self._signers.await_credentials()
-        await self._in_thread(self._signers.prepare, given)
+        await self._in_thread(self._signers.prepare, given, abandon=True)
 
     # Signing.
 

@@ -25,7 +25,13 @@ def payload_hash(body: object) -> str:
     if isinstance(body, str):
         return sha256(body.encode()).hexdigest()
     if isinstance(body, bytes | bytearray | memoryview):
-        return sha256(body).hexdigest()
+        try:
+            return sha256(body).hexdigest()
+        except (BufferError, ValueError):  # a memoryview with gaps, or released
+            raise UnsignablePayloadError(
+                "the body is a memoryview that is no piece of memory as it stands: send bytes(…) "
+                "of it"
+            ) from None
     read, seek, tell = (getattr(body, name, None) for name in ("read", "seek", "tell"))
     if read is None or seek is None or tell is None or hasattr(body, "__aiter__"):
         raise unsignable(body)
@@ -38,7 +44,9 @@ def payload_hash(body: object) -> str:
         while chunk := read(_CHUNK):
             hasher.update(chunk.encode() if isinstance(chunk, str) else chunk)
         seek(start)
-    except OSError:
+    except (OSError, ValueError):
+        if getattr(body, "closed", False):
+            raise UnsignablePayloadError("the body is a file that has been closed") from None
         raise unsignable(body) from None
     return hasher.hexdigest()
 

@@ -70,7 +70,9 @@ class Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, *arguments: Any, **named: Any) -> Any:
         manager: Any = super().proxy_manager_for(*arguments, **named)
-        manager.pool_classes_by_scheme = _POOLS
+        # One for SOCKS has pools of its own, that go through it.
+        if isinstance(manager, urllib3.ProxyManager):
+            manager.pool_classes_by_scheme = _POOLS
         return manager
 
     def __getstate__(self) -> dict[str, Any]:
@@ -328,7 +330,7 @@ class Session(requests.Session):
         """As ``requests.Session.send``; ``retry=`` is a policy for this request alone."""
         retry = arguments.pop("retry", None)
         session, retry_of_call = _about_to_send.get() or (None, None)
-        if session is self:
+        if retry is None and session is self:
             # For this request; requests itself passes it on to those that follow a redirect.
             _about_to_send.set(None)
             retry = retry_of_call

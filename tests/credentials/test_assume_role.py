@@ -193,6 +193,8 @@ class TestRegion:
         {"session_name": "two words"},
         {"duration": 60},
         {"duration": 50_000},
+        {"duration": 900.0},
+        {"tags": ["orders"]},
         {"base": AssumeRole},
     ],
 )

@@ -28,6 +28,7 @@ from lattice_client import (
     StaticCredentials,
 )
 from lattice_client.credentials import as_provider, current
+from support import canary
 from support.sources import Clock
 
 SOON = datetime.now(UTC) + timedelta(hours=6)
@@ -92,6 +93,16 @@ class TestValue:
     def test_half_of_them_is_refused(self, parts, field):
         with pytest.raises(InvalidCredentialsError, match=field):
             Credentials(*parts)
+
+    def test_swapped_keys_show_nothing(self):
+        """A secret key that stands where the access key id belongs."""
+        swapped = Credentials(canary.SECRET, "AKIDEXAMPLE", expires_at=1)
+        assert "canary" not in repr(swapped)
+        assert "'AKIDEXAMPLE'" in repr(Credentials("AKIDEXAMPLE", canary.SECRET))
+        provider = StaticCredentials(swapped)
+        with pytest.raises(ExpiredCredentialsError) as raised:
+            provider.get()
+        assert "canary" not in str(raised.value)
 
 
 class TestProviders:

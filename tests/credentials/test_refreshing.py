@@ -283,7 +283,14 @@ class TestFailures:
             provider.get()
 
     @pytest.mark.parametrize(
-        "wrong", [{"advisory": -1}, {"mandatory": math.nan}, {"jitter": 2}, {"advisory": math.nan}]
+        "wrong",
+        [
+            {"advisory": -1},
+            {"mandatory": math.nan},
+            {"jitter": 2},
+            {"advisory": math.nan},
+            {"advisory": "1"},
+        ],
     )
     def test_numbers_that_cannot_work(self, source, wrong):
         with pytest.raises(ConfigurationError, match="seconds"):

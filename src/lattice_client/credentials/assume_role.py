@@ -80,8 +80,12 @@ class AssumeRole(RefreshingCredentials):
             raise ConfigurationError(
                 f"session_name must be 2 to 64 letters, digits and _+=,.@-, not {session_name!r}"
             )
-        if duration is not None and duration not in _DURATIONS:
-            raise ConfigurationError(f"duration must be 900 to 43200 seconds, not {duration!r}")
+        if duration is not None and (type(duration) is not int or duration not in _DURATIONS):
+            raise ConfigurationError(
+                f"duration must be 900 to 43200 whole seconds, not {duration!r}"
+            )
+        if tags is not None and not isinstance(tags, Mapping):
+            raise ConfigurationError(f"tags must be a mapping: {{'team': 'orders'}}, not {tags!r}")
         given = {
             "DurationSeconds": duration,
             "ExternalId": external_id,

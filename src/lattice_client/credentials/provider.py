@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Protocol, runtime_checkable
 
-from lattice_client.credentials.value import Credentials
+from lattice_client.credentials.value import Credentials, shown
 from lattice_client.errors import (
     CredentialsError,
     ExpiredCredentialsError,
@@ -62,7 +62,7 @@ class StaticCredentials:
     def get(self) -> Credentials:
         if self._credentials.expired(time.time()):
             raise ExpiredCredentialsError(
-                f"the credentials of access key {self._credentials.access_key} expired at "
+                f"the credentials of access key {shown(self._credentials.access_key)} expired at "
                 f"{self._credentials.expires_at}; pass a provider that can renew them"
             )
         return self._credentials
@@ -101,8 +101,8 @@ def checked(credentials: object, provider: object, now: float | None = None) -> 
         )
     if credentials.expired(time.time() if now is None else now):
         raise ExpiredCredentialsError(
-            f"{type(provider).__name__} gave credentials of access key {credentials.access_key} "
-            f"that expired at {credentials.expires_at}"
+            f"{type(provider).__name__} gave credentials of access key "
+            f"{shown(credentials.access_key)} that expired at {credentials.expires_at}"
         )
     if not isinstance(provider, StaticCredentials):
         refuse_without_token(credentials)
@@ -117,6 +117,6 @@ def refuse_without_token(credentials: Credentials) -> None:
     """
     if credentials.token is None and credentials.access_key.startswith("ASIA"):
         raise InvalidCredentialsError(
-            f"access key {credentials.access_key} is a temporary one, and its session token is "
-            "missing"
+            f"access key {shown(credentials.access_key)} is a temporary one, and its "
+            "session token is missing"
         )

@@ -131,10 +131,14 @@ class RefreshingCredentials:
     ) -> None:
         if not callable(fetch):
             raise ConfigurationError(f"fetch must be callable, not a {type(fetch).__name__}")
-        if not (advisory >= 0 and mandatory >= 0 and 0 <= jitter <= 1):
+        numbers = (advisory, mandatory, jitter)
+        if not (
+            all(isinstance(number, int | float) for number in numbers)
+            and (advisory >= 0 and mandatory >= 0 and 0 <= jitter <= 1)
+        ):
             raise ConfigurationError(
                 "advisory and mandatory are seconds, from 0 on, and jitter is a share, 0 to 1; not "
-                f"{advisory}, {mandatory} and {jitter}"
+                f"{advisory!r}, {mandatory!r} and {jitter!r}"
             )
         self._fetch = fetch
         self._name = name or getattr(fetch, "__qualname__", None) or type(fetch).__name__

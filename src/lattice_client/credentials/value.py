@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from lattice_client.errors import InvalidCredentialsError
 
-__all__ = ["Credentials"]
+__all__ = ["Credentials", "shown"]
 
 
 class Credentials:
@@ -56,7 +56,7 @@ class Credentials:
     def __repr__(self) -> str:
         token = "None" if self.token is None else "'***'"
         return (
-            f"Credentials(access_key={self.access_key!r}, secret_key='***', token={token}, "
+            f"Credentials(access_key={shown(self.access_key)!r}, secret_key='***', token={token}, "
             f"expires_at={self.expires_at!r})"
         )
 
@@ -79,6 +79,14 @@ class Credentials:
         return type(self), self._parts()
 
 
+def shown(access_key: str) -> str:
+    """An access key id for other eyes; what does not look like one may be a secret that stands in
+    the wrong place ("AccessKey", IAM API Reference)."""
+    return access_key if _ID.fullmatch(access_key) else "***"
+
+
+# Secret keys have both cases, and are longer.
+_ID = re.compile(r"[A-Z0-9-]{1,32}|[A-Za-z0-9_-]{1,24}")
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 
 
