@@ -94,6 +94,11 @@ class Adapter(HTTPAdapter):
 
         :param retry: a policy for this request alone.
         """
+        auth = self._level.auth
+        if auth.names is not None and proxies:
+            # Chosen by the name that was called, wherever it leads.
+            proxy = select_proxy(str(request.url), proxies)
+            proxies = {"all": proxy} if proxy else None
         send = partial(
             super().send,
             stream=stream,
@@ -102,7 +107,7 @@ class Adapter(HTTPAdapter):
             cert=cert,
             proxies=proxies,
         )
-        auth, hands = self._level.auth, _Hands(self._level.auth, request, send)
+        hands = _Hands(auth, request, send)
         home = _home_of(request)
         signs = auth.signs(hands.last.host) if auth.names is None else auth.lead(hands.last)
         response: requests.Response

@@ -391,7 +391,7 @@ class TestProxies:
 
         with raw_server() as proxy:
             with lattice_client.requests.Session(auth) as session:
-                assert session.get(url, proxies={"http": proxy.url}).url == url
+                assert session.get(url, proxies={"http://orders.example.com": proxy.url}).url == url
             for module in (lattice_client.httpx, lattice_client.httpx2):
                 with module.Client(auth=auth, proxy=proxy.url) as client:
                     assert client.get(url).url == url
