@@ -165,23 +165,32 @@ class TestConnectTo:
             assert (len(first.requests), first.connections) == (3, 1)
             assert (len(second.requests), second.connections) == (3, 1)
 
-    def test_a_dead_family_is_passed_over(self, driver, lattice, monkeypatch):
-        """The library's own fallback, from the one address to the other."""
+    @pytest.mark.parametrize(
+        ("living", "addresses"),
+        [
+            ("127.0.0.1", ["127.0.0.1"]),
+            ("::1", ["::1"]),
+            # Nobody listens at this port of the other one: the library's own fallback.
+            ("127.0.0.1", ["::1", "127.0.0.1"]),
+            ("::1", ["127.0.0.1", "::1"]),
+        ],
+        ids=["IPv4 only", "IPv6 only", "IPv6 is dead", "IPv4 is dead"],
+    )
+    def test_families(self, driver, lattice, lattice_v6, monkeypatch, living, addresses):
+        running = lattice if living == "127.0.0.1" else lattice_v6
         resolve = socket.getaddrinfo
 
-        def both(host, port, *arguments, **named):
+        def resolved(host, port, *arguments, **named):
             name = host.decode() if isinstance(host, bytes) else host
             if name != "dual.example.com":
                 return resolve(host, port, *arguments, **named)
-            # Nobody listens at this port of ::1.
-            found = [resolve(one, port, *arguments, **named) for one in ("::1", "127.0.0.1")]
-            return found[0] + found[1]
+            return [one for at in addresses for one in resolve(at, port, *arguments, **named)]
 
-        monkeypatch.setattr(socket, "getaddrinfo", both)
-        names = told(FRIENDLY, connect_to=f"dual.example.com:{lattice.port}")
-        with driver.client(auth_of(driver, names), lattice.ca_file) as call:
+        monkeypatch.setattr(socket, "getaddrinfo", resolved)
+        names = told(FRIENDLY, connect_to=f"dual.example.com:{running.port}")
+        with driver.client(auth_of(driver, names), running.ca_file) as call:
             assert call("GET", f"https://{FRIENDLY}/").status == 200
-        assert_led(lattice, FRIENDLY)
+        assert_led(running, FRIENDLY)
 
     @pytest.mark.parametrize("address", ["", "a b", "http://10.0.0.1", "10.0.0.1:99999", "[::1"])
     def test_no_address(self, driver, address):
