@@ -13,6 +13,7 @@ from lattice_client.auth import SigV4Auth
 from lattice_client.calls import REQUEST_ID, Level, refuse_retries, run, run_async
 from lattice_client.denial import ATTEMPT
 from lattice_client.events import Observer
+from lattice_client.names import Resolver
 from lattice_client.retry import Outcome, RetryPolicy
 from lattice_client.wire import REDIRECTS, is_small, origin_of, strip_signature
 
@@ -37,6 +38,7 @@ class SigningTransport:
     :param retry: None: a ``RetryPolicy`` of no arguments. A request's extension ``lattice_retry``
         is a policy for it alone.
     :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
+    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
     :param transport: what sends. None: the library's own transport, made with the other arguments,
         but for ``retries``.
     :raises ConfigurationError: for an argument that cannot work.
@@ -51,10 +53,11 @@ class SigningTransport:
         *,
         retry: RetryPolicy | None = None,
         observers: Iterable[Observer] | None = None,
+        names: Resolver | None = None,
         transport: Any = None,
         **arguments: Any,
     ) -> None:
-        self._level = Level(auth, retry, observers)
+        self._level = Level(auth, retry, observers, names)
         refuse_retries("retries", arguments.get("retries", 0))
         self._inner = _transports(self._library, "HTTPTransport", transport, arguments)
 
@@ -97,10 +100,11 @@ class AsyncSigningTransport:
         *,
         retry: RetryPolicy | None = None,
         observers: Iterable[Observer] | None = None,
+        names: Resolver | None = None,
         transport: Any = None,
         **arguments: Any,
     ) -> None:
-        self._level = Level(auth, retry, observers)
+        self._level = Level(auth, retry, observers, names)
         refuse_retries("retries", arguments.get("retries", 0))
         self._inner = _transports(self._library, "AsyncHTTPTransport", transport, arguments)
 
@@ -141,6 +145,7 @@ class SigningClient:
     :param retry: None: a ``RetryPolicy`` of no arguments; ``extensions={"lattice_retry": …}`` is
         one for one call.
     :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
+    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
     :param arguments: those of the library's own client.
     :raises ConfigurationError: for an argument that cannot work.
     """
@@ -156,10 +161,11 @@ class SigningClient:
         auth: SigV4Auth | None = None,
         retry: RetryPolicy | None = None,
         observers: Iterable[Observer] | None = None,
+        names: Resolver | None = None,
         **arguments: Any,
     ) -> None:
         # One for all transports, and checked before they are made.
-        level = Level(auth, retry, observers)
+        level = Level(auth, retry, observers, names)
         settings = {"retry": retry, "observers": level.observers.given}
         super().__init__(**arguments)
         # Not through arguments: the library takes the environment's proxies only where it makes the

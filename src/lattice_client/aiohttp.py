@@ -15,6 +15,7 @@ from lattice_client.auth import SigV4Auth
 from lattice_client.calls import REQUEST_ID, Level, run_async
 from lattice_client.errors import MissingExtraError
 from lattice_client.events import Observer
+from lattice_client.names import Resolver
 from lattice_client.redirects import GivenUpCalls, RedirectedCalls
 from lattice_client.retry import Outcome, RetryPolicy
 from lattice_client.wire import AiohttpRequest, is_small, strip_signature
@@ -43,6 +44,7 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
     :param retry: None: a ``RetryPolicy`` of no arguments. For a single call, give that call its own
         ``middlewares``.
     :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
+    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
     :raises ConfigurationError: for an argument that cannot work.
     """
 
@@ -52,8 +54,9 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
         *,
         retry: RetryPolicy | None = None,
         observers: Iterable[Observer] | None = None,
+        names: Resolver | None = None,
     ) -> None:
-        self._level = Level(auth, retry, observers)
+        self._level = Level(auth, retry, observers, names)
         self._redirected = RedirectedCalls()
         self._given_up = GivenUpCalls()
 
@@ -90,6 +93,7 @@ def client_session(
     *,
     retry: RetryPolicy | None = None,
     observers: Iterable[Observer] | None = None,
+    names: Resolver | None = None,
     **arguments: Any,
 ) -> aiohttp.ClientSession:
     """An ``aiohttp.ClientSession`` whose every attempt is signed, redirects and retries included.
@@ -97,12 +101,13 @@ def client_session(
     :param auth: None: a ``LatticeAuth`` of no arguments.
     :param retry: None: a ``RetryPolicy`` of no arguments.
     :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
+    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
     :param arguments: those of ``aiohttp.ClientSession``; its ``middlewares`` come before ours, so
         that what they change is signed.
     :raises ConfigurationError: for an argument that cannot work.
     """
     others = arguments.pop("middlewares", None) or ()
-    ours = middleware(auth, retry=retry, observers=observers)
+    ours = middleware(auth, retry=retry, observers=observers, names=names)
     return aiohttp.ClientSession(middlewares=(*others, ours), **arguments)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import Any, Literal, Protocol, TypeVar, get_args, overload
+from typing import Any, Literal, Protocol, Self, TypeVar, get_args, overload
 
 from lattice_client._readable import read_aiohttp
 from lattice_client._requests_hook import guard
@@ -194,6 +194,17 @@ class SigV4Auth:
             f"{type(self).__name__}({given['service']!r}, region={given['region']!r}, "
             f"hosts={given['hosts']!r})"
         )
+
+    def asking(self, names: Resolver) -> Self:
+        """A copy that asks these names of each host. What the original has learned it learns anew.
+
+        :raises ConfigurationError: where there are others already, or for what cannot be asked.
+        """
+        if self.names is not None and self.names is not names:
+            raise ConfigurationError("this auth object asks other names already; give names once")
+        copied = type(self).__new__(type(self))
+        copied.__setstate__({**self._arguments, "names": checked(names)})
+        return copied
 
     # The hooks.
 

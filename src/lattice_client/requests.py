@@ -21,6 +21,7 @@ from lattice_client.auth import SigV4Auth
 from lattice_client.calls import REQUEST_ID, Level, refuse_retries, run
 from lattice_client.errors import ConfigurationError, MissingExtraError
 from lattice_client.events import Observer
+from lattice_client.names import Resolver
 from lattice_client.retry import Outcome, RetryPolicy
 from lattice_client.wire import REDIRECTS, is_small, origin_of, strip_signature
 
@@ -47,6 +48,7 @@ class Adapter(HTTPAdapter):
         ``hosts`` pass as through ``requests.adapters.HTTPAdapter``.
     :param retry: None: a ``RetryPolicy`` of no arguments.
     :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
+    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
     :param arguments: those of ``requests.adapters.HTTPAdapter``, but for ``max_retries``: urllib3
         would send one and the same signature again.
     :raises ConfigurationError: for an argument that cannot work.
@@ -58,9 +60,10 @@ class Adapter(HTTPAdapter):
         *,
         retry: RetryPolicy | None = None,
         observers: Iterable[Observer] | None = None,
+        names: Resolver | None = None,
         **arguments: Any,
     ) -> None:
-        self._level = Level(auth, retry, observers)
+        self._level = Level(auth, retry, observers, names)
         refuse_retries("max_retries", arguments.get("max_retries", 0))
         super().__init__(**arguments)
 
@@ -299,6 +302,7 @@ class Session(requests.Session):
     :param auth: None: a ``LatticeAuth`` of no arguments.
     :param retry: None: a ``RetryPolicy`` of no arguments.
     :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
+    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
     :param adapter: arguments of :class:`Adapter`, as ``pool_maxsize``.
     :raises ConfigurationError: for an argument that cannot work.
 
@@ -311,10 +315,11 @@ class Session(requests.Session):
         *,
         retry: RetryPolicy | None = None,
         observers: Iterable[Observer] | None = None,
+        names: Resolver | None = None,
         **adapter: Any,
     ) -> None:
         super().__init__()
-        one_for_all = Adapter(auth, retry=retry, observers=observers, **adapter)
+        one_for_all = Adapter(auth, retry=retry, observers=observers, names=names, **adapter)
         self.mount("https://", one_for_all)
         self.mount("http://", one_for_all)
 

@@ -11,7 +11,7 @@ import requests
 
 import lattice_client.httpx
 import lattice_client.requests
-from adapters.drivers import DRIVERS, Driver
+from adapters.drivers import DRIVERS, SECOND_LEVEL, Driver
 from lattice_client import (
     ConfigurationError,
     Endpoint,
@@ -197,6 +197,21 @@ class TestArguments:
         auth = SigV4Auth("execute-api", credentials=canary.credentials(), names=names)
         request = auth(requests.Request("GET", "https://api.example.com/").prepare())
         assert region(request.headers) == "eu-north-1"
+
+    @pytest.mark.parametrize("driver", SECOND_LEVEL, ids=lambda driver: driver.name)
+    def test_of_a_client(self, driver):
+        """As of its auth object."""
+        names = Told({"127.0.0.1": Endpoint("127.0.0.1", REGION)})
+        auth = LatticeAuth(credentials=canary.credentials())
+        with raw_server() as server, driver.client(auth, names=names) as call:
+            assert call("GET", server.url).status == 200
+            assert server.requests[0].verified()
+        assert auth.names is None
+        with (
+            pytest.raises(ConfigurationError, match="give names once"),
+            driver.client(LatticeAuth(names=Told()), names=names),
+        ):
+            pass
 
     def test_pickles(self):
         names = Told({"a.example.com": Endpoint("a.example.com", "eu-north-1")})

@@ -145,6 +145,9 @@ def names() -> None:
     SigV4Auth("execute-api", names=Told(), hosts=["*.example.com"])
     lattice_client.httpx.LatticeAuth(names=Told())
     lattice_client.httpx2.Client(auth=LatticeAuth(names=Told()))
+    lattice_client.httpx.AsyncTransport(names=Told())
+    lattice_client.requests.Session(names=Told())
+    lattice_client.aiohttp.client_session(names=Told())
     LatticeAuth(names={"orders.example.com": "10.0.0.7"})  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
