@@ -392,7 +392,7 @@ class ControlPlane:
             operation, items = "ListServices", self.services
         elif url.path == "/servicenetworks":
             operation = "ListServiceNetworks"
-            items = [{"arn": arn, "id": arn.rpartition("/")[2]} for arn in self.networks]
+            items = [{"arn": arn} for arn in self.networks]
         else:
             operation = "ListServiceNetworkServiceAssociations"
             items = self.networks[query["serviceNetworkIdentifier"]]
@@ -500,6 +500,17 @@ class TestLattice:
                 assert (found.host, found.service_arn) == (found.managed_name, nameless["arn"])
                 found = names.resolve("shadow.example.com")
                 assert (found.host, found.region) == ("shadow.example.com", None)
+
+    def test_what_is_written_down_needs_no_completing(self):
+        """Where the control plane cannot be reached, a map still serves."""
+        with raw_server() as gone:
+            pass
+        names = Names({"orders.example.com": "eu-west-1"}, listing(gone.url))
+        assert names.resolve("orders.example.com").expires_at is None
+
+    def test_a_name_that_nobody_can_call_spoils_no_list(self, plane, source):
+        plane.services += [plane.service(1, "*.example.com"), plane.service(2, "b.example.com")]
+        assert source.find("b.example.com", 0) is not None
 
     def test_throttled_and_failing(self, plane):
         plane.services.append(plane.service(1, "orders.example.com"))

@@ -161,6 +161,7 @@ class TestFailures:
         clock.now += 60
         source.failure = NameSourceError("it is down")
         assert names.resolve(NAME) is found
+        landed(names)
         assert names.peek(NAME) is found  # for a pause, before it is tried again
         asked = len(source.asked)
         clock.now += 5

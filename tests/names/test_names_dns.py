@@ -20,6 +20,11 @@ V4, V6 = "169.254.171.33", "fd00:ec2:80::a9fe:ab21"
 
 @pytest.fixture
 def dns(server) -> DnsNames:
+    return DnsNames(nameservers=[server.address], timeout=10)
+
+
+@pytest.fixture
+def impatient(server) -> DnsNames:
     return DnsNames(nameservers=[server.address], timeout=0.3)
 
 
@@ -51,6 +56,19 @@ class TestAnswers:
         server.add(MANAGED, "AAAA", V6)
         found = DnsNames(nameservers=[server.address], host="managed").find(NAME, 0)
         assert (found.host, found.managed_name) == (MANAGED, MANAGED)
+
+    @pytest.mark.parametrize(
+        ("kind", "address", "connect_to"),
+        [("A", V4, V4), ("AAAA", V6, f"[{V6}]"), ("A", "10.0.0.7", "10.0.0.7")],
+    )
+    def test_connecting_to_the_very_address_judged(self, kind, address, connect_to, server):
+        server.add(NAME, kind, address)
+        dns = DnsNames(nameservers=[server.address], connect="address")
+        found = dns.find(NAME, 0)
+        assert (found.host, found.connect_to) == (NAME, connect_to)
+        assert found.is_lattice == (address != "10.0.0.7")
+        written = Names({NAME: "eu-west-1"}, dns, strict=True).resolve(NAME)
+        assert written.connect_to == connect_to
 
     def test_a_server_that_leaves_the_rest_of_the_chain_to_others(self, server, dns):
         server.add(NAME, "CNAME", f"{MANAGED}.", ttl=10)
@@ -148,6 +166,11 @@ class TestStrict:
         assert not Names({NAME: MANAGED}, dns, strict=True).resolve(NAME).is_lattice
         assert Names({NAME: "eu-west-1"}, dns, strict=True).resolve(NAME).is_lattice
 
+    def test_who_has_found_a_name_is_not_asked_to_confirm_it(self, server, dns):
+        server.add(NAME, "A", V4)
+        assert Names(dns, strict=True).resolve(NAME).is_lattice
+        assert server.asked(NAME) == 1
+
     def test_a_name_that_leads_nowhere(self, dns):
         assert not Names({NAME: "eu-west-1"}, dns, strict=True).resolve(NAME).is_lattice
 
@@ -175,18 +198,19 @@ class TestFailures:
         ("fault", "said"),
         [("servfail", "SERVFAIL"), ("silence", "timed out|Lifetime"), ("garbage", "DNS: orders")],
     )
-    def test_no_answer_is_no_answer(self, fault, said, server, dns):
+    def test_no_answer_is_no_answer(self, fault, said, server, impatient):
         server.add(NAME, "A", V4)
         server.faults[NAME] = fault
         with pytest.raises(NameSourceError, match=said):
-            dns.find(NAME, 0)
+            impatient.find(NAME, 0)
 
     @pytest.mark.parametrize("dead", ["A", "AAAA"])
     @pytest.mark.parametrize("fault", ["servfail", "silence"])
-    def test_a_dead_family_does_not_matter_where_the_other_answers(self, dead, fault, server, dns):
+    def test_a_dead_family_does_not_matter_where_the_other_answers(self, dead, fault, server):
         server.add(NAME, "A", V4)
         server.add(NAME, "AAAA", V6)
         server.faults[NAME, dead] = fault
+        dns = DnsNames(nameservers=[server.address], timeout=1.5 if fault == "silence" else 10)
         assert dns.find(NAME, 0).is_lattice
 
     @pytest.mark.parametrize("fault", [None, "no chain"])
@@ -227,6 +251,7 @@ class TestSettings:
             {"ttl": -1},
             {"networks": "10.0.0.0/8"},
             {"networks": ["10.0.0.1/8"]},
+            {"connect": "both"},
             {"host": "both"},
         ],
         ids=repr,

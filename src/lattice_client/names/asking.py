@@ -27,28 +27,35 @@ def ask(
     """
     if is_address(name):  # That is not looked up, but a map may have it.
         sources = [source for source in sources if isinstance(source, StaticNames)]
-    found, failure = _found(sources, name, now)
+    found, failure, agreed = _found(sources, name, now)
     if found is None:
         if failure is not None:
             raise failure
         return Endpoint(name, source="no source knows it", expires_at=now, is_lattice=False), None
     for source in sources:
-        if found.is_lattice and isinstance(source, Completing):
+        # A map and a managed name say all there is to say, also where nobody else can be asked.
+        final = not found.is_lattice or found.expires_at is None
+        if not final and isinstance(source, Completing):
             try:
                 found = source.complete(name, found, now)
             except NameSourceError as error:
                 failure = failure or error
     for source in sources:
-        if confirmed and found.is_lattice and isinstance(source, Confirming):
+        said_so = source in agreed and found.host == name
+        if confirmed and found.is_lattice and not said_so and isinstance(source, Confirming):
             found = source.confirm(name, found, now)
     return found, failure
 
 
-def _found(sources: Sequence[Source], name: str, now: float) -> tuple[Endpoint | None, Failure]:
+def _found(
+    sources: Sequence[Source], name: str, now: float
+) -> tuple[Endpoint | None, Failure, list[Source]]:
     """The first answer; what it leaves open is filled in by later ones, until the region is known.
-    A failure counts where a source that failed could have said more."""
+    A failure counts where a source that failed could have said more. And the sources that call the
+    name Lattice's."""
     found: Endpoint | None = None
     failure: Failure = None
+    agreed: list[Source] = []
     for source in sources:
         try:
             told = source.find(name, now)
@@ -58,12 +65,13 @@ def _found(sources: Sequence[Source], name: str, now: float) -> tuple[Endpoint |
         if told is None:
             continue
         if found is None and not told.is_lattice:
-            return told, failure
+            return told, failure, agreed
         if told.is_lattice:
+            agreed.append(source)
             found = told if found is None else combined(found, told)
             if found.region is not None:
-                return found, None
-    return found, failure
+                return found, None, agreed
+    return found, failure, agreed
 
 
 def as_source(given: object) -> Source:

@@ -19,7 +19,7 @@ __all__ = ["AwsApi"]
 # Whoever waits for a name can wait no minute. Throttled calls are repeated by botocore, after a
 # second or two.
 _SETTINGS: dict[str, Any] = {
-    "connect_timeout": 3,
+    "connect_timeout": 2,
     "read_timeout": 5,
     "retries": {"mode": "standard", "total_max_attempts": 3},
 }

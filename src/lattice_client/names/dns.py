@@ -17,6 +17,7 @@ from lattice_client.names.source import AliasHost, check_alias_host, earlier
 __all__ = ["DnsNames"]
 
 Via = Literal["system", "dnspython"]
+Connect = Literal["name", "address"]
 
 # As many as resolvers follow, or a few more.
 _LONGEST_CHAIN = 16
@@ -43,6 +44,9 @@ class DnsNames:
     :param ttl: for how many seconds an answer holds that tells no TTL.
     :param networks: addresses that are Lattice's beside its own ranges. A service-network endpoint
         has addresses of your subnets: name those, as ``10.0.16.0/24``, and nothing more.
+    :param connect: ``name`` leaves it to the HTTP library to resolve the name again, with its
+        fallback from one family to the other. ``address``: connect to the first address of the
+        answer that was judged, and no other.
     :param host: what becomes of Host where a CNAME leads to a managed name. ``kept``: Lattice knows
         the name, as a custom domain. ``managed``: it is an alias alone, and Host and SNI are the
         managed name.
@@ -59,8 +63,9 @@ class DnsNames:
     whoever controls the DNS of a friendly name chooses which service of Lattice's is called, with
     your signature. Ask Route 53 or VPC Lattice instead where that matters.
 
-    It does not protect from a resolver that tells this source one thing and the HTTP library,
-    which resolves the name again, another: only TLS does.
+    A resolver may tell this source one thing, and the HTTP library another when that resolves the
+    name again: one that lies, or that answers by weights while a name moves to Lattice. TLS
+    protects from the first, ``connect="address"`` from both.
 
     An alias in Route 53 shows no CNAME, so its region is not known: a later source may know.
     """
@@ -76,6 +81,7 @@ class DnsNames:
         timeout: float = 2.0,
         ttl: float = 30.0,
         networks: Iterable[str] = (),
+        connect: Connect = "name",
         host: AliasHost = "kept",
     ) -> None:
         if isinstance(nameservers, str) or isinstance(networks, str):
@@ -88,10 +94,13 @@ class DnsNames:
             raise ConfigurationError("nameservers go with via='dnspython'")
         if not (timeout > 0 and ttl > 0):
             raise ConfigurationError(f"timeout and ttl are seconds, not {timeout!r} and {ttl!r}")
+        if connect not in get_args(Connect):
+            raise ConfigurationError(f"connect must be 'name' or 'address', not {connect!r}")
         check_alias_host(host)
         self._timeout = timeout
         self._ttl = ttl
         self._networks = (*LATTICE_NETWORKS, *map(_network, networks))
+        self._connects_to_address = connect == "address"
         self._host: AliasHost = host
 
     def __repr__(self) -> str:
@@ -103,18 +112,15 @@ class DnsNames:
             return None
         expires_at = self._end(looked, now)
         stranger = stranger_among(looked.addresses, self._networks)
-        if stranger:
-            return Endpoint(
-                name,
-                source=f"DNS: {stranger} is not an address of Lattice's",
-                expires_at=expires_at,
-                is_lattice=False,
-            )
+        found = Endpoint(name, source="DNS", expires_at=expires_at)
         told = managed_endpoint(looked.canonical)
-        if told is None or not told.is_lattice:
-            return Endpoint(name, source="DNS", expires_at=expires_at)
-        host = name if self._host == "kept" else told.host
-        return told._replace(host=host, source="DNS", expires_at=expires_at)
+        if stranger:
+            why = f"DNS: {stranger} is not an address of Lattice's"
+            found = found._replace(source=why, is_lattice=False)
+        elif told is not None and told.is_lattice:
+            host = name if self._host == "kept" else told.host
+            found = told._replace(host=host, source="DNS", expires_at=expires_at)
+        return found._replace(connect_to=self._connect_to(looked))
 
     def confirm(self, name: str, found: Endpoint, now: float) -> Endpoint:  # noqa: ARG002
         """Whether what another source calls Lattice's also leads there.
@@ -128,6 +134,7 @@ class DnsNames:
         if not looked.addresses:
             stranger = "nothing"
         return found._replace(
+            connect_to=self._connect_to(looked),
             expires_at=earlier(found.expires_at, self._end(looked, now)),
             is_lattice=not stranger,
             source=f"{found.source}; DNS"
@@ -137,6 +144,12 @@ class DnsNames:
 
     def _end(self, looked: Looked, now: float) -> float:
         return now + (self._ttl if looked.ttl is None else looked.ttl)
+
+    def _connect_to(self, looked: Looked) -> str | None:
+        if not self._connects_to_address or not looked.addresses:
+            return None
+        first = looked.addresses[0]
+        return f"[{first}]" if ":" in first else first
 
     def _look_up(self, name: str) -> Looked:
         return self._ask_system(name) if self._via == "system" else self._ask_servers(name)
@@ -210,9 +223,10 @@ class DnsNames:
 
     def _resolver(self) -> Any:
         try:
+            import dns.nameserver
             import dns.resolver
         except ModuleNotFoundError as error:
-            if error.name not in ("dns", "dns.resolver"):
+            if error.name not in ("dns", "dns.nameserver"):
                 raise
             raise MissingExtraError("dns", "dnspython") from None
         resolver = dns.resolver.Resolver(configure=not self._nameservers)

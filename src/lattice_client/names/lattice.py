@@ -33,7 +33,7 @@ class LatticeNames:
     it (ListServices), and those in service networks of the account or shared with it
     (ListServiceNetworks, ListServiceNetworkServiceAssociations).
 
-    It is the only one that knows custom domains, so it also completes what other sources find: a
+    It is the only one that knows custom domains, so it also completes what others look up: a
     name that leads to the managed name of a service with another custom domain, or none, is an
     alias, and Host becomes the managed name.
 
@@ -141,7 +141,11 @@ def _service(item: dict[str, Any], arn: str) -> Iterator[_Service]:
 
 
 def _name(text: str | None) -> str | None:
-    return normal_name(text) if text else None
+    """None also for what nobody can call, as a wildcard."""
+    try:
+        return normal_name(text) if text else None
+    except ConfigurationError:
+        return None
 
 
 def _indexed(services: Iterable[_Service]) -> _Index:

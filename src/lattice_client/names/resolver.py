@@ -80,9 +80,9 @@ class Names:
 
     :param sources: are asked in this order; the first that knows a name says what it is, and where
         it does not know the region, the next that knows the name does. A source that can complete
-        the answers of others (:class:`LatticeNames`) does so wherever it stands. A mapping is taken
-        as :class:`StaticNames`. None at all: the map in ``LATTICE_CLIENT_NAMES``, then
-        :class:`ManagedNames`, then :class:`DnsNames`.
+        the answers of others (:class:`LatticeNames`) does so wherever it stands, except for what
+        holds for ever. A mapping is taken as :class:`StaticNames`. None at all: the map in
+        ``LATTICE_CLIENT_NAMES``, then :class:`ManagedNames`, then :class:`DnsNames`.
     :param strict: refuse requests to names that are not Lattice's, instead of sending them
         unsigned; and have each answer confirmed by the sources that can (:class:`DnsNames`): a name
         that leads to anybody else's address is not Lattice's, whoever says so.
@@ -331,7 +331,8 @@ class Names:
             remembered = self._remembered(name)
             if remembered is None:
                 return None
-            remembered.until = max(remembered.until, self._clock() + _PAUSE)
+            remembered.renew_at = self._clock() + _PAUSE
+            remembered.until = max(remembered.until, remembered.renew_at)
             remembered.until = min(remembered.until, remembered.stale_until)
             told, remembered.failing = remembered.failing, True
         if not told:

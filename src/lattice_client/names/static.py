@@ -125,7 +125,7 @@ def _key(key: object, source: str) -> tuple[str, str]:
 
 
 def _endpoint(name: str, key: str, target: object, source: str) -> Endpoint:
-    given = _split(target) if isinstance(target, str) else target
+    given: Any = _split(target) if isinstance(target, str) else target
     if not isinstance(given, Mapping) or not _is_sound(given):
         raise ConfigurationError(
             f"{source}: {target!r} is nothing that {key!r} could stand for; give {_ALTERNATIVES}, "
