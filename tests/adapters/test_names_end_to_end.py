@@ -137,6 +137,30 @@ class TestStaticMap:
         assert_led(lattice, managed)
 
 
+@pytest.mark.parametrize("driver", LEADING, ids=named)
+def test_a_custom_domain_that_moves_in_dns(driver, server):
+    """It keeps its Host, so only the address tells open connections from those to make."""
+    clock = Clock()
+    dns = DnsNames(nameservers=[server.address], networks=LOOPBACK, connect="address")
+    names = Names(dns, clock=clock)
+    auth = LatticeAuth(region=REGION, credentials=canary.credentials(), names=names)
+    called = []
+    with (
+        serve(local()) as old,
+        serve(local(), host="127.0.0.2", port=old.port) as new,
+        driver.client(auth) as call,
+    ):
+        server.records.clear()
+        for address, later in (("127.0.0.1", 0), ("127.0.0.2", 29), ("127.0.0.2", 2)):
+            server.add(FRIENDLY, "A", address, ttl=30)
+            clock.now += later
+            for _ in range(2):
+                assert call("GET", f"http://{FRIENDLY}:{old.port}/").status == 200
+            called.append((len(old.requests), len(new.requests)))
+        assert all(seen.verified for running in (old, new) for seen in running.requests)
+    assert called == [(2, 0), (4, 0), (4, 2)]
+
+
 class Zone:
     """A source whose record is moved, and that can fail."""
 
