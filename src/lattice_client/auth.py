@@ -278,7 +278,7 @@ class SigV4Auth:
             if self.names is None:
                 return True
             out.go_to(find(self.names, out.host))
-        return _is_lattice(out)
+        return self._is_lattice(out)
 
     async def lead_async(self, out: Outgoing) -> bool:
         """As :meth:`lead`, without ever blocking the event loop."""
@@ -288,7 +288,22 @@ class SigV4Auth:
             if self.names is None:
                 return True
             out.go_to(await find_async(self.names, out.host))
-        return _is_lattice(out)
+        return self._is_lattice(out)
+
+    def _is_lattice(self, out: Outgoing) -> bool:
+        """Whether a request was led to VPC Lattice; if not, an earlier signature of ours goes, and
+        one of somebody else's stays."""
+        if out.endpoint is not None and out.endpoint.is_lattice:
+            return True
+        out.signer = None
+        scope = f"/{self._arguments['service']}/aws4_request"
+        in_query = scope.replace("/", "%2F") in out.target
+        if in_query or scope in str(out.request.headers.get("Authorization", "")):
+            out.signable(frozenset())
+            out.write({})
+        if in_query:
+            out.retarget(without_signature(out.target))
+        return False
 
     def sign(self, out: Outgoing) -> None:
         """Sign a request, if its host is one to sign for; may block to fetch credentials, and to
@@ -496,16 +511,6 @@ class LatticeAuth(SigV4Auth):
             payload="unsigned",
             signed_headers=signed_headers,
         )
-
-
-def _is_lattice(out: Outgoing) -> bool:
-    """Whether a request was led to VPC Lattice; if not, an earlier signature goes."""
-    if out.endpoint is not None and out.endpoint.is_lattice:
-        return True
-    out.signer = None
-    out.signable(frozenset())
-    out.write({})
-    return False
 
 
 def _region(out: Outgoing) -> str | None:

@@ -228,15 +228,31 @@ class TestArguments:
         again = pickle.loads(pickle.dumps(session))
         assert isinstance(again.get_adapter("https://x")._level.auth.names, Told)
 
-    def test_an_unsigned_template_loses_an_earlier_signature(self):
+    @pytest.mark.parametrize("placement", ["header", "query"])
+    def test_an_earlier_signature_of_ours_goes(self, placement):
         """A prepared request that is sent again, after its name has moved elsewhere."""
         names = Told({"a.example.com": Endpoint("a.example.com", "eu-north-1")})
-        auth = LatticeAuth(credentials=canary.credentials(), names=names)
-        request = auth(requests.Request("GET", "https://a.example.com/").prepare())
-        assert "Authorization" in request.headers
+        auth = LatticeAuth(credentials=canary.credentials(), names=names, placement=placement)
+        url = "https://a.example.com/b?c=d"
+        request = auth(requests.Request("GET", url).prepare())
+        assert "Authorization" in request.headers or "X-Amz-Signature" in str(request.url)
         names.known["a.example.com"] = Endpoint("a.example.com", is_lattice=False)
         auth(request)
+        assert request.url == url
         assert not [name for name in request.headers if name.lower().startswith(("x-amz", "auth"))]
+
+    def test_one_of_somebody_else_s_stays(self, driver):
+        names = Told({"127.0.0.1": Endpoint("127.0.0.1", is_lattice=False)})
+        headers = {
+            "Authorization": "AWS4-HMAC-SHA256 Credential=A/20260101/eu-west-1/s3/aws4_request",
+            "x-amz-date": "20260101T000000Z",
+        }
+        with raw_server() as server, driver.client(auth_of(driver, names)) as call:
+            assert call("GET", f"{server.url}/?X-Amz-Date=1", headers=headers).status == 200
+            (request,) = server.requests
+        assert request.header("authorization") == headers["Authorization"]
+        assert request.header("x-amz-date") == headers["x-amz-date"]
+        assert request.target == b"/?X-Amz-Date=1"
 
 
 class TestLinks:
