@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -17,7 +18,7 @@ from lattice_client.errors import ConfigurationError
 from lattice_client.names import Endpoint
 from lattice_client.wire import HttpxRequest
 
-__all__ = ["Attempt", "Transports", "maker"]
+__all__ = ["Attempt", "Transports", "maker", "with_context"]
 
 # Extensions of a request: the library's own for SNI and certificate, and ours, which says that it
 # was us who set it.
@@ -63,7 +64,7 @@ class Transports:
     URL's host, over TLS: these have one for each name.
 
     :param first: the one for all.
-    :param make: makes another such. None: ``first`` is the caller's own, and there is no other.
+    :param make: makes another such. None: ``first`` is the caller's own, or there are no names.
     """
 
     def __init__(self, first: Any, make: Callable[[], Any] | None) -> None:
@@ -143,25 +144,17 @@ class Transports:
 
 
 # What a client hands on to the transport that it makes.
-_OF_A_CLIENT = ("verify", "cert", "trust_env", "http1", "http2", "limits")
+_OF_A_CLIENT = ("verify", "trust_env", "http1", "http2", "limits")
 
 
-def maker(
-    library: ModuleType, kind: Callable[..., Any], arguments: Mapping[str, Any], *, client: bool
-) -> Callable[[], Any]:
-    """A function that makes more transports like the first one; they share one TLS context.
+def with_context(library: ModuleType, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a transport or client, with the TLS context that it would make of them: it
+    is shared by all that are made with these, and no event loop has to wait for another one."""
+    tls = {name: arguments[name] for name in ("verify", "cert", "trust_env") if name in arguments}
+    others = {name: value for name, value in arguments.items() if name != "cert"}
+    return {**others, "verify": library.create_ssl_context(**tls)}
 
-    :param kind: the class of transport.
-    :param arguments: those of the first one, or of the ``client`` that made it.
-    """
-    given = {name: value for name, value in arguments.items() if not client or name in _OF_A_CLIENT}
-    tls = {name: given.pop(name) for name in ("verify", "cert", "trust_env") if name in given}
-    context: Any = None
 
-    def make() -> Any:
-        nonlocal context
-        if context is None:
-            context = library.create_ssl_context(**tls)
-        return kind(verify=context, **given)
-
-    return make
+def maker(kind: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[[], Any]:
+    """A function that makes more transports of this kind, as a client with these arguments does."""
+    return partial(kind, **{name: arguments[name] for name in _OF_A_CLIENT if name in arguments})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from types import ModuleType
 from typing import Any, Self
 
 from lattice_client import calls
-from lattice_client._httpx_dialing import Attempt, Transports, maker
+from lattice_client._httpx_dialing import Attempt, Transports, maker, with_context
 from lattice_client._readable import unread_httpx
 from lattice_client.auth import SigV4Auth
 from lattice_client.calls import REQUEST_ID, Level, refuse_retries, run, run_async
@@ -59,7 +60,8 @@ class SigningTransport:
     ) -> None:
         self._level = Level(auth, retry, observers, names)
         refuse_retries("retries", arguments.get("retries", 0))
-        self._inner = _transports(self._library, "HTTPTransport", transport, arguments)
+        kind = self._library.HTTPTransport
+        self._inner = _transports(self._library, kind, self._level, transport, arguments)
 
     def __enter__(self) -> Self:
         self._inner.first.__enter__()
@@ -106,7 +108,8 @@ class AsyncSigningTransport:
     ) -> None:
         self._level = Level(auth, retry, observers, names)
         refuse_retries("retries", arguments.get("retries", 0))
-        self._inner = _transports(self._library, "AsyncHTTPTransport", transport, arguments)
+        kind = self._library.AsyncHTTPTransport
+        self._inner = _transports(self._library, kind, self._level, transport, arguments)
 
     async def __aenter__(self) -> Self:
         await self._inner.first.__aenter__()
@@ -167,12 +170,14 @@ class SigningClient:
         # One for all transports, and checked before they are made.
         level = Level(auth, retry, observers, names)
         settings = {"retry": retry, "observers": level.observers.given}
+        own = level.auth.names is not None and arguments.get("transport") is None
+        if own:
+            arguments = with_context(self._signing._library, arguments)  # noqa: SLF001
         super().__init__(**arguments)
         # Not through arguments: the library takes the environment's proxies only where it makes the
         # transports itself.
         first = self._transport
-        make = maker(self._signing._library, type(first), arguments, client=True)  # noqa: SLF001
-        inner = Transports(first, None if arguments.get("transport") else make)
+        inner = Transports(first, maker(type(first), arguments) if own else None)
         self._transport = self._signing(level.auth, transport=inner, **settings)
         self._mounts = {
             pattern: inner and self._signing(level.auth, transport=inner, **settings)
@@ -181,14 +186,20 @@ class SigningClient:
 
 
 def _transports(
-    library: ModuleType, kind: str, transport: Any, arguments: dict[str, Any]
+    library: ModuleType,
+    kind: Callable[..., Any],
+    level: Level,
+    transport: Any,
+    arguments: dict[str, Any],
 ) -> Transports:
     if isinstance(transport, Transports):
         return transport
     if transport is not None:
         return Transports(transport, None)
-    made = getattr(library, kind)
-    return Transports(made(**arguments), maker(library, made, arguments, client=False))
+    if level.auth.names is None:
+        return Transports(kind(**arguments), None)
+    make = partial(kind, **with_context(library, arguments))
+    return Transports(make(), make)
 
 
 def _copy(library: ModuleType, request: Any) -> Any:
