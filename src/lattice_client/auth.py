@@ -98,7 +98,8 @@ class SigV4Auth:
         every host that a call names, or with ``names`` every one that they say is VPC Lattice's.
     :param names: who is asked of each host among ``hosts``, before each signature: its region,
         whether it is VPC Lattice's (what is not goes out unsigned, or with ``names.strict`` not at
-        all), and under which name and at which address. None: hosts are what they say they are.
+        all), and under which name and at which address: the hooks of requests, httpx and httpx2
+        cannot follow an address, and refuse. None: hosts are what they say they are.
     :param payload: ``signed`` hashes each body; ``unsigned`` sends UNSIGNED-PAYLOAD.
     :param signed_headers: names of headers to sign beside host and ``x-amz-*``.
     :raises ConfigurationError: for an argument that cannot work.
@@ -379,8 +380,8 @@ class SigV4Auth:
         :raises NotLatticeError: where names say that its host is not VPC Lattice's.
 
         With names, the URL is one of the host that they name. May block to fetch credentials, and
-        to ask names. Bodies are not signed, so links of services that want a
-        body's hash are for requests without one.
+        to ask names. Bodies are not signed, so links of services that want a body's hash are for
+        requests without one.
         """
         origin, host, target = split_url(url)
         if not self.signs(host):

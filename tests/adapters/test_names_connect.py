@@ -114,9 +114,9 @@ class TestConnectTo:
             assert answer.url == "https://orders.example.com/x"
         assert_led(lattice, managed)
 
-    def test_over_http(self, driver):
+    def test_over_http(self, driver, lattice):
         names = told(FRIENDLY)
-        with raw_server() as server, driver.client(auth_of(driver, names)) as call:
+        with raw_server() as server, driver.client(auth_of(driver, names), lattice.ca_file) as call:
             names.known[FRIENDLY] = Endpoint(FRIENDLY, REGION, f"127.0.0.1:{server.port}")
             assert call("GET", f"http://{FRIENDLY}/").status == 200
             assert server.requests[0].verified()
@@ -152,12 +152,12 @@ class TestConnectTo:
         # One connection for each name of Lattice's; what is an alias of it shares its.
         assert len({record["sourceIpPort"] for record in records}) == 2
 
-    def test_connections_are_pooled_for_each_address(self, driver):
+    def test_connections_are_pooled_for_each_address(self, driver, lattice):
         names = told(FRIENDLY)
         with (
             raw_server() as first,
             raw_server() as second,
-            driver.client(auth_of(driver, names)) as call,
+            driver.client(auth_of(driver, names), lattice.ca_file) as call,
         ):
             for server in (first, first, second, second, first, second):
                 names.known[FRIENDLY] = Endpoint(FRIENDLY, REGION, f"127.0.0.1:{server.port}")
@@ -193,9 +193,12 @@ class TestConnectTo:
         assert_led(running, FRIENDLY)
 
     @pytest.mark.parametrize("address", ["", "a b", "http://10.0.0.1", "10.0.0.1:99999", "[::1"])
-    def test_no_address(self, driver, address):
+    def test_no_address(self, driver, lattice, address):
         names = told(FRIENDLY, connect_to=address)
-        with driver.client(auth_of(driver, names)) as call, pytest.raises(ConfigurationError):
+        with (
+            driver.client(auth_of(driver, names), lattice.ca_file) as call,
+            pytest.raises(ConfigurationError),
+        ):
             call("GET", f"https://{FRIENDLY}/")
 
 
@@ -207,9 +210,9 @@ CONNECT_ERRORS = (
 
 
 @pytest.mark.parametrize("driver", NOT_LEADING, ids=named)
-def test_hooks_that_cannot_lead_a_request_say_so(driver):
+def test_hooks_that_cannot_lead_a_request_say_so(driver, lattice):
     names = told(FRIENDLY)
-    with raw_server() as server, driver.client(auth_of(driver, names)) as call:
+    with raw_server() as server, driver.client(auth_of(driver, names), lattice.ca_file) as call:
         names.known[FRIENDLY] = Endpoint(FRIENDLY, REGION, f"127.0.0.1:{server.port}")
         with pytest.raises(ConfigurationError, match=r"Session of lattice_client\.requests"):
             call("GET", f"http://{FRIENDLY}/")
@@ -379,7 +382,7 @@ class TestProxies:
                     session.get(url)
             for module in (lattice_client.httpx, lattice_client.httpx2):
                 with (
-                    module.Client(auth=auth, proxy=proxy.url) as client,
+                    module.Client(auth=auth, proxy=proxy.url, verify=False) as client,
                     pytest.raises(ConfigurationError, match="one of them has to go"),
                 ):
                     client.get(url)
@@ -402,7 +405,7 @@ class TestProxies:
             with lattice_client.requests.Session(auth) as session:
                 assert session.get(url, proxies={"http://orders.example.com": proxy.url}).url == url
             for module in (lattice_client.httpx, lattice_client.httpx2):
-                with module.Client(auth=auth, proxy=proxy.url) as client:
+                with module.Client(auth=auth, proxy=proxy.url, verify=False) as client:
                     assert client.get(url).url == url
             asyncio.run(by_aiohttp(proxy.url))
         assert len(proxy.requests) == 4

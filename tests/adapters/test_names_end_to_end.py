@@ -138,7 +138,7 @@ class TestStaticMap:
 
 
 @pytest.mark.parametrize("driver", LEADING, ids=named)
-def test_a_custom_domain_that_moves_in_dns(driver, server):
+def test_a_custom_domain_that_moves_in_dns(driver, server, lattice):
     """It keeps its Host, so only the address tells open connections from those to make."""
     clock = Clock()
     dns = DnsNames(nameservers=[server.address], networks=LOOPBACK, connect="address")
@@ -148,7 +148,7 @@ def test_a_custom_domain_that_moves_in_dns(driver, server):
     with (
         serve(local()) as old,
         serve(local(), host="127.0.0.2", port=old.port) as new,
-        driver.client(auth) as call,
+        driver.client(auth, lattice.ca_file) as call,
     ):
         server.records.clear()
         for address, later in (("127.0.0.1", 0), ("127.0.0.2", 29), ("127.0.0.2", 2)):
@@ -176,7 +176,7 @@ class Zone:
 
 
 @pytest.mark.parametrize("driver", LEADING, ids=named)
-def test_a_migration(driver):
+def test_a_migration(driver, lattice):
     """A record moves from one service to another, and its zone fails for a while. Calls follow
     within its TTL, and none fails."""
     clock, zone = Clock(), Zone()
@@ -186,7 +186,7 @@ def test_a_migration(driver):
     with (
         serve(local("payments-old", None)) as old,
         serve(local("payments-new", None)) as new,
-        driver.client(auth) as call,
+        driver.client(auth, lattice.ca_file) as call,
     ):
 
         def move_to(running: RunningLattice) -> None:
