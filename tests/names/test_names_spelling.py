@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import text
 
 from lattice_client import ConfigurationError
 from lattice_client.names import DnsNames, ManagedNames, Names
@@ -80,6 +82,17 @@ def test_what_is_no_name_is_refused(host):
     assert names.peek(host) is None
     with pytest.raises(ConfigurationError, match="is no host name; give one such as"):
         names.resolve(host)
+
+
+@given(text())
+def test_any_text_is_a_name_or_refused(host):
+    try:
+        name = normal_name(host)
+    except ConfigurationError:
+        return
+    assert name == normal_name(name) == name.lower()
+    assert not set(name) & set("/@*[] \r\n\0")
+    assert name.isascii()
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ class Names:
     :param stale: for how many seconds after its end an answer serves while sources fail. What has
         been found not to be Lattice's never serves longer.
     :param patience: for how many seconds to wait for a look-up.
-    :param max_names: the most names to remember; the one that was looked up first gives way.
+    :param max_names: the most names to remember; the one that has been there longest gives way.
     :param clock: the time in seconds since the epoch, as ``time.time``.
     :raises ConfigurationError: for an argument that cannot work.
 
@@ -222,7 +222,9 @@ class Names:
     def refresh(self) -> int:
         """Start to renew what a watch would, and return how many names that are."""
         now = self._clock()
-        due = [(n, e) for n, e in list(self._entries.items()) if e.used and now >= e.renew_at]
+        with self._lock:
+            entries = list(self._entries.items())
+        due = [(name, entry) for name, entry in entries if entry.used and now >= entry.renew_at]
         for name, entry in due:
             entry.used = False
             self._flight(name)
@@ -315,8 +317,8 @@ class Names:
             found = found._replace(expires_at=until)
         entry = _Entry(found, now, until, stale_until)
         with self._lock:
-            old = self._entries.pop(name, None)
-            while len(self._entries) >= self._max_names:
+            old = self._entries.get(name)
+            if old is None and len(self._entries) >= self._max_names:
                 del self._entries[next(iter(self._entries))]
             self._entries[name] = entry
         if old is not None:
