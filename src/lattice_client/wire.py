@@ -210,6 +210,7 @@ class HttpxRequest(Led):
     def readdress(self, name: str, port: int | None) -> None:
         there = {"host": name} if port is None else {"host": name, "port": port}
         self.request.url = self.request.url.copy_with(**there)
+        self.target = self.request.url.raw_path.decode("ascii")
 
     def write_host(self, host: str) -> None:
         self.request.headers["Host"] = host
@@ -299,6 +300,7 @@ class AiohttpRequest(Led):
     def readdress(self, name: str, port: int | None) -> None:
         url = self.request.url.with_host(name)
         self.request.url = url if port is None else url.with_port(port)
+        self.target = self.request.url.raw_path_qs
 
     def write_host(self, host: str) -> None:
         self.request.headers["Host"] = host

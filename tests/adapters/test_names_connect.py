@@ -219,6 +219,38 @@ def test_hooks_that_cannot_lead_a_request_say_so(driver, lattice):
         assert server.connections == 0
 
 
+TARGETS = [
+    "/a//b/./c/../d;e=1/%7e%2F%41",
+    "/a b/ü/|^`{}",
+    "/'()*!$&,:=@~",
+    "/?a=%41&b=+&&c=d=e&=f&g",
+    "/?q=a/b?c:d;e&z=%e2%82%ac&y='\"<>",
+    "?a=1",
+]
+
+
+@pytest.mark.parametrize("driver", DRIVERS, ids=named)
+def test_targets_stay_as_the_library_writes_them(driver, lattice):
+    """Whatever another host in the URL makes of them, what is signed is what is sent."""
+    names = Told({"orders.example.com": Endpoint("localhost", REGION)})
+    direct = driver.auth(region=REGION, credentials=canary.credentials())
+    with (
+        raw_server() as server,
+        driver.client(auth_of(driver, names), lattice.ca_file) as call,
+        driver.client(direct, lattice.ca_file) as without,
+    ):
+        address = f"localhost:{server.port}"
+        names.known["a.example.com"] = Endpoint("a.example.com", REGION, address)
+        for target in TARGETS:
+            server.requests.clear()
+            without("GET", f"http://{address}{target}")
+            call("GET", f"http://orders.example.com:{server.port}{target}")
+            if driver in LEADING:
+                call("GET", f"http://a.example.com{target}")
+            assert all(request.verified() for request in server.requests)
+            assert len({request.target for request in server.requests}) == 1
+
+
 @pytest.mark.parametrize("driver", DRIVERS, ids=named)
 class TestAliasOnly:
     def test_host_and_sni_are_the_managed_name(self, driver, lattice):
