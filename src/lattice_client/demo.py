@@ -79,7 +79,7 @@ def local_lattice() -> LocalLattice:
     local.add_caller("reports", session="demo")
     statement = {
         "Effect": "Allow",
-        "Principal": {"AWS": allowed.identity.role_arn},
+        "Principal": {"AWS": allowed.identity.principal_arn},
         "Action": "vpc-lattice-svcs:Invoke",
         "Resource": "*",
     }

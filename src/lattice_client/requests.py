@@ -29,6 +29,7 @@ try:
     import requests
     import urllib3.exceptions
     from requests.adapters import HTTPAdapter
+    from requests.structures import CaseInsensitiveDict
     from requests.utils import select_proxy
 except ModuleNotFoundError as error:
     if error.name != "requests":
@@ -192,7 +193,17 @@ def _copy(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """A copy that shares all but the headers; its own ``copy()`` copies all cookies too."""
     copied = requests.PreparedRequest.__new__(requests.PreparedRequest)
     vars(copied).update(vars(request))
-    copied.headers = request.headers.copy()
+    copied.headers = _copy_of_headers(request.headers)
+    return copied
+
+
+def _copy_of_headers(headers: Any) -> Any:
+    """As their own copy(), which looks up each header and sets it anew: 8 µs rather than 1."""
+    store = getattr(headers, "_store", None)
+    if store is None or type(headers) is not CaseInsensitiveDict:
+        return headers.copy()
+    copied: CaseInsensitiveDict[str] = CaseInsensitiveDict.__new__(CaseInsensitiveDict)
+    vars(copied).update(_store=store.copy())
     return copied
 
 

@@ -134,8 +134,11 @@ class RequestsRequest(Led):
             # http.client leaves the scheme's own port out, but not on the way through a proxy.
             netloc = netloc.removesuffix(default)
             self.request.url = f"{scheme}://{netloc}{target}{fragment}"
+        host = host.removesuffix(default)
+        if host[-1:] != "." and ".:" not in host:
+            return host
         # urllib3 leaves out the dot of an absolute name.
-        return _FINAL_DOT.sub("", host.removesuffix(default))
+        return _FINAL_DOT.sub("", host)
 
     def url_host(self) -> str:
         return split_port(_parts(self.request.url)[1].rpartition("@")[2])[0]
@@ -152,7 +155,10 @@ class RequestsRequest(Led):
             self.request.headers["Host"] = host
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
-        pairs = self.request.headers.items()
+        headers = self.request.headers
+        # The names and values of requests' own kind of headers, without a look-up for each.
+        store = getattr(headers, "_store", None)
+        pairs = headers.items() if store is None else store.values()
         found, self._signed_before = _signable(_candidates(pairs, names), names)
         return [(name, _text(value)) for name, value in found]
 

@@ -111,7 +111,7 @@ def test_policies_at_construction():
     lattice.add_service("orders", auth_type="NONE")
     response = fetch(lattice, unsigned("/private/x", host="localhost"))
     assert response.text.endswith("with an explicit deny in a network-based policy")
-    with pytest.raises(ValueError, match="Condition"):
+    with pytest.raises(ValueError, match=r"Statement\[0\]\.Effect"):
         lattice.add_service("rates", policy={"Statement": [{"Condition": {}}]})
 
 

@@ -20,7 +20,19 @@ if TYPE_CHECKING:
     from lattice_client.testing.authorization import AuthLayer
     from lattice_client.testing.callers import Caller, Principal
     from lattice_client.testing.lattice import LocalLattice
-    from lattice_client.testing.policies import ALLOW_AUTHENTICATED, AuthPolicy, Decision
+    from lattice_client.testing.policies import (
+        ALLOW_AUTHENTICATED,
+        NO_POLICY,
+        AuthPolicy,
+        Decision,
+        Effect,
+        Finding,
+        IdentityPolicy,
+        PolicyError,
+        PolicyRequest,
+        evaluate,
+        lint,
+    )
     from lattice_client.testing.received import ReceivedRequest
     from lattice_client.testing.refusals import RefusedError
     from lattice_client.testing.server import RunningLattice, serve
@@ -30,12 +42,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALLOW_AUTHENTICATED",
+    "NO_POLICY",
     "AccessRecord",
     "AuthLayer",
     "AuthPolicy",
     "Caller",
     "Decision",
+    "Effect",
+    "Finding",
+    "IdentityPolicy",
     "LocalLattice",
+    "PolicyError",
+    "PolicyRequest",
     "Principal",
     "ReceivedRequest",
     "RefusedError",
@@ -44,18 +62,26 @@ __all__ = [
     "Verified",
     "Verifier",
     "WireRequest",
+    "evaluate",
+    "lint",
     "serve",
 ]
 
 # pytest imports this package in every run, for its plugin: names are fetched when first used.
 _MODULES = {
     "ALLOW_AUTHENTICATED": "policies",
+    "NO_POLICY": "policies",
     "AccessRecord": "access_log",
     "AuthLayer": "authorization",
     "AuthPolicy": "policies",
     "Caller": "callers",
     "Decision": "policies",
+    "Effect": "policies",
+    "Finding": "policies",
+    "IdentityPolicy": "policies",
     "LocalLattice": "lattice",
+    "PolicyError": "policies",
+    "PolicyRequest": "policies",
     "Principal": "callers",
     "ReceivedRequest": "received",
     "RefusedError": "refusals",
@@ -64,6 +90,8 @@ _MODULES = {
     "Verified": "verifier",
     "Verifier": "verifier",
     "WireRequest": "signature",
+    "evaluate": "policies",
+    "lint": "policies",
     "serve": "server",
 }
 

@@ -1,28 +1,44 @@
-"""The layers of auth policies: the service network's and the service's. All must allow.
+"""The layers of policies: the caller's identity policies, the service network's auth policy and the
+service's. All must allow.
 
-Source: "Control access to VPC Lattice services using auth policies" (VPC Lattice User Guide).
+Source: "Control access to VPC Lattice services using auth policies", "How authorization works"
+(VPC Lattice User Guide).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from lattice_client.testing.policies import (
     ALLOW_AUTHENTICATED,
-    INVOKE,
     AuthPolicy,
     Decision,
-    PolicyPrincipal,
+    Effect,
+    Policy,
+    PolicyRequest,
+    evaluate,
 )
 from lattice_client.testing.refusals import RefusedError, access_denied
 
-__all__ = ["AuthLayer", "AuthType", "Denial", "LayerName", "PolicyLike", "authorize"]
+if TYPE_CHECKING:
+    from lattice_client.testing.exchange import Exchange
+    from lattice_client.testing.services import Service
+
+__all__ = [
+    "AuthLayer",
+    "AuthType",
+    "Denial",
+    "LayerName",
+    "PolicyLike",
+    "authorize",
+    "policy_request",
+]
 
 AuthType: TypeAlias = Literal["AWS_IAM", "NONE"]
-LayerName: TypeAlias = Literal["Network", "Service"]
-PolicyLike: TypeAlias = AuthPolicy | Mapping[str, Any] | None
+LayerName: TypeAlias = Literal["Identity", "Network", "Service"]
+PolicyLike: TypeAlias = AuthPolicy | Mapping[str, Any] | str | None
 
 
 class AuthLayer:
@@ -30,9 +46,11 @@ class AuthLayer:
 
     :param name: the layer, as the access log names it.
     :param auth_type: ``AWS_IAM``, or ``NONE`` to skip the layer.
-    :param policy: an IAM JSON document, or None for ``ALLOW_AUTHENTICATED``. Real Lattice denies
-        everybody where there is no policy: for that, give ``AuthPolicy(())``.
-    :raises ValueError: if the auth type is neither, or the document cannot be read.
+    :param policy: an IAM JSON document, as text or read; or None for ``ALLOW_AUTHENTICATED``, which
+        is for convenience. Real Lattice denies everybody where there is no policy: for that give
+        ``NO_POLICY``.
+    :raises ValueError: if the auth type is neither; ``PolicyError`` (a ``ValueError``) if Lattice
+        would refuse the policy.
     """
 
     def __init__(self, name: LayerName, auth_type: AuthType, policy: PolicyLike) -> None:
@@ -68,37 +86,97 @@ class AuthLayer:
         else:
             self._policy = AuthPolicy.from_document(policy)
 
-    def decide(self, caller: PolicyPrincipal | None, resource: str) -> Decision:
-        """What this layer says to a request; ``caller`` is None for an anonymous one."""
-        if self.auth_type == "NONE":
-            return Decision.ALLOW
-        return self.policy.evaluate(caller, INVOKE, resource)
+    def decide(self, request: PolicyRequest) -> Decision | None:
+        """What this layer says to a request; None if its auth type is ``NONE``."""
+        return None if self.auth_type == "NONE" else evaluate(self.policy, request)
 
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Which layer denied a request, and what the caller is told."""
+    """Which layer denied a request, why, and what the caller is told."""
 
     layer: LayerName
+    decision: Decision
     refusal: RefusedError
 
 
 def authorize(
-    layers: Sequence[AuthLayer], caller: PolicyPrincipal | None, resource: str
+    layers: Sequence[AuthLayer],
+    request: PolicyRequest,
+    identity_policies: Iterable[Policy] | None = None,
 ) -> Denial | None:
     """Ask all layers; None if the caller may pass.
 
-    An explicit deny in any layer comes before a missing allow in another, as in IAM's evaluation.
+    An explicit deny in any layer comes before a missing allow in another, as in IAM's evaluation;
+    among layers of a kind the order is Lattice's own: identity, network, service. Where no layer
+    has the auth type ``AWS_IAM``, nobody is asked (the identity policies too: that is inferred).
+
+    :param identity_policies: the caller's; None if they are taken to allow everything. An anonymous
+        caller has none, and needs none.
     """
-    decisions = [(layer, layer.decide(caller, resource)) for layer in layers]
-    because = {
-        Decision.EXPLICIT_DENY: "with an explicit deny in a {}-based policy",
-        Decision.NO_ALLOW: f"because no {{}}-based policy allows the {INVOKE} action",
-    }
-    for decision, words in because.items():
-        for layer, decided in decisions:
-            if decided is decision:
-                user = "anonymous" if caller is None else caller.arn
-                reason = words.format(layer.name.lower())
-                return Denial(layer.name, access_denied(user, INVOKE, resource, reason))
+    decisions: list[tuple[LayerName, Decision]] = []
+    for layer in layers:
+        decision = layer.decide(request)
+        if decision is not None:
+            decisions.append((layer.name, decision))
+    if decisions and identity_policies is not None and request.caller is not None:
+        decisions.insert(0, ("Identity", _together(identity_policies, request)))
+    for effect in (Effect.EXPLICIT_DENY, Effect.IMPLICIT_DENY):
+        for name, decision in decisions:
+            if decision.effect is effect:
+                return Denial(name, decision, _refusal(name, decision, request))
     return None
+
+
+def _together(policies: Iterable[Policy], request: PolicyRequest) -> Decision:
+    """What several identity policies say together: as if they were one."""
+    statements = tuple(statement for policy in policies for statement in policy.statements)
+    return evaluate(Policy(statements), request)
+
+
+def _refusal(layer: LayerName, decision: Decision, request: PolicyRequest) -> RefusedError:
+    kind = f"{layer.lower()}-based policy"
+    if decision.effect is Effect.EXPLICIT_DENY:
+        article = "an" if layer == "Identity" else "a"
+        because = f"with an explicit deny in {article} {kind}"
+    else:
+        because = f"because no {kind} allows the {request.action} action"
+    user = "anonymous" if request.caller is None else request.caller.arn
+    return access_denied(user, request.action, request.resource, because)
+
+
+def policy_request(
+    exchange: Exchange,
+    service: Service,
+    *,
+    network_arn: str,
+    source_vpc: str,
+    source_vpc_account: str,
+    now: float,
+    port: int | None = None,
+) -> PolicyRequest:
+    """What policies see of a request that came in.
+
+    :param port: of the service's listener. By default 443 or 80, as the scheme is: what port the
+        local Lattice listens at is of no meaning.
+    """
+    request, scope = exchange.request, exchange.scope
+    client = scope.get("client")
+    return PolicyRequest(
+        request.method,
+        request.path.decode("latin-1"),
+        exchange.principal,
+        query=request.query.decode("latin-1"),
+        headers=[
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers
+        ],
+        port=port,
+        service_arn=service.arn,
+        network_arn=network_arn,
+        source_vpc=source_vpc,
+        source_vpc_account=source_vpc_account,
+        source_ip=client[0] if client else None,
+        resource_tags=service.tags,
+        time=now,
+        secure=scope.get("scheme") == "https",
+    )

@@ -1,17 +1,22 @@
 """Callers: whom the local Lattice knows, and by which credentials.
 
-Every caller is a session of an IAM role, as nearly all callers of Lattice are: tasks, functions and
-instances act through roles.
+Nearly all callers of Lattice are sessions of IAM roles: tasks, functions and instances act through
+roles. Users and root users can sign, too.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 import secrets
 import string
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from lattice_client.testing.policies import IdentityPolicy, PolicyDocument, PrincipalType
 
 if TYPE_CHECKING:
     from lattice_client.credentials import Credentials
@@ -23,26 +28,130 @@ _KEY_LETTERS = string.ascii_uppercase + "234567"
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated role session.
+    """An authenticated caller: a session of a role, a user (``user``), or an account's root user.
 
+    :param account: the account's id, 12 digits.
+    :param role: the role's name, with its path if it has one.
+    :param session: the session's name.
     :param organization: the id of the organization the account belongs to, if to any.
+    :param user: an IAM user's name, with its path if it has one; then there is no role.
+    :param tags: of the role and the session, or of the user: ``aws:PrincipalTag/…``. What a
+        session's own tags say comes first: merge them so.
+    :param organization_paths: ``aws:PrincipalOrgPaths``.
+    :param identity_policies: the IAM policies it has, as documents or read. None, for convenience:
+        they are taken to allow everything. ``()`` is Lattice's truth for a role without any: it may
+        call nothing.
+    :raises ValueError: if the account is none, or there are a role and a user; ``PolicyError`` (a
+        ``ValueError``) if IAM would refuse a policy.
     """
 
     account: str
-    role: str
-    session: str
+    role: str | None = None
+    session: str = ""
     organization: str | None = None
+    user: str | None = field(default=None, kw_only=True)
+    tags: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)
+    organization_paths: Sequence[str] = field(default=(), kw_only=True, hash=False)
+    identity_policies: Sequence[IdentityPolicy | PolicyDocument] | None = field(
+        default=None, kw_only=True, hash=False, repr=False
+    )
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[0-9]{12}", self.account):
+            raise ValueError(f"an account has 12 digits, unlike {self.account!r}")
+        if self.role is not None and self.user is not None:
+            raise ValueError("a principal is a role's session or a user, not both")
+        if self.role is not None and not self.session:
+            object.__setattr__(self, "session", "session")
+        if self.role is None and self.session:
+            raise ValueError("only a role has sessions")
+        object.__setattr__(self, "tags", dict(self.tags))
+        if self.identity_policies is not None:
+            object.__setattr__(self, "identity_policies", _read_policies(self.identity_policies))
+
+    @classmethod
+    def from_arn(
+        cls,
+        arn: str,
+        *,
+        organization: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        organization_paths: Sequence[str] = (),
+        identity_policies: Sequence[IdentityPolicy | PolicyDocument] | None = None,
+    ) -> Principal:
+        """The principal of that ARN: a role's (then the session is called ``session``), a
+        session's, a user's or an account's root user's. An account's id will do for the last.
+
+        :raises ValueError: if it is none of these.
+        """
+        found = _ARN.fullmatch(arn)
+        if found is None:
+            raise ValueError(
+                f"{arn!r} is the ARN neither of a role, a session, a user nor an account"
+            )
+        return cls(
+            found["account"],
+            found["role"] or found["assumed"],
+            found["session"] or "",
+            organization,
+            user=found["user"],
+            tags=tags or {},
+            organization_paths=organization_paths,
+            identity_policies=identity_policies,
+        )
+
+    @property
+    def type(self) -> PrincipalType:
+        """``aws:PrincipalType``."""
+        if self.user is not None:
+            return "User"
+        return "Account" if self.role is None else "AssumedRole"
 
     @property
     def arn(self) -> str:
-        """The session's ARN. A role's path is no part of it: "IAM identifiers" (IAM User Guide)."""
+        """The caller's ARN, for a role that of the session. A role's path is no part of it: "IAM
+        identifiers" (IAM User Guide)."""
+        if self.role is None:
+            return self.principal_arn
         name = self.role.rpartition("/")[2]
         return f"arn:aws:sts::{self.account}:assumed-role/{name}/{self.session}"
 
     @property
-    def role_arn(self) -> str:
-        """The role's ARN, path included."""
-        return f"arn:aws:iam::{self.account}:role/{self.role}"
+    def principal_arn(self) -> str:
+        """``aws:PrincipalArn``: for a session the ARN of its role, path included."""
+        if self.user is not None:
+            return f"arn:aws:iam::{self.account}:user/{self.user}"
+        return f"arn:aws:iam::{self.account}:{'root' if self.role is None else f'role/{self.role}'}"
+
+    @property
+    def policies(self) -> tuple[IdentityPolicy, ...] | None:
+        """The identity policies, read; None if they are taken to allow everything."""
+        return cast("tuple[IdentityPolicy, ...] | None", self.identity_policies)
+
+    @property
+    def user_id(self) -> str:
+        """``aws:userid``, made up in IAM's form: always the same for the same principal."""
+        if self.type == "Account":
+            return self.account
+        digest = base64.b32encode(hashlib.sha256(self.principal_arn.encode()).digest()).decode()
+        unique = digest[:17]
+        return f"AIDA{unique}" if self.user is not None else f"AROA{unique}:{self.session}"
+
+
+_ARN = re.compile(
+    r"(?:arn:aws[a-z-]*:(?:iam|sts)::)?(?P<account>[0-9]{12})"
+    r"(?::(?:root|role/(?P<role>[^:]+)|user/(?P<user>[^:]+)"
+    r"|assumed-role/(?P<assumed>[^/:]+)/(?P<session>[^/:]+)))?"
+)
+
+
+def _read_policies(
+    policies: Sequence[IdentityPolicy | PolicyDocument],
+) -> tuple[IdentityPolicy, ...]:
+    return tuple(
+        policy if isinstance(policy, IdentityPolicy) else IdentityPolicy.from_document(policy)
+        for policy in policies
+    )
 
 
 class Caller:

@@ -11,17 +11,25 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lattice_client.testing.access_log import AccessRecord
 from lattice_client.testing.asgi import ASGIApp, Receive, Scope, Send
-from lattice_client.testing.authorization import AuthLayer, AuthType, PolicyLike, authorize
+from lattice_client.testing.authorization import (
+    AuthLayer,
+    AuthType,
+    Denial,
+    PolicyLike,
+    authorize,
+    policy_request,
+)
 from lattice_client.testing.callers import Caller, CallerRegistry, Principal, issue
 from lattice_client.testing.canonical import PathEncoding, header_values
 from lattice_client.testing.exchange import Exchange
 from lattice_client.testing.lifespan import Lifespans
 from lattice_client.testing.limits import check_limits
+from lattice_client.testing.policies import IdentityPolicy, PolicyDocument
 from lattice_client.testing.received import ReceivedRequest
 from lattice_client.testing.refusals import (
     RefusedError,
@@ -144,22 +152,39 @@ class LocalLattice:
         role: str | None = None,
         account: str | None = None,
         session: str = "session",
+        principal: Principal | None = None,
+        tags: Mapping[str, str] | None = None,
+        identity_policies: Sequence[IdentityPolicy | PolicyDocument] | None = None,
         credentials: Credentials | None = None,
-        token: bool = True,
+        token: bool | None = None,
     ) -> Caller:
-        """Add a caller, a session of an IAM role.
+        """Add a caller, a session of an IAM role, or any other principal.
 
         :param role: the role's name, with its path if it has one; by default the caller's name.
         :param account: the role's account; by default the service network's.
         :param session: the session's name.
+        :param principal: who calls, in place of the arguments around this one: for users, root
+            users, and callers of another organization.
+        :param tags: the caller's tags, ``aws:PrincipalTag/…``.
+        :param identity_policies: the caller's IAM policies. None lets it call everything; ``()`` is
+            Lattice's truth for a role without any. See ``Principal``.
         :param credentials: the credentials to register; made up if None. For more than one set, see
             ``Caller.rotate``.
-        :param token: whether made-up credentials have a session token.
-        :raises ValueError: if the name or the access key is taken.
+        :param token: whether made-up credentials have a session token; by default a role's have.
+        :raises ValueError: if the name or the access key is taken; ``PolicyError`` (a
+            ``ValueError``) if IAM would refuse a policy.
         """
-        principal = Principal(
-            account or self.account, role or name, session, organization=self.organization
-        )
+        if principal is None:
+            principal = Principal(
+                account or self.account,
+                role or name,
+                session,
+                self.organization,
+                tags=tags or {},
+                identity_policies=identity_policies,
+            )
+        if token is None:
+            token = principal.type == "AssumedRole"
         return Caller(name, principal, self._callers, credentials or issue(token=token))
 
     def service(self, name: str) -> Service:
@@ -262,8 +287,7 @@ class LocalLattice:
             service = exchange.service = self._route(request)
             layers = (self.network, service.auth)
             verified = await self._authenticate(exchange, layers)
-            resource = service.arn + request.path.decode("latin-1")
-            denial = authorize(layers, exchange.principal, resource)
+            denial = self._authorize(exchange, service, layers)
             if denial is not None:
                 exchange.facts["authDeniedReason"] = denial.layer
                 raise denial.refusal
@@ -272,6 +296,22 @@ class LocalLattice:
             raise
         self._requests.append(ReceivedRequest.of(request, service, verified))
         return service
+
+    def _authorize(
+        self, exchange: Exchange, service: Service, layers: tuple[AuthLayer, ...]
+    ) -> Denial | None:
+        if all(layer.auth_type == "NONE" for layer in layers):
+            return None
+        request = policy_request(
+            exchange,
+            service,
+            network_arn=self.network_arn,
+            source_vpc=self.vpc_id,
+            source_vpc_account=self.account,
+            now=self._now(),
+        )
+        caller = exchange.principal
+        return authorize(layers, request, None if caller is None else caller.policies)
 
     def _route(self, request: WireRequest) -> Service:
         hosts = header_values(request.headers, "host")

@@ -21,7 +21,8 @@ _NAME = r"(?=.{3,40}\Z)(?!svc-)[a-z0-9]+(?:-[a-z0-9]+)*"
 class Service:
     """A service of the local Lattice; made by ``LocalLattice.add_service``.
 
-    ``auth`` is its auth type and policy, ``target`` the ASGI application behind it.
+    ``auth`` is its auth type and policy, ``target`` the ASGI application behind it, ``tags`` are
+    what policies see as ``aws:ResourceTag/…``; all can be changed.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Service:
             scheme: resource_id("listener", f"{name}/{scheme}") for scheme in ("http", "https")
         }
         self.auth = auth
+        self.tags: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"<Service {self.name!r} at {self.host}>"

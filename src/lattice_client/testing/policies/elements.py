@@ -1,0 +1,272 @@
+"""The elements of a statement, and whether each of them matches a request.
+
+Sources: the pages "AWS JSON policy elements: Principal", "… NotPrincipal", "… Action",
+"… Resource" and "… Condition" of the IAM User Guide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lattice_client.testing.policies.operators import Matcher, Operator
+from lattice_client.testing.policies.request import PolicyPrincipal, PolicyRequest
+from lattice_client.testing.policies.variables import Template
+from lattice_client.testing.wildcards import wildcard_match
+
+__all__ = [
+    "ActionElement",
+    "Condition",
+    "Mismatch",
+    "PrincipalElement",
+    "ResourceElement",
+    "Statement",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """Why a statement does not apply: the first element that fails, and how."""
+
+    element: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.element}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalElement:
+    """``Principal``, or ``NotPrincipal`` if ``negated``.
+
+    :param values: as the policy has them, account ids for accounts.
+    """
+
+    values: tuple[str, ...]
+    negated: bool = False
+
+    @property
+    def name(self) -> str:
+        return "NotPrincipal" if self.negated else "Principal"
+
+    def mismatch(self, caller: PolicyPrincipal | None, *, allow: bool) -> str | None:
+        """Why it does not match a caller (None: an anonymous one); None if it does."""
+        names = _names(caller)
+        if not self.negated:
+            if "*" in self.values or not names.isdisjoint(self.values):
+                return None
+            return f"{_who(caller)} is not among {_list(self.values)}"
+        if allow:
+            named = "*" in self.values or not names.isdisjoint(self.values)
+        else:
+            # "You must also specify the account ARN of the not-denied principal": AWS checks the
+            # account, the role and the session, one after the other.
+            named = "*" in self.values or (bool(names) and names.issubset(self.values))
+        return f"{_who(caller)} is among {_list(self.values)}" if named else None
+
+
+def _names(caller: PolicyPrincipal | None) -> set[str]:
+    """Everything that a policy can call a caller."""
+    if caller is None:
+        return set()
+    if caller.type == "Account":
+        return {caller.account}
+    return {caller.account, caller.principal_arn, caller.arn}
+
+
+def _who(caller: PolicyPrincipal | None) -> str:
+    return "an anonymous caller" if caller is None else caller.arn
+
+
+@dataclass(frozen=True, slots=True)
+class ActionElement:
+    """``Action``, or ``NotAction`` if ``negated``."""
+
+    values: tuple[str, ...]
+    negated: bool = False
+
+    @property
+    def name(self) -> str:
+        return "NotAction" if self.negated else "Action"
+
+    def mismatch(self, action: str) -> str | None:
+        """Why it does not match an action; None if it does. Actions are the same in any case."""
+        named = any(wildcard_match(value.lower(), action.lower()) for value in self.values)
+        if named is not self.negated:
+            return None
+        return f"{action} is {'among' if named else 'not among'} {_list(self.values)}"
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceElement:
+    """``Resource``, or ``NotResource`` if ``negated``."""
+
+    values: tuple[str, ...]
+    templates: tuple[Template, ...] = field(repr=False)
+    negated: bool = False
+
+    @property
+    def name(self) -> str:
+        return "NotResource" if self.negated else "Resource"
+
+    def mismatch(self, request: PolicyRequest) -> str | None:
+        """Why it does not match a request's resource; None if it does."""
+        resource = request.resource
+        patterns = [template.pattern(request.values) for template in self.templates]
+        if self.negated and None in patterns:
+            return _without_value(self.values, self.templates, request)
+        named = any(pattern is not None and pattern.matches(resource) for pattern in patterns)
+        if named is not self.negated:
+            return None
+        if None in patterns:
+            return _without_value(self.values, self.templates, request)
+        return f"{_short(resource)} is {'among' if named else 'not among'} {_list(self.values)}"
+
+
+def _without_value(
+    values: tuple[str, ...], templates: tuple[Template, ...], request: PolicyRequest
+) -> str:
+    for value, template in zip(values, templates, strict=True):
+        if template.pattern(request.values) is None:
+            return f"a policy variable in {_short(value)} has no value in this request"
+    raise AssertionError  # Asked only where there is one.
+
+
+# Not to be shown, whoever asks why a statement did not match.
+_SECRET_KEYS = {
+    "vpc-lattice-svcs:requestheader/authorization",
+    "vpc-lattice-svcs:requestheader/cookie",
+    "vpc-lattice-svcs:requestheader/proxy-authorization",
+    "vpc-lattice-svcs:requestheader/x-amz-security-token",
+    "vpc-lattice-svcs:requestquerystring/x-amz-security-token",
+    "vpc-lattice-svcs:requestquerystring/x-amz-signature",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One operator, one key and the values it is compared with."""
+
+    operator: Operator
+    key: str
+    values: tuple[str, ...]
+    matchers: tuple[Matcher, ...] = field(repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        return f"Condition.{self.operator.name}"
+
+    def mismatch(self, request: PolicyRequest) -> str | None:
+        """Why it does not hold for a request; None if it does."""
+        operator, actual = self.operator, request.values(self.key)
+        if operator.base == "Null":
+            missing = "true" if actual is None else "false"
+            if self._one(missing, request):
+                return None
+            return f"{self.key} is {'not there' if actual is None else 'there'}"
+        if actual is None:
+            return self._missing("is not there")
+        if operator.quantifier is not None:
+            # "An empty data set (for example, an empty string)" is as good as none.
+            actual = tuple(value for value in actual if value)
+            if not actual:
+                holds = operator.quantifier == "ForAllValues"
+                return None if holds else f"{self.key} is empty"
+        return self._compare(actual, request)
+
+    def _missing(self, words: str) -> str | None:
+        operator = self.operator
+        if operator.if_exists or operator.quantifier == "ForAllValues":
+            return None
+        if operator.negated and operator.quantifier is None:
+            return None
+        return f"{self.key} {words}"
+
+    def _compare(self, actual: tuple[str, ...], request: PolicyRequest) -> str | None:
+        operator = self.operator
+        matched = [self._one(value, request) for value in actual]
+        if operator.negated and None in matched:
+            # "Any attempt to match it fails and causes the statement to be invalid."
+            return "a policy variable has no value in this request"
+        holding = [bool(one) is not operator.negated for one in matched]
+        if operator.quantifier == "ForAnyValue" or (
+            operator.quantifier is None and not operator.negated
+        ):
+            holds = any(holding)
+        else:
+            holds = all(holding)
+        if holds:
+            return None
+        if None in matched:
+            return "a policy variable has no value in this request"
+        return f"{self.key} is {self._shown(actual)}, compared with {_list(self.values)}"
+
+    def _one(self, value: str, request: PolicyRequest) -> bool | None:
+        """Whether a value of the request matches one of the policy's; None if that cannot be
+        said, for a variable has no value."""
+        found: bool | None = False
+        for matcher in self.matchers:
+            matches = matcher(value, request.values)
+            if matches:
+                return True
+            if matches is None:
+                found = None
+        return found
+
+    def _shown(self, actual: tuple[str, ...]) -> str:
+        return "not to be shown" if self.key.lower() in _SECRET_KEYS else _list(actual)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of a policy, read.
+
+    :param place: where it stands in its document, such as ``Statement[2]``.
+    :param sid: its ``Sid``, if it has one.
+    :param principal: None in an identity policy, which is about whoever has it.
+    """
+
+    place: str
+    sid: str | None
+    allow: bool
+    principal: PrincipalElement | None
+    action: ActionElement
+    resource: ResourceElement
+    conditions: tuple[Condition, ...] = ()
+
+    def __str__(self) -> str:
+        sid = f' "{self.sid}"' if self.sid else ""
+        return f"{self.place}{sid} ({'Allow' if self.allow else 'Deny'})"
+
+    def mismatch(self, request: PolicyRequest) -> Mismatch | None:
+        """Why it does not apply to a request: the first element that fails; None if it does."""
+        if self.principal is not None:
+            why = self.principal.mismatch(request.caller, allow=self.allow)
+            if why is not None:
+                return Mismatch(self.principal.name, why)
+        why = self.action.mismatch(request.action)
+        if why is not None:
+            return Mismatch(self.action.name, why)
+        why = self.resource.mismatch(request)
+        if why is not None:
+            return Mismatch(self.resource.name, why)
+        for condition in self.conditions:
+            why = condition.mismatch(request)
+            if why is not None:
+                return Mismatch(condition.name, why)
+        return None
+
+
+_SHOWN, _SHOWN_CHARACTERS = 4, 120
+
+
+def _list(values: tuple[str, ...]) -> str:
+    shown = ", ".join(_short(value) for value in values[:_SHOWN])
+    more = len(values) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _short(text: str) -> str:
+    """A value for people: quoted, and not longer than a line."""
+    if len(text) > _SHOWN_CHARACTERS:
+        return f"{text[:_SHOWN_CHARACTERS]!r}…"
+    return repr(text)

@@ -1,0 +1,92 @@
+"""Evaluation: would a policy let a request through, and by which statement?
+
+Source: "Policy evaluation logic" (IAM User Guide): an explicit deny wins, an allow lets through,
+and without either the request is denied implicitly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from lattice_client.testing.policies.document import AuthPolicy, Policy, PolicyDocument
+from lattice_client.testing.policies.elements import Mismatch, Statement
+from lattice_client.testing.policies.request import PolicyRequest
+
+__all__ = ["Decision", "Effect", "evaluate"]
+
+
+class Effect(Enum):
+    """What one policy says to one request."""
+
+    ALLOW = "allow"
+    EXPLICIT_DENY = "explicit deny"
+    IMPLICIT_DENY = "implicit deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a policy says to a request, and why. ``str()`` of it is for people.
+
+    :param mismatches: for each statement in order why it does not apply, or None where it does.
+    :param index: of the statement that decided, counted from 0; None for an implicit deny.
+    """
+
+    effect: Effect
+    policy: Policy
+    mismatches: tuple[Mismatch | None, ...]
+    index: int | None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the request may pass."""
+        return self.effect is Effect.ALLOW
+
+    @property
+    def statement(self) -> Statement | None:
+        """The statement that decided; None for an implicit deny."""
+        return None if self.index is None else self.policy.statements[self.index]
+
+    @property
+    def sid(self) -> str | None:
+        """The Sid of the statement that decided, if it has one."""
+        return None if self.statement is None else self.statement.sid
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        if self.statement is None:
+            none = "none of its statements applies" if self.mismatches else "it has no statements"
+            yield f"Denied: {none} to this request."
+        else:
+            verb = "Allowed" if self.allowed else "Denied explicitly"
+            yield f"{verb} by {self.statement}."
+        if self.effect is Effect.ALLOW:
+            return
+        for statement, mismatch in zip(self.policy.statements, self.mismatches, strict=True):
+            if mismatch is not None:
+                yield f"  {statement} does not apply: {mismatch}"
+            elif statement is not self.statement:
+                yield f"  {statement} applies, too."
+
+
+def evaluate(policy: Policy | PolicyDocument, request: PolicyRequest) -> Decision:
+    """Decide about a request as one policy does.
+
+    For what several layers decide together see ``authorize``.
+
+    :param policy: an auth policy as JSON text, as a mapping, or read already; an
+        ``IdentityPolicy`` only so.
+    :returns: the effect, the statement that decided, and why the others did not apply.
+    :raises PolicyError: if the document cannot be read.
+    """
+    if not isinstance(policy, Policy):
+        policy = AuthPolicy.from_document(policy)
+    mismatches = tuple(statement.mismatch(request) for statement in policy.statements)
+    for effect, allow in ((Effect.EXPLICIT_DENY, False), (Effect.ALLOW, True)):
+        for index, statement in enumerate(policy.statements):
+            if mismatches[index] is None and statement.allow is allow:
+                return Decision(effect, policy, mismatches, index)
+    return Decision(Effect.IMPLICIT_DENY, policy, mismatches, None)

@@ -1,0 +1,90 @@
+"""Which principals, actions and resources there can be.
+
+Sources: "AWS JSON policy elements: Principal", "IAM JSON policy elements: Action" and "…: Resource"
+(IAM User Guide); "Actions, resources, and condition keys for Amazon VPC Lattice Services" (Service
+Authorization Reference).
+"""
+
+from __future__ import annotations
+
+import re
+
+from lattice_client.testing.policies.request import CONNECT, INVOKE
+from lattice_client.testing.policies.variables import Template
+from lattice_client.testing.wildcards import wildcard_match
+
+__all__ = ["account_of", "check_action", "check_principal", "check_resource"]
+
+_ACCOUNT = r"[0-9]{12}"
+_ROOT = re.compile(rf"arn:aws[a-z-]*:iam::({_ACCOUNT}):root")
+_PRINCIPAL_ARN = re.compile(
+    rf"arn:aws[a-z-]*:(?:iam::{_ACCOUNT}:(?:root|(?:role|user)/[\w+=,.@/-]+)"
+    rf"|sts::{_ACCOUNT}:(?:assumed-role/[\w+=,.@-]+/[\w+=,.@-]+|federated-user/[\w+=,.@-]+))",
+    re.ASCII,
+)
+_SERVICE = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(?:\.cn)?")
+_VENDOR_ACTION = re.compile(r"([A-Za-z0-9-]+|\*):([A-Za-z0-9*?]+)")
+_ARN_PARTS = 6
+_VARIABLES_FROM = 5
+_PARTITION = re.compile(r"aws[a-z-]*|\*")
+
+
+def account_of(principal: str) -> str | None:
+    """The account that a principal stands for as a whole, by its id or its root ARN."""
+    root = _ROOT.fullmatch(principal)
+    if root is not None:
+        return root[1]
+    return principal if re.fullmatch(_ACCOUNT, principal) else None
+
+
+def check_principal(kind: str, principal: str) -> None:
+    """Let a principal pass, or raise a ``ValueError`` that says what is wrong with it."""
+    if kind == "AWS":
+        if principal == "*" or account_of(principal) or _PRINCIPAL_ARN.fullmatch(principal):
+            return
+        hint = (
+            "; it takes no wildcards, those are for conditions on aws:PrincipalArn"
+            if "*" in principal or "?" in principal
+            else ""
+        )
+        raise ValueError(
+            f"{principal!r} is neither '*', an account of 12 digits nor the whole ARN of a role, "
+            f"session or user{hint}"
+        )
+    if kind == "Service":
+        if not _SERVICE.fullmatch(principal):
+            raise ValueError(f"{principal!r} is no service; they end in .amazonaws.com")
+    elif kind != "Federated":
+        raise ValueError(f"there are no principals of the kind {kind!r}; there is AWS")
+
+
+def check_action(action: str, lattice_only: bool) -> None:  # noqa: FBT001 - called by position
+    """Let an action pass, or raise a ``ValueError`` that says what is wrong with it."""
+    if action == "*":
+        return
+    found = _VENDOR_ACTION.fullmatch(action)
+    if found is None:
+        raise ValueError(f"{action!r} is no action; they are service:Action, such as {INVOKE}")
+    if lattice_only and not any(
+        wildcard_match(action.lower(), known.lower()) for known in (INVOKE, CONNECT)
+    ):
+        raise ValueError(f"{action!r} is none of Lattice's actions, {INVOKE} and {CONNECT}")
+
+
+def check_resource(resource: str, template: Template) -> None:
+    """Let a resource pass, or raise a ``ValueError`` that says what is wrong with it."""
+    if resource.startswith("*"):
+        return  # such as "*/rates": "Resource format for auth policies"
+    parts = template.split(":", _ARN_PARTS - 1)
+    if parts[0] != Template(("arn",)) or len(parts) != _ARN_PARTS or parts[-1] == Template(("",)):
+        raise ValueError(
+            f"{resource!r} is neither '*' nor an ARN; a service's is "
+            "arn:aws:vpc-lattice:REGION:ACCOUNT:service/svc-ID/PATH"
+        )
+    if any(part.variables for part in parts[:_VARIABLES_FROM]):
+        raise ValueError(f"{resource!r} has a policy variable before its fifth colon")
+    partition, service = (str(part.parts[0]) for part in parts[1:3])
+    if not _PARTITION.fullmatch(partition):
+        raise ValueError(f"{resource!r} has no partition such as aws")
+    if not re.fullmatch(r"[a-z0-9*?-]+", service):
+        raise ValueError(f"{resource!r} names no service such as vpc-lattice")
