@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -213,3 +215,23 @@ def test_a_migration(driver, lattice):
         twice()
         assert all(seen.verified for running in (old, new) for seen in running.requests)
     assert called == [(2, 0), (4, 0), (6, 0), (6, 2), (6, 4)]
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "names-in-clients.md"
+
+
+def test_the_page_runs(lattice, monkeypatch):
+    text = PAGE.read_text(encoding="utf-8")
+    first, own = re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    credentials = canary.credentials()
+    monkeypatch.setenv("LATTICE_CLIENT_NAMES", f"{FRIENDLY}={REGION}@127.0.0.1:{lattice.port}")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", lattice.ca_file)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", credentials.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", credentials.secret_key)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", credentials.token or "")
+    lattice.lattice.clear()
+    exec(compile(first, PAGE.name, "exec"), {"__name__": "docs"})
+    assert_led(lattice, FRIENDLY)
+    found: dict[str, type] = {}
+    exec(compile(own, PAGE.name, "exec"), found)
+    assert LatticeAuth(names=found["MyNames"]()).names.strict
