@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from lattice_client.testing.access_log import AccessRecord
     from lattice_client.testing.authorization import AuthLayer
     from lattice_client.testing.callers import Caller, Principal
+    from lattice_client.testing.files import TemplateWarning, load
+    from lattice_client.testing.http_target import HTTPTarget
+    from lattice_client.testing.lambda_target import LambdaTarget
     from lattice_client.testing.lattice import LocalLattice
+    from lattice_client.testing.networks import ServiceNetwork
     from lattice_client.testing.policies import (
         ALLOW_AUTHENTICATED,
         NO_POLICY,
@@ -35,9 +39,11 @@ if TYPE_CHECKING:
     )
     from lattice_client.testing.received import ReceivedRequest
     from lattice_client.testing.refusals import RefusedError
+    from lattice_client.testing.rules import HeaderMatch, Rule
     from lattice_client.testing.server import RunningLattice, serve
-    from lattice_client.testing.services import Service
+    from lattice_client.testing.services import Listener, Service
     from lattice_client.testing.signature import WireRequest
+    from lattice_client.testing.target_groups import Target, TargetGroup
     from lattice_client.testing.verifier import Verified, Verifier
 
 __all__ = [
@@ -50,20 +56,30 @@ __all__ = [
     "Decision",
     "Effect",
     "Finding",
+    "HTTPTarget",
+    "HeaderMatch",
     "IdentityPolicy",
+    "LambdaTarget",
+    "Listener",
     "LocalLattice",
     "PolicyError",
     "PolicyRequest",
     "Principal",
     "ReceivedRequest",
     "RefusedError",
+    "Rule",
     "RunningLattice",
     "Service",
+    "ServiceNetwork",
+    "Target",
+    "TargetGroup",
+    "TemplateWarning",
     "Verified",
     "Verifier",
     "WireRequest",
     "evaluate",
     "lint",
+    "load",
     "serve",
 ]
 
@@ -78,20 +94,30 @@ _MODULES = {
     "Decision": "policies",
     "Effect": "policies",
     "Finding": "policies",
+    "HTTPTarget": "http_target",
+    "HeaderMatch": "rules",
     "IdentityPolicy": "policies",
+    "LambdaTarget": "lambda_target",
+    "Listener": "services",
     "LocalLattice": "lattice",
     "PolicyError": "policies",
     "PolicyRequest": "policies",
     "Principal": "callers",
     "ReceivedRequest": "received",
     "RefusedError": "refusals",
+    "Rule": "rules",
     "RunningLattice": "server",
     "Service": "services",
+    "ServiceNetwork": "networks",
+    "Target": "target_groups",
+    "TargetGroup": "target_groups",
+    "TemplateWarning": "files",
     "Verified": "verifier",
     "Verifier": "verifier",
     "WireRequest": "signature",
     "evaluate": "policies",
     "lint": "policies",
+    "load": "files",
     "serve": "server",
 }
 

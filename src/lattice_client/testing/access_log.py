@@ -21,6 +21,7 @@ FailureReason: TypeAlias = Literal[
     "InternalError",
     "TargetConnectionClosed",
     "TargetConnectionError",
+    "TargetDataTimeout",
     "TargetProtocolError",
 ]
 

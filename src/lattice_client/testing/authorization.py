@@ -79,12 +79,18 @@ class AuthLayer:
 
     @policy.setter
     def policy(self, policy: PolicyLike) -> None:
+        self._document = None if isinstance(policy, AuthPolicy) else policy
         if policy is None:
             self._policy = ALLOW_AUTHENTICATED
         elif isinstance(policy, AuthPolicy):
             self._policy = policy
         else:
             self._policy = AuthPolicy.from_document(policy)
+
+    @property
+    def document(self) -> Mapping[str, Any] | str | None:
+        """The document that the policy was read from, as it was given; None if from none."""
+        return self._document
 
     def decide(self, request: PolicyRequest) -> Decision | None:
         """What this layer says to a request; None if its auth type is ``NONE``."""

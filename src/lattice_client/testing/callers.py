@@ -226,6 +226,11 @@ class CallerRegistry:
             known = ", ".join(sorted(self._callers)) or "none"
             raise KeyError(f"no caller {name!r}; there are: {known}") from None
 
+    @property
+    def by_name(self) -> dict[str, Caller]:
+        """All callers, in the order they were added."""
+        return dict(self._callers)
+
     def enter(self, caller: Caller, credentials: Credentials) -> None:
         """Let ``credentials`` stand for ``caller``.
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import formatdate
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from lattice_client.testing.access_log import AccessRecord, FailureReason, new_record
@@ -19,8 +20,12 @@ from lattice_client.testing.asgi import Message, Receive, Scope, Send
 from lattice_client.testing.callers import Principal
 from lattice_client.testing.canonical import Headers, header_values
 from lattice_client.testing.refusals import malformed
-from lattice_client.testing.services import Service
+from lattice_client.testing.services import Listener, Service
 from lattice_client.testing.signature import WireRequest
+from lattice_client.testing.target_groups import TargetGroup
+
+if TYPE_CHECKING:
+    from lattice_client.testing.networks import ServiceNetwork
 
 __all__ = ["TLS_STATE", "Exchange", "TLSDetails"]
 
@@ -45,6 +50,7 @@ class Exchange:
 
     ``receive`` and ``send`` are what the target gets in place of the server's.
 
+    :param network: the service network it came in through.
     :param clock: the time for ``date`` and ``startTime``, in seconds since the epoch.
     :param write: takes the finished access-log record; called exactly once.
     """
@@ -55,13 +61,17 @@ class Exchange:
         receive: Receive,
         send: Send,
         *,
+        network: ServiceNetwork,
         clock: Callable[[], float],
         write: Callable[[AccessRecord], None],
     ) -> None:
         self.scope = scope
         self.request = _wire_request(scope)
         self.request_id = _request_id(self.request.headers)
+        self.network = network
         self.service: Service | None = None
+        self.listener: Listener | None = None
+        self.target_group: TargetGroup | None = None
         self.principal: Principal | None = None
         self.failure: FailureReason | None = None
         self.facts: AccessRecord = {}
@@ -207,9 +217,10 @@ class Exchange:
         )
         if self.service is not None:
             record["serviceArn"] = self.service.arn
-            record["listenerId"] = self.service.listener_ids.get(scope.get("scheme", "http"))
-        if self.service is not None and self.forwarded:
-            record["targetGroupArn"] = self.service.target_group_arn
+        if self.listener is not None:
+            record["listenerId"] = self.listener.id
+        if self.target_group is not None and self.forwarded:
+            record["targetGroupArn"] = self.target_group.arn
             record["requestToTargetDuration"] = _milliseconds(self._began, self._request_forwarded)
             record["responseFromTargetDuration"] = _milliseconds(self._response_began, now)
         if self.principal is not None:

@@ -1,4 +1,4 @@
-"""The local Lattice: a service network with services, callers and auth policies, as an ASGI app.
+"""The local Lattice: service networks with services, callers and auth policies, as an ASGI app.
 
 It runs in-process (``httpx.ASGITransport``), in a thread (``lattice_client.testing.serve``), or
 under any ASGI server; it dates its responses itself, so tell the server not to (hypercorn:
@@ -8,12 +8,15 @@ convenience is said where it stands.
 
 from __future__ import annotations
 
+import itertools
 import logging
+import random
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from lattice_client.errors import ConfigurationError
 from lattice_client.testing.access_log import AccessRecord
 from lattice_client.testing.asgi import ASGIApp, Receive, Scope, Send
 from lattice_client.testing.authorization import (
@@ -26,9 +29,12 @@ from lattice_client.testing.authorization import (
 )
 from lattice_client.testing.callers import Caller, CallerRegistry, Principal, issue
 from lattice_client.testing.canonical import PathEncoding, header_values
+from lattice_client.testing.echo import echo
 from lattice_client.testing.exchange import Exchange
+from lattice_client.testing.forwarding import Forwarder
 from lattice_client.testing.lifespan import Lifespans
 from lattice_client.testing.limits import check_limits
+from lattice_client.testing.networks import ServiceNetwork
 from lattice_client.testing.policies import IdentityPolicy, PolicyDocument
 from lattice_client.testing.received import ReceivedRequest
 from lattice_client.testing.refusals import (
@@ -37,9 +43,17 @@ from lattice_client.testing.refusals import (
     not_found,
     unrecognized_client,
 )
-from lattice_client.testing.services import Service, host_name, is_loopback, resource_id
-from lattice_client.testing.signature import WireRequest, is_signed
-from lattice_client.testing.target_headers import target_headers
+from lattice_client.testing.rules import Targets
+from lattice_client.testing.services import (
+    Service,
+    host_name,
+    host_port,
+    is_loopback,
+    resource_id,
+)
+from lattice_client.testing.signature import is_signed
+from lattice_client.testing.target_groups import TargetGroup
+from lattice_client.testing.targets import as_app
 from lattice_client.testing.verifier import LATTICE, Verified, Verifier
 
 if TYPE_CHECKING:
@@ -51,7 +65,7 @@ _log = logging.getLogger("lattice_client.testing")
 
 
 class LocalLattice:
-    """A service network, as an ASGI application.
+    """Service networks and what is in them; as an ASGI application, the first one's entrance.
 
     :param region: the region it stands in.
     :param account: the account that owns everything in it.
@@ -61,11 +75,14 @@ class LocalLattice:
     :param path_encoding: how paths are canonicalised, ``double`` or ``single``.
     :param clock: gives the time, in seconds since the epoch. ``lattice.clock`` may be set later,
         so that tests can shift it.
-    :param network_auth_type: the service network's layer, ``AWS_IAM`` or ``NONE``.
+    :param network_name: the name of the first service network, ``lattice.network``. For more of
+        them see ``add_network``.
+    :param network_auth_type: its auth type, ``AWS_IAM`` or ``NONE``.
     :param network_policy: its auth policy; see ``AuthLayer``.
     :param organization: the id of the organization that all callers belong to, or None.
     :param history: how many access-log records and received requests are kept; the oldest go.
     :param on_access: called with each access-log record. What it raises is logged, not passed on.
+    :param seed: makes the choice between weighted target groups the same in every run.
     :raises ValueError: if a setting or a policy cannot be read.
     """
 
@@ -77,23 +94,27 @@ class LocalLattice:
         service: str = LATTICE,
         path_encoding: PathEncoding = "double",
         clock: Callable[[], float] = time.time,
+        network_name: str = "local",
         network_auth_type: AuthType = "NONE",
         network_policy: PolicyLike = None,
         organization: str | None = "o-a1b2c3d4e5",
         history: int = 10_000,
         on_access: Callable[[AccessRecord], object] | None = None,
+        seed: int | None = None,
     ) -> None:
+        self._services: dict[str, Service] = {}
         self.region = region
         self.account = account
         self.clock = clock
         self.organization = organization
-        self.network = AuthLayer("Network", network_auth_type, network_policy)
-        self.network_arn = (
-            f"arn:aws:vpc-lattice:{region}:{account}:servicenetwork/{resource_id('sn', region)}"
+        self._networks: dict[str, ServiceNetwork] = {}
+        self.network = self.add_network(
+            network_name, auth_type=network_auth_type, policy=network_policy
         )
         self.vpc_id = resource_id("vpc", region)
         self.vpc_arn = f"arn:aws:ec2:{region}:{account}:vpc/{self.vpc_id}"
-        self._services: dict[str, Service] = {}
+        self._target_groups: dict[str, TargetGroup] = {}
+        self._unnamed = itertools.count(1)
         self._callers = CallerRegistry(self._now)
         self._verifier = Verifier(
             self._callers.credentials,
@@ -103,6 +124,8 @@ class LocalLattice:
             clock=self._now,
         )
         self._lifespans = Lifespans()
+        # A coin, not a key.
+        self._forwarder = Forwarder(self._lifespans, random.Random(seed).random)  # noqa: S311
         self._access_log: deque[AccessRecord] = deque(maxlen=history)
         self._requests: deque[ReceivedRequest] = deque(maxlen=history)
         self._on_access = on_access
@@ -117,33 +140,71 @@ class LocalLattice:
         name: str,
         *,
         domain: str | None = None,
-        target: ASGIApp | None = None,
+        target: Targets | None = None,
         auth_type: AuthType = "AWS_IAM",
         policy: PolicyLike = None,
+        networks: Iterable[ServiceNetwork | str] | None = None,
     ) -> Service:
         """Add a service, also while requests are being served.
 
         :param domain: its custom domain name.
-        :param target: the ASGI application behind it; by default ``echo``, which tells in JSON
-            what it saw of the request.
+        :param target: what is behind it: an ASGI application, the URL of a server, a
+            ``LambdaTarget`` or a target group; by default ``echo``, which tells in JSON what it saw
+            of the request. For rules and weights see ``Service.when`` and ``Service.otherwise``.
         :param auth_type: ``AWS_IAM``, or ``NONE`` to skip the service's layer.
         :param policy: its auth policy: an IAM JSON document, or None to let in every caller who
             signed; see ``AuthLayer``.
+        :param networks: the service networks it can be reached through, or their names; by default
+            the first one.
         :raises ValueError: if a name is malformed or taken, or the policy cannot be read.
+        :raises KeyError: if there is no such network.
         """
+        associated = [
+            self._network(network) for network in ([self.network] if networks is None else networks)
+        ]
         service = Service(
             name,
             region=self.region,
             account=self.account,
             auth=AuthLayer("Service", auth_type, policy),
+            make_group=self._as_group,
             domain=domain,
-            target=target,
+            target=target or echo,
         )
         taken = self.names.intersection(service.names)
         if taken:
             raise ValueError(f"a service answers to {', '.join(sorted(taken))} already")
         self._services[name] = service
+        for network in associated:
+            network.associate(service)
         return service
+
+    def add_network(
+        self, name: str, *, auth_type: AuthType = "NONE", policy: PolicyLike = None
+    ) -> ServiceNetwork:
+        """Add a service network: another entrance, for ``serve`` or any ASGI server.
+
+        :param auth_type: ``AWS_IAM``, or ``NONE`` to skip the network's layer.
+        :param policy: its auth policy; see ``AuthLayer``.
+        :raises ValueError: if the name is malformed or taken, or the policy cannot be read.
+        """
+        if name in self._networks:
+            raise ConfigurationError(f"there is a service network {name!r} already")
+        network = ServiceNetwork(self, name, auth=AuthLayer("Network", auth_type, policy))
+        self._networks[name] = network
+        return network
+
+    def add_target_group(self, name: str, *targets: ASGIApp | str) -> TargetGroup:
+        """Add a target group, for rules to forward to.
+
+        :param targets: ASGI applications, or URLs of servers.
+        :raises ValueError: if the name is malformed or taken.
+        """
+        if name in self._target_groups:
+            raise ConfigurationError(f"there is a target group {name!r} already")
+        group = self._group(name, *targets)
+        self._target_groups[name] = group
+        return group
 
     def add_caller(
         self,
@@ -197,12 +258,38 @@ class LocalLattice:
             raise KeyError(f"no service {name!r}; there are: {', '.join(self._services) or 'none'}")
         return found
 
+    def target_group(self, name: str) -> TargetGroup:
+        """The target group of that name, as ``add_target_group`` made it.
+
+        :raises KeyError: if there is none.
+        """
+        try:
+            return self._target_groups[name]
+        except KeyError:
+            known = ", ".join(self._target_groups) or "none"
+            raise KeyError(f"no target group {name!r}; there are: {known}") from None
+
     def caller(self, name: str) -> Caller:
         """The caller of that name.
 
         :raises KeyError: if there is none.
         """
         return self._callers[name]
+
+    @property
+    def callers(self) -> dict[str, Caller]:
+        """All callers by name, in the order they were added."""
+        return self._callers.by_name
+
+    @property
+    def networks(self) -> dict[str, ServiceNetwork]:
+        """All service networks by name, in the order they were added."""
+        return dict(self._networks)
+
+    @property
+    def network_arn(self) -> str:
+        """The ARN of the first service network."""
+        return self.network.arn
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -237,11 +324,17 @@ class LocalLattice:
     # What it does
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The ASGI application."""
+        """The ASGI application: the entrance of the first service network."""
+        await self.enter(self.network, scope, receive, send)
+
+    async def enter(
+        self, network: ServiceNetwork, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """The ASGI application that is the entrance of ``network``."""
         if scope["type"] == "lifespan":
             await self._lifespans.run(receive, send)
         elif scope["type"] == "http":
-            await self._serve(scope, receive, send)
+            await self._serve(network, scope, receive, send)
         elif scope["type"] == "websocket":
             # Closed before it is accepted: the server answers 403.
             await receive()
@@ -249,23 +342,26 @@ class LocalLattice:
         else:
             raise NotImplementedError(f"ASGI scope {scope['type']!r}")
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = Exchange(scope, receive, send, clock=self._now, write=self._write)
+    async def _serve(
+        self, network: ServiceNetwork, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        exchange = Exchange(
+            scope, receive, send, network=network, clock=self._now, write=self._write
+        )
         exchange.facts.update(
-            serviceNetworkArn=self.network_arn,
+            serviceNetworkArn=network.arn,
             sourceVpcArn=self.vpc_arn,
             sourceVpcId=self.vpc_id,
             destinationVpcId=self.vpc_id,
         )
         try:
             try:
-                service = await self._admit(exchange)
+                await self._admit(exchange)
+                await self._forwarder.forward(exchange, self.vpc_arn)
             except RefusedError as refusal:
                 if refusal.failure is not None:
                     exchange.failed(refusal.failure)
                 await exchange.answer(refusal.status, refusal.text)
-            else:
-                await self._forward(exchange, service)
         except Exception:
             exchange.failed("InternalError")
             raise
@@ -276,7 +372,7 @@ class LocalLattice:
         finally:
             exchange.finish()
 
-    async def _admit(self, exchange: Exchange) -> Service:
+    async def _admit(self, exchange: Exchange) -> None:
         """Route, authenticate and authorise a request.
 
         :raises RefusedError: if it does not get through.
@@ -284,8 +380,8 @@ class LocalLattice:
         request, verified = exchange.request, None
         try:
             check_limits(request)
-            service = exchange.service = self._route(request)
-            layers = (self.network, service.auth)
+            service, network = self._route(exchange)
+            layers = (network.auth, service.auth)
             verified = await self._authenticate(exchange, layers)
             denial = self._authorize(exchange, service, layers)
             if denial is not None:
@@ -295,7 +391,6 @@ class LocalLattice:
             self._requests.append(ReceivedRequest.of(request, exchange.service, verified, refusal))
             raise
         self._requests.append(ReceivedRequest.of(request, service, verified))
-        return service
 
     def _authorize(
         self, exchange: Exchange, service: Service, layers: tuple[AuthLayer, ...]
@@ -305,30 +400,33 @@ class LocalLattice:
         request = policy_request(
             exchange,
             service,
-            network_arn=self.network_arn,
+            network_arn=exchange.network.arn,
             source_vpc=self.vpc_id,
             source_vpc_account=self.account,
             now=self._now(),
+            port=None if exchange.listener is None else exchange.listener.port,
         )
         caller = exchange.principal
         return authorize(layers, request, None if caller is None else caller.policies)
 
-    def _route(self, request: WireRequest) -> Service:
-        hosts = header_values(request.headers, "host")
+    def _route(self, exchange: Exchange) -> tuple[Service, ServiceNetwork]:
+        hosts = header_values(exchange.request.headers, "host")
         if len(hosts) != 1:
             raise malformed("there must be one Host header")
-        service = self._service_at(hosts[0].decode("latin-1"))
+        host = hosts[0].decode("latin-1")
+        network = exchange.network
+        service = _at(host, network.services)
         if service is None:
             raise not_found()
-        return service
+        exchange.service = service
+        exchange.listener = service.listener(exchange.scope.get("scheme", "http"), host_port(host))
+        if exchange.listener is None:
+            # Lattice would not take the connection.
+            raise not_found()
+        return service, network
 
     def _service_at(self, host: str) -> Service | None:
-        name = host_name(host)
-        for service in self.services:
-            if name in service.names:
-                return service
-        # Lattice knows no such addresses; here they save tests from having to resolve names.
-        return next(iter(self.services), None) if is_loopback(name) else None
+        return _at(host, self.services)
 
     async def _authenticate(
         self, exchange: Exchange, layers: tuple[AuthLayer, ...]
@@ -349,36 +447,24 @@ class LocalLattice:
         exchange.facts["resolvedUser"] = exchange.principal.arn
         return verified
 
-    async def _forward(self, exchange: Exchange, service: Service) -> None:
-        exchange.forwarded = True
-        scope = {
-            **exchange.scope,
-            "raw_path": exchange.request.path,
-            "headers": target_headers(exchange, service, self.network_arn, self.vpc_arn),
-            # A file sent past the exchange would be missing in its byte counts.
-            "extensions": {
-                name: extension
-                for name, extension in (exchange.scope.get("extensions") or {}).items()
-                if name not in ("http.response.pathsend", "http.response.zerocopysend")
-            },
-        }
-        try:
-            scope["state"] = await self._lifespans.state(service.target)
-            await service.target(scope, exchange.receive, exchange.send)
-        except Exception:
-            if exchange.started and not exchange.ended:
-                # There is no taking it back: let the server cut the connection.
-                exchange.failed("TargetConnectionClosed")
-                raise
-            _log.exception("the target of service %s failed", service.name)
-            exchange.failed("TargetConnectionError")
-        else:
-            if exchange.started and not exchange.ended:
-                exchange.failed("TargetConnectionClosed")
-            elif not exchange.started:
-                exchange.failed("TargetProtocolError")
-        if not exchange.started and not exchange.disconnected:
-            await exchange.answer(502, "Bad Gateway")
+    # How it is put together
+
+    def _network(self, network: ServiceNetwork | str) -> ServiceNetwork:
+        name = network if isinstance(network, str) else network.name
+        if name not in self._networks:
+            known = ", ".join(self._networks)
+            raise KeyError(f"no service network {name!r}; there are: {known}")
+        return self._networks[name]
+
+    def _group(self, name: str, *targets: ASGIApp | str) -> TargetGroup:
+        apps = [as_app(target) for target in targets]
+        return TargetGroup(name, *apps, region=self.region, account=self.account)
+
+    def _as_group(self, target: Targets, name: str | None = None) -> TargetGroup:
+        if isinstance(target, TargetGroup):
+            return target
+        # Where nobody gives it a name it still has one, because ids are made of names.
+        return self._group(name or f"unnamed-{next(self._unnamed)}", target)
 
     def _write(self, record: AccessRecord) -> None:
         self._access_log.append(record)
@@ -391,3 +477,13 @@ class LocalLattice:
     def _now(self) -> float:
         # Looked up each time: tests set lattice.clock.
         return self.clock()
+
+
+def _at(host: str, services: tuple[Service, ...]) -> Service | None:
+    """The one of the services that answers to ``host``."""
+    name = host_name(host)
+    for service in services:
+        if name in service.names:
+            return service
+    # Lattice knows no such addresses; here they save tests from having to resolve names.
+    return services[0] if services and is_loopback(name) else None

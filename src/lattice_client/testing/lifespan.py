@@ -28,21 +28,23 @@ _GRACE_SECONDS = 5.0
 
 
 class Lifespans:
-    """The lifespans of all targets that have been used."""
+    """The lifespans of all targets that have been used, one for each event loop.
+
+    A local Lattice may have several entrances, each in a thread and a loop of its own.
+    """
 
     def __init__(self) -> None:
-        self._running = False
-        self._lifespans: dict[int, _Lifespan] = {}
+        self._lifespans: dict[asyncio.AbstractEventLoop, dict[int, _Lifespan]] = {}
 
     async def run(self, receive: Receive, send: Send) -> None:
         """The local Lattice's own lifespan, from startup to shutdown."""
         await receive()
-        self._running = True
+        loop = asyncio.get_running_loop()
+        self._lifespans[loop] = {}
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        self._running = False
-        lifespans, self._lifespans = list(self._lifespans.values()), {}
-        for lifespan in reversed(lifespans):
+        lifespans = self._lifespans.pop(loop)
+        for lifespan in reversed(lifespans.values()):
             await lifespan.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -51,11 +53,12 @@ class Lifespans:
 
         :raises RuntimeError: if the target said that its startup failed.
         """
-        if not self._running or inspect.isroutine(target):
+        lifespans = self._lifespans.get(asyncio.get_running_loop()) if self._lifespans else None
+        if lifespans is None or inspect.isroutine(target):
             return {}
-        lifespan = self._lifespans.get(id(target))
+        lifespan = lifespans.get(id(target))
         if lifespan is None:
-            lifespan = self._lifespans[id(target)] = _Lifespan(target)
+            lifespan = lifespans[id(target)] = _Lifespan(target)
         return await lifespan.started()
 
 

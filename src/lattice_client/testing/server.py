@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from lattice_client.testing.networks import ServiceNetwork
 from lattice_client.testing.resolving import resolving
 
 if TYPE_CHECKING:
@@ -27,10 +28,16 @@ __all__ = ["RunningLattice", "serve"]
 
 @contextmanager
 def serve(
-    lattice: LocalLattice, *, host: str = "127.0.0.1", tls: bool = False, port: int = 0
+    lattice: LocalLattice | ServiceNetwork,
+    *,
+    host: str = "127.0.0.1",
+    tls: bool = False,
+    port: int = 0,
 ) -> Iterator[RunningLattice]:
     """Serve a local Lattice from a thread, for as long as the context lasts.
 
+    :param lattice: the local Lattice, which is served as its first service network, or the network
+        to serve. Several may be served at the same time.
     :param host: the address to listen at, ``127.0.0.1`` or ``::1``.
     :param tls: speak HTTPS, with a certificate for all services' names and the loopback addresses;
         see ``RunningLattice.ca_file``.
@@ -55,8 +62,11 @@ class RunningLattice:
     ``service``, ``caller``, ``access_log`` and ``requests``.
     """
 
-    def __init__(self, lattice: LocalLattice, *, host: str, tls: bool, port: int) -> None:
+    def __init__(
+        self, served: LocalLattice | ServiceNetwork, *, host: str, tls: bool, port: int
+    ) -> None:
         server = _server_module()
+        lattice = served.lattice if isinstance(served, ServiceNetwork) else served
         self.lattice = lattice
         self.add_service = lattice.add_service
         self.add_caller = lattice.add_caller
@@ -69,7 +79,7 @@ class RunningLattice:
             self.host, self.port = _address(listener)
             if tls:
                 self._certificates = server.Certificates(lambda: lattice.names)
-            self._thread = server.ServerThread(lattice, listener, self._certificates)
+            self._thread = server.ServerThread(served, listener, self._certificates)
         except BaseException:
             listener.close()
             self._close_certificates()

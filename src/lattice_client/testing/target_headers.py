@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lattice_client.testing.callers import Principal
     from lattice_client.testing.exchange import Exchange
     from lattice_client.testing.services import Service
+    from lattice_client.testing.target_groups import TargetGroup
 
 __all__ = ["identity", "target_headers"]
 
@@ -24,15 +25,13 @@ _STRIPPED = {
 _STRIPPED_PREFIX = b"x-amzn-lattice-"
 
 
-def target_headers(
-    exchange: Exchange, service: Service, network_arn: str, vpc_arn: str
-) -> list[tuple[bytes, bytes]]:
+def target_headers(exchange: Exchange, vpc_arn: str) -> list[tuple[bytes, bytes]]:
     """The request's headers, as its target gets them."""
     added = {
         "x-amzn-lattice-network": f"SourceVpcArn={vpc_arn}",
         "x-amzn-lattice-target": (
-            f"ServiceArn={service.arn};ServiceNetworkArn={network_arn};"
-            f"TargetGroupArn={service.target_group_arn}"
+            f"ServiceArn={_arn(exchange.service)};ServiceNetworkArn={exchange.network.arn};"
+            f"TargetGroupArn={_arn(exchange.target_group)}"
         ),
         "x-forwarded-proto": exchange.scope.get("scheme", "http"),
     }
@@ -52,6 +51,10 @@ def target_headers(
         *((name.encode(), value.encode()) for name, value in added.items()),
         (b"x-amzn-requestid", exchange.request_id),
     ]
+
+
+def _arn(resource: Service | TargetGroup | None) -> str:
+    return "" if resource is None else resource.arn
 
 
 def identity(principal: Principal) -> str:

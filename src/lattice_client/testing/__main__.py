@@ -1,0 +1,230 @@
+"""``python -m lattice_client.testing FILE``: serves the local Lattice that a file describes."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import secrets
+import shlex
+import signal
+import string
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from lattice_client.errors import LatticeClientError
+from lattice_client.testing.services import is_loopback
+
+if TYPE_CHECKING:
+    from lattice_client.credentials import Credentials
+    from lattice_client.testing.authorization import AuthLayer
+    from lattice_client.testing.lattice import LocalLattice
+    from lattice_client.testing.server import RunningLattice
+
+__all__ = ["main"]
+
+_KEY_LETTERS = string.ascii_uppercase + "234567"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until interrupted. Returns the exit status: 2 for a file or an argument that is wrong.
+
+    :param arguments: those of the command line; None for the process's own.
+    """
+    options = _parser().parse_args(arguments)
+    # Applications that the file names are those of the folder one stands in, as with any server.
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        with contextlib.ExitStack() as stack:
+            log = _Log(stack.enter_context(_opened(options.access_log)))
+            lattice = _load(options, log)
+            running = list(_serve(stack, lattice, options))
+            _tell(lattice, running, options)
+            _until_interrupted()
+    except (LatticeClientError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lattice_client.testing",
+        description="Serve the local Lattice that a file describes.",
+    )
+    parser.add_argument("file", help="TOML, YAML, or a CloudFormation template (YAML or JSON)")
+    parser.add_argument(
+        "--target",
+        action="append",
+        default=[],
+        metavar="NAME=TARGET",
+        type=_pair,
+        help="what stands for a target group: a URL, module:app or lambda:module:handler",
+    )
+    parser.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        type=_pair,
+        help="a value for a parameter of the template",
+    )
+    parser.add_argument("--caller", action="append", default=[], help="a caller to add", type=str)
+    parser.add_argument("--region", help="in place of the file's")
+    parser.add_argument("--account", help="in place of the file's")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen at")
+    parser.add_argument(
+        "--port", type=int, default=0, help="of the first service network; the others' follow"
+    )
+    parser.add_argument("--tls", action="store_true", help="speak HTTPS")
+    parser.add_argument(
+        "--access-log", default="-", metavar="FILE", help="JSON lines; - for standard output"
+    )
+    return parser
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} must be NAME=VALUE")
+    return name, value
+
+
+@contextlib.contextmanager
+def _opened(name: str) -> Iterator[IO[str]]:
+    if name == "-":
+        yield sys.stdout
+    else:
+        with Path(name).open("a", encoding="utf-8") as file:
+            yield file
+
+
+class _Log:
+    """Writes access-log records as JSON lines, each as soon as it is there."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+
+    def __call__(self, record: dict[str, Any]) -> None:
+        with self._lock:
+            print(json.dumps(record), file=self._file, flush=True)
+
+
+def _load(options: argparse.Namespace, log: _Log) -> LocalLattice:
+    from lattice_client.testing.files import TemplateWarning, load
+
+    settings = {
+        name: getattr(options, name) for name in ("account", "region") if getattr(options, name)
+    }
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always", TemplateWarning)
+        lattice = load(
+            options.file,
+            targets=dict(options.target),
+            parameters=dict(options.parameter),
+            on_access=log,
+            **settings,
+        )
+    for note in [*(str(warning.message) for warning in noted), *_findings(lattice)]:
+        print(f"note: {note}", file=sys.stderr)
+    for name in options.caller or ([] if lattice.callers else ["local-caller"]):
+        if name not in lattice.callers:
+            lattice.add_caller(name)
+    for caller in lattice.callers.values():
+        caller.rotate(_credentials())
+    return lattice
+
+
+def _findings(lattice: LocalLattice) -> Iterator[str]:
+    """What is legal in the auth policies, but surprising."""
+    from lattice_client.testing.policies import lint
+
+    owners: dict[str, AuthLayer] = {
+        f"service network {name}": network.auth for name, network in lattice.networks.items()
+    }
+    owners |= {f"service {service.name}": service.auth for service in lattice.services}
+    for owner, layer in owners.items():
+        if layer.document is not None:
+            yield from (f"the policy of {owner}, {finding}" for finding in lint(layer.document))
+
+
+def _credentials() -> Credentials:
+    """Made up, and nobody can take them for real ones."""
+    from lattice_client.credentials import Credentials
+
+    letters = "".join(secrets.choice(_KEY_LETTERS) for _ in range(11))
+    return Credentials(
+        f"ASIALOCAL{letters}",
+        f"local-lattice-{secrets.token_urlsafe(20)}",
+        f"local-lattice-{secrets.token_urlsafe(20)}",
+    )
+
+
+def _serve(
+    stack: contextlib.ExitStack, lattice: LocalLattice, options: argparse.Namespace
+) -> Iterator[RunningLattice]:
+    from lattice_client.testing.server import serve
+
+    _warn_of(options.host)
+    for index, network in enumerate(lattice.networks.values()):
+        port = options.port + index if options.port else 0
+        yield stack.enter_context(serve(network, host=options.host, port=port, tls=options.tls))
+
+
+def _warn_of(host: str) -> None:
+    """Say so where others than this machine can reach what is served."""
+    if not is_loopback(host):
+        print(
+            f"warning: {host} is no loopback address: whoever reaches this machine reaches the "
+            "targets, too",
+            file=sys.stderr,
+        )
+
+
+def _tell(
+    lattice: LocalLattice, running: list[RunningLattice], options: argparse.Namespace
+) -> None:
+    from lattice_client.testing.describe import describe
+
+    lines = describe(lattice)
+    lines.append("")
+    for network, entrance in zip(lattice.networks.values(), running, strict=True):
+        lines.append(f"service network {network.name} is entered at {entrance.url}")
+        if options.tls:
+            lines.append(f"  its certificate authority: {entrance.ca_file}")
+        for service in network.services:
+            url = entrance.url_for(service)
+            at = f"{service.host}:{entrance.port}:{entrance.host}:{entrance.port}"
+            lines.append(f"  {url}    curl --connect-to {at} {url}/")
+    for name, caller in lattice.callers.items():
+        lines += ["", f"# {name}: {caller.principal}"]
+        lines += [
+            f"export {key}={shlex.quote(value)}"
+            for key, value in {
+                "AWS_ACCESS_KEY_ID": caller.credentials.access_key,
+                "AWS_SECRET_ACCESS_KEY": caller.credentials.secret_key,
+                "AWS_SESSION_TOKEN": caller.credentials.token or "",
+                "AWS_REGION": lattice.region,
+            }.items()
+        ]
+    where = "standard output" if options.access_log == "-" else options.access_log
+    lines += ["", f"access log: {where}", "serving; Ctrl-C ends it"]
+    print("\n".join(lines), flush=True)
+
+
+def _until_interrupted() -> None:
+    # Also where a shell has started it in the background, and told it to ignore Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,451 @@
+"""A local Lattice from a CloudFormation template: its ``AWS::VpcLattice::*`` resources.
+
+Source: "Amazon VPC Lattice resource type reference" (CloudFormation Template Reference). What has
+no meaning here (tags, certificates, health checks, VPCs) is passed over; what might have one and is
+not understood is a note, and what cannot be made sense of an error. Roles become callers, so that
+policies that name them can be tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from lattice_client.testing.asgi import ASGIApp
+from lattice_client.testing.echo import echo
+from lattice_client.testing.lattice import LocalLattice
+from lattice_client.testing.networks import ServiceNetwork
+from lattice_client.testing.nodes import Node
+from lattice_client.testing.policies import NO_POLICY
+from lattice_client.testing.references import (
+    NAME_PROPERTIES,
+    Resource,
+    foreign_references,
+    in_kebab_case,
+    made_name,
+    references,
+)
+from lattice_client.testing.rules import Condition, HeaderMatch, Rule
+from lattice_client.testing.services import Listener, Service
+from lattice_client.testing.target_groups import TargetGroup
+from lattice_client.testing.templates import NO_VALUE, Template
+
+__all__ = ["from_template"]
+
+_PREFIX: Final = "AWS::VpcLattice::"
+_ASSOCIATION: Final = "ServiceNetworkServiceAssociation"
+#: The properties that are read, and those that mean nothing here.
+_READ: Final[Mapping[str, tuple[str, ...]]] = {
+    "AuthPolicy": ("Policy", "ResourceIdentifier"),
+    "Listener": ("DefaultAction", "Port", "Protocol", "ServiceIdentifier"),
+    "Rule": ("Action", "ListenerIdentifier", "Match", "Priority", "ServiceIdentifier"),
+    "Service": ("AuthType", "CustomDomainName", "Name", "Tags"),
+    "ServiceNetwork": ("AuthType", "Name"),
+    "ServiceNetworkServiceAssociation": ("ServiceIdentifier", "ServiceNetworkIdentifier"),
+    "TargetGroup": ("Config", "Name", "Targets", "Type"),
+}
+_IDLE: Final[Mapping[str, tuple[str, ...]]] = {
+    "Listener": ("Name", "Tags"),
+    "Rule": ("Name", "Tags"),
+    "Service": ("CertificateArn", "DnsEntry", "IdleTimeoutSeconds"),
+    "ServiceNetwork": ("SharingConfig", "Tags"),
+    "ServiceNetworkServiceAssociation": ("DnsEntry", "Tags"),
+    "TargetGroup": ("Tags",),
+}
+# Parts of these are read, or are not known to be there, and so they are worked out one by one.
+_IN_PARTS: Final = ("Config", "ListenerIdentifier", "Targets")
+# Resources without a part in the data plane that is here.
+_IDLE_TYPES: Final = ("AccessLogSubscription", "ResourcePolicy", "ServiceNetworkVpcAssociation")
+_HTTP_MATCH: Final = ("Method", "PathMatch", "HeaderMatches")
+
+
+def from_template(
+    document: Node,
+    *,
+    parameters: Mapping[str, str] | None = None,
+    targets: Mapping[str, list[ASGIApp]] | None = None,
+    note: Callable[[str], object],
+    stack: str = "local",
+    **options: Any,
+) -> LocalLattice:
+    """The local Lattice that a template describes.
+
+    :param parameters: values for the template's parameters.
+    :param targets: what stands for target groups: by the group's logical id, its name, or the id of
+        one of its targets.
+    :param note: called with what was not understood, and what was left out.
+    :param stack: ``AWS::StackName``.
+    :param options: arguments of ``LocalLattice``.
+    :raises ConfigurationError: for what cannot be made sense of; the message names the place.
+    """
+    builder = _Builder(document, parameters or {}, targets or {}, note, stack, options)
+    return builder.build_all()
+
+
+class _Builder:
+    def __init__(
+        self,
+        document: Node,
+        parameters: Mapping[str, str],
+        targets: Mapping[str, list[ASGIApp]],
+        note: Callable[[str], object],
+        stack: str,
+        options: dict[str, Any],
+    ) -> None:
+        region = options.get("region", "us-west-2")
+        account = options.get("account", "111122223333")
+        self._document = document
+        self._account = account
+        self._targets = targets
+        self._note = note
+        self._pseudo = {
+            "AWS::AccountId": account,
+            "AWS::Partition": "aws",
+            "AWS::Region": region,
+            "AWS::StackId": f"arn:aws:cloudformation:{region}:{account}:stack/{stack}/local",
+            "AWS::StackName": stack,
+            "AWS::URLSuffix": "amazonaws.com",
+        }
+        self._template = Template(
+            document, parameters=parameters, pseudo=self._pseudo, attribute=self._attribute
+        )
+        self._resources = self._template.resources
+        self._built: dict[str, Resource] = {}
+        self._found: dict[str, Resource] = {}
+        self._building: list[str] = []
+        self._used: set[str] = set()
+        networks = self._of_type("ServiceNetwork")
+        if networks:
+            options = options | {"network_name": self._name(networks[0])}
+        with document.naming_it():
+            self.lattice = LocalLattice(**options)
+        self._has_networks = bool(networks)
+
+    def build_all(self) -> LocalLattice:
+        for name in self._resources:
+            kind = self._type(name)
+            if not kind.startswith(_PREFIX) or not self._is_there(name):
+                continue
+            kind = kind.removeprefix(_PREFIX)
+            if kind in _READ:
+                self._build(name)
+            elif kind not in _IDLE_TYPES:
+                self._note(f"{self._resources[name].place}: {_PREFIX}{kind} is not understood")
+        for name in self._resources:
+            if self._type(name) == "AWS::IAM::Role" and self._is_there(name):
+                self._caller(name)
+        self._check()
+        return self.lattice
+
+    # Finding resources
+
+    def _type(self, name: str) -> str:
+        table = self._resources[name].table()
+        if "Type" not in table:
+            raise self._resources[name].error("a resource needs a Type")
+        return table["Type"].text()
+
+    def _is_there(self, name: str) -> bool:
+        table = self._resources[name].table()
+        condition = table.get("Condition")
+        return condition is None or self._template.holds(condition.text(), condition)
+
+    def _of_type(self, kind: str) -> list[str]:
+        return [
+            name
+            for name in self._resources
+            if self._type(name) == _PREFIX + kind and self._is_there(name)
+        ]
+
+    def _properties(self, name: str) -> dict[str, Node]:
+        table = self._resources[name].table()
+        return table["Properties"].table() if "Properties" in table else {}
+
+    def _value(self, properties: dict[str, Node], key: str, default: Any = None) -> Any:
+        value = self._template.resolve(properties[key]) if key in properties else NO_VALUE
+        return default if value is NO_VALUE else value
+
+    def _name(self, name: str) -> str:
+        """The resource's name; where it has none, one of its logical id."""
+        given = self._value(self._properties(name), "Name")
+        return str(given) if given is not None else made_name(name, self._pseudo["AWS::StackName"])
+
+    def _attribute(self, name: str, attribute: str | None) -> Any:
+        """What ``Ref`` (None) and ``Fn::GetAtt`` give."""
+        kind = self._type(name)
+        if not self._is_there(name):
+            raise LookupError(f"{name!r} is left out by its condition")
+        if kind.startswith(_PREFIX):
+            known = references(self._build(name))
+        else:
+            properties = self._properties(name)
+            known = foreign_references(
+                kind,
+                self._value(properties, NAME_PROPERTIES.get(kind, ""), name),
+                path=self._value(properties, "Path", "/"),
+                region=self._pseudo["AWS::Region"],
+                account=self._account,
+            )
+        if attribute not in known:
+            wanted = "what its Ref is" if attribute is None else repr(attribute)
+            raise LookupError(f"the local Lattice does not know {wanted} of {kind} {name!r}")
+        return known[attribute]
+
+    def _find(self, node: Node, *kinds: type) -> Any:
+        identifier = self._template.resolve(node)
+        found = self._found.get(identifier) if isinstance(identifier, str) else None
+        if not isinstance(found, kinds):
+            words = " or ".join(in_kebab_case(kind.__name__).replace("-", " ") for kind in kinds)
+            raise node.error(f"{identifier!r} is no {words} of this template")
+        return found
+
+    # Building them
+
+    def _build(self, name: str) -> Resource:
+        if name in self._built:
+            return self._built[name]
+        if name in self._building:
+            raise self._resources[name].error("this resource depends on itself")
+        kind = self._type(name).removeprefix(_PREFIX)
+        makers: dict[str, Callable[[str, dict[str, Node]], Resource]] = {
+            "AuthPolicy": self._auth_policy,
+            "Listener": self._listener,
+            "Rule": self._rule,
+            "Service": self._service,
+            "ServiceNetwork": self._network,
+            "ServiceNetworkServiceAssociation": self._association,
+            "TargetGroup": self._target_group,
+        }
+        if kind not in makers:
+            raise LookupError(f"the local Lattice has no {_PREFIX}{kind}")
+        node, properties = self._resources[name], self._properties(name)
+        for key, value in properties.items():
+            if key not in _READ[kind] and key not in _IDLE.get(kind, ()):
+                self._note(f"{value.place}: this property is not understood")
+        self._building.append(name)
+        try:
+            with node.naming_it():
+                resource = makers[kind](name, self._worked_out(kind, properties))
+        finally:
+            self._building.remove(name)
+        self._built[name] = resource
+        if resource is not None:
+            self._found |= {resource.arn: resource, resource.id: resource}
+        return resource
+
+    def _worked_out(self, kind: str, properties: dict[str, Node]) -> dict[str, Node]:
+        """The properties that are read; those that turn out to be nothing are left out."""
+        read = {key: node for key, node in properties.items() if key in _READ[kind]}
+        for key, node in list(read.items()):
+            if key not in _IN_PARTS:
+                value = self._template.resolve(node)
+                if value is NO_VALUE:
+                    del read[key]
+                else:
+                    read[key] = Node(value, node.place)
+        return read
+
+    def _need(self, name: str, properties: dict[str, Node], key: str) -> Node:
+        if key not in properties:
+            raise self._resources[name].error(f"the property {key!r} is missing")
+        return properties[key]
+
+    def _network(self, name: str, properties: dict[str, Node]) -> ServiceNetwork:
+        given = self._name(name)
+        network = self.lattice.networks.get(given) or self.lattice.add_network(given)
+        network.auth_type = self._value(properties, "AuthType", "NONE")
+        network.policy = NO_POLICY
+        return network
+
+    def _service(self, name: str, properties: dict[str, Node]) -> Service:
+        service = self.lattice.add_service(
+            self._name(name),
+            domain=self._value(properties, "CustomDomainName"),
+            auth_type=self._value(properties, "AuthType", "NONE"),
+            policy=NO_POLICY,
+            networks=[] if self._has_networks or self._of_type(_ASSOCIATION) else None,
+        )
+        for tag in properties["Tags"].items() if "Tags" in properties else ():
+            parts = tag.table(("Key", "Value"))
+            service.tags[str(self._value(parts, "Key"))] = str(self._value(parts, "Value"))
+        return service
+
+    def _target_group(self, name: str, properties: dict[str, Node]) -> TargetGroup:
+        given = self._name(name)
+        config = properties["Config"].table() if "Config" in properties else {}
+        if self._value(config, "LambdaEventStructureVersion", "V2") != "V2":
+            self._note(
+                f"{config['LambdaEventStructureVersion'].place}: functions get events of version 2"
+            )
+        for key in (name, given):
+            if key in self._targets:
+                self._used.add(key)
+                return self.lattice.add_target_group(given, *self._targets[key])
+        apps: list[ASGIApp] = []
+        for target in properties["Targets"].items() if "Targets" in properties else ():
+            identifier = self._target_id(target)
+            if identifier in self._targets:
+                self._used.add(identifier)
+                apps += self._targets[identifier]
+        if not apps:
+            self._note(
+                f"{self._resources[name].place}: nothing stands for this target group, so an echo "
+                f"does; map {name!r} to a target"
+            )
+        return self.lattice.add_target_group(given, *(apps or [echo]))
+
+    def _target_id(self, node: Node) -> str:
+        """The id of a target. Of a resource of another kind it may be an attribute that only AWS
+        knows; then it is the resource's logical id."""
+        identifier = node.table().get("Id")
+        if identifier is None:
+            return ""
+        if isinstance(identifier.value, Mapping) and len(identifier.value) == 1:
+            ((function, argument),) = identifier.value.items()
+            if function == "Fn::GetAtt":
+                return str(
+                    argument[0] if isinstance(argument, list) else argument.partition(".")[0]
+                )
+            if function == "Ref" and argument in self._resources:
+                return str(argument)
+        return str(self._template.resolve(identifier))
+
+    def _listener(self, name: str, properties: dict[str, Node]) -> Listener | None:
+        service = self._find(self._need(name, properties, "ServiceIdentifier"), Service)
+        protocol = self._value(properties, "Protocol")
+        if protocol == "TLS_PASSTHROUGH":
+            self._note(f"{self._resources[name].place}: no TLS is passed through: it is left out")
+            return None
+        port = self._value(properties, "Port")
+        listener: Listener = service.add_listener(protocol, None if port is None else int(port))
+        self._act(self._need(name, properties, "DefaultAction"), listener.otherwise)
+        return listener
+
+    def _rule(self, name: str, properties: dict[str, Node]) -> None:
+        node = self._need(name, properties, "ListenerIdentifier")
+        if isinstance(node.value, Mapping) and self._is_left_out(node.value):
+            return
+        listener = self._find(node, Listener)
+        match = self._need(name, properties, "Match").table(("HttpMatch",))
+        parts = match["HttpMatch"].table(_HTTP_MATCH)
+        conditions: dict[str, Any] = {}
+        if "Method" in parts:
+            conditions["method"] = self._value(parts, "Method")
+        if "PathMatch" in parts:
+            path = parts["PathMatch"].table(("CaseSensitive", "Match"))
+            kinds = path["Match"].table(("Exact", "Prefix"))
+            conditions["path"] = self._value(kinds, "Exact")
+            conditions["prefix"] = self._value(kinds, "Prefix")
+            conditions["case_sensitive"] = self._flag(path)
+        if "HeaderMatches" in parts:
+            conditions["headers"] = [self._header(item) for item in parts["HeaderMatches"].items()]
+        priority = int(self._template.resolve(self._need(name, properties, "Priority")))
+        condition = listener.when(**conditions, priority=priority)
+        self._act(self._need(name, properties, "Action"), condition)
+
+    def _header(self, node: Node) -> HeaderMatch:
+        table = node.table(("CaseSensitive", "Match", "Name"))
+        kinds = table["Match"].table(("Contains", "Exact", "Prefix"))
+        return HeaderMatch(
+            self._value(table, "Name"),
+            exact=self._value(kinds, "Exact"),
+            prefix=self._value(kinds, "Prefix"),
+            contains=self._value(kinds, "Contains"),
+            case_sensitive=self._flag(table),
+        )
+
+    def _flag(self, table: dict[str, Node]) -> bool:
+        return str(self._value(table, "CaseSensitive", default=False)).lower() == "true"
+
+    def _act(self, node: Node, rule: Rule | Condition) -> None:
+        table = node.table(("FixedResponse", "Forward"))
+        with node.naming_it():
+            if "FixedResponse" in table:
+                fixed = table["FixedResponse"].table(("StatusCode",))
+                rule.respond(int(self._value(fixed, "StatusCode")))  # type: ignore[arg-type]
+                return
+            if "Forward" not in table:
+                raise node.error("an action is Forward or FixedResponse")
+            groups = table["Forward"].table(("TargetGroups",))["TargetGroups"]
+            weights = {}
+            for item in groups.items():
+                weighted = item.table(("TargetGroupIdentifier", "Weight"))
+                group = self._find(weighted["TargetGroupIdentifier"], TargetGroup)
+                weights[group] = int(self._value(weighted, "Weight", 1))
+            rule.forward_to(weights)
+
+    def _auth_policy(self, name: str, properties: dict[str, Node]) -> None:
+        owner = self._find(
+            self._need(name, properties, "ResourceIdentifier"), Service, ServiceNetwork
+        )
+        policy = self._template.resolve(self._need(name, properties, "Policy"))
+        with properties["Policy"].naming_it():
+            owner.auth.policy = policy
+
+    def _association(self, name: str, properties: dict[str, Node]) -> None:
+        service = self._find(self._need(name, properties, "ServiceIdentifier"), Service)
+        node = self._need(name, properties, "ServiceNetworkIdentifier")
+        identifier = self._template.resolve(node)
+        if not isinstance(self._found.get(identifier), ServiceNetwork):
+            self._note(
+                f"{node.place}: {identifier!r} is no service network of this template; it is taken "
+                "for one without an auth policy"
+            )
+            self._found[identifier] = self._stranger(str(identifier).rpartition("/")[2])
+        network = self._find(node, ServiceNetwork)
+        network.associate(service)
+
+    def _stranger(self, name: str) -> ServiceNetwork:
+        """A service network that somebody else owns; the first takes the place of the default."""
+        if self._has_networks:
+            return self.lattice.add_network(name)
+        self._has_networks = True
+        return self.lattice.network
+
+    def _is_left_out(self, reference: Mapping[str, Any]) -> bool:
+        """Whether a rule's listener is one that was left out."""
+        ((_, argument),) = reference.items() if len(reference) == 1 else ((None, None),)
+        name = str(argument[0] if isinstance(argument, list) else argument).partition(".")[0]
+        return (
+            name in self._resources
+            and self._type(name) == f"{_PREFIX}Listener"
+            and self._build(name) is None
+        )
+
+    def _caller(self, name: str) -> None:
+        properties = self._properties(name)
+        node = self._resources[name]
+        role = str(self._value(properties, "RoleName", name))
+        path = str(self._value(properties, "Path", "/"))
+        with node.naming_it():
+            self.lattice.add_caller(role, role=f"{path}{role}".lstrip("/"))
+
+    # Looking it over
+
+    def _check(self) -> None:
+        for key in self._targets.keys() - self._used:
+            raise self._document.error(
+                f"a target is mapped to {key!r}, which is no target group's logical id or name, "
+                "and no target's id"
+            )
+        reached = {
+            service for network in self.lattice.networks.values() for service in network.services
+        }
+        for name, resource in self._built.items():
+            place = self._resources[name].place
+            if isinstance(resource, Service):
+                if not any(
+                    isinstance(self._built.get(other), Listener)
+                    and self._built[other] in resource.listeners
+                    for other in self._built
+                ):
+                    resource.listeners = ()
+                    self._note(f"{place}: this service has no listener, so it cannot be reached")
+                if resource not in reached:
+                    self._note(f"{place}: this service is in no service network")
+            if (
+                isinstance(resource, (Service, ServiceNetwork))
+                and resource.auth.auth_type == "AWS_IAM"
+                and resource.auth.policy is NO_POLICY
+            ):
+                self._note(f"{place}: AWS_IAM without an auth policy lets nobody in")

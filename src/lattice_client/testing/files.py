@@ -1,0 +1,116 @@
+"""Local Lattices from files: TOML, YAML, and CloudFormation templates in YAML or JSON."""
+
+from __future__ import annotations
+
+import tomllib
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lattice_client.errors import ConfigurationError, MissingExtraError
+from lattice_client.testing.nodes import Node
+
+if TYPE_CHECKING:
+    from lattice_client.testing.asgi import ASGIApp
+    from lattice_client.testing.lattice import LocalLattice
+
+__all__ = ["TemplateWarning", "load"]
+
+_TEMPLATE_KEYS = ("template", "parameters", "targets", "callers", "stack")
+
+
+class TemplateWarning(UserWarning):
+    """Something in a CloudFormation template that the local Lattice does not understand."""
+
+
+def load(
+    path: Path | str,
+    *,
+    targets: Mapping[str, ASGIApp | str] | None = None,
+    parameters: Mapping[str, str] | None = None,
+    **options: Any,
+) -> LocalLattice:
+    """The local Lattice that a file describes.
+
+    :param path: a TOML or YAML file, or a CloudFormation template (YAML or JSON).
+    :param targets: targets by the name of their target group, in place of what the file has: ASGI
+        applications, URLs, ``module:app`` or ``lambda:module:handler``.
+    :param parameters: values for a template's parameters.
+    :param options: arguments of ``LocalLattice``, in place of what the file says.
+    :raises ConfigurationError: if the file cannot be read, or something in it is wrong; the message
+        names the place.
+    :raises MissingExtraError: for YAML, if the extra ``testing`` is not installed.
+    """
+    from lattice_client.testing.document import from_document
+    from lattice_client.testing.targets import named_app
+
+    path = Path(path)
+    document = _read(path)
+    apps = {
+        name: [named_app(target) if isinstance(target, str) else target]
+        for name, target in (targets or {}).items()
+    }
+    tables = document.table()
+    if "Resources" in tables:
+        return _from_template(document, None, path, apps, parameters or {}, options)
+    if "template" in tables:
+        return _from_template(None, document, path, apps, parameters or {}, options)
+    if parameters:
+        raise ConfigurationError(f"{path.name}: only CloudFormation templates have parameters")
+    return from_document(document, folder=path.parent, targets=apps, **options)
+
+
+def _from_template(
+    template: Node | None,
+    around: Node | None,
+    path: Path,
+    targets: dict[str, list[ASGIApp]],
+    parameters: Mapping[str, str],
+    options: dict[str, Any],
+) -> LocalLattice:
+    """A template by itself, or a document that names one and says what it leaves open."""
+    from lattice_client.testing.cloudformation import from_template
+    from lattice_client.testing.document import SETTINGS, add_callers, read_targets, settings
+
+    tables = around.table((*_TEMPLATE_KEYS, *SETTINGS)) if around is not None else {}
+    if template is None:
+        template = _read(path.parent / tables["template"].text())
+    if "targets" in tables:
+        targets = read_targets(tables["targets"]) | targets
+    if "parameters" in tables:
+        named = {key: str(node.value) for key, node in tables["parameters"].table().items()}
+        parameters = named | dict(parameters)
+    if "stack" in tables:
+        options = {"stack": tables["stack"].text()} | options
+    notes: list[str] = []
+    lattice = from_template(
+        template,
+        parameters=parameters,
+        targets=targets,
+        note=notes.append,
+        **(settings(tables) | options),
+    )
+    if "callers" in tables:
+        add_callers(lattice, tables["callers"], folder=path.parent)
+    for note in notes:
+        warnings.warn(note, TemplateWarning, stacklevel=3)
+    return lattice
+
+
+def _read(path: Path) -> Node:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        words = getattr(error, "strerror", None) or "it is not in UTF-8"
+        raise ConfigurationError(f"{path} cannot be read: {words}") from error
+    if path.suffix == ".toml":
+        try:
+            return Node(tomllib.loads(text), f"{path.name}: ")
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigurationError(f"{path.name}: {error}") from error
+    try:
+        from lattice_client.testing.yaml_reader import read_yaml
+    except ImportError as error:
+        raise MissingExtraError("testing", "PyYAML") from error
+    return Node(read_yaml(text, path.name), f"{path.name}: ")

@@ -1,0 +1,86 @@
+"""What ``Ref`` and ``Fn::GetAtt`` give of a template's resources, and the names that these have.
+
+Source: the "Return values" of each resource type (CloudFormation Template Reference).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, TypeAlias
+
+from lattice_client.testing.networks import ServiceNetwork
+from lattice_client.testing.services import Listener, Service
+from lattice_client.testing.target_groups import TargetGroup
+
+__all__ = [
+    "NAME_PROPERTIES",
+    "Resource",
+    "foreign_references",
+    "in_kebab_case",
+    "made_name",
+    "references",
+]
+
+#: What a resource of a template is here; None for one that is a rule, a policy or left out.
+Resource: TypeAlias = ServiceNetwork | Service | TargetGroup | Listener | None
+
+#: The properties that name other services' resources: those that policies and targets refer to.
+NAME_PROPERTIES: Final = {
+    "AWS::IAM::Role": "RoleName",
+    "AWS::Lambda::Function": "FunctionName",
+    "AWS::Serverless::Function": "FunctionName",
+}
+_ARNS: Final = {
+    "AWS::IAM::Role": "arn:aws:iam::{account}:role{path}{name}",
+    "AWS::Lambda::Function": "arn:aws:lambda:{region}:{account}:function:{name}",
+    "AWS::Serverless::Function": "arn:aws:lambda:{region}:{account}:function:{name}",
+}
+_SHORTEST_NAME, _LONGEST_NAME = 3, 40  # of a service; other names may be longer
+
+
+def references(resource: Resource) -> dict[str | None, Any]:
+    """What is known of one of Lattice's resources, by attribute; None stands for ``Ref``."""
+    if resource is None:
+        return {}
+    known: dict[str | None, Any] = {
+        None: resource.arn,
+        "Arn": resource.arn,
+        "Id": resource.id,
+        "Status": "ACTIVE",
+    }
+    if isinstance(resource, Listener):
+        service_arn = resource.arn.partition("/listener/")[0]
+        known |= {"ServiceArn": service_arn, "ServiceId": service_arn.rpartition("/")[2]}
+    else:
+        known["Name"] = resource.name
+    if isinstance(resource, Service):
+        known["DnsEntry.DomainName"] = resource.managed_name
+        known["DnsEntry.HostedZoneId"] = "Z0000000000000LOCAL"
+    return known
+
+
+def foreign_references(
+    kind: str, name: str, *, path: str, region: str, account: str
+) -> dict[str | None, Any]:
+    """The same of a resource of another kind: its name, and the ARN where that is plain.
+
+    :param path: a role's, ``/`` for those that have none.
+    """
+    known: dict[str | None, Any] = {None: name}
+    if kind in _ARNS:
+        known["Arn"] = _ARNS[kind].format(name=name, path=path, region=region, account=account)
+    return known
+
+
+def made_name(logical_id: str, stack: str) -> str:
+    """A name for a resource that its template gives none."""
+    name = in_kebab_case(logical_id)
+    if len(name) < _SHORTEST_NAME:
+        name = f"{stack}-{name}"
+    return name[:_LONGEST_NAME].rstrip("-")
+
+
+def in_kebab_case(name: str) -> str:
+    """``OrdersHTTPListener`` as ``orders-http-listener``."""
+    words = re.sub(r"([a-z0-9])([A-Z])|([A-Z])(?=[A-Z][a-z])", r"\1\3-\2", name)
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")

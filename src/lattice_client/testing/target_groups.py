@@ -1,0 +1,93 @@
+"""Target groups: what rules forward to, and which of a group's targets gets a request.
+
+Source: "Target groups in VPC Lattice" and "Health checks for your VPC Lattice target groups" (VPC
+Lattice User Guide): healthy targets get requests in turn; where all are unhealthy, all of them do
+(it fails open). The local Lattice makes no health checks: a test says who is healthy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+
+from lattice_client.errors import ConfigurationError
+from lattice_client.testing.access_log import FailureReason
+from lattice_client.testing.asgi import ASGIApp
+
+__all__ = ["Target", "TargetFailedError", "TargetGroup", "resource_id"]
+
+_NAME = r"(?=.{3,128}\Z)(?!tg-)[a-z0-9]+(?:-[a-z0-9]+)*"
+
+
+class Target:
+    """One target of a group.
+
+    :param app: the ASGI application that stands for it.
+    :param healthy: set it to False, and other targets of the group get the requests.
+    """
+
+    def __init__(self, app: ASGIApp, *, healthy: bool = True) -> None:
+        self.app = app
+        self.healthy = healthy
+
+    def __repr__(self) -> str:
+        name = getattr(self.app, "__name__", None) or repr(self.app)
+        return f"<Target {name}{'' if self.healthy else ', unhealthy'}>"
+
+
+class TargetGroup:
+    """Targets that do the same; made by ``LocalLattice.add_target_group``.
+
+    :raises ConfigurationError: if the name is none for a target group.
+    """
+
+    def __init__(self, name: str, *apps: ASGIApp, region: str, account: str) -> None:
+        self.name = name
+        self.targets = tuple(Target(app) for app in apps)
+        if not re.fullmatch(_NAME, name):
+            raise ConfigurationError(
+                f"{name!r} is no name of a target group: 3 to 128 of a-z, 0-9 and single hyphens "
+                "inside, not beginning with 'tg-'"
+            )
+        self.id = resource_id("tg", name)
+        self.arn = f"arn:aws:vpc-lattice:{region}:{account}:targetgroup/{self.id}"
+        self._turns = itertools.count()
+
+    def __repr__(self) -> str:
+        return f"<TargetGroup {self.name!r}, {len(self.targets)} targets>"
+
+    def register(self, app: ASGIApp) -> Target:
+        """Add a target; it gets requests from the next one on."""
+        target = Target(app)
+        self.targets = (*self.targets, target)
+        return target
+
+    def deregister(self, target: Target) -> None:
+        """Remove a target. Requests that it has got go on."""
+        self.targets = tuple(kept for kept in self.targets if kept is not target)
+
+    def choose(self) -> Target | None:
+        """The target for the next request; None if there are none."""
+        targets = self.targets
+        able = [target for target in targets if target.healthy] or targets
+        return able[next(self._turns) % len(able)] if able else None
+
+
+class TargetFailedError(Exception):
+    """A target that could not be asked, or whose answer is none: Lattice answers instead.
+
+    :param status: what the client is told: 500 where the target could not be reached ("Error
+        codes", VPC Lattice User Guide), 502 for the rest, which is inferred.
+    :param failure: the access log's ``failureReason``.
+    """
+
+    def __init__(self, message: str, *, status: int, failure: FailureReason) -> None:
+        super().__init__(message)
+        self.status = status
+        self.failure: FailureReason = failure
+
+
+def resource_id(prefix: str, name: str) -> str:
+    """An id in Lattice's form, always the same for the same name."""
+    return f"{prefix}-0{hashlib.sha256(f'{prefix}/{name}'.encode()).hexdigest()[:16]}"

@@ -1,0 +1,66 @@
+"""YAML as people write it for CloudFormation. The only file that imports PyYAML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from lattice_client.errors import ConfigurationError
+
+__all__ = ["read_yaml"]
+
+
+def read_yaml(text: str, name: str) -> Any:
+    """What a YAML (or JSON) document holds, with CloudFormation's short forms written out.
+
+    :param name: the file's, for errors.
+    :raises ConfigurationError: if it is no YAML, or has a key twice; the message names the line.
+    """
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{name}, line {mark.line + 1}" if mark is not None else name
+        problem = getattr(error, "problem", None) or "this is no YAML"
+        raise ConfigurationError(f"{place}: {problem}") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 without dates: ``Version: 2012-10-17`` is text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, expression) for tag, expression in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen = set()
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            continue
+        if key.value in seen:
+            raise yaml.constructor.ConstructorError(
+                problem=f"the key {key.value!r} is there twice", problem_mark=key.start_mark
+            )
+        seen.add(key.value)
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    """``!Ref x`` as ``{"Ref": x}``, ``!GetAtt a.b`` as ``{"Fn::GetAtt": …}``."""
+    value: Any
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+_Loader.add_multi_constructor("!", _short_form)

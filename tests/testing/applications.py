@@ -1,0 +1,18 @@
+"""Applications and functions for files to name."""
+
+
+async def blue(_scope, _receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"blue"})
+
+
+async def green(_scope, _receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"green"})
+
+
+def handler(event, _context):
+    return {"statusCode": 200, "body": f"function {event['method']}"}
+
+
+NUMBER = 42

@@ -1,0 +1,290 @@
+"""Local Lattices from TOML and YAML files."""
+
+import json
+
+import pytest
+from applications import blue, green
+from asgi_driver import Exchange, signed_by
+from local_oracles import HOST, NOW, wire
+
+from lattice_client import ConfigurationError
+from lattice_client.testing import HeaderMatch, LambdaTarget, LocalLattice, load
+from lattice_client.testing.describe import describe
+
+TOML = """
+region = "eu-west-1"
+account = "999999999999"
+seed = 5
+
+[networks.shop]
+auth_type = "AWS_IAM"
+policy = "policies/shop.json"
+
+[networks.partners]
+services = ["orders"]
+
+[services.orders]
+domain = "orders.internal.example.com"
+auth_type = "NONE"
+tags = { team = "orders" }
+networks = ["shop"]
+target = "blue"
+rules = [
+  { priority = 10, prefix = "/v2", method = "GET", forward = { blue = 10, green = 90 } },
+  { path = "/Gone", case_sensitive = true, respond = 404 },
+  { headers = [{ name = "x-tenant", contains = "beta" }], forward = "green" },
+  { headers = { x-a = "1" }, respond = 500 },
+]
+
+[services.hooks]
+target = { lambda = "applications:handler" }
+listeners = [
+  { protocol = "HTTPS", otherwise = { forward = "blue" } },
+  { protocol = "HTTP", port = 8080, rules = [{ method = "POST", forward = "green" }] },
+]
+
+[services.hooks.policy.Statement]
+Effect = "Allow"
+Principal = "*"
+Action = "*"
+Resource = "*"
+
+[targets]
+blue = "applications:blue"
+green = ["applications:green", { url = "http://127.0.0.1:8000", protocol_version = "HTTP2" }]
+
+[callers.orders-frontend]
+role = "frontend"
+session = "task-1"
+"""
+
+YAML = """
+region: eu-west-1
+account: "999999999999"
+seed: 5
+networks:
+  shop: {auth_type: AWS_IAM, policy: policies/shop.json}
+  partners: {services: [orders]}
+services:
+  orders:
+    domain: orders.internal.example.com
+    auth_type: NONE
+    tags: {team: orders}
+    networks: [shop]
+    target: blue
+    rules:
+      - {priority: 10, prefix: /v2, method: GET, forward: {blue: 10, green: 90}}
+      - {path: /Gone, case_sensitive: true, respond: 404}
+      - {headers: [{name: x-tenant, contains: beta}], forward: green}
+      - {headers: {x-a: "1"}, respond: 500}
+  hooks:
+    target: {lambda: "applications:handler"}
+    policy:
+      Statement: {Effect: Allow, Principal: "*", Action: "*", Resource: "*"}
+    listeners:
+      - {protocol: HTTPS, otherwise: {forward: blue}}
+      - {protocol: HTTP, port: 8080, rules: [{method: POST, forward: green}]}
+targets:
+  blue: applications:blue
+  green: [applications:green, {url: "http://127.0.0.1:8000", protocol_version: HTTP2}]
+callers:
+  orders-frontend: {role: frontend, session: task-1}
+"""
+
+POLICY = {"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies/shop.json").write_text(json.dumps(POLICY))
+    (tmp_path / "lattice.toml").write_text(TOML)
+    (tmp_path / "lattice.yaml").write_text(YAML)
+    return tmp_path
+
+
+def built():
+    """The same, by hand."""
+    lattice = LocalLattice(
+        region="eu-west-1",
+        account="999999999999",
+        seed=5,
+        network_name="shop",
+        network_auth_type="AWS_IAM",
+        network_policy=POLICY,
+    )
+    partners = lattice.add_network("partners")
+    first = lattice.add_target_group("blue", blue)
+    second = lattice.add_target_group("green", green, "http://127.0.0.1:8000")
+    orders = lattice.add_service(
+        "orders",
+        domain=HOST,
+        auth_type="NONE",
+        target=first,
+        networks=[lattice.network, partners],
+    )
+    orders.when(prefix="/v2", method="GET", priority=10).forward_to({first: 10, second: 90})
+    orders.when(path="/Gone", case_sensitive=True).respond(404)
+    orders.when(headers=[HeaderMatch("x-tenant", contains="beta")]).forward_to(second)
+    orders.when(headers={"x-a": "1"}).respond(500)
+    hooks = lattice.add_service("hooks", target=LambdaTarget(print), policy=POLICY)
+    hooks.add_listener("HTTPS").otherwise.forward_to(first)
+    hooks.add_listener("HTTP", 8080).when(method="POST").forward_to(second)
+    lattice.add_caller("orders-frontend", role="frontend", session="task-1")
+    return lattice
+
+
+def in_words(lattice):
+    return "\n".join(describe(lattice)).replace("print", "handler")
+
+
+def test_both_kinds_of_file_say_what_the_builder_says(folder):
+    words = in_words(built())
+    assert in_words(load(folder / "lattice.toml")) == words
+    assert in_words(load(folder / "lattice.yaml")) == words
+    assert "10: GET /v2…: 10 to blue (<Target blue>), 90 to green (<Target green>, " in words
+    assert "11: /Gone (in this case): 404" in words
+    assert "12: where x-tenant contains 'beta': green" in words
+    assert "13: where x-a is '1': 500" in words
+
+
+def test_what_was_read_works(folder):
+    lattice = load(folder / "lattice.toml", clock=lambda: NOW)
+    caller = lattice.caller("orders-frontend")
+    assert caller.principal == "arn:aws:sts::999999999999:assumed-role/frontend/task-1"
+    assert lattice.service("orders").tags == {"team": "orders"}
+
+    def answer(entrance, *args, **kwargs):
+        exchange = Exchange(entrance, signed_by(caller, *args, region="eu-west-1", **kwargs)).run()
+        return exchange.status, exchange.text
+
+    assert answer(lattice) == (200, "blue")
+    assert answer(lattice, "GET", "/Gone")[0] == 404
+    hooks = lattice.service("hooks")
+    to_hooks = [("host", hooks.managed_name)]
+    assert answer(lattice, headers=to_hooks)[0] == 200
+    partners = lattice.networks["partners"]
+    assert answer(partners) == (200, "blue")
+    assert answer(partners, headers=to_hooks)[0] == 404
+
+
+def test_targets_can_be_given(folder):
+    lattice = load(
+        folder / "lattice.yaml",
+        targets={"blue": "lambda:applications:handler", "red": green},
+        region="eu-central-1",
+    )
+    assert lattice.region == "eu-central-1"
+    assert isinstance(lattice.target_group("blue").targets[0].app, LambdaTarget)
+    assert lattice.target_group("red").targets[0].app is green
+
+
+def test_a_file_may_say_little(tmp_path):
+    path = tmp_path / "lattice.yml"
+    path.write_text("services: {orders: {auth_type: NONE}}")
+    lattice = load(str(path))
+    request = wire("GET", "/", [("host", "localhost")])
+    assert Exchange(lattice, request).run().status == 200
+    assert describe(lattice)[0] == "service network local"
+
+
+BROKEN = [
+    (
+        "services.orders.colour = 1",
+        "services.orders: 'colour' is not known here; known are: domain",
+    ),
+    ("service.orders = {}", ": 'service' is not known here; known are: account"),
+    ("services.Orders = {}", "services.Orders: 'Orders' is no name of a service"),
+    ("services.orders = 1", "services.orders: this must be a table"),
+    ("services.orders.auth_type = 'IAM'", "services.orders: auth_type is 'AWS_IAM' or 'NONE'"),
+    ("services.orders.domain = 1", "services.orders.domain: this must be text (in quotes), not 1"),
+    ("services.orders.target = 'blue'", "target: no target group 'blue'; there are: none"),
+    ("services.orders.target = 'a:b:c'", "target: there is no module 'a' to import"),
+    ("services.orders.target = 'applications:red'", "there is no 'red' in applications"),
+    ("services.orders.target = 'applications:NUMBER'", "applications:NUMBER is neither"),
+    ("services.orders.target = 'http://a/b'", "target: a target is a server"),
+    ("services.orders.target = {}", "target: a target has a url, an app or a lambda"),
+    ("services.orders.networks = ['shop']", "orders: no service network 'shop'; there are: local"),
+    ("services.orders.rules = [{path='/a'}]", "rules[0]: give one of forward and respond"),
+    ("services.orders.rules = [{respond=404}]", "rules[0]: a rule needs a condition"),
+    ("services.orders.rules = [{path='/a', respond=403}]", "rules[0].respond: a fixed response is"),
+    ("services.orders.rules = [{path='/a', respond='404'}]", "rules[0].respond: this must be a wh"),
+    ("services.orders.rules = [{path='/a', forward='red'}]", "rules[0].forward: no target group"),
+    ("services.orders.rules = [{path='/a', priority=true, respond=404}]", "rules[0].priority: thi"),
+    (
+        (
+            "services.orders.rules = [{path='/a', priority=1, respond=404},"
+            " {path='/b', priority=1, respond=404}]"
+        ),
+        "rules[1].respond: there is a rule of priority 1 already",
+    ),
+    ("services.orders.rules = [{headers=[{exact='x'}], respond=404}]", "headers[0]: a condition"),
+    ("services.orders.rules = [{headers=[{name='x'}], respond=404}]", "headers[0]: give one of"),
+    ("services.orders.rules = {}", "services.orders.rules: this must be a list"),
+    ("services.orders.otherwise = {path='/'}", "otherwise: 'path' is not known here"),
+    ("services.orders.listeners = [{port=1}]", "listeners[0]: a listener needs a protocol"),
+    ("services.orders.listeners = [{protocol='TCP'}]", "listeners[0]: a listener's protocol is"),
+    ("services.orders.policy = 'none.json'", "policy: none.json cannot be read: No such file"),
+    ("services.orders.policy = {Statement=[]}", "services.orders.policy"),
+    ("services.orders.tags = {team=1}", "services.orders.tags.team: this must be text"),
+    ("callers.batch.account = '1'", "callers.batch: an account has 12 digits"),
+    ("networks.shop.services = ['rates']", "networks.shop.services[0]: no service 'rates'"),
+    ("networks.sh = {}", ": 'sh' is no name of a service network"),
+    ("targets.bl = 'applications:blue'", "targets.bl"),
+    ("targets.tg-1 = 'applications:blue'", "targets.tg-1: 'tg-1' is no name of a target group"),
+    ("callers.batch.colour = 'red'", "callers.batch: 'colour' is not known here; known are: role"),
+    ("seed = 'x'", "seed: this must be a whole number"),
+    ("region = 1", "region: this must be text"),
+    ("path_encoding = 'triple'", "path_encoding is 'double' or 'single'"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), BROKEN)
+def test_errors_name_the_place(tmp_path, text, words):
+    path = tmp_path / "broken.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load(path)
+    assert str(caught.value).startswith("broken.toml: ")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.toml", "services = ", "a.toml: "),
+        ("a.yaml", "services: [", "a.yaml, line 1: "),
+        ("a.yaml", "region: x\nregion: y", "a.yaml, line 2: the key 'region' is there twice"),
+        ("a.yaml", "a: b\n- c", "a.yaml, line 2: "),
+        ("a.yaml", "? [a]\n: b", "a.yaml, line 1: "),
+        ("a.yaml", "1: x", "the key 1 must be text"),
+        ("a.yaml", "- x", "this must be a table"),
+        ("a.yaml", "x: !!python/object:os.system {}", "a.yaml, line 1: "),
+    ],
+)
+def test_files_that_are_none(tmp_path, name, text, words):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path / name)
+    assert words in str(caught.value)
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
+        load(tmp_path / "none.toml")
+    (tmp_path / "binary.toml").write_bytes(b"\xff")
+    with pytest.raises(ConfigurationError, match="cannot be read: it is not in UTF-8"):
+        load(tmp_path / "binary.toml")
+
+
+def test_only_templates_have_parameters(folder):
+    with pytest.raises(ConfigurationError, match="only CloudFormation templates have parameters"):
+        load(folder / "lattice.toml", parameters={"A": "b"})
+
+
+def test_a_module_that_fails_to_import_fails_as_it_does(tmp_path, monkeypatch):
+    (tmp_path / "broken_application.py").write_text("import no_such_module_at_all")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "a.toml").write_text("targets.blue = 'broken_application:app'")
+    with pytest.raises(ModuleNotFoundError, match="no_such_module_at_all"):
+        load(tmp_path / "a.toml")
