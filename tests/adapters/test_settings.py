@@ -267,3 +267,20 @@ def test_a_prepared_request_that_was_redirected_can_be_sent_anywhere():
         following = session.send(prepared, allow_redirects=False).next
         session.send(following)
         assert not other.requests[-1].signed
+
+
+@pytest.mark.parametrize("scope", ["any host", "home alone"])
+def test_a_redirect_that_is_followed_from_what_was_sent(scope):
+    """``response.request`` is signed, and what follows it goes to a stranger without that."""
+    with (
+        raw_server(lambda _: redirect_to("/3")) as other,
+        raw_server(lambda _: redirect_to(f"{other.url}/2")) as home,
+    ):
+        hosts = None if scope == "any host" else [home.url.removeprefix("http://")]
+        with lattice_client.requests.Session(auth(hosts=hosts)) as session:
+            session.trust_env = False
+            first = session.get(f"{home.url}/1", allow_redirects=False)
+            second = next(session.resolve_redirects(first, first.request))
+            next(session.resolve_redirects(second, second.request))
+    assert [request.target for request in other.requests] == [b"/2", b"/3"]
+    assert not any(request.signed for request in other.requests)
