@@ -71,6 +71,8 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
             if self._level.auth.signs(hands.host):
                 try:
                     response = await run_async(self._level.course(hands), hands)
+                except aiohttp.ClientConnectorError:
+                    raise  # not repeated by aiohttp, and it holds on to the request and its body
                 except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
                     self._given_up.note(request, error)
                     raise

@@ -288,14 +288,17 @@ class TestRefusalsThatBreakOff:
 
     @pytest.mark.parametrize("stream", [False, True])
     def test_requests(self, stream):
+        def body(url: str) -> bytes:
+            with lattice_client.requests.Session(auth()) as session:
+                session.trust_env = False
+                return session.get(url, stream=stream, timeout=0.2).content
+
         with (
             raw_server(lambda _: FORBIDDEN, faults=["half an answer"]) as server,
-            lattice_client.requests.Session(auth()) as session,
-            # There is no ReadTimeout for a body.
+            # requests has no ReadTimeout for a body.
             pytest.raises(requests.ConnectionError, match="timed out"),
         ):
-            session.trust_env = False
-            session.get(server.url, stream=stream, timeout=0.2).content  # noqa: B018 reads it
+            body(server.url)
 
     @pytest.mark.parametrize(("library", "ours"), HTTPX)
     def test_httpx(self, url, library, ours):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import random
+import socket
 
 import aiohttp
 import httpx
@@ -91,6 +92,19 @@ class TestTheLibrarysOwnRetries:
         with raw_server(faults=["after the request"] * 2 * expected) as server:
             asyncio.run(calls(server))
             assert len(server.requests) == 2 * expected + 1
+
+    def test_of_a_call_without_a_connection_nothing_is_kept(self):
+        """aiohttp does not repeat it, and its error holds on to the request and its body."""
+
+        async def call(url: str) -> None:
+            async with lattice_client.aiohttp.client_session(auth(), retry=ONCE) as session:
+                with pytest.raises(aiohttp.ClientConnectorError):
+                    await session.put(url, data=b"body")
+                assert not any(each._given_up._calls for each in session._middlewares)
+
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            asyncio.run(call(f"http://127.0.0.1:{nobody.getsockname()[1]}"))
 
     def test_a_middleware_above_may_repeat(self):
         async def stubborn(request, handler):
