@@ -76,7 +76,7 @@ class SigningTransport:
             response = run(course, hands)
             hands.leave_for_explain(response)
         if response.status_code in REDIRECTS:
-            request.extensions.setdefault(_HOME, origin_of(str(request.url)))
+            _remember(request)
         return response
 
     def close(self) -> None:
@@ -122,7 +122,7 @@ class AsyncSigningTransport:
             response = await run_async(course, hands)
             hands.leave_for_explain(response)
         if response.status_code in REDIRECTS:
-            request.extensions.setdefault(_HOME, origin_of(str(request.url)))
+            _remember(request)
         return response
 
     async def aclose(self) -> None:
@@ -164,6 +164,12 @@ class SigningClient:
             pattern: inner and self._signing(level.auth, transport=inner, **settings)
             for pattern, inner in self._mounts.items()
         }
+
+
+def _remember(request: Any) -> None:
+    """Not in the extensions as they were given: they may be those of other calls too."""
+    if _HOME not in request.extensions:
+        request.extensions = {**request.extensions, _HOME: origin_of(str(request.url))}
 
 
 def _stranger(library: ModuleType, request: Any) -> Any:

@@ -261,6 +261,19 @@ class TestIdleConnections:
         assert asyncio.run(keepalive()) < 60
 
 
+@pytest.mark.parametrize(
+    ("library", "ours"), [(httpx, lattice_client.httpx), (httpx2, lattice_client.httpx2)]
+)
+def test_a_redirect_leaves_the_extensions_of_other_calls_alone(library, ours):
+    """httpx before 0.28 gives the request the very ones that its caller has given."""
+    given = {"timeout": {"read": 20}}
+    with raw_server(lambda _: redirect_to("/")) as home, ours.Transport(auth()) as transport:
+        request = library.Request("GET", home.url)
+        request.extensions = given
+        transport.handle_request(request).close()
+    assert list(given) == ["timeout"]
+
+
 def test_a_prepared_request_that_was_redirected_can_be_sent_anywhere():
     """requests gives it its hooks back as they were, and signs it for where it goes then."""
     with (
