@@ -13,7 +13,7 @@ from lattice_client.calls import REQUEST_ID, Level, refuse_retries, run, run_asy
 from lattice_client.denial import ATTEMPT
 from lattice_client.events import Observer
 from lattice_client.retry import Outcome, RetryPolicy
-from lattice_client.wire import REDIRECTS, HttpxRequest, is_small, origin_of, strip_signature
+from lattice_client.wire import REDIRECTS, HttpxRequest, is_small, origin_of
 
 __all__ = ["RETRY", "AsyncSigningTransport", "SigningClient", "SigningTransport"]
 
@@ -65,7 +65,7 @@ class SigningTransport:
         self._inner.__exit__(*error)
 
     def handle_request(self, request: Any) -> Any:
-        stranger = _stranger(self._library, request)
+        stranger = _stranger(self._library, self._level.auth, request)
         hands = _SyncHands(self._library, self._level.auth, request, self._inner.handle_request)
         if stranger is not None:
             response = self._inner.handle_request(stranger)
@@ -109,7 +109,7 @@ class AsyncSigningTransport:
         await self._inner.__aexit__(*error)
 
     async def handle_async_request(self, request: Any) -> Any:
-        stranger = _stranger(self._library, request)
+        stranger = _stranger(self._library, self._level.auth, request)
         hands = _AsyncHands(
             self._library, self._level.auth, request, self._inner.handle_async_request
         )
@@ -172,13 +172,13 @@ def _remember(request: Any) -> None:
         request.extensions = {**request.extensions, _HOME: origin_of(str(request.url))}
 
 
-def _stranger(library: ModuleType, request: Any) -> Any:
+def _stranger(library: ModuleType, auth: SigV4Auth, request: Any) -> Any:
     """The request to send unsigned, if a redirect has led it away from its call's origin."""
     home = request.extensions.get(_HOME)
     if home is None or home == origin_of(str(request.url)):
         return None
     stranger = _copy(library, request)
-    strip_signature(stranger.headers)
+    auth.disown(stranger)
     return stranger
 
 

@@ -17,7 +17,7 @@ from lattice_client.errors import MissingExtraError
 from lattice_client.events import Observer
 from lattice_client.redirects import GivenUpCalls, RedirectedCalls
 from lattice_client.retry import Outcome, RetryPolicy
-from lattice_client.wire import AiohttpRequest, is_small, strip_signature
+from lattice_client.wire import AiohttpRequest, is_small
 
 try:
     import aiohttp
@@ -64,7 +64,7 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
         url, home = request.url, self._redirected.home_of(request)
         response: aiohttp.ClientResponse
         if home is not None and home != url.origin():
-            strip_signature(request.headers)
+            self._level.auth.disown(request)
             response = await handler(request)
         else:
             hands = _Hands(self._level.auth, request, handler)

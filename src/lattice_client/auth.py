@@ -212,7 +212,7 @@ class SigV4Auth:
     async def _middleware(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
         url, home = request.url, self._redirected.home_of(request)
         if home is not None and home != url.origin():
-            strip_signature(request.headers)
+            self.disown(request)
             response = await handler(request)
         else:
             out = outgoing(request)
@@ -260,6 +260,15 @@ class SigV4Auth:
             await self._in_thread(self._sign, out, signer)
         else:
             self._sign(out, signer)
+
+    def disown(self, request: Any) -> None:
+        """Take what must not reach a stranger from a request of any library that goes to one: also
+        a signature in its query, where the redirect's own server has repeated that."""
+        strip_signature(request.headers)
+        if "X-Amz-Credential=" in str(request.url):
+            out = outgoing(request)
+            if self._signers.made(out.target):
+                out.retarget(without_signature(out.target))
 
     def remedy(
         self, refused: Outgoing, headers: Mapping[str, str], body: bytes | None, tried: set[Remedy]

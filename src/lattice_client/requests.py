@@ -26,7 +26,6 @@ from lattice_client.wire import (
     RequestsRequest,
     is_small,
     origin_of,
-    strip_signature,
 )
 
 try:
@@ -112,7 +111,7 @@ class Adapter(HTTPAdapter):
         response: requests.Response
         if home is not None and home != origin_of(request.url or ""):
             stranger = _copy(request)
-            strip_signature(stranger.headers)
+            self._level.auth.disown(stranger)
             response = send(stranger)
         elif not self._level.auth.signs(hands.host):
             response = send(request)
