@@ -118,9 +118,9 @@ class Adapter(HTTPAdapter):
         else:
             response = run(self._level.course(hands, retry), hands)
         if response.status_code in REDIRECTS:
-            # Whoever follows it by hand starts from the one or from the other.
-            for redirected in {request, response.request}:
-                _remember(redirected, home or origin_of(request.url or ""))
+            _remember(request, home or origin_of(request.url or ""))
+            # Whoever follows it by hand may start from what was sent.
+            response.request.hooks = request.hooks
         return response
 
 
