@@ -17,6 +17,7 @@ HEAVY = (
     "awscrt",
     "botocore",
     "cryptography",
+    "dns",
     "opentelemetry",
     "trustme",
     "uvicorn",
@@ -68,6 +69,7 @@ MODULES = [
         "import lattice_client.testing",
         "import lattice_client.testing.plugin",
         "import lattice_client.signing",
+        "from lattice_client import Names; Names(strict=True)",
     ],
 )
 def test_nothing_heavy_is_loaded(code):
@@ -130,7 +132,7 @@ def test_the_second_level_loads_no_opentelemetry(library):
 @pytest.mark.parametrize("module", MODULES)
 def test_each_module_imports_alone_or_names_its_extra(module):
     """With every optional library absent."""
-    others = ("cryptography", "awscrt", "uvicorn", "h11", "trustme", "rich", "opentelemetry")
+    others = ("cryptography", "awscrt", "uvicorn", "h11", "trustme", "rich", "opentelemetry", "dns")
     out = run(
         without(*HTTP_LIBRARIES, *others)
         + f"""

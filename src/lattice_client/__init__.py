@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lattice_client.errors import SigningError as SigningError
     from lattice_client.errors import UnsignablePayloadError as UnsignablePayloadError
     from lattice_client.names import Endpoint as Endpoint
+    from lattice_client.names import Names as Names
     from lattice_client.retry import RetryPolicy as RetryPolicy
 
 _MODULE_OF = {
@@ -57,6 +58,7 @@ _MODULE_OF = {
     "LatticeClientError": "errors",
     "MissingExtraError": "errors",
     "NameSourceError": "errors",
+    "Names": "names",
     "NoCredentialsError": "errors",
     "NotLatticeError": "errors",
     "RefreshingCredentials": "credentials",
@@ -89,6 +91,7 @@ __all__ = [
     "LatticeClientError",
     "MissingExtraError",
     "NameSourceError",
+    "Names",
     "NoCredentialsError",
     "NotLatticeError",
     "RefreshingCredentials",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     _Flight = Future["Credentials | _Failure"]
 
-__all__ = ["ADVISORY", "JITTER", "MANDATORY", "RefreshingCredentials"]
+__all__ = ["ADVISORY", "JITTER", "MANDATORY", "RefreshingCredentials", "settled"]
 
 ADVISORY = 900.0
 MANDATORY = 120.0
@@ -213,7 +213,7 @@ class RefreshingCredentials:
         found = self._ready_or_flight()
         if isinstance(found, Credentials):
             return found
-        await _settled(found, self._patience())
+        await settled(found, self._patience())
         return self._outcome(found)
 
     def refused(self, credentials: Credentials) -> bool:
@@ -435,23 +435,23 @@ def _random() -> float:
     return int.from_bytes(os.urandom(4), "big") / 0xFFFF_FFFF
 
 
-async def _settled(flight: Future[Any], patience: float) -> None:
+async def settled(flight: Future[Any], patience: float) -> None:
     """Waits for the end of the flight under asyncio or trio, so many seconds at most."""
     import sys
 
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         token = trio.lowlevel.current_trio_token()
-        settled = trio.Event()
+        landed = trio.Event()
 
         def wake(_: object) -> None:
             # Whoever waited may be gone, and the loop too.
             with suppress(trio.RunFinishedError):
-                token.run_sync_soon(settled.set)
+                token.run_sync_soon(landed.set)
 
         flight.add_done_callback(wake)
         with trio.move_on_after(patience):
-            await settled.wait()
+            await landed.wait()
     else:
         import asyncio
 

@@ -1,8 +1,62 @@
-"""Friendly names: which region a host name is in, whether it is Lattice's, and where to connect."""
+"""Friendly names: which region a host name is in, whether it is Lattice's, and where to connect.
+
+:class:`Names` asks sources in order and remembers what they say. A source is any object with a
+method ``find(name, now)``; those of this package are loaded when they are first used.
+"""
 
 from __future__ import annotations
 
-from lattice_client.names.endpoint import Endpoint, Resolver
-from lattice_client.names.managed import region_of
+from typing import TYPE_CHECKING
 
-__all__ = ["Endpoint", "Resolver", "region_of"]
+from lattice_client.names.endpoint import Endpoint, Resolver
+from lattice_client.names.managed import ManagedNames, region_of
+
+if TYPE_CHECKING:
+    from lattice_client.names.cloud_map import CloudMapNames
+    from lattice_client.names.dns import DnsNames
+    from lattice_client.names.lattice import LatticeNames
+    from lattice_client.names.resolver import Names
+    from lattice_client.names.route53 import Route53Names
+    from lattice_client.names.source import Source
+    from lattice_client.names.static import StaticNames
+    from lattice_client.names.watching import Watch
+
+__all__ = [
+    "CloudMapNames",
+    "DnsNames",
+    "Endpoint",
+    "LatticeNames",
+    "ManagedNames",
+    "Names",
+    "Resolver",
+    "Route53Names",
+    "Source",
+    "StaticNames",
+    "Watch",
+    "region_of",
+]
+
+_MODULE_OF = {
+    "CloudMapNames": "cloud_map",
+    "DnsNames": "dns",
+    "LatticeNames": "lattice",
+    "Names": "resolver",
+    "Route53Names": "route53",
+    "Source": "source",
+    "StaticNames": "static",
+    "Watch": "watching",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,11 +1,13 @@
-"""What a host name says about itself: the region that its service is in."""
+"""What a managed host name says about itself: its region, and what it is the name of."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-__all__ = ["region_of"]
+from lattice_client.names.endpoint import Endpoint
+
+__all__ = ["ManagedNames", "managed_endpoint", "region_of"]
 
 # Names are read from their end, for the ids in front vary in number and length: services
 # (NAME-ID.HASH.vpc-lattice-svcs.REGION.on.aws), service-network endpoints (vpce-…, the same end),
@@ -31,3 +33,49 @@ def region_of(host: str) -> str | None:
     # Compiled for the first who asks (0.3 to 0.6 ms); who gives a region never does.
     found = re.search(_REGIONAL, host.lower())
     return found and (found["lattice"] or found["other"])
+
+
+# The names of VPC Lattice alone. on.aws is the suffix of AWS's dual-stack names in the partitions
+# aws and aws-us-gov; nobody has published Lattice's names in aws-cn. Those of other services there
+# end in amazonaws.com.cn, and AWS's newer ones in on.amazonwebservices.com.cn; all three belong to
+# AWS alone, so a name that has Lattice's form under one of them is taken for Lattice's.
+_LATTICE = (
+    r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.vpc-lattice-(?P<kind>svcs|rsc)"
+    r"\.(?P<region>[a-z]{2,4}(?:-[a-z]+)+-[0-9]+)"
+    r"\.(?:on\.aws|on\.amazonwebservices\.com\.cn|amazonaws\.com\.cn)"
+)
+_CHINESE = ".com.cn"
+
+
+def managed_endpoint(name: str) -> Endpoint | None:
+    """What a normal name says about itself, or None where it is no managed name of VPC Lattice.
+
+    Services (``NAME-ID.HASH.vpc-lattice-svcs.REGION.on.aws``) and service-network endpoints
+    (``vpce-ID-snsa-ID.HASH.vpc-lattice-svcs.REGION.on.aws``) are Lattice's. A resource
+    (``….vpc-lattice-rsc.REGION.on.aws``) is too, but its bytes go through unread to whoever owns
+    it: nobody there verifies a signature, so it gets none. What has another shape, a region of
+    another partition included, is unknown: None.
+    """
+    found = re.fullmatch(_LATTICE, name)
+    if found is None or found["region"].startswith("cn-") != name.endswith(_CHINESE):
+        return None
+    is_resource = found["kind"] == "rsc"
+    return Endpoint(
+        name,
+        region=found["region"],
+        managed_name=name,
+        source="a managed name of a resource, where no signature is verified"
+        if is_resource
+        else "managed name",
+        is_lattice=not is_resource,
+    )
+
+
+class ManagedNames:
+    """The source for Lattice's own names, which tell their region. It asks nobody."""
+
+    def __repr__(self) -> str:
+        return "ManagedNames()"
+
+    def find(self, name: str, now: float) -> Endpoint | None:  # noqa: ARG002 a source's
+        return managed_endpoint(name)

@@ -1,0 +1,31 @@
+"""Which addresses are VPC Lattice's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+__all__ = ["LATTICE_NETWORKS", "Network", "stranger_among"]
+
+Network = IPv4Network | IPv6Network
+
+# Link-local and unique-local: "Security groups in VPC Lattice", VPC Lattice User Guide, and the
+# prefix lists com.amazonaws.REGION.vpc-lattice and com.amazonaws.REGION.ipv6.vpc-lattice.
+LATTICE_NETWORKS: tuple[Network, ...] = (
+    ip_network("169.254.171.0/24"),
+    ip_network("fd00:ec2:80::/64"),
+)
+
+
+def stranger_among(
+    addresses: Iterable[str], networks: tuple[Network, ...] = LATTICE_NETWORKS
+) -> str:
+    """The first of the addresses that is in none of the networks; empty where all are."""
+    for text in addresses:
+        try:
+            address = ip_address(text)
+        except ValueError:
+            return text
+        if not any(address in network for network in networks):
+            return text
+    return ""

@@ -1,0 +1,156 @@
+"""VPC Lattice's own API: which services there are, and by which names it knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from lattice_client.credentials import Credentials, CredentialsProvider
+from lattice_client.errors import ConfigurationError
+from lattice_client.names.aws import AwsApi
+from lattice_client.names.endpoint import Endpoint
+from lattice_client.names.listing import Listing
+from lattice_client.names.managed import managed_endpoint
+from lattice_client.names.normal import normal_name
+
+__all__ = ["LatticeNames"]
+
+
+class _Service(NamedTuple):
+    arn: str
+    managed_name: str | None
+    custom_domain: str | None
+    region: str | None
+
+
+# Services by managed name and by custom domain; several may have the same custom domain, in
+# different service networks.
+_Index = dict[str, tuple[_Service, ...]]
+
+
+class LatticeNames:
+    """The source that lists the services of VPC Lattice: those of the account and those shared with
+    it (ListServices), and those in service networks of the account or shared with it
+    (ListServiceNetworks, ListServiceNetworkServiceAssociations).
+
+    It is the only one that knows custom domains, so it also completes what others look up: a
+    name that leads to the managed name of a service with another custom domain, or none, is an
+    alias, and Host becomes the managed name.
+
+    The caller needs ``vpc-lattice:ListServices``, ``ListServiceNetworks`` and
+    ``ListServiceNetworkServiceAssociations``. The list is fetched as a whole, every ``ttl`` seconds
+    while names are looked up.
+
+    :param regions: where to list. Empty: AWS_REGION, AWS_DEFAULT_REGION, else the profile's.
+    :param credentials: as of the auth objects.
+    :param ttl: for how many seconds a list holds.
+    :param endpoint_url: another place to call, such as an endpoint in a VPC.
+    :raises ConfigurationError: for an argument that cannot work.
+    """
+
+    def __init__(
+        self,
+        *,
+        regions: Iterable[str] = (),
+        credentials: Credentials | CredentialsProvider | None = None,
+        ttl: float = 60.0,
+        endpoint_url: str | None = None,
+    ) -> None:
+        if isinstance(regions, str):
+            raise ConfigurationError(f"regions is a list: regions=[{regions!r}]")
+        if not ttl > 0:
+            raise ConfigurationError(f"ttl is in seconds, above 0; not {ttl!r}")
+        self._apis = tuple(
+            AwsApi("vpc-lattice", region=each, credentials=credentials, endpoint_url=endpoint_url)
+            for each in tuple(regions) or (None,)
+        )
+        self._listing = Listing[_Index](ttl)
+
+    def __repr__(self) -> str:
+        return f"LatticeNames({', '.join(map(repr, self._apis))})"
+
+    def find(self, name: str, now: float) -> Endpoint | None:
+        expires_at, index = self._listing.get(now, self._index)
+        services = index.get(name)
+        if not services:
+            return None
+        regions = {service.region for service in services}
+        # Custom domains need not be unique: then the service is whichever the caller's service
+        # network knows by this name.
+        only = services[0] if len(services) == 1 else None
+        return Endpoint(
+            name,
+            region=regions.pop() if len(regions) == 1 else None,
+            managed_name=only and only.managed_name,
+            service_arn=only and only.arn,
+            source="VPC Lattice",
+            expires_at=expires_at,
+        )
+
+    def complete(self, name: str, found: Endpoint, now: float) -> Endpoint:
+        """The service's ARN, and Host as Lattice knows it."""
+        if found.service_arn is not None:
+            return found
+        expires_at, index = self._listing.get(now, self._index)
+        managed = found.managed_name
+        known = index.get(name) or (index.get(managed) if managed else None)
+        if not known:
+            return found
+        service = next((each for each in known if each.managed_name == managed), known[0])
+        if len(known) > 1 and service.managed_name != managed:
+            return found
+        knows_name = name in (service.custom_domain, service.managed_name)
+        return found._replace(
+            host=found.host if knows_name else service.managed_name or found.host,
+            region=found.region or service.region,
+            managed_name=service.managed_name or managed,
+            service_arn=service.arn,
+            source=f"{found.source}; VPC Lattice",
+            expires_at=expires_at
+            if found.expires_at is None
+            else min(found.expires_at, expires_at),
+        )
+
+    def _index(self) -> _Index:
+        return _indexed(self._services())
+
+    def _services(self) -> Iterator[_Service]:
+        for api in self._apis:
+            for item in api.items("list_services", "items"):
+                yield from _service(item, item["arn"])
+            for network in list(api.items("list_service_networks", "items")):
+                for item in api.items(
+                    "list_service_network_service_associations",
+                    "items",
+                    absent=("ResourceNotFoundException",),
+                    serviceNetworkIdentifier=network["arn"],
+                ):
+                    yield from _service(item, item.get("serviceArn", ""))
+
+
+def _service(item: dict[str, Any], arn: str) -> Iterator[_Service]:
+    """None for one that has no name yet, or is going."""
+    if str(item.get("status", "")).startswith(("CREATE_", "DELETE_IN")):
+        return
+    managed = _name(item.get("dnsEntry", {}).get("domainName"))
+    custom = _name(item.get("customDomainName"))
+    told = managed_endpoint(managed) if managed else None
+    # arn:aws:vpc-lattice:REGION:ACCOUNT:service/svc-ID
+    region = told.region if told else (arn.split(":") + [""] * 4)[3]
+    yield _Service(arn, None if managed == custom else managed, custom, region or None)
+
+
+def _name(text: str | None) -> str | None:
+    """None also for what nobody can call, as a wildcard."""
+    try:
+        return normal_name(text) if text else None
+    except ConfigurationError:
+        return None
+
+
+def _indexed(services: Iterable[_Service]) -> _Index:
+    index: _Index = {}
+    for service in dict.fromkeys(services):
+        for name in filter(None, (service.managed_name, service.custom_domain)):
+            index[name] = (*index.get(name, ()), service)
+    return index

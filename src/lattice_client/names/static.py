@@ -1,0 +1,213 @@
+"""Names that somebody has written down."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lattice_client.errors import ConfigurationError
+from lattice_client.names.endpoint import Endpoint
+from lattice_client.names.managed import managed_endpoint
+from lattice_client.names.normal import normal_name
+
+__all__ = ["VARIABLE", "StaticNames"]
+
+VARIABLE = "LATTICE_CLIENT_NAMES"
+
+Target = str | Mapping[str, Any]
+
+_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]+")
+_ADDRESS = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.IGNORECASE)
+_TEXTS = ("managed_name", "region", "connect_to", "service_arn")
+_SWITCHES = ("custom_domain", "is_lattice")
+_ALTERNATIVES = (
+    "a managed name ('orders-….vpc-lattice-svcs.eu-west-1.on.aws'), a region ('eu-west-1'), either "
+    "with an address to connect to ('eu-west-1@127.0.0.1:8080'), or the address alone "
+    "('@127.0.0.1:8080')"
+)
+
+
+class StaticNames:
+    """A map from friendly names to what they stand for.
+
+    :param names: keys are names, or wildcards such as ``*.internal.example.com``, which stand for
+        every name below; the longest that fits counts. A value is a string:
+
+        - a managed name: the key is an alias for it, so Host and SNI become the managed name;
+        - a region, as ``eu-west-1``: the key is a service's custom domain, so Host is kept;
+        - either with ``@ADDRESS`` or ``@ADDRESS:PORT`` behind it, or this alone: connect there.
+
+        Or a mapping with any of ``managed_name``, ``region``, ``connect_to`` and ``service_arn``;
+        ``custom_domain = true`` keeps Host beside a managed name, and ``is_lattice = false`` says
+        that the name is somebody else's.
+    :param source: how answers call it.
+    :raises ConfigurationError: for what is no such map; the message names the entry.
+    """
+
+    def __init__(self, names: Mapping[str, Target], *, source: str = "static map") -> None:
+        if not isinstance(names, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"{source}: it must map names to what they stand for, not be a "
+                f"{type(names).__name__}"
+            )
+        self._source = source
+        self._names: dict[str, Endpoint] = {}
+        for key, target in names.items():
+            wildcard, name = _key(key, source)
+            endpoint = _endpoint(name, key, target, source)
+            if wildcard + name in self._names:
+                raise ConfigurationError(f"{source}: {wildcard + name!r} stands there twice")
+            self._names[wildcard + name] = endpoint
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> StaticNames:
+        """The map in a TOML or JSON file: its table ``names``, or else all of it. It is read once.
+
+        :raises ConfigurationError: where the file cannot be read, or holds something else.
+        """
+        source = os.fspath(path)
+        text = _read(source)
+        parsed = _parsed_json(text, source) if source.endswith(".json") else _toml(text, source)
+        nested = parsed.get("names") if isinstance(parsed, dict) else None
+        return cls(nested if isinstance(nested, dict) else parsed, source=source)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> StaticNames:
+        """The map in the environment variable ``LATTICE_CLIENT_NAMES``; empty where it is not set.
+
+        It holds entries ``NAME=TARGET``, parted by commas or white space; or JSON, which begins
+        with ``{``; or ``@`` and the path of a file.
+
+        :raises ConfigurationError: where it holds something else.
+        """
+        text = (os.environ if environ is None else environ).get(VARIABLE, "").strip()
+        if text.startswith("@"):
+            return cls.from_file(text[1:])
+        if text.startswith("{"):
+            return cls(_parsed_json(text, VARIABLE), source=VARIABLE)
+        names: dict[str, str] = {}
+        for entry in filter(None, re.split(r"[,\s]+", text)):
+            name, equals, target = entry.partition("=")
+            if not equals or name in names:
+                why = "stands there twice" if equals else "is no NAME=TARGET"
+                raise ConfigurationError(f"{VARIABLE}: {entry!r} {why}")
+            names[name] = target
+        return cls(names, source=VARIABLE)
+
+    def __repr__(self) -> str:
+        return f"StaticNames({len(self._names)} from {self._source!r})"
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
+
+    def find(self, name: str, now: float) -> Endpoint | None:  # noqa: ARG002 a source's
+        found = self._names.get(name)
+        parent = name
+        while found is None and "." in parent:
+            parent = parent.partition(".")[2]
+            found = self._names.get("*." + parent)
+        if found is None or found.host == found.managed_name:
+            return found
+        return found._replace(host=name)
+
+
+def _key(key: object, source: str) -> tuple[str, str]:
+    """Whether it is a wildcard, and the name."""
+    text = key if isinstance(key, str) else ""
+    wildcard = "*." if text.startswith("*.") else ""
+    try:
+        return wildcard, normal_name(text.removeprefix(wildcard))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{source}: {error}") from None
+
+
+def _endpoint(name: str, key: str, target: object, source: str) -> Endpoint:
+    given: Any = _split(target) if isinstance(target, str) else target
+    if not isinstance(given, Mapping) or not _is_sound(given):
+        raise ConfigurationError(
+            f"{source}: {target!r} is nothing that {key!r} could stand for; give {_ALTERNATIVES}, "
+            f"or a table with {', '.join(_TEXTS + _SWITCHES)}"
+        )
+    region, managed = given.get("region"), given.get("managed_name")
+    told = _managed(managed) if managed else None
+    if managed and (told is None or not told.is_lattice):
+        raise ConfigurationError(
+            f"{source}: {managed!r}, for {key!r}, is no managed name of a service of VPC Lattice, "
+            "as orders-….vpc-lattice-svcs.eu-west-1.on.aws"
+        )
+    if told and region not in (None, told.region):
+        raise ConfigurationError(
+            f"{source}: {key!r} has region {region!r}, and a managed name in {told.region!r}"
+        )
+    alias = told is not None and not given.get("custom_domain", False)
+    return Endpoint(
+        told.host if told and alias else name,
+        region=told.region if told else region,
+        connect_to=given.get("connect_to"),
+        managed_name=told and told.host,
+        service_arn=given.get("service_arn"),
+        source=source,
+        is_lattice=given.get("is_lattice", True),
+    )
+
+
+def _managed(name: str) -> Endpoint | None:
+    try:
+        return managed_endpoint(normal_name(name))
+    except ConfigurationError:
+        return None
+
+
+def _split(target: str) -> dict[str, str] | None:
+    """A target that is a string, as a mapping; None where it is none."""
+    what, at, address = target.strip().partition("@")
+    given = {}
+    if at:
+        given["connect_to"] = address
+    if _REGION.fullmatch(what):
+        given["region"] = what
+    elif "." in what:
+        given["managed_name"] = what
+    elif what:
+        return None
+    return given
+
+
+def _is_sound(given: Mapping[str, Any]) -> bool:
+    return (
+        bool(given)
+        and set(given) <= {*_TEXTS, *_SWITCHES}
+        and all(isinstance(given[key], str) for key in _TEXTS if key in given)
+        and all(isinstance(given[key], bool) for key in _SWITCHES if key in given)
+        and ("region" not in given or bool(_REGION.fullmatch(given["region"])))
+        and ("connect_to" not in given or bool(_ADDRESS.fullmatch(given["connect_to"])))
+    )
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"{path} cannot be read: {why}") from None
+
+
+def _parsed_json(text: str, source: str) -> Any:
+    import json
+
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{source} is no JSON: {error}") from None
+
+
+def _toml(text: str, source: str) -> Any:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{source} is no TOML: {error}") from None
