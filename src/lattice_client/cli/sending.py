@@ -1,0 +1,139 @@
+"""The transport below the signing one: it sees each attempt as it goes out, and may lead it to
+another address."""
+
+from __future__ import annotations
+
+import ssl
+import time
+import urllib.request
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from lattice_client.cli.failures import TIMEOUT, Failure
+from lattice_client.errors import MissingExtraError
+
+try:
+    import certifi
+    import httpx
+except ModuleNotFoundError as error:
+    if error.name not in ("httpx", "certifi"):
+        raise
+    raise MissingExtraError("cli", str(error.name)) from None
+
+__all__ = ["Deadline", "Sending", "Watcher", "trust"]
+
+_PORTS = {"http": 80, "https": 443}
+
+
+class Watcher(Protocol):
+    """Who is told of what goes over the wire."""
+
+    def connected(self, stream: Any) -> None: ...
+    def sent(self, request: httpx.Request) -> None: ...
+    def received(self, response: httpx.Response) -> None: ...
+
+
+class Deadline:
+    """When a command has to be done.
+
+    :param seconds: from now on; None: whenever it is.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._end = None if seconds is None else time.monotonic() + seconds
+
+    def left(self) -> float | None:
+        """How many seconds there are.
+
+        :raises Failure: where there are none.
+        """
+        if self._end is None:
+            return None
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise Failure(TIMEOUT, f"It is not done within {self._seconds:g} s (--max-time).")
+        return left
+
+
+class Sending(httpx.BaseTransport):
+    """:param connect_to: where to go instead, by host and port, as curl's --connect-to.
+    :param watchers: who is told.
+    """
+
+    def __init__(
+        self,
+        url: httpx.URL,
+        *,
+        verify: ssl.SSLContext,
+        connect_to: Mapping[tuple[str, int], tuple[str, int]],
+        proxy: str | None = None,
+        deadline: Deadline,
+        connect_timeout: float | None = None,
+        watchers: tuple[Watcher, ...] = (),
+    ) -> None:
+        proxy = proxy or _proxy_of_the_environment(url)
+        self._inner = httpx.HTTPTransport(verify=verify, proxy=proxy, trust_env=False)
+        self._connect_to = connect_to
+        self._deadline = deadline
+        self._connect_timeout = connect_timeout
+        self._watchers = watchers
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        for watcher in self._watchers:
+            watcher.sent(request)
+        response = self._inner.handle_request(self._led(request))
+        for watcher in self._watchers:
+            watcher.received(response)
+        return response
+
+    def _led(self, request: httpx.Request) -> httpx.Request:
+        left = self._deadline.left()
+        connect = min(filter(None, (left, self._connect_timeout)), default=None)
+        extensions = {
+            **request.extensions,
+            "timeout": {"connect": connect, "read": left, "write": left, "pool": left},
+            "trace": self._trace,
+        }
+        url = request.url
+        host, port = url.host, url.port or _PORTS[url.scheme]
+        for asked in ((host, port), ("", port), (host, 0), ("", 0)):
+            if asked in self._connect_to:
+                to_host, to_port = self._connect_to[asked]
+                url = url.copy_with(host=to_host or host, port=to_port or port)
+                # Host stands in the headers already; SNI and the certificate's name go with it.
+                extensions["sni_hostname"] = host
+                break
+        return httpx.Request(
+            request.method, url, headers=request.headers, stream=request.stream, extensions=extensions
+        )
+
+    def _trace(self, event: str, details: dict[str, Any]) -> None:
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            for watcher in self._watchers:
+                watcher.connected(details["return_value"])
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def trust(cacert: str | None, *, insecure: bool = False) -> ssl.SSLContext:
+    """Whom to believe: the authorities of a file, else the system's and certifi's.
+
+    :raises OSError: for a file that cannot be read.
+    """
+    context = ssl.create_default_context(cafile=cacert)
+    if cacert is None:
+        context.load_verify_locations(certifi.where())
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _proxy_of_the_environment(url: httpx.URL) -> str | None:
+    if urllib.request.proxy_bypass(url.host):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(url.scheme) or proxies.get("all")

@@ -1,0 +1,48 @@
+"""Stdout and stderr, good at a terminal and in a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import IO
+
+from rich.console import Console
+from rich.text import Text
+
+__all__ = ["console", "note", "printable", "say"]
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console with escape codes on a terminal, unless it is a dumb one or NO_COLOR is set
+    (no-color.org), and without them in a pipe, where no line is broken either."""
+    stream = sys.stderr if stderr else sys.stdout
+    # Not every encoding has an arrow, and what has none is no reason to end with a traceback.
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="replace")
+    # Left to itself, rich writes bold under NO_COLOR.
+    plain = {"color_system": None} if os.environ.get("NO_COLOR") else {}
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, **plain)  # type: ignore[arg-type]
+
+
+def say(text: str | Text, style: str = "", *, stderr: bool = True) -> None:
+    """A line for people, broken between words on a terminal and not at all in a pipe."""
+    out = console(stderr=stderr)
+    out.print(text, style=style, soft_wrap=not out.is_terminal)
+
+
+def note(text: str) -> None:
+    """A line on stderr that names the program, as is usual for what may go wrong."""
+    line = Text("lattice-client: ", "bold")
+    line.append(text, "not bold")
+    say(line)
+
+
+def printable(text: str) -> str:
+    """Without control characters, which could move a terminal's cursor and repaint it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def binary(stream: IO[str]) -> IO[bytes]:
+    """What is below a text stream."""
+    stream.flush()
+    return getattr(stream, "buffer", stream)  # type: ignore[return-value]
