@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -94,6 +95,8 @@ def run(argv: list[str] | None = None) -> int:
     """
     from lattice_client.cli.terminal import note
 
+    # What the package logs is told by the commands, in their own way.
+    logging.getLogger("lattice_client").addHandler(logging.NullHandler())
     try:
         code = _code_of(argv)
         sys.stdout.flush()

@@ -69,7 +69,9 @@ def body_of(
     :raises Failure: for a file that cannot be read.
     """
     if sum(map(bool, (pieces, json, upload))) > 1:
-        raise click.UsageError("Give a body once: with --data and its kin, --json or --upload-file.")
+        raise click.UsageError(
+            "Give a body once: with --data and its kin, --json or --upload-file."
+        )
     if upload:
         return Body(opened(upload))
     if json:

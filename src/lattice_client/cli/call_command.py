@@ -89,7 +89,9 @@ def _data(kind: str, *names: str, text: str) -> Any:
 @address_options
 @signing_options
 @click.pass_context
-def command(ctx: click.Context, *, url: str, signing: Signing, addresses: Addresses, **given: Any) -> int:
+def command(
+    ctx: click.Context, *, url: str, signing: Signing, addresses: Addresses, **given: Any
+) -> int:
     """Send one signed request, as curl would.
 
     The options are curl's where curl has them, so its examples work with "lattice-client call" in
@@ -208,7 +210,8 @@ class _Call:
                     note(f"what was signed:\n{denial.canonical_request}")
             if self._failed(response):
                 raise Failure(
-                    HTTP_ERROR, "" if quiet or denial else f"{response.status_code} from {self._url.host}."
+                    HTTP_ERROR,
+                    "" if quiet or denial else f"{response.status_code} from {self._url.host}.",
                 )
         return 0
 

@@ -9,9 +9,7 @@ from lattice_client import demo
 __all__ = ["command"]
 
 
-@click.command(
-    "demo", context_settings={"ignore_unknown_options": True}, add_help_option=False
-)
+@click.command("demo", context_settings={"ignore_unknown_options": True}, add_help_option=False)
 @click.argument("rest", nargs=-1, type=click.UNPROCESSED)
 def command(rest: tuple[str, ...]) -> int:
     """Call a local Lattice with every library."""

@@ -57,9 +57,7 @@ class Output:
                 out.write(b"\n")  # or the shell's prompt would stand in the same line
             out.flush()
 
-    def _to_file(
-        self, path: str, head: bytes, pieces: Iterator[bytes], size: int | None
-    ) -> None:
+    def _to_file(self, path: str, head: bytes, pieces: Iterator[bytes], size: int | None) -> None:
         with _written(path):
             file = open(path, "wb")  # noqa: PTH123, SIM115 closed below
         with file, self._bar(path, size) as advance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 from lattice_client.cli.terminal import printable
 
@@ -29,7 +30,7 @@ class Redaction:
 
     def learn(self, secret: str | None) -> None:
         if secret and len(secret) >= _SHORTEST:
-            self._secrets.add(secret)
+            self._secrets |= {secret, quote(secret, safe="")}
 
     def header(self, name: str, value: str) -> str:
         """A header's line."""

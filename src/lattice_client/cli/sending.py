@@ -20,9 +20,9 @@ except ModuleNotFoundError as error:
         raise
     raise MissingExtraError("cli", str(error.name)) from None
 
-__all__ = ["Deadline", "Sending", "Watcher", "trust"]
+__all__ = ["PORTS", "Deadline", "Sending", "Watcher", "leads_to", "proxy_of", "trust"]
 
-_PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443}
 
 
 class Watcher(Protocol):
@@ -72,7 +72,7 @@ class Sending(httpx.BaseTransport):
         connect_timeout: float | None = None,
         watchers: tuple[Watcher, ...] = (),
     ) -> None:
-        proxy = proxy or _proxy_of_the_environment(url)
+        proxy = proxy or proxy_of(url)
         self._inner = httpx.HTTPTransport(verify=verify, proxy=proxy, trust_env=False)
         self._connect_to = connect_to
         self._deadline = deadline
@@ -96,16 +96,18 @@ class Sending(httpx.BaseTransport):
             "trace": self._trace,
         }
         url = request.url
-        host, port = url.host, url.port or _PORTS[url.scheme]
-        for asked in ((host, port), ("", port), (host, 0), ("", 0)):
-            if asked in self._connect_to:
-                to_host, to_port = self._connect_to[asked]
-                url = url.copy_with(host=to_host or host, port=to_port or port)
-                # Host stands in the headers already; SNI and the certificate's name go with it.
-                extensions["sni_hostname"] = host
-                break
+        host, port = url.host, url.port or PORTS[url.scheme]
+        place = leads_to(self._connect_to, host, port)
+        if place is not None:
+            url = url.copy_with(host=place[0], port=place[1])
+            # Host stands in the headers already; SNI and the certificate's name go with it.
+            extensions["sni_hostname"] = host
         return httpx.Request(
-            request.method, url, headers=request.headers, stream=request.stream, extensions=extensions
+            request.method,
+            url,
+            headers=request.headers,
+            stream=request.stream,
+            extensions=extensions,
         )
 
     def _trace(self, event: str, details: dict[str, Any]) -> None:
@@ -115,6 +117,17 @@ class Sending(httpx.BaseTransport):
 
     def close(self) -> None:
         self._inner.close()
+
+
+def leads_to(
+    connect_to: Mapping[tuple[str, int], tuple[str, int]], host: str, port: int
+) -> tuple[str, int] | None:
+    """Where to connect instead of a host and port; None: to these themselves."""
+    for asked in ((host, port), (host, 0), ("", port), ("", 0)):
+        if asked in connect_to:
+            to_host, to_port = connect_to[asked]
+            return to_host or host, to_port or port
+    return None
 
 
 def trust(cacert: str | None, *, insecure: bool = False) -> ssl.SSLContext:
@@ -132,7 +145,8 @@ def trust(cacert: str | None, *, insecure: bool = False) -> ssl.SSLContext:
     return context
 
 
-def _proxy_of_the_environment(url: httpx.URL) -> str | None:
+def proxy_of(url: httpx.URL) -> str | None:
+    """The proxy that the environment has for a URL."""
     if urllib.request.proxy_bypass(url.host):
         return None
     proxies = urllib.request.getproxies()

@@ -124,9 +124,7 @@ class _Signed(NamedTuple):
         }
 
 
-def _signed(
-    url: str, signing: Signing, addresses: Addresses, given: dict[str, Any]
-) -> _Signed:
+def _signed(url: str, signing: Signing, addresses: Addresses, given: dict[str, Any]) -> _Signed:
     pieces = [("data", value) for value in given["data"]]
     body = body_of(pieces, json=given["json_body"])
     content = body.content if isinstance(body.content, bytes) else None
@@ -145,7 +143,9 @@ def _signed(
     signing.auth(provider, **expires)(request)
     signature = _parts(request)
     kind: Any = SigV4ASigner if signing.algorithm == "sigv4a" else SigV4Signer
-    signer = kind(credentials, signature["region"], signing.service, path_encoding=signing.path_encoding)
+    signer = kind(
+        credentials, signature["region"], signing.service, path_encoding=signing.path_encoding
+    )
     arguments: Any = (method, request.headers["host"], request.url.raw_path.decode(), own)
     options = {"payload_hash": request.headers.get("x-amz-content-sha256"), "now": signature["at"]}
     if signing.placement == "query":
@@ -179,9 +179,10 @@ def _parts(request: httpx.Request) -> dict[str, Any]:
     """Region (or set of regions), time and duration of a signature, from the request that it is
     in."""
     query = {name: values[0] for name, values in parse_qs(request.url.query.decode()).items()}
-    credential = query.get("X-Amz-Credential") or re.findall(
-        r"Credential=([^,]+)", request.headers.get("authorization", "")
-    )[0]
+    credential = (
+        query.get("X-Amz-Credential")
+        or re.findall(r"Credential=([^,]+)", request.headers.get("authorization", ""))[0]
+    )
     of_scope = credential.split("/")[2]
     regions = query.get("X-Amz-Region-Set") or request.headers.get("x-amz-region-set")
     date = query.get("X-Amz-Date") or request.headers["x-amz-date"]
@@ -212,7 +213,10 @@ def _describe(signed: _Signed) -> None:
         "region": signed.region,
         "access key": signed.credentials.access_key,
         "expires": "never" if expires is None else f"{expires:%Y-%m-%d %H:%M:%S %Z}",
-        **{name: redaction.header(name, value).partition(": ")[2] for name, value in signed.added.items()},
+        **{
+            name: redaction.header(name, value).partition(": ")[2]
+            for name, value in signed.added.items()
+        },
     }
     for name, value in rows.items():
         table.add_row(name, value)

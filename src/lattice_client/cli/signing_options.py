@@ -124,9 +124,7 @@ _OPTIONS = [
     click.option("--profile", metavar="NAME", help="Take credentials from this AWS profile."),
     click.option("--assume-role", metavar="ARN", help="Take on this role first."),
     click.option("--sigv4a", is_flag=True, help="Sign for several regions at once."),
-    click.option(
-        "--service", metavar="NAME", help=f"Sign for another service than {LATTICE}."
-    ),
+    click.option("--service", metavar="NAME", help=f"Sign for another service than {LATTICE}."),
     click.option(
         "--query", is_flag=True, help="Put the signature into the URL; leaves Authorization free."
     ),
@@ -140,9 +138,7 @@ _OPTIONS = [
         metavar="aws:amz:REGION:SERVICE",
         help="As curl's; the region and service to sign for.",
     ),
-    click.option(
-        "-u", "--user", metavar="KEY:SECRET", help="As curl's, beside --aws-sigv4."
-    ),
+    click.option("-u", "--user", metavar="KEY:SECRET", help="As curl's, beside --aws-sigv4."),
 ]
 
 
