@@ -80,20 +80,36 @@ _FAULTS: list[tuple[type[CredentialsError], str, str]] = [
 ]
 
 
+# In botocore's words.
+_SOURCES = {
+    "environment": "the environment",
+    "env": "the environment",
+    "shared-credentials-file": "the shared credentials file",
+    "config-file": "the configuration file",
+    "assume-role": "the profile's role",
+    "assume-role-with-web-identity": "a web identity token",
+    "sso": "IAM Identity Center (SSO)",
+    "custom-process": "the profile's process",
+    "container-role": "the container's endpoint",
+    "iam-role": "instance metadata",
+}
+
+
 def _source(provider: CredentialsProvider, signing: Signing) -> str:
     if signing.role:
         return f"the role {signing.role}"
     if isinstance(provider, DefaultCredentials | BotocoreCredentials):
-        return provider.source or "botocore's chain"
+        source = provider.source or "botocore's chain"
+        return _SOURCES.get(source, source)
     return "the command line"
 
 
 def about_region(host: str, signing: Signing, auth: SigV4Auth, known: str | None) -> Finding:
     """Which region a signature is for, and whether the service is there.
 
-    :param known: the region that another name of the service says.
+    :param known: the name that Lattice gave the service, where it is known.
     """
-    own = region_of(host) or known
+    own = region_of(host) or (known and region_of(known))
     try:
         used = region_signed_for(auth, host)
     except (RegionError, ConfigurationError) as error:

@@ -229,9 +229,15 @@ def _bad_signature(case: Case, denial: Denial) -> Finding:
             f"{_ON_THE_WAY}.",
             header=found[1],
         )
+    about_payload = _PAYLOAD.search(text) or _NO_PAYLOAD_HEADER.search(text)
+    if about_payload and case.service != LATTICE:
+        return Finding.of_fault(
+            "call",
+            "wrong service name",
+            f"The payload is signed, as for the service {case.service}; Lattice takes it unsigned.",
+            "Leave --service out.",
+        )
     if _PAYLOAD.search(text):
-        if case.service != LATTICE:
-            return _plain("wrong service name", "Lattice takes no signed payloads.")(case, denial)
         return Finding.of_fault(
             "call",
             "payload signed on the way",
@@ -240,7 +246,7 @@ def _bad_signature(case: Case, denial: Denial) -> Finding:
             f"{_ON_THE_WAY}: take the one that signs out (aws-sigv4-proxy wants "
             "--unsigned-payload), or send unsigned requests to it.",
         )
-    if _NO_PAYLOAD_HEADER.search(text):
+    if about_payload:
         return Finding.of_fault(
             "call",
             "header removed on the way",
