@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, NamedTuple
@@ -10,8 +11,9 @@ from typing import Any, NamedTuple
 import click
 
 from lattice_client.cli.failures import URL, Failure
+from lattice_client.cli.signing_options import Signing
 from lattice_client.errors import MissingExtraError
-from lattice_client.names import region_of
+from lattice_client.names import Endpoint, StaticNames, region_of
 
 try:
     import httpx
@@ -20,13 +22,14 @@ except ModuleNotFoundError as error:
         raise
     raise MissingExtraError("cli", "httpx") from None
 
-__all__ = ["Addresses", "address_options", "url_of"]
+__all__ = ["Addresses", "address_options", "destination"]
 
 _HOST = r"(\[[0-9a-fA-F:.]*\]|[^:\[\]/=]*)"
 _PLACE = re.compile(rf"{_HOST}(?::(\d*))?")
 _CONNECT_TO = re.compile(rf"{_HOST}:(\d*):{_HOST}:(\d*)")
 _RESOLVE = re.compile(rf"[+-]?{_HOST}:(\d+|\*):([^,=]+)(?:,.*)?")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-\d+")
 
 # Host and port, "" and 0 standing for any.
 _Place = tuple[str, int]
@@ -36,17 +39,24 @@ class Addresses(NamedTuple):
     """Where names lead.
 
     :param connect_to: by host and port, where to connect instead, with Host and SNI kept.
-    :param managed: by name, the name that Lattice knows it by.
+    :param names: those of --resolve, and of the environment.
     """
 
     connect_to: dict[_Place, _Place]
-    managed: dict[str, str]
+    names: tuple[StaticNames, ...] = ()
+
+    def endpoint(self, host: str) -> Endpoint | None:
+        """What somebody has written down about a host."""
+        found = (names.find(host, time.time()) for names in self.names)
+        return next((endpoint for endpoint in found if endpoint is not None), None)
 
 
-def url_of(text: str, addresses: Addresses) -> httpx.URL:
-    """The URL to call; one without a scheme is HTTPS's.
+def destination(
+    text: str, addresses: Addresses, signing: Signing
+) -> tuple[httpx.URL, Addresses, Signing]:
+    """The URL to call, where it leads, and how to sign for it. A URL without a scheme is HTTPS's.
 
-    :raises Failure: for what is none.
+    :raises Failure: for what is no URL.
     """
     if not _SCHEME.match(text):
         text = f"https://{text}"
@@ -60,8 +70,14 @@ def url_of(text: str, addresses: Addresses) -> httpx.URL:
         raise Failure(
             URL, "No user and password in the URL, please: Authorization bears the signature."
         )
-    managed = addresses.managed.get(url.host.lower())
-    return url.copy_with(host=managed) if managed else url
+    endpoint = addresses.endpoint(url.host.lower())
+    if endpoint is None:
+        return url, addresses, signing
+    if endpoint.connect_to and (place := _PLACE.fullmatch(endpoint.connect_to)):
+        led = {(endpoint.host, 0): (_bare(place[1]), int(place[2] or 0))}
+        addresses = addresses._replace(connect_to={**led, **addresses.connect_to})
+    signing = signing._replace(region=signing.region or endpoint.region)
+    return url.copy_with(host=endpoint.host), addresses, signing
 
 
 def address_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,12 +87,12 @@ def address_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_addresses(
         *, resolve: tuple[str, ...], connect_to: tuple[str, ...], **others: Any
     ) -> Any:
-        addresses = Addresses({}, {})
-        for given in resolve:
-            _resolve(given, addresses)
+        led: dict[_Place, _Place] = {}
+        named = dict(filter(None, (_resolve(given, led) for given in resolve)))
         for given in connect_to:
-            _connect_to(given, addresses)
-        return command(addresses=addresses, **others)
+            _connect_to(given, led)
+        names = StaticNames(named, source="--resolve"), StaticNames.from_environment()
+        return command(addresses=Addresses(led, names), **others)
 
     for option in reversed(_OPTIONS):
         with_addresses = option(with_addresses)
@@ -88,8 +104,8 @@ _OPTIONS = [
         "--resolve",
         multiple=True,
         metavar="NAME=TARGET",
-        help="Where a name leads: to an address, or to the service's managed name, which then "
-        "stands in Host and SNI too. As curl's: HOST:PORT:ADDRESS.",
+        help="What a name stands for: a managed name (for Host and SNI too), a region, either "
+        "with @ADDRESS behind it, or an address. As curl's: HOST:PORT:ADDRESS.",
     ),
     click.option(
         "--connect-to",
@@ -100,31 +116,28 @@ _OPTIONS = [
 ]
 
 
-def _resolve(given: str, addresses: Addresses) -> None:
+def _resolve(given: str, led: dict[_Place, _Place]) -> tuple[str, str] | None:
+    """A name and what it stands for; None where it is of curl's form, and ``led`` has it."""
     name, equals, target = given.partition("=")
     if not equals and (found := _RESOLVE.fullmatch(given)):
         port = 0 if found[2] == "*" else int(found[2])
-        addresses.connect_to[_bare(found[1]), port] = (found[3].strip("[]"), 0)
-        return
-    place = _PLACE.fullmatch(target)
-    if not name or not target or place is None:
+        led[_bare(found[1]), port] = (_bare(found[3]), 0)
+        return None
+    if not name or not target:
         raise click.BadParameter(
             f"{given!r} has not the form NAME=TARGET, nor curl's HOST:PORT:ADDRESS",
             param_hint="'--resolve'",
         )
-    host = _bare(place[1])
-    if region_of(host):
-        addresses.managed[name.lower()] = host
-    else:
-        addresses.connect_to[name.lower(), 0] = (host, int(place[2] or 0))
+    what = target.partition("@")[0]
+    known = "@" in target or region_of(what) or _REGION.fullmatch(what)
+    return name, target if known else f"@{target}"
 
 
-def _connect_to(given: str, addresses: Addresses) -> None:
+def _connect_to(given: str, led: dict[_Place, _Place]) -> None:
     if found := _CONNECT_TO.fullmatch(given):
-        asked = (_bare(found[1]), int(found[2] or 0))
-        addresses.connect_to[asked] = (_bare(found[3]), int(found[4] or 0))
+        led[_bare(found[1]), int(found[2] or 0)] = (_bare(found[3]), int(found[4] or 0))
     elif given and (found := _PLACE.fullmatch(given)):
-        addresses.connect_to["", 0] = (_bare(found[1]), int(found[2] or 0))
+        led["", 0] = (_bare(found[1]), int(found[2] or 0))
     else:
         raise click.BadParameter(
             f"{given!r} has not the form HOST[:PORT], nor curl's HOST1:PORT1:HOST2:PORT2",

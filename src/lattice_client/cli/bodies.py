@@ -12,7 +12,7 @@ import click
 
 from lattice_client.cli.failures import READ, Failure
 
-__all__ = ["Body", "body_of", "headers_of", "opened", "urlencoded"]
+__all__ = ["Body", "body_of", "headers_of", "opened", "read", "shown", "urlencoded"]
 
 Header = tuple[bytes, bytes]
 
@@ -101,6 +101,11 @@ def read(path: str) -> bytes:
     finally:
         if file is not sys.stdin.buffer:
             file.close()
+
+
+def shown(path: str) -> str:
+    """How a file is called."""
+    return "stdin" if path == "-" else path
 
 
 def _unreadable(path: str, error: OSError) -> Failure:

@@ -12,7 +12,7 @@ import httpx
 
 from lattice_client import Credentials, CredentialsProvider, RetryPolicy
 from lattice_client._version import __version__
-from lattice_client.cli.addresses import Addresses, address_options, url_of
+from lattice_client.cli.addresses import Addresses, address_options, destination
 from lattice_client.cli.bodies import Body, body_of, headers_of
 from lattice_client.cli.failures import HTTP_ERROR, READ, USAGE, Failure, failure_of
 from lattice_client.cli.output import Output, head_of
@@ -128,17 +128,15 @@ class _Call:
         given: dict[str, Any],
     ) -> None:
         self._given = given
-        self._addresses = addresses
         in_query = given["get"]
         body = body_of(pieces, json=given["json"], upload=given["upload_file"])
-        self._url = url_of(url, addresses)
+        self._url, self._addresses, self._signing = destination(url, addresses, signing)
         if in_query and isinstance(body.content, bytes):
             query = b"&".join(filter(None, (self._url.query, body.content)))
             self._url, body = self._url.copy_with(query=query), Body()
         self._body = body
         self._headers = self._all_headers()
         self._token = self._take_token()
-        self._signing = signing
         self._refuse_authorization()
         self._redaction = Redaction()
         self._talk = Talk(self._redaction, verbose=given["verbose"])

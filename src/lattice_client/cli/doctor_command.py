@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lattice_client.cli.addresses import Addresses, address_options, url_of
+from lattice_client.cli.addresses import Addresses, address_options, destination
 from lattice_client.cli.bodies import headers_of
 from lattice_client.cli.doctor.examination import Question, examination
 from lattice_client.cli.doctor.findings import Finding, Status
@@ -67,8 +67,9 @@ def command(
         verify = trust(given["cacert"], insecure=given["insecure"])
     except OSError as error:
         raise Failure(READ, f"{given['cacert']} holds no certificates: {error}.") from None
+    to, addresses, signing = destination(url, addresses, signing)
     question = Question(
-        url=url_of(url, addresses),
+        url=to,
         method=given["method"],
         headers={
             os.fsdecode(name): (value or b"").decode("latin-1")

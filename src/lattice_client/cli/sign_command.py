@@ -14,7 +14,7 @@ import click
 import httpx
 
 from lattice_client import Credentials
-from lattice_client.cli.addresses import Addresses, address_options, url_of
+from lattice_client.cli.addresses import Addresses, address_options, destination
 from lattice_client.cli.bodies import body_of, headers_of
 from lattice_client.cli.redaction import Redaction
 from lattice_client.cli.signing_options import Signing, signing_options
@@ -135,10 +135,11 @@ def _signed(url: str, signing: Signing, addresses: Addresses, given: dict[str, A
     own = {name.decode(): value.decode("latin-1") for name, value in headers.items()}
     for name in ("x-amz-content-sha256", "x-amz-date"):  # the signer's own
         own.pop(name, None)
+    to, _, signing = destination(url, addresses, signing)
     provider = signing.provider(token or None)
     credentials = current(provider)
     method = given["method"] or ("GET" if content is None else "POST")
-    request = httpx.Request(method, url_of(url, addresses), headers=own, content=content)
+    request = httpx.Request(method, to, headers=own, content=content)
     expires = {"expires": given["expires"]} if given["expires"] else {}
     signing.auth(provider, **expires)(request)
     signature = _parts(request)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import IO
+from typing import BinaryIO, TextIO
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
-__all__ = ["console", "note", "printable", "say"]
+__all__ = ["binary", "console", "note", "printable", "say"]
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -24,10 +25,13 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, **plain)  # type: ignore[arg-type]
 
 
-def say(text: str | Text, style: str = "", *, stderr: bool = True) -> None:
+def say(text: str | Text, style: str = "", *, stderr: bool = True, indent: int = 0) -> None:
     """A line for people, broken between words on a terminal and not at all in a pipe."""
     out = console(stderr=stderr)
-    out.print(text, style=style, soft_wrap=not out.is_terminal)
+    if out.is_terminal and indent:
+        out.print(Padding(text, (0, 0, 0, indent)), style=style)
+    else:
+        out.print(" " * indent, text, style=style, soft_wrap=not out.is_terminal, sep="")
 
 
 def note(text: str) -> None:
@@ -42,7 +46,7 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def binary(stream: IO[str]) -> IO[bytes]:
+def binary(stream: TextIO) -> BinaryIO:
     """What is below a text stream."""
     stream.flush()
-    return getattr(stream, "buffer", stream)  # type: ignore[return-value]
+    return stream.buffer
