@@ -22,6 +22,8 @@ except ModuleNotFoundError as error:
         raise
     raise MissingExtraError("cli", str(error.name)) from None
 
+from lattice_client.cli.help import Group
+
 del _rich
 
 __all__ = ["app", "run"]
@@ -39,7 +41,7 @@ _COMMANDS = {
 _PROGRAM = "lattice-client"
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Commands that are loaded when they are needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 click's
@@ -80,7 +82,7 @@ class _Commands(click.Group):
 
 @click.command(
     cls=_Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=False,
 )
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")

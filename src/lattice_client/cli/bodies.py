@@ -30,7 +30,7 @@ class Body(NamedTuple):
 
 
 def headers_of(given: tuple[str, ...]) -> dict[bytes, bytes | None]:
-    """curl's ``-H``: ``Name: value``, ``Name;`` for one without a value, ``Name:`` for none at all,
+    """Curl's ``-H``: ``Name: value``, ``Name;`` for one without a value, ``Name:`` for none at all,
     and ``@FILE`` for a file of such lines.
 
     :returns: by name as it is written; None for one that is to be left out.
@@ -65,7 +65,7 @@ def body_of(
 ) -> Body:
     """The body of a request.
 
-    :param pieces: kind (``data``, ``data-raw``, ``data-binary``, ``data-urlencode``) and value.
+    :param pieces: in the order in which their kinds were first given: kind (``data``, ``data-raw``, ``data-binary``, ``data-urlencode``) and value.
     :raises Failure: for a file that cannot be read.
     """
     if sum(map(bool, (pieces, json, upload))) > 1:
@@ -86,7 +86,7 @@ def opened(path: str) -> IO[bytes]:
     if path in ("-", "."):
         return sys.stdin.buffer
     try:
-        return open(path, "rb")  # noqa: PTH123, SIM115 closed with the process, or by the caller
+        return open(path, "rb")  # noqa: PTH123 closed with the process, or by the caller
     except OSError as error:
         raise _unreadable(path, error) from None
 
@@ -124,7 +124,7 @@ def _data_binary(value: str) -> bytes:
 
 
 def urlencoded(value: str) -> bytes:
-    """curl's ``--data-urlencode``: ``content``, ``=content``, ``name=content``, ``@file`` and
+    """Curl's ``--data-urlencode``: ``content``, ``=content``, ``name=content``, ``@file`` and
     ``name@file``."""
     found = re.match(r"([^=@]*)([=@])", value)
     if found is None:

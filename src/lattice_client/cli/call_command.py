@@ -14,7 +14,8 @@ from lattice_client import Credentials, CredentialsProvider, RetryPolicy
 from lattice_client._version import __version__
 from lattice_client.cli.addresses import Addresses, address_options, destination
 from lattice_client.cli.bodies import Body, body_of, headers_of
-from lattice_client.cli.failures import HTTP_ERROR, READ, USAGE, Failure, failure_of
+from lattice_client.cli.failures import HTTP_ERROR, Failure, failure_of
+from lattice_client.cli.help import Command
 from lattice_client.cli.output import Output, head_of
 from lattice_client.cli.redaction import Redaction
 from lattice_client.cli.sending import Deadline, Sending, trust
@@ -32,7 +33,7 @@ _TYPICAL = {b"User-Agent": f"lattice-client/{__version__}".encode(), b"Accept": 
 
 
 def _in_order(kind: str) -> Any:
-    """Options that are joined in the order in which they were given, whatever their kind."""
+    """Options that are joined: those of one kind in the order in which they were given."""
 
     def keep(ctx: click.Context, _: click.Parameter, values: tuple[str, ...]) -> None:
         ctx.meta.setdefault("pieces", []).extend((kind, value) for value in values)
@@ -51,7 +52,7 @@ def _data(kind: str, *names: str, text: str) -> Any:
     )
 
 
-@click.command("call")
+@click.command("call", cls=Command)
 @click.argument("url")
 @click.option("-X", "--request", "method", metavar="METHOD", help="The method.")
 @click.option("-H", "--header", multiple=True, metavar="LINE", help="A header; @FILE for many.")
@@ -215,10 +216,11 @@ class _Call:
 
     def _client(self) -> httpx.Client:
         given = self._given
-        try:
-            verify = trust(given["cacert"], insecure=given["insecure"])
-        except OSError as error:
-            raise Failure(READ, f"{given['cacert']} holds no certificates: {error}.") from None
+        verify = trust(
+            given["cacert"],
+            insecure=given["insecure"],
+            needed=self._url.scheme == "https" or given["location"] or bool(given["proxy"]),
+        )
         sending = Sending(
             self._url,
             verify=verify,

@@ -17,7 +17,8 @@ from lattice_client.cli.addresses import Addresses, address_options, destination
 from lattice_client.cli.bodies import headers_of
 from lattice_client.cli.doctor.examination import Question, examination
 from lattice_client.cli.doctor.findings import Finding, Status
-from lattice_client.cli.failures import FAULT, READ, Failure
+from lattice_client.cli.failures import FAULT
+from lattice_client.cli.help import Command
 from lattice_client.cli.sending import trust
 from lattice_client.cli.signing_options import Signing, signing_options
 from lattice_client.cli.terminal import console
@@ -35,7 +36,7 @@ _NARROW = 60
 _NAMES = len("credentials")
 
 
-@click.command("doctor")
+@click.command("doctor", cls=Command)
 @click.argument("url")
 @click.option("-X", "--request", "method", metavar="METHOD", default="GET", help="The method.")
 @click.option("-H", "--header", multiple=True, metavar="LINE", help="A header to send along.")
@@ -63,11 +64,8 @@ def command(
     a signed call. If its signature does not hold, further calls (GET, HEAD and OPTIONS alone) find
     out which part of it is changed on the way. The exit code is 1 if there is a fault.
     """
-    try:
-        verify = trust(given["cacert"], insecure=given["insecure"])
-    except OSError as error:
-        raise Failure(READ, f"{given['cacert']} holds no certificates: {error}.") from None
     to, addresses, signing = destination(url, addresses, signing)
+    needed = to.scheme == "https"
     question = Question(
         url=to,
         method=given["method"],
@@ -77,7 +75,7 @@ def command(
         },
         signing=signing,
         addresses=addresses,
-        verify=verify,
+        verify=trust(given["cacert"], insecure=given["insecure"], needed=needed),
         timeout=given["timeout"],
         unsigned=given["unsigned"],
         whoami=given["whoami"],

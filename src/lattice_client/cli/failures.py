@@ -19,7 +19,7 @@ from lattice_client.errors import (
     SigningError,
 )
 
-__all__ = ["EXIT_CODES", "INTERRUPTED", "BROKEN_PIPE", "Failure", "failure_of"]
+__all__ = ["BROKEN_PIPE", "EXIT_CODES", "INTERRUPTED", "Failure", "failure_of"]
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
 OK, FAULT, USAGE, URL, NAME, CONNECT = 0, 1, 2, 3, 6, 7

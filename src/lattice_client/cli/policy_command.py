@@ -10,6 +10,7 @@ from rich.text import Text
 
 from lattice_client.cli.bodies import headers_of, read, shown
 from lattice_client.cli.failures import FAULT, READ, USAGE, Failure
+from lattice_client.cli.help import Group
 from lattice_client.cli.terminal import say
 from lattice_client.testing.callers import Principal
 from lattice_client.testing.policies import (
@@ -29,7 +30,7 @@ _ACCOUNT = "111122223333"
 _ANONYMOUS = "anonymous"
 
 
-@click.group("policy")
+@click.group("policy", cls=Group, no_args_is_help=False)
 def command() -> None:
     """Ask an auth policy, or look it over."""
 

@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from lattice_client.cli.failures import TIMEOUT, Failure
+from lattice_client.cli.failures import READ, TIMEOUT, Failure
 from lattice_client.errors import MissingExtraError
 
 try:
@@ -130,14 +130,24 @@ def leads_to(
     return None
 
 
-def trust(cacert: str | None, *, insecure: bool = False) -> ssl.SSLContext:
+def trust(cacert: str | None, *, insecure: bool = False, needed: bool = True) -> ssl.SSLContext:
     """Whom to believe: the authorities of a file, else the system's and certifi's.
 
-    :raises OSError: for a file that cannot be read.
+    :param needed: whether there will be TLS at all. Reading them takes 30 ms; without, nobody is
+        believed.
+    :raises Failure: for a file that cannot be read.
     """
-    context = ssl.create_default_context(cafile=cacert)
-    if cacert is None:
+    if cacert is not None:
+        try:
+            context = ssl.create_default_context(cafile=cacert)
+        except OSError as error:
+            why = "no certificates" if isinstance(error, ssl.SSLError) else error.strerror
+            raise Failure(READ, f"{cacert} cannot be read: {why}.") from None
+    elif needed and not insecure:
+        context = ssl.create_default_context()
         context.load_verify_locations(certifi.where())
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

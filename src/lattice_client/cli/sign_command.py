@@ -16,6 +16,7 @@ import httpx
 from lattice_client import Credentials
 from lattice_client.cli.addresses import Addresses, address_options, destination
 from lattice_client.cli.bodies import body_of, headers_of
+from lattice_client.cli.help import Command
 from lattice_client.cli.redaction import Redaction
 from lattice_client.cli.signing_options import Signing, signing_options
 from lattice_client.cli.terminal import console, note, say
@@ -37,7 +38,7 @@ def _format(name: str, text: str) -> Any:
     return click.option(f"--{name}", "form", flag_value=name, help=text)
 
 
-@click.command("sign")
+@click.command("sign", cls=Command)
 @click.argument("url")
 @click.option("-X", "--request", "method", metavar="METHOD", help="The method.")
 @click.option("-H", "--header", multiple=True, metavar="LINE", help="A header of the request.")

@@ -143,7 +143,7 @@ _OPTIONS = [
 
 
 def _curls(given: str) -> dict[str, str]:
-    """curl's ``provider1[:provider2[:region[:service]]]``."""
+    """Curl's ``provider1[:provider2[:region[:service]]]``."""
     parts = given.split(":")
     if parts[0].lower() != "aws" or len(parts) > len(("aws", "amz", "region", "service")):
         raise click.BadParameter(
