@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import socket
 import sys
 import time
@@ -502,7 +501,7 @@ def test_a_large_download(run, credentials, tmp_path):
 
     with sink() as server:
         assert run("call", f"{server.url}/{8 << 20}", "-o", tmp_path / "large").code == 0
-    assert os.path.getsize(tmp_path / "large") == 8 << 20
+    assert (tmp_path / "large").stat().st_size == 8 << 20
 
 
 def test_it_is_json_that_others_can_read(run, credentials, url):

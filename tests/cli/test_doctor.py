@@ -373,7 +373,7 @@ def test_the_callers_own_policy(diagnose):
 
 
 def test_unsigned(diagnose, url):
-    faults, said, checks = diagnose(url, "--unsigned")
+    faults, _, checks = diagnose(url, "--unsigned")
     assert faults == ["unsigned"]
     assert [check["status"] for check in checks[:2]] == ["skipped"] * 2
 
@@ -443,7 +443,7 @@ def test_a_proxy_that_changes_a_header_of_the_signers(diagnose, lattice_http):
 def test_a_proxy_that_adds_a_header(diagnose, lattice_http):
     adding = lambda lines: [*lines, b"x-amz-trace: 1"]  # noqa: E731
     with in_between(lattice_http.port, adding) as port:
-        faults, said, checks = diagnose(f"http://{NAME}", *through(port))
+        faults, _, checks = diagnose(f"http://{NAME}", *through(port))
     assert faults == ["header added on the way"]
     assert checks[6]["details"]["header"] == "x-amz-trace"
 

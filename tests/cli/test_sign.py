@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
+from itertools import pairwise
 from urllib.parse import urlsplit
 
 import httpx
@@ -53,11 +55,7 @@ def test_a_curl_command(run, credentials):
     curl = shlex.split(result.text)
     assert curl[:3] == ["curl", "--request", "PUT"]
     assert curl[-1] == URL
-    headers = dict(
-        value.split(": ", 1)
-        for option, value in zip(curl, curl[1:], strict=False)
-        if option == "--header"
-    )
+    headers = dict(value.split(": ", 1) for option, value in pairwise(curl) if option == "--header")
     assert headers["content-type"] == "application/json"
     assert curl[curl.index("--data-raw") + 1] == '{"a": 1}'
     assert "x-amz-meta-a" in verified("PUT", URL, headers).signed_headers
@@ -96,9 +94,7 @@ def test_another_service_signs_the_body(run, credentials):
     told = run("sign", URL, "--json", "--service", "execute-api", "-d", "a=1").json
     assert told["service"] == "execute-api"
     assert told["method"] == "POST"
-    assert told["canonical_request"].endswith(
-        "15fd2d4ad2a5e6ad4e3b2dcd54a9aebe2c2d8d67a8eafb3e5c1c5b5a8b5e3a3d"[:0]
-    )
+    assert told["canonical_request"].endswith(hashlib.sha256(b"a=1").hexdigest())
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def _code_of(argv: list[str] | None) -> int:
 
 
 def _broken_pipe() -> int:
-    """Whoever read stdout has gone; the interpreter would complain when it flushes it at the end."""
+    """Whoever read stdout has gone; the interpreter would complain at its last flush."""
     with suppress(OSError, ValueError, io.UnsupportedOperation):
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, sys.stdout.fileno())

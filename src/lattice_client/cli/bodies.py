@@ -65,7 +65,8 @@ def body_of(
 ) -> Body:
     """The body of a request.
 
-    :param pieces: in the order in which their kinds were first given: kind (``data``, ``data-raw``, ``data-binary``, ``data-urlencode``) and value.
+    :param pieces: kind (``data``, ``data-raw``, ``data-binary``, ``data-urlencode``) and value, in
+        the order in which the kinds were first given.
     :raises Failure: for a file that cannot be read.
     """
     if sum(map(bool, (pieces, json, upload))) > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import IO, Any
 
@@ -41,7 +41,10 @@ def _in_order(kind: str) -> Any:
     return keep
 
 
-def _data(kind: str, *names: str, text: str) -> Any:
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _data(kind: str, *names: str, text: str) -> _Decorator:
     return click.option(
         *names,
         multiple=True,
@@ -91,7 +94,7 @@ def _data(kind: str, *names: str, text: str) -> Any:
 @signing_options
 @click.pass_context
 def command(
-    ctx: click.Context, *, url: str, signing: Signing, addresses: Addresses, **given: Any
+    ctx: click.Context, /, *, url: str, signing: Signing, addresses: Addresses, **given: Any
 ) -> int:
     """Send one signed request, as curl would.
 
@@ -166,7 +169,7 @@ class _Call:
         return {
             name: value
             for name, value in headers.items()
-            if value or name.lower() not in (b"accept-encoding",)
+            if value or name.lower() != b"accept-encoding"
         }
 
     def _take_token(self) -> str | None:

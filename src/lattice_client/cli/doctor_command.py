@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -23,13 +22,16 @@ from lattice_client.cli.sending import trust
 from lattice_client.cli.signing_options import Signing, signing_options
 from lattice_client.cli.terminal import console
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 __all__ = ["command"]
 
 _MARKS: dict[Status, tuple[str, str]] = {
     "ok": ("✓", "green"),
     "warning": ("!", "yellow"),
     "fault": ("✗", "bold red"),
-    "skipped": ("–", "dim"),
+    "skipped": ("·", "dim"),
 }
 # Columns. In less than that, a check's name and its text stand below each other.
 _NARROW = 60

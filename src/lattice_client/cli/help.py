@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import click
 
@@ -20,10 +20,10 @@ class _Formatter(click.HelpFormatter):
         super().__init__(width=min(shutil.get_terminal_size().columns, _WIDE) - 1)
 
     def write_dl(
-        self, rows: Sequence[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
     ) -> None:
         # On a narrow terminal a text stands below its name.
-        super().write_dl(rows, 4 if self.width < _NARROW else col_max, col_spacing)
+        super().write_dl(list(rows), 4 if self.width < _NARROW else col_max, col_spacing)
 
 
 class Context(click.Context):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO
-
-import httpx
+from typing import IO, TYPE_CHECKING
 
 from lattice_client.cli.failures import WRITE, Failure
 from lattice_client.cli.terminal import binary, console
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["Output", "head_of"]
 

@@ -1,4 +1,4 @@
-"""``lattice-client policy``: what an auth policy says to a request, and what is surprising in it."""
+"""``lattice-client policy``: what an auth policy says to a request, and what surprises in it."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
@@ -31,10 +32,11 @@ _WARNING = (
     "and chats."
 )
 _SIGNED = ("authorization", "x-amz-")
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _FORMATS = ("headers", "curl", "url", "json")
 
 
-def _format(name: str, text: str) -> Any:
+def _format(name: str, text: str) -> _Decorator:
     return click.option(f"--{name}", "form", flag_value=name, help=text)
 
 
@@ -129,11 +131,12 @@ def _signed(url: str, signing: Signing, addresses: Addresses, given: dict[str, A
     pieces = [("data", value) for value in given["data"]]
     body = body_of(pieces, json=given["json_body"])
     content = body.content if isinstance(body.content, bytes) else None
-    headers = {name.lower(): value for name, value in body.headers}
-    for name, value in headers_of(given["header"]).items():
-        headers[name.lower()] = value or b""
-    token = headers.pop(b"x-amz-security-token", b"").decode("latin-1")
-    own = {name.decode(): value.decode("latin-1") for name, value in headers.items()}
+    given_headers = {**dict(body.headers), **headers_of(given["header"])}
+    own = {
+        name.decode().lower(): (value or b"").decode("latin-1")
+        for name, value in given_headers.items()
+    }
+    token = own.pop("x-amz-security-token", "")
     for name in ("x-amz-content-sha256", "x-amz-date"):  # the signer's own
         own.pop(name, None)
     to, _, signing = destination(url, addresses, signing)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
-import httpx
 from rich.text import Text
 
 from lattice_client import Credentials
@@ -13,6 +12,9 @@ from lattice_client.cli.redaction import Redaction
 from lattice_client.cli.terminal import note, printable, say
 from lattice_client.denial import Denial, explain_parts
 from lattice_client.events import Event, RemedyApplied, RetryPlanned, Signed
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["Remarks", "Talk", "explained"]
 
@@ -98,7 +100,7 @@ class Remarks(logging.Handler):
         if not record.name.startswith("lattice_client.denial"):
             note(record.getMessage())
 
-    def __enter__(self) -> Remarks:
+    def __enter__(self) -> Self:
         logging.getLogger("lattice_client").addHandler(self)
         return self
 

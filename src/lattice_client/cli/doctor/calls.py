@@ -128,7 +128,7 @@ def _ahead(date: str | None, now: float) -> float | None:
 
 
 def about_clock(answer: Answer | None) -> Finding:
-    """This machine's clock against the answer's Date."""
+    """Compares this machine's clock with the answer's Date."""
     if answer is None:
         return Finding.skipped("clock", "There is no answer to compare it with.")
     ahead = answer.ahead

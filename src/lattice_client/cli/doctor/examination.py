@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
-
-import httpx
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lattice_client.cli.addresses import Addresses
 from lattice_client.cli.doctor.calls import Answer, Caller, about_clock, broken_off
@@ -18,6 +16,7 @@ from lattice_client.cli.doctor.identity import (
     who_am_i,
 )
 from lattice_client.cli.doctor.network import (
+    Address,
     Place,
     about_connection,
     about_name,
@@ -26,6 +25,9 @@ from lattice_client.cli.doctor.network import (
 from lattice_client.cli.doctor.refusals import Case, about_call
 from lattice_client.cli.sending import PORTS, Deadline, Sending, leads_to, proxy_of
 from lattice_client.cli.signing_options import Signing
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["Question", "examination"]
 
@@ -48,56 +50,53 @@ def examination(asked: Question) -> Iterator[Finding]:
     """One finding for each check."""
     provider = asked.signing.provider()
     auth = asked.signing.auth(provider)
+    place = _place_of(asked)
     credentials = None
     if asked.unsigned:
-        yield Finding.skipped("credentials", "Nothing is to be signed.")
+        yield Finding.skipped("credentials", _UNSIGNED)
     else:
         finding, credentials = about_credentials(provider, asked.signing)
         if credentials and asked.whoami:
             finding = _with_identity(finding, credentials, asked, auth)
         yield finding
-
-    place = _place_of(asked)
-    proxy = proxy_of(asked.url)
-    named, addresses, managed = about_name(place)
+    name, addresses, managed = about_name(place)
     if asked.unsigned:
-        region = Finding.skipped("region", "Nothing is to be signed.")
+        region = Finding.skipped("region", _UNSIGNED)
     else:
         region = about_region(asked.url.host, asked.signing, auth, managed)
     yield region
-    yield named
-
-    reachable = True
-    if proxy:
-        yield Finding.warning(
-            "connection", "It goes through the proxy that the environment names.", None
-        )
-    elif addresses:
-        finding, addresses = about_connection(place, addresses, asked.timeout)
-        reachable = bool(addresses)
-        yield finding
-    else:
-        reachable = False
-        yield Finding.skipped("connection", "There is no address to connect to.")
-
-    if asked.url.scheme != "https":
-        yield Finding.skipped("TLS", "The URL begins with http://.")
-    elif proxy:
-        yield Finding.skipped("TLS", "That is between the proxy and the server.")
-    elif not reachable:
-        yield Finding.skipped("TLS", "There is no connection.")
-    else:
-        finding = about_tls(place, addresses, asked.verify, asked.timeout)
-        reachable = finding.status != "fault"
-        yield finding
-
-    if not reachable:
+    yield name
+    way = list(_way(asked, place, addresses))
+    yield from way
+    if any(finding.fault for finding in (name, *way)):
         yield about_clock(None)
         yield Finding.skipped("call", "It would not get there.")
-    elif region.status == "fault" and region.fault == "no region":
-        yield from _called(asked, None, managed)
+        return
+    signs = credentials is not None and region.fault != "no region"
+    yield from _called(asked, auth if signs else None, managed)
+
+
+_UNSIGNED = "Nothing is to be signed."
+
+
+def _way(asked: Question, place: Place, addresses: list[Address]) -> Iterator[Finding]:
+    """Connection and TLS."""
+    if proxy_of(asked.url):
+        yield Finding.warning("connection", "It goes through the environment's proxy.")
+        yield Finding.skipped("TLS", "What is beyond the proxy cannot be seen.")
+        return
+    if not addresses:
+        yield Finding.skipped("connection", "There is no address to connect to.")
+        yield Finding.skipped("TLS", "There is no connection.")
+        return
+    finding, taking = about_connection(place, addresses, asked.timeout)
+    yield finding
+    if asked.url.scheme != "https":
+        yield Finding.skipped("TLS", "The URL begins with http://.")
+    elif not taking:
+        yield Finding.skipped("TLS", "There is no connection.")
     else:
-        yield from _called(asked, auth if credentials else None, managed)
+        yield about_tls(place, taking, asked.verify, asked.timeout)
 
 
 def _with_identity(finding: Finding, credentials: Any, asked: Question, auth: Any) -> Finding:

@@ -18,16 +18,16 @@ from lattice_client.cli.doctor.findings import Finding
 from lattice_client.cli.doctor.identity import in_words
 from lattice_client.names import region_of
 
-__all__ = ["Place", "about_connection", "about_name", "about_tls", "is_managed"]
+__all__ = ["Address", "Place", "about_connection", "about_name", "about_tls", "is_managed"]
 
 # "Managed prefix lists" and "VPC Lattice service networks", VPC Lattice User Guide.
 _LATTICE = (ipaddress.ip_network("169.254.171.0/24"), ipaddress.ip_network("fd00:ec2:80::/64"))
-_FAMILIES = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}
+_FAMILIES: dict[int, str] = {socket.AF_INET: "IPv4", socket.AF_INET6: "IPv6"}
 _ALMOST_EXPIRED = 14 * 86_400
 # OpenSSL's X509_V_ERR_… ("X509_STORE_CTX_get_error", its manual).
 _CERT_HAS_EXPIRED, _HOSTNAME_MISMATCH, _IP_MISMATCH = 10, 62, 64
 
-Address = tuple[socket.AddressFamily, str]
+Address = tuple[int, str]
 
 
 class Place(NamedTuple):
@@ -73,7 +73,7 @@ def about_name(place: Place) -> tuple[Finding, list[Address], str | None]:
             "name", "name does not resolve", f"{name} does not resolve: {why}.", step
         )
         return finding, [], None
-    addresses = list(dict.fromkeys((entry[0], str(entry[4][0])) for entry in found))
+    addresses = list(dict.fromkeys((int(entry[0]), str(entry[4][0])) for entry in found))
     canonical = next((entry[3].rstrip(".").lower() for entry in found if entry[3]), name)
     managed = next((one for one in (place.host, canonical) if is_managed(one)), None)
     text = f"{_what(place, canonical, addresses)} at {_listed(one for _, one in addresses)}"
@@ -89,18 +89,18 @@ def about_name(place: Place) -> tuple[Finding, list[Address], str | None]:
 def _what(place: Place, canonical: str, addresses: list[Address]) -> str:
     host = place.host
     if place.redirected:
-        return f"{host}, which is led to {place.text} by an option,"
-    if host.startswith("vpce-") and is_managed(host):
-        return f"{host}, the name of a service-network endpoint,"
-    if is_managed(host):
-        return f"{host}, a name that Lattice gives,"
-    if canonical != host and is_managed(canonical):
-        return f"{host}, a CNAME of {canonical},"
-    if canonical != host:
-        return f"{host}, a CNAME of {canonical} (which is none of Lattice's names),"
-    if host == "localhost" or host in (address for _, address in addresses):
-        return f"{host}, no name of Lattice's,"
-    return f"{host}, a name of your own (a custom domain of the service, or an alias),"
+        what = f"which is led to {place.text} by an option"
+    elif is_managed(host):
+        endpoint = host.startswith("vpce-")
+        what = "the name of a service-network endpoint" if endpoint else "a name that Lattice gives"
+    elif canonical != host:
+        known = "" if is_managed(canonical) else " (which is none of Lattice's names)"
+        what = f"a CNAME of {canonical}{known}"
+    elif host == "localhost" or host in (address for _, address in addresses):
+        what = "no name of Lattice's"
+    else:
+        what = "a name of your own (a custom domain of the service, or an alias)"
+    return f"{host}, {what},"
 
 
 def _whose(place: Place, addresses: list[Address]) -> str:

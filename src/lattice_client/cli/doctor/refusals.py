@@ -206,21 +206,6 @@ def _bad_signature(case: Case, denial: Denial) -> Finding:
             "Lattice knows nobody with this access key and session token.",
             denial.next_step,
         )
-    if found := _SERVICE.search(text):
-        return Finding.of_fault(
-            "call",
-            "wrong service name",
-            f"The signature is for the service {case.service}, and should be for {found[1]}.",
-            f"Sign for {found[1]}"
-            + (", which is the default: leave --service out." if found[1] == LATTICE else "."),
-        )
-    if found := _REGION.search(text):
-        return Finding.of_fault(
-            "call",
-            "wrong region",
-            f"The signature is for another region, and the service is in {found[1]}.",
-            f"Sign for {found[1]}: --region {found[1]}, or LatticeAuth(region={found[1]!r}).",
-        )
     if found := _NOT_SIGNED.search(text):
         return Finding.of_fault(
             "call",
@@ -229,15 +214,38 @@ def _bad_signature(case: Case, denial: Denial) -> Finding:
             f"{_ON_THE_WAY}.",
             header=found[1],
         )
-    about_payload = _PAYLOAD.search(text) or _NO_PAYLOAD_HEADER.search(text)
-    if about_payload and case.service != LATTICE:
+    return _wrong_scope(case) or _wrong_payload(case) or _mismatch(case)
+
+
+def _wrong_scope(case: Case) -> Finding | None:
+    if found := _SERVICE.search(case.answer.text):
+        default = ", which is the default: leave --service out" if found[1] == LATTICE else ""
+        return Finding.of_fault(
+            "call",
+            "wrong service name",
+            f"The signature is for the service {case.service}, and should be for {found[1]}.",
+            f"Sign for {found[1]}{default}.",
+        )
+    if found := _REGION.search(case.answer.text):
+        return Finding.of_fault(
+            "call",
+            "wrong region",
+            f"The signature is for another region, and the service is in {found[1]}.",
+            f"Sign for {found[1]}: --region {found[1]}, or LatticeAuth(region={found[1]!r}).",
+        )
+    return None
+
+
+def _wrong_payload(case: Case) -> Finding | None:
+    signed, removed = (words.search(case.answer.text) for words in (_PAYLOAD, _NO_PAYLOAD_HEADER))
+    if (signed or removed) and case.service != LATTICE:
         return Finding.of_fault(
             "call",
             "wrong service name",
             f"The payload is signed, as for the service {case.service}; Lattice takes it unsigned.",
             "Leave --service out.",
         )
-    if _PAYLOAD.search(text):
+    if signed:
         return Finding.of_fault(
             "call",
             "payload signed on the way",
@@ -246,7 +254,7 @@ def _bad_signature(case: Case, denial: Denial) -> Finding:
             f"{_ON_THE_WAY}: take the one that signs out (aws-sigv4-proxy wants "
             "--unsigned-payload), or send unsigned requests to it.",
         )
-    if about_payload:
+    if removed:
         return Finding.of_fault(
             "call",
             "header removed on the way",
@@ -254,7 +262,7 @@ def _bad_signature(case: Case, denial: Denial) -> Finding:
             f"{_ON_THE_WAY}.",
             header="x-amz-content-sha256",
         )
-    return _mismatch(case)
+    return None
 
 
 def _mismatch(case: Case) -> Finding:
