@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -152,7 +153,9 @@ def _signed(url: str, signing: Signing, addresses: Addresses, given: dict[str, A
         credentials, signature["region"], signing.service, path_encoding=signing.path_encoding
     )
     arguments: Any = (method, request.headers["host"], request.url.raw_path.decode(), own)
-    options = {"payload_hash": request.headers.get("x-amz-content-sha256"), "now": signature["at"]}
+    # Services other than Lattice want the body's hash, and few of them in a header.
+    hashed = request.headers.get("x-amz-content-sha256") or sha256(content or b"").hexdigest()
+    options = {"payload_hash": hashed, "now": signature["at"]}
     if signing.placement == "query":
         again = presign(signer, *arguments, **options, expires=signature["expires"])
         canonical, to_sign = again.canonical_request, again.string_to_sign
