@@ -106,10 +106,11 @@ def test_wrong_arguments(run, arguments, says):
     assert "usage: lattice-client" in result.stderr.lower()
 
 
-def test_a_missing_library_is_named_with_its_extra():
-    code = "import sys; sys.modules['click'] = None; from lattice_client.cli import main"
+@pytest.mark.parametrize("library", ["click", "rich", "httpx"])
+def test_a_missing_library_is_named_with_its_extra(library):
+    code = f"import sys; sys.modules[{library!r}] = None; from lattice_client.cli import main"
     result = subprocess.run(
-        [sys.executable, "-c", f"{code}; sys.exit(main([]))"],
+        [sys.executable, "-c", f"{code}; sys.exit(main(['call', 'https://a.example']))"],
         capture_output=True,
         text=True,
         check=False,
@@ -117,7 +118,7 @@ def test_a_missing_library_is_named_with_its_extra():
     )
     assert result.returncode == 2
     assert result.stderr == (
-        "lattice-client: click is not installed; it comes with the extra 'cli': "
+        f"lattice-client: {library} is not installed; it comes with the extra 'cli': "
         "pip install 'vpc-lattice-client[cli]'\n"
     )
 

@@ -9,18 +9,11 @@ from functools import wraps
 from typing import Any, NamedTuple
 
 import click
+import httpx
 
 from lattice_client.cli.failures import URL, Failure
 from lattice_client.cli.signing_options import Signing
-from lattice_client.errors import MissingExtraError
 from lattice_client.names import Endpoint, StaticNames, region_of
-
-try:
-    import httpx
-except ModuleNotFoundError as error:
-    if error.name != "httpx":
-        raise
-    raise MissingExtraError("cli", "httpx") from None
 
 __all__ = ["Addresses", "address_options", "destination"]
 

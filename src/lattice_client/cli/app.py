@@ -38,6 +38,7 @@ _COMMANDS = {
     "policy": "Ask an auth policy, or look it over.",
     "sign": "Show what a signed request looks like.",
 }
+_LIBRARIES = ("certifi", "cryptography", "httpx", "rich")
 _PROGRAM = "lattice-client"
 
 
@@ -50,7 +51,12 @@ class _Commands(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 click's
         if cmd_name not in _COMMANDS:
             return None
-        module = import_module(f"lattice_client.cli.{cmd_name}_command")
+        try:
+            module = import_module(f"lattice_client.cli.{cmd_name}_command")
+        except ModuleNotFoundError as error:
+            if error.name not in _LIBRARIES:
+                raise
+            raise MissingExtraError("cli", error.name) from None
         command: click.Command = module.command
         return command
 

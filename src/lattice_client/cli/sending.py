@@ -9,16 +9,10 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from lattice_client.cli.failures import READ, TIMEOUT, Failure
-from lattice_client.errors import MissingExtraError
+import certifi
+import httpx
 
-try:
-    import certifi
-    import httpx
-except ModuleNotFoundError as error:
-    if error.name not in ("httpx", "certifi"):
-        raise
-    raise MissingExtraError("cli", str(error.name)) from None
+from lattice_client.cli.failures import READ, TIMEOUT, Failure
 
 __all__ = ["PORTS", "Deadline", "Sending", "Watcher", "leads_to", "proxy_of", "trust"]
 
