@@ -1,0 +1,183 @@
+"""``lattice-client local``: the local Lattice that a file describes, with a view of its access log."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.live import Live
+from rich.text import Text
+
+from lattice_client.cli.access_view import AccessView, line_of
+from lattice_client.cli.failures import CONNECT, Failure
+from lattice_client.cli.help import Command
+from lattice_client.cli.terminal import console, note, say
+from lattice_client.testing import Caller, LocalLattice, RunningLattice, TemplateWarning, load, serve
+
+__all__ = ["command"]
+
+
+@click.command("local", cls=Command)
+@click.argument("file")
+@click.option(
+    "--target",
+    multiple=True,
+    metavar="NAME=TARGET",
+    help="What stands for a target group: a URL, module:app or lambda:module:handler.",
+)
+@click.option("--parameter", multiple=True, metavar="NAME=VALUE", help="One of the template's.")
+@click.option("--caller", multiple=True, metavar="NAME", help="Add a caller.")
+@click.option("--region", metavar="REGION", help="In place of the file's.")
+@click.option("--account", metavar="ID", help="In place of the file's.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--port", type=int, default=0, help="Of the first service network. [default: a free one]")
+@click.option("--tls", is_flag=True, help="Speak HTTPS.")
+@click.option("--json", "as_json", is_flag=True, help="Show the access log's own records.")
+def command(*, file: str, as_json: bool, **given: Any) -> None:
+    """Serve a local Lattice and show its access log.
+
+    FILE is TOML, YAML, or a CloudFormation template. Its callers are put into an AWS configuration
+    file of their own, as profiles; no credentials are shown.
+    """
+    # Applications that the file names are those of the folder one stands in, as with any server.
+    sys.path.insert(0, str(Path.cwd()))
+    out = console()
+    live = out.is_terminal and not as_json
+    show = _Shown(None if live else (json.dumps if as_json else line_of))
+    with ExitStack() as stack:
+        lattice = _loaded(file, show, given)
+        running = list(_served(stack, lattice, given))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lattice-client-"))
+        config = Path(folder, "config")
+        config.write_text(_profiles(lattice))  # in a folder that is private to its owner
+        told = _told(lattice, running, config, tls=given["tls"])
+        stack.enter_context(_interruptible())
+        if live:
+            show.view = view = AccessView(told)
+            stack.enter_context(Live(view, console=out, refresh_per_second=8))
+        else:
+            for line in told:
+                say(line)
+            say("Serving; Ctrl-C ends it.")
+        threading.Event().wait()
+
+
+class _Shown:
+    """Where the access log goes: into a view, or line by line to stdout."""
+
+    def __init__(self, form: Callable[[dict[str, Any]], str] | None) -> None:
+        self.view: AccessView | None = None
+        self._form = form
+        self._lock = threading.Lock()
+
+    def __call__(self, record: dict[str, Any]) -> None:
+        if self.view is not None:
+            self.view.add(record)
+        elif self._form is not None:
+            with self._lock:
+                print(self._form(record), flush=True)  # noqa: T201 it may be JSON
+
+
+def _loaded(file: str, show: _Shown, given: dict[str, Any]) -> LocalLattice:
+    settings = {name: given[name] for name in ("account", "region") if given[name]}
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always", TemplateWarning)
+        lattice = load(
+            file,
+            targets=_pairs("--target", given["target"]),
+            parameters=_pairs("--parameter", given["parameter"]),
+            on_access=show,
+            **settings,
+        )
+    for remark in remarks:
+        note(str(remark.message))
+    for name in given["caller"] or ([] if lattice.callers else ["local-caller"]):
+        if name not in lattice.callers:
+            lattice.add_caller(name)
+    return lattice
+
+
+def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
+    pairs = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not name or not equals:
+            raise click.BadParameter(f"{one!r} has not the form NAME=VALUE", param_hint=option)
+        pairs[name] = value
+    return pairs
+
+
+def _served(
+    stack: ExitStack, lattice: LocalLattice, given: dict[str, Any]
+) -> Iterator[RunningLattice]:
+    for index, network in enumerate(lattice.networks.values()):
+        port = given["port"] + index if given["port"] else 0
+        serving = serve(network, host=given["host"], port=port, tls=given["tls"])
+        try:
+            yield stack.enter_context(serving)
+        except OSError as error:
+            raise Failure(
+                CONNECT, f"There is no listening at {given['host']}:{port}: {error.strerror}."
+            ) from None
+
+
+def _profiles(lattice: LocalLattice) -> str:
+    return "".join(_profile(caller, lattice.region) for caller in lattice.callers.values())
+
+
+def _profile(caller: Caller, region: str) -> str:
+    held = caller.credentials
+    token = f"aws_session_token = {held.token}\n" if held.token else ""
+    return (
+        f"[profile {caller.name}]\nregion = {region}\n"
+        f"aws_access_key_id = {held.access_key}\naws_secret_access_key = {held.secret_key}\n{token}"
+    )
+
+
+def _told(
+    lattice: LocalLattice, running: list[RunningLattice], config: Path, *, tls: bool
+) -> list[Text]:
+    """What there is, and how to call it."""
+    lines, names = [], {}
+    for network, entrance in zip(lattice.networks.values(), running, strict=True):
+        lines.append(Text.assemble(("Service network ", "bold"), network.name))
+        for service in network.services:
+            url = entrance.url_for(service)
+            lines.append(Text.assemble("  ", service.name, "  ", (url, "cyan")))
+            address = f"{entrance.url.partition('://')[2]}"
+            names[service.host] = f"{lattice.region}@{address}"
+    lines.append(Text("To call them as one of the callers, in another shell:", "bold"))
+    for caller in lattice.callers.values():
+        settings = {
+            "AWS_CONFIG_FILE": str(config),
+            "AWS_PROFILE": caller.name,
+            "LATTICE_CLIENT_NAMES": ",".join(f"{name}={to}" for name, to in names.items()),
+        }
+        if tls:
+            settings["SSL_CERT_FILE"] = running[0].ca_file
+        words = " ".join(f"{name}={shlex.quote(value)}" for name, value in settings.items())
+        lines.append(Text(f"  export {words}", "green", overflow="fold"))
+    return lines
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ends as by Ctrl-C also where it is told to terminate, or where a shell has started it in the
+    background and made it ignore Ctrl-C."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
