@@ -57,9 +57,7 @@ class AccessView:
         if width >= _DETAILS:
             columns.append(Column("Took", justify="right", no_wrap=True))
             columns.append(Column("Why not", no_wrap=True, max_width=width // 5))
-        table = Table(
-            *columns, box=SIMPLE_HEAD, show_edge=False, expand=True, padding=(0, 1, 0, 0)
-        )
+        table = Table(*columns, box=SIMPLE_HEAD, show_edge=False, expand=True, padding=(0, 1, 0, 0))
         for record in records:
             table.add_row(*_cells(record, width))
         if not self._count:
@@ -69,7 +67,8 @@ class AccessView:
 
 def _cells(record: dict[str, Any], width: int) -> list[Text]:
     status = record["responseCode"]
-    cells = [Text(str(status or "-"), _style(status)), Text(_request(record))]
+    host = width >= _TIMES
+    cells = [Text(str(status or "-"), _style(status)), Text(_request(record, host=host))]
     if width >= _TIMES:
         cells.insert(0, Text(str(record["startTime"])[11:19], "dim"))
     if width >= _CALLERS:
@@ -93,9 +92,9 @@ def line_of(record: dict[str, Any]) -> str:
     return "  ".join(filter(None, parts))
 
 
-def _request(record: dict[str, Any]) -> str:
-    host, path = record["hostHeader"] or "-", record["requestPath"] or ""
-    return printable(f"{record['requestMethod']} {host}{path}")
+def _request(record: dict[str, Any], *, host: bool = True) -> str:
+    where = (record["hostHeader"] or "-") if host else ""
+    return printable(f"{record['requestMethod']} {where}{record['requestPath'] or ''}")
 
 
 def _caller(record: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""``lattice-client local``: the local Lattice that a file describes, with a view of its access log."""
+"""``lattice-client local``: the local Lattice that a file describes, and its access log, live."""
 
 from __future__ import annotations
 
@@ -22,7 +22,14 @@ from lattice_client.cli.access_view import AccessView, line_of
 from lattice_client.cli.failures import CONNECT, Failure
 from lattice_client.cli.help import Command
 from lattice_client.cli.terminal import console, note, say
-from lattice_client.testing import Caller, LocalLattice, RunningLattice, TemplateWarning, load, serve
+from lattice_client.testing import (
+    Caller,
+    LocalLattice,
+    RunningLattice,
+    TemplateWarning,
+    load,
+    serve,
+)
 
 __all__ = ["command"]
 
@@ -40,7 +47,9 @@ __all__ = ["command"]
 @click.option("--region", metavar="REGION", help="In place of the file's.")
 @click.option("--account", metavar="ID", help="In place of the file's.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
-@click.option("--port", type=int, default=0, help="Of the first service network. [default: a free one]")
+@click.option(
+    "--port", type=int, default=0, help="Of the first service network. [default: a free one]"
+)
 @click.option("--tls", is_flag=True, help="Speak HTTPS.")
 @click.option("--json", "as_json", is_flag=True, help="Show the access log's own records.")
 def command(*, file: str, as_json: bool, **given: Any) -> None:
@@ -57,10 +66,9 @@ def command(*, file: str, as_json: bool, **given: Any) -> None:
     with ExitStack() as stack:
         lattice = _loaded(file, show, given)
         running = list(_served(stack, lattice, given))
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lattice-client-"))
-        config = Path(folder, "config")
-        config.write_text(_profiles(lattice))  # in a folder that is private to its owner
-        told = _told(lattice, running, config, tls=given["tls"])
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lattice-client-")))
+        _write_settings(lattice, running, folder)
+        told = _told(lattice, running, folder)
         stack.enter_context(_interruptible())
         if live:
             show.view = view = AccessView(told)
@@ -131,42 +139,57 @@ def _served(
             ) from None
 
 
-def _profiles(lattice: LocalLattice) -> str:
-    return "".join(_profile(caller, lattice.region) for caller in lattice.callers.values())
-
-
-def _profile(caller: Caller, region: str) -> str:
-    held = caller.credentials
-    token = f"aws_session_token = {held.token}\n" if held.token else ""
-    return (
-        f"[profile {caller.name}]\nregion = {region}\n"
-        f"aws_access_key_id = {held.access_key}\naws_secret_access_key = {held.secret_key}\n{token}"
-    )
-
-
-def _told(
-    lattice: LocalLattice, running: list[RunningLattice], config: Path, *, tls: bool
-) -> list[Text]:
-    """What there is, and how to call it."""
-    lines, names = [], {}
-    for network, entrance in zip(lattice.networks.values(), running, strict=True):
-        lines.append(Text.assemble(("Service network ", "bold"), network.name))
-        for service in network.services:
-            url = entrance.url_for(service)
-            lines.append(Text.assemble("  ", service.name, "  ", (url, "cyan")))
-            address = f"{entrance.url.partition('://')[2]}"
-            names[service.host] = f"{lattice.region}@{address}"
-    lines.append(Text("To call them as one of the callers, in another shell:", "bold"))
+def _write_settings(lattice: LocalLattice, running: list[RunningLattice], folder: Path) -> None:
+    """An AWS configuration with a profile for each caller, and for each a file to source. Both are
+    in a folder that is private to its owner."""
+    config = folder / "config"
+    config.write_text("".join(_profile(caller, lattice) for caller in lattice.callers.values()))
+    names = [
+        f"{service.host}={lattice.region}@{entrance.url.partition('://')[2]}"
+        for network, entrance in zip(lattice.networks.values(), running, strict=True)
+        for service in network.services
+    ]
     for caller in lattice.callers.values():
         settings = {
             "AWS_CONFIG_FILE": str(config),
             "AWS_PROFILE": caller.name,
-            "LATTICE_CLIENT_NAMES": ",".join(f"{name}={to}" for name, to in names.items()),
+            "LATTICE_CLIENT_NAMES": ",".join(names),
         }
-        if tls:
+        if running[0].scheme == "https":
             settings["SSL_CERT_FILE"] = running[0].ca_file
-        words = " ".join(f"{name}={shlex.quote(value)}" for name, value in settings.items())
-        lines.append(Text(f"  export {words}", "green", overflow="fold"))
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in settings.items()]
+        # Keys in the environment would come before the profile's.
+        _settings_of(caller, folder).write_text(f"unset {_KEYS}\n{''.join(lines)}")
+
+
+_KEYS = "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN"
+
+
+def _settings_of(caller: Caller, folder: Path) -> Path:
+    return folder / f"{caller.name.replace('/', '-')}.sh"
+
+
+def _profile(caller: Caller, lattice: LocalLattice) -> str:
+    held = caller.credentials
+    token = f"aws_session_token = {held.token}\n" if held.token else ""
+    return (
+        f"[profile {caller.name}]\nregion = {lattice.region}\n"
+        f"aws_access_key_id = {held.access_key}\naws_secret_access_key = {held.secret_key}\n{token}"
+    )
+
+
+def _told(lattice: LocalLattice, running: list[RunningLattice], folder: Path) -> list[Text]:
+    """What there is, and how to call it."""
+    lines = []
+    for network, entrance in zip(lattice.networks.values(), running, strict=True):
+        lines.append(Text.assemble("Service network ", (network.name, "bold")))
+        for service in network.services:
+            line = Text.assemble("  ", (entrance.url_for(service), "cyan"), overflow="fold")
+            lines.append(line)
+    lines.append(Text("To call them from another shell, as one of the callers:"))
+    for caller in lattice.callers.values():
+        path = shlex.quote(str(_settings_of(caller, folder)))
+        lines.append(Text.assemble("  ", (f". {path}", "green"), overflow="fold"))
     return lines
 
 
