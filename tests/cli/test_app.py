@@ -226,7 +226,6 @@ def test_no_binary_on_a_terminal():
         code, shown = on_a_terminal(80, "call", server.url)
         assert code == 23
         assert "--output FILE" in " ".join(shown.split())
-        assert on_a_terminal(80, "call", server.url, "-o", "-") == (0, "a\0b")
 
 
 # As a terminal would show it

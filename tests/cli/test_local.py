@@ -13,6 +13,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from rich.console import Console
 from rich.text import Text
@@ -135,13 +136,11 @@ def test_what_goes_wrong(run, file, monkeypatch, arguments, code, says):
 
 @pytest.fixture(scope="module")
 def records():
-    import httpx
-
     local = LocalLattice()
     local.add_service("orders", domain="orders.internal.example.com")
-    with serve(local) as running:
+    with serve(local) as running, httpx.Client(base_url=running.url) as client:
         for number in range(40):
-            httpx.get(f"{running.url}/orders/{number}/and/a/path/that/is/long/enough")
+            client.get(f"/orders/{number}/and/a/path/that/is/long/enough")
     return local.access_log
 
 
