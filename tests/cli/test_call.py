@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import socket
 import sys
 import time
@@ -280,7 +281,7 @@ def test_a_remedy_is_told(run, monkeypatch, lattice):
     arguments = lattice.url_for("orders"), "--region", "us-west-2"
     result = run("call", *arguments)
     assert result.code == 0
-    assert "this machine's clock is -1000 s off" in result.stderr
+    assert re.search(r"this machine's clock is -\d+ s off", result.stderr)
     assert run("call", "-s", *arguments).stderr == ""
 
 
