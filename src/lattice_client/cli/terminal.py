@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import BinaryIO, TextIO
@@ -18,7 +19,7 @@ def console(*, stderr: bool = False) -> Console:
     (no-color.org), and without them in a pipe, where no line is broken either."""
     stream = sys.stderr if stderr else sys.stdout
     # Not every encoding has an arrow, and what has none is no reason to end with a traceback.
-    if hasattr(stream, "reconfigure"):
+    if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")
     # Left to itself, rich writes bold under NO_COLOR.
     plain = {"color_system": None} if os.environ.get("NO_COLOR") else {}
