@@ -479,6 +479,79 @@ def test_a_path_that_is_read_in_the_other_encoding(diagnose, credentials):
     assert "--path-encoding single" in said
 
 
+# Who one is
+
+
+STS = (
+    b'<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
+    b"<GetCallerIdentityResult><Arn>arn:aws:sts::111122223333:assumed-role/orders/s</Arn>"
+    b"</GetCallerIdentityResult></GetCallerIdentityResponse>"
+)
+STS_REFUSES = b"<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error></ErrorResponse>"
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "says"),
+    [
+        (b"200 OK", STS, "you are arn:aws:sts::111122223333:assumed-role/orders/s"),
+        (b"403 Forbidden", STS_REFUSES, "STS says InvalidClientTokenId"),
+        (b"500 Oops", b"", "STS says 500"),
+    ],
+)
+def test_who_am_i(diagnose, url, monkeypatch, status, answer, says):
+    head = b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n" % (status, len(answer))
+    with raw_server(lambda _: head + answer) as sts:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
+        faults, _, checks = diagnose(url, "--whoami")
+        (asked,) = sts.requests
+        assert asked.verified(service="sts")
+    assert faults == []
+    assert says in checks[0]["text"]
+    assert checks[0]["details"]["whoami"] == says
+
+
+def test_sts_cannot_be_reached(diagnose, url, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{port}")
+    faults, _, checks = diagnose(url, "--whoami")
+    assert faults == []
+    assert "STS cannot be reached from here" in checks[0]["text"]
+
+
+def test_nobody_asks_sts_unless_told_to(diagnose, url, monkeypatch):
+    with raw_server() as sts:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
+        assert diagnose(url)[0] == []
+        assert sts.requests == []
+
+
+def test_where_credentials_and_names_come_from(diagnose, lattice_http, monkeypatch, tmp_path):
+    held = canary.credentials()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION"):
+        monkeypatch.delenv(name)
+    config = tmp_path / "config"
+    config.write_text(
+        f"[profile orders]\naws_access_key_id={held.access_key}\n"
+        f"aws_secret_access_key={held.secret_key}\naws_session_token={held.token}\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    names = f"{NAME}=us-west-2@127.0.0.1:{lattice_http.port}"
+    monkeypatch.setenv("LATTICE_CLIENT_NAMES", names)
+    faults, _, checks = diagnose(f"http://{NAME}", "--profile", "orders")
+    assert faults == []
+    assert "from the configuration file, profile orders." in checks[0]["text"]
+    assert checks[1]["text"] == "us-west-2, by LATTICE_CLIENT_NAMES."
+    assert f"led to 127.0.0.1:{lattice_http.port} by LATTICE_CLIENT_NAMES" in checks[2]["text"]
+
+
+def test_a_proxy_of_the_environment(diagnose, lattice_http, monkeypatch):
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{lattice_http.port}")
+    _, _, checks = diagnose(lattice_http.url_for("orders"))
+    assert checks[3]["status"] == "warning"
+    assert "proxy" in checks[3]["text"]
+
+
 # The rest
 
 

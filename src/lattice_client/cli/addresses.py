@@ -32,10 +32,12 @@ class Addresses(NamedTuple):
     """Where names lead.
 
     :param connect_to: by host and port, where to connect instead, with Host and SNI kept.
+    :param led_by: who said so.
     :param names: those of --resolve, and of the environment.
     """
 
     connect_to: dict[_Place, _Place]
+    led_by: str = "an option"
     names: tuple[StaticNames, ...] = ()
 
     def endpoint(self, host: str) -> Endpoint | None:
@@ -68,8 +70,10 @@ def destination(
         return url, addresses, signing
     if endpoint.connect_to and (place := _PLACE.fullmatch(endpoint.connect_to)):
         led = {(endpoint.host, 0): (_bare(place[1]), int(place[2] or 0))}
-        addresses = addresses._replace(connect_to={**led, **addresses.connect_to})
-    signing = signing._replace(region=signing.region or endpoint.region)
+        led_by = addresses.led_by if addresses.connect_to else endpoint.source
+        addresses = addresses._replace(connect_to={**led, **addresses.connect_to}, led_by=led_by)
+    if endpoint.region and not signing.region:
+        signing = signing._replace(region=endpoint.region, region_by=endpoint.source)
     return url.copy_with(host=endpoint.host), addresses, signing
 
 
@@ -85,7 +89,7 @@ def address_options(command: Callable[..., Any]) -> Callable[..., Any]:
         for given in connect_to:
             _connect_to(given, led)
         names = StaticNames(named, source="--resolve"), StaticNames.from_environment()
-        return command(addresses=Addresses(led, names), **others)
+        return command(addresses=Addresses(led, names=names), **others)
 
     for option in reversed(_OPTIONS):
         with_addresses = option(with_addresses)

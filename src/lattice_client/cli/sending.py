@@ -7,6 +7,8 @@ import ssl
 import time
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
 import certifi
@@ -82,12 +84,11 @@ class Sending(httpx.BaseTransport):
         return response
 
     def _led(self, request: httpx.Request) -> httpx.Request:
-        left = self._deadline.left()
-        connect = min(filter(None, (left, self._connect_timeout)), default=None)
+        timeout = self._timeout()
         extensions = {
             **request.extensions,
-            "timeout": {"connect": connect, "read": left, "write": left, "pool": left},
-            "trace": self._trace,
+            "timeout": timeout,
+            "trace": partial(self._trace, timeout),
         }
         url = request.url
         host, port = url.host, url.port or PORTS[url.scheme]
@@ -104,7 +105,16 @@ class Sending(httpx.BaseTransport):
             extensions=extensions,
         )
 
-    def _trace(self, event: str, details: dict[str, Any]) -> None:
+    def _timeout(self) -> dict[str, float | None]:
+        left = self._deadline.left()
+        connect = min(filter(None, (left, self._connect_timeout)), default=None)
+        return {"connect": connect, "read": left, "write": left, "pool": left}
+
+    def _trace(self, timeout: dict[str, float | None], event: str, details: dict[str, Any]) -> None:
+        if event.endswith((".started", ".complete")):
+            # httpcore looks at them anew for each part of a request. It is not to be raised in.
+            with suppress(Failure):
+                timeout.update(self._timeout())
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             for watcher in self._watchers:
                 watcher.connected(details["return_value"])

@@ -26,10 +26,12 @@ __all__ = ["Signing", "signing_options"]
 class Signing(NamedTuple):
     """What the options say.
 
+    :param region_by: who said so.
     :param keys: access key and secret key, from curl's ``--user``.
     """
 
     region: str | None = None
+    region_by: str = "the command line"
     service: str = LATTICE
     algorithm: str = "sigv4"
     placement: str = "header"

@@ -86,7 +86,7 @@ class Talk:
         if self._verbose:
             line = Text(f"{mark} {text}".rstrip())
             line.stylize("dim" if mark == "*" else "cyan" if mark == ">" else "green", 0, 1)
-            say(line)
+            say(line, whole=True)
 
 
 class Remarks(logging.Handler):

@@ -26,13 +26,23 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, **plain)  # type: ignore[arg-type]
 
 
-def say(text: str | Text, style: str = "", *, stderr: bool = True, indent: int = 0) -> None:
-    """A line for people, broken between words on a terminal and not at all in a pipe."""
+def say(
+    text: str | Text,
+    style: str = "",
+    *,
+    stderr: bool = True,
+    indent: int = 0,
+    whole: bool = False,
+) -> None:
+    """A line for people, broken between words on a terminal and not at all in a pipe.
+
+    :param whole: leave breaking to the terminal, so that copying gives the line as it is.
+    """
     out = console(stderr=stderr)
     if out.is_terminal and indent:
         out.print(Padding(text, (0, 0, 0, indent)), style=style)
     else:
-        out.print(" " * indent, text, style=style, soft_wrap=not out.is_terminal, sep="")
+        out.print(" " * indent, text, style=style, soft_wrap=whole or not out.is_terminal, sep="")
 
 
 def note(text: str) -> None:

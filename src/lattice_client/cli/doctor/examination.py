@@ -109,7 +109,8 @@ def _with_identity(finding: Finding, credentials: Any, asked: Question, auth: An
 def _place_of(asked: Question) -> Place:
     host, port = asked.url.host, asked.url.port or PORTS[asked.url.scheme]
     connect = leads_to(asked.addresses.connect_to, host, port)
-    return Place(host, connect or (host, port), connect is not None)
+    led_by = None if connect is None else asked.addresses.led_by
+    return Place(host, connect or (host, port), led_by)
 
 
 def _called(asked: Question, auth: Any, managed: str | None) -> Iterator[Finding]:

@@ -95,12 +95,24 @@ _SOURCES = {
 }
 
 
+_OF_PROFILES = {
+    "shared-credentials-file",
+    "config-file",
+    "assume-role",
+    "assume-role-with-web-identity",
+    "sso",
+    "custom-process",
+}
+
+
 def _source(provider: CredentialsProvider, signing: Signing) -> str:
     if signing.role:
         return f"the role {signing.role}"
     if isinstance(provider, DefaultCredentials | BotocoreCredentials):
         source = provider.source or "botocore's chain"
-        return _SOURCES.get(source, source)
+        profile = signing.profile or os.environ.get("AWS_PROFILE")
+        of_profile = f", profile {profile}" if profile and source in _OF_PROFILES else ""
+        return f"{_SOURCES.get(source, source)}{of_profile}"
     return "the command line"
 
 
@@ -149,7 +161,7 @@ def region_signed_for(auth: SigV4Auth, host: str) -> str:
 
 def _region_said_by(host: str, signing: Signing) -> str:
     if signing.region:
-        return "the command line"
+        return signing.region_by
     if region_of(host):
         return "the name itself"
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):

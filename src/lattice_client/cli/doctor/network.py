@@ -35,12 +35,12 @@ class Place(NamedTuple):
 
     :param host: in Host, SNI and certificate.
     :param connect: the name or address, and the port, to connect to.
-    :param redirected: whether an option says so.
+    :param led_by: who says so, if anybody does.
     """
 
     host: str
     connect: tuple[str, int]
-    redirected: bool
+    led_by: str | None
 
     @property
     def text(self) -> str:
@@ -88,8 +88,8 @@ def about_name(place: Place) -> tuple[Finding, list[Address], str | None]:
 
 def _what(place: Place, canonical: str, addresses: list[Address]) -> str:
     host = place.host
-    if place.redirected:
-        what = f"which is led to {place.text} by an option"
+    if place.led_by:
+        what = f"which is led to {place.text} by {place.led_by}"
     elif is_managed(host):
         endpoint = host.startswith("vpce-")
         what = "the name of a service-network endpoint" if endpoint else "a name that Lattice gives"
@@ -104,7 +104,7 @@ def _what(place: Place, canonical: str, addresses: list[Address]) -> str:
 
 
 def _whose(place: Place, addresses: list[Address]) -> str:
-    if place.redirected:
+    if place.led_by:
         return ""
     if all(_of_lattice(address) for _, address in addresses):
         return ", which are Lattice's own addresses"
