@@ -387,6 +387,7 @@ def refused_port():
         (["https://127.0.0.1:LATTICE"], 35, "No TLS with 127.0.0.1"),
         (["ftp://orders.example.com"], 3, "https://HOST/PATH"),
         (["https://"], 3, "URL"),
+        (["https://me:secret-of-mine"], 3, "That is no URL"),
         (["https://me:password@orders.example.com"], 3, "Authorization"),
         (["http://127.0.0.1:PLAIN", "-d", "@/no/such/file"], 26, "/no/such/file cannot be read"),
         (["http://127.0.0.1:PLAIN", "--cacert", "/no/such/file"], 26, "/no/such/file"),

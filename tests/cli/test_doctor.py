@@ -357,17 +357,12 @@ def test_the_services_policy(diagnose, own):
     assert "Deny" in said
 
 
-def test_the_callers_own_policy(diagnose):
-    """In the words of IAM: the caller's policies are not the local Lattice's affair here."""
-    words = (
-        b"AccessDeniedException: User: arn:aws:sts::111122223333:assumed-role/orders/s is not "
-        b"authorized to perform: vpc-lattice-svcs:Invoke on resource: arn:aws:vpc-lattice:"
-        b"us-west-2:111122223333:service/svc-0123/ because no identity-based policy allows the "
-        b"vpc-lattice-svcs:Invoke action"
-    )
-    answer = b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%s" % (len(words), words)
-    with raw_server(lambda _: answer) as server:
-        faults, said, _ = diagnose(server.url)
+def test_the_callers_own_policy(diagnose, own, monkeypatch):
+    held = own.add_caller("reports", identity_policies=()).credentials
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", held.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", held.secret_key)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", held.token)
+    faults, said, _ = diagnose(own.url_for("orders"))
     assert faults == ["identity policy"]
     assert "IAM" in said
 

@@ -57,8 +57,9 @@ def destination(
         text = f"https://{text}"
     try:
         url = httpx.URL(text)
-    except httpx.InvalidURL as error:
-        raise Failure(URL, f"That is no URL: {error}.") from None
+    except httpx.InvalidURL:
+        # Not what is wrong with it: that may be a password.
+        raise Failure(URL, "That is no URL: it has the form https://HOST:PORT/PATH.") from None
     if url.scheme not in ("http", "https") or not url.host:
         raise Failure(URL, "A URL has the form https://HOST/PATH.")
     if url.userinfo:

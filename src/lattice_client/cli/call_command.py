@@ -64,10 +64,18 @@ def _data(kind: str, *names: str, text: str) -> _Decorator:
 @_data("data-binary", "--data-binary", text="POST this; @FILE as it is, line breaks kept.")
 @_data("data-urlencode", "--data-urlencode", text="POST this, encoded: NAME=TEXT.")
 @click.option("--json", "json", multiple=True, metavar="JSON", help="POST this as JSON; @FILE too.")
-@click.option("-T", "--upload-file", metavar="FILE", help="PUT a file, streamed; - for stdin.")
+@click.option(
+    "-T",
+    "--upload-file",
+    type=click.Path(),
+    metavar="FILE",
+    help="PUT a file, streamed; - for stdin.",
+)
 @click.option("-G", "--get", is_flag=True, help="Put the data into the query.")
 @click.option("-I", "--head", is_flag=True, help="HEAD: show the answer's head.")
-@click.option("-o", "--output", metavar="FILE", help="Write the answer's body there.")
+@click.option(
+    "-o", "--output", type=click.Path(), metavar="FILE", help="Write the answer's body there."
+)
 @click.option("-i", "--include", "--show-headers", is_flag=True, help="Show the head too.")
 @click.option("-f", "--fail", is_flag=True, help="End with 22, and no body, from 400 on.")
 @click.option("--fail-with-body", is_flag=True, help="The same, with the body.")
@@ -83,7 +91,9 @@ def _data(kind: str, *names: str, text: str) -> _Decorator:
     metavar="SECONDS",
     show_default=True,
 )
-@click.option("--cacert", metavar="FILE", help="Trust the authorities in this file.")
+@click.option(
+    "--cacert", type=click.Path(), metavar="FILE", help="Trust the authorities in this file."
+)
 @click.option("-k", "--insecure", is_flag=True, help="Trust any certificate.")
 @click.option("-x", "--proxy", metavar="URL", help="Through this proxy.")
 @click.option("--unsigned", is_flag=True, help="Do not sign.")
@@ -102,22 +112,18 @@ def command(
     curl's place. The body goes to stdout and everything else to stderr; no secret, token or
     signature is shown.
     """
-    pieces = ctx.meta.get("pieces", [])
-    quiet = given["silent"] and not given["show_error"]
+    call = _Call(url, signing, addresses, ctx.meta.get("pieces", []), given)
     try:
-        return _Call(url, signing, addresses, pieces, given).run(quiet=quiet)
-    except (Failure, click.ClickException, BrokenPipeError):
+        return call.run()
+    except BrokenPipeError:
         raise
     except Exception as error:
-        failure = failure_of(error, httpx.URL(url).host or "the server")
+        failure = failure_of(error, call.host)
         if failure is None:
             raise
-        if quiet:
+        if call.quiet:
             return failure.code
         raise failure from None
-
-
-command.params.sort(key=lambda parameter: isinstance(parameter, click.Option))
 
 
 class _Call:
@@ -189,8 +195,16 @@ class _Call:
 
     # The call.
 
-    def run(self, *, quiet: bool) -> int:
-        given = self._given
+    @property
+    def host(self) -> str:
+        return self._url.host
+
+    @property
+    def quiet(self) -> bool:
+        return bool(self._given["silent"] and not self._given["show_error"])
+
+    def run(self) -> int:
+        given, quiet = self._given, self.quiet
         with ExitStack() as stack:
             if not quiet:
                 stack.enter_context(Remarks())

@@ -45,7 +45,9 @@ _NAMES = len("credentials")
 @click.option("--json", "as_json", is_flag=True, help="Tell it to machines.")
 @click.option("--whoami", is_flag=True, help="Ask STS as whom the credentials count.")
 @click.option("--unsigned", is_flag=True, help="Do not sign.")
-@click.option("--cacert", metavar="FILE", help="Trust the authorities in this file.")
+@click.option(
+    "--cacert", type=click.Path(), metavar="FILE", help="Trust the authorities in this file."
+)
 @click.option("-k", "--insecure", is_flag=True, help="Trust any certificate.")
 @click.option(
     "--timeout",

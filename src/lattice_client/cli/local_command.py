@@ -35,7 +35,7 @@ __all__ = ["command"]
 
 
 @click.command("local", cls=Command)
-@click.argument("file")
+@click.argument("file", type=click.Path())
 @click.option(
     "--target",
     multiple=True,

@@ -46,7 +46,7 @@ class _Layer(NamedTuple):
 
 
 @command.command("check")
-@click.argument("file")
+@click.argument("file", type=click.Path(allow_dash=True))
 @click.option(
     "--as",
     "caller",
@@ -67,8 +67,12 @@ class _Layer(NamedTuple):
 @click.option(
     "--context", multiple=True, metavar="KEY=VALUE", help="Another condition key and its value."
 )
-@click.option("--network-policy", metavar="FILE", help="The service network's policy, too.")
-@click.option("--identity-policy", multiple=True, metavar="FILE", help="The caller's, too.")
+@click.option(
+    "--network-policy", type=click.Path(), metavar="FILE", help="The service network's policy, too."
+)
+@click.option(
+    "--identity-policy", type=click.Path(), multiple=True, metavar="FILE", help="The caller's, too."
+)
 @click.option("--json", "as_json", is_flag=True, help="Tell it to machines.")
 def check(file: str, *, as_json: bool, **given: Any) -> int:
     """Would a request be allowed, and by which statement?
@@ -198,7 +202,9 @@ def _style(allowed: bool) -> str:  # noqa: FBT001 what it is about
 
 
 @command.command("lint")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="FILE..."
+)
 @click.option("--json", "as_json", is_flag=True, help="Tell it to machines.")
 def look_over(files: tuple[str, ...], *, as_json: bool) -> int:
     """What is legal in auth policies and does something else than it seems to.
