@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import sys
+import threading
 import time
 
 import pytest
@@ -249,6 +250,34 @@ def test_what_is_binary_stays_as_it_is(run, credentials):
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
     with raw_server(lambda _: answer) as server:
         assert run("call", server.url).stdout == body
+
+
+def test_what_has_come_is_written_at_once(run, credentials, monkeypatch):
+    """As of a service that goes on telling what happens."""
+    written = threading.Event()
+
+    class Buffer(io.BytesIO):
+        def write(self, piece):
+            if b"one" in piece:
+                written.set()
+            return super().write(piece)
+
+    buffer = Buffer()
+
+    def serve_slowly(listener):
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\none\n")
+            connection.sendall(b"two\n" if written.wait(20) else b"it was held back\n")
+
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, write_through=True))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve_slowly, args=(listener,))
+        thread.start()
+        assert run("call", f"http://127.0.0.1:{listener.getsockname()[1]}").code == 0
+        thread.join(30)
+    assert buffer.getvalue() == b"one\ntwo\n"
 
 
 def test_compression_is_undone_where_it_was_asked_for(run, credentials):

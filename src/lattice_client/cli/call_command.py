@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import IO, Any
@@ -27,7 +27,6 @@ from lattice_client.httpx import Client
 __all__ = ["command"]
 
 _CLIENT_ERRORS = 400
-_PIECE = 1 << 16
 # Whoever sends nothing else than curl does can be compared with it.
 _TYPICAL = {b"User-Agent": f"lattice-client/{__version__}".encode(), b"Accept": b"*/*"}
 
@@ -215,11 +214,8 @@ class _Call:
             _leave_out(request, self._headers)
             response = client.send(request, stream=True)
             stack.callback(response.close)
-            body = self._pieces(response)
-            looked_at, body = _beginning(body)
-            self._write(response, body)
-            sent = self._talk.request or request
-            denial = explained(response, sent, looked_at)
+            looked_at = self._write(response)
+            denial = explained(response, self._talk.request or request, looked_at)
             if denial is not None and not quiet:
                 note(f"{denial}")
                 if given["verbose"] and denial.canonical_request:
@@ -268,27 +264,37 @@ class _Call:
         content = self._body.content
         if content is None or isinstance(content, bytes):
             return content
-        stack.callback(content.close)
+        if content is not sys.stdin.buffer:
+            stack.callback(content.close)
         return content
 
     # The response.
 
-    def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
-        pieces = response.iter_bytes(_PIECE) if self._given["compressed"] else response.iter_raw()
-        for piece in pieces:
-            self._deadline.left()
-            yield piece
+    def _write(self, response: httpx.Response) -> bytes:
+        """Write it.
 
-    def _write(self, response: httpx.Response, body: Iterator[bytes]) -> None:
+        :returns: its beginning, for those who explain.
+        """
         given = self._given
         head = head_of(response) if given["include"] or given["head"] else b""
+        beginning = bytearray()
+        body = self._pieces(response, beginning)
         if self._failed(response) and not given["fail_with_body"]:
+            for _ in body:
+                if len(beginning) >= LOOKED_AT:
+                    break
             body = iter(())
         size = response.headers.get("Content-Length", "")
-        progress = not given["silent"]
-        Output(given["output"], progress=progress).write(
-            head, body, int(size) if size.isdigit() else None
-        )
+        output = Output(given["output"], progress=not given["silent"])
+        output.write(head, body, int(size) if size.isdigit() else None)
+        return bytes(beginning)
+
+    def _pieces(self, response: httpx.Response, beginning: bytearray) -> Iterator[bytes]:
+        """The body as it comes; what it begins with is kept."""
+        for piece in response.iter_bytes() if self._given["compressed"] else response.iter_raw():
+            self._deadline.left()
+            beginning += piece[: LOOKED_AT - len(beginning)]
+            yield piece
 
     def _failed(self, response: httpx.Response) -> bool:
         wants = self._given["fail"] or self._given["fail_with_body"]
@@ -328,14 +334,3 @@ def _leave_out(request: httpx.Request, headers: dict[bytes, bytes | None]) -> No
     for name in (b"accept-encoding", b"connection", *unwanted):
         if name not in given:
             request.headers.pop(name.decode("latin-1"), None)
-
-
-def _beginning(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """The first bytes, for those who explain, and all of them for those who write."""
-    first, size = [], 0
-    for piece in pieces:
-        first.append(piece)
-        size += len(piece)
-        if size >= LOOKED_AT:
-            break
-    return b"".join(first)[:LOOKED_AT], itertools.chain(first, pieces)
