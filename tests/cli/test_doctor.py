@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import ssl
@@ -330,6 +331,67 @@ def test_an_alias_without_a_custom_domain(diagnose, lattice_http, monkeypatch):
     assert "CNAME" in checks[2]["text"]
     # And that is a cure.
     assert diagnose(url, "--resolve", f"shop.example.com={managed}")[0] == []
+
+
+ZONES = (
+    b"<ListHostedZonesResponse><HostedZones><HostedZone><Id>/hostedzone/Z1</Id>"
+    b"<Name>example.com.</Name><CallerReference>1</CallerReference><Config>"
+    b"<PrivateZone>true</PrivateZone></Config></HostedZone></HostedZones>"
+    b"<IsTruncated>false</IsTruncated><MaxItems>100</MaxItems></ListHostedZonesResponse>"
+)
+RECORDS = (
+    b"<ListResourceRecordSetsResponse><ResourceRecordSets><ResourceRecordSet>"
+    b"<Name>shop.example.com.</Name><Type>A</Type><AliasTarget><HostedZoneId>Z2</HostedZoneId>"
+    b"<DNSName>%s.</DNSName><EvaluateTargetHealth>false</EvaluateTargetHealth></AliasTarget>"
+    b"</ResourceRecordSet></ResourceRecordSets><IsTruncated>false</IsTruncated>"
+    b"<MaxItems>100</MaxItems></ListResourceRecordSetsResponse>"
+)
+
+
+@pytest.mark.parametrize("domain", [None, "shop.example.com"])
+def test_aws_knows_what_dns_does_not_show(diagnose, lattice_http, monkeypatch, domain):
+    """An alias of Route 53, for a service that has no custom domain, or has this one."""
+    service = lattice_http.service("orders")
+    managed = service.managed_name.encode()
+
+    def control_plane(request):
+        path = request.target.partition(b"?")[0]
+        named = {"customDomainName": domain} if domain else {}
+        listed = {"arn": service.arn, "dnsEntry": {"domainName": service.managed_name}, **named}
+        body = {
+            b"/2013-04-01/hostedzone": ZONES,
+            b"/2013-04-01/hostedzone/Z1/rrset": RECORDS % managed,
+            b"/services": json.dumps({"items": [listed]}).encode(),
+        }.get(path, b'{"items": []}')
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+    url = f"http://shop.example.com:{lattice_http.port}"
+    at = through(lattice_http.port)
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *a, **k: resolve("127.0.0.1" if "shop" in str(host) else host, *a, **k),
+    )
+    assert diagnose(url, *at)[0] == ["no such service"]
+    with raw_server(control_plane) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", aws.url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_VPC_LATTICE", aws.url)
+        faults, _, checks = diagnose(url, "--ask-aws")
+    what = "a custom domain of" if domain else "only an alias of"
+    assert f"it is {what} {service.arn}" in checks[2]["text"]
+    assert checks[2]["details"]["managed_name"] == service.managed_name
+    # The local Lattice does not know the domain in either case.
+    assert faults == ["alias without custom domain"]
+
+
+def test_aws_that_does_not_tell(diagnose, url, monkeypatch):
+    with raw_server(lambda _: b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n") as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", aws.url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_VPC_LATTICE", aws.url)
+        faults, _, checks = diagnose(url, "--ask-aws")
+    assert faults == []
+    assert "AWS does not tell more" in checks[2]["text"]
 
 
 def test_a_service_that_is_not_in_the_network(diagnose, lattice_http):

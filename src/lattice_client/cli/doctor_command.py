@@ -44,6 +44,9 @@ _NAMES = len("credentials")
 @click.option("-H", "--header", multiple=True, metavar="LINE", help="A header to send along.")
 @click.option("--json", "as_json", is_flag=True, help="Tell it to machines.")
 @click.option("--whoami", is_flag=True, help="Ask STS as whom the credentials count.")
+@click.option(
+    "--ask-aws", is_flag=True, help="Ask Route 53 and VPC Lattice what they know of the name."
+)
 @click.option("--unsigned", is_flag=True, help="Do not sign.")
 @click.option(
     "--cacert", type=click.Path(), metavar="FILE", help="Trust the authorities in this file."
@@ -83,6 +86,7 @@ def command(
         timeout=given["timeout"],
         unsigned=given["unsigned"],
         whoami=given["whoami"],
+        ask_aws=given["ask_aws"],
     )
     findings = examination(question)
     faults = _as_json(question, findings) if as_json else _in_words(findings)

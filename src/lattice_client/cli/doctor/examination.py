@@ -21,6 +21,7 @@ from lattice_client.cli.doctor.network import (
     about_connection,
     about_name,
     about_tls,
+    known_to_aws,
 )
 from lattice_client.cli.doctor.refusals import Case, about_call
 from lattice_client.cli.sending import PORTS, Deadline, Sending, leads_to, proxy_of
@@ -44,6 +45,7 @@ class Question(NamedTuple):
     timeout: float
     unsigned: bool = False
     whoami: bool = False
+    ask_aws: bool = False
 
 
 def examination(asked: Question) -> Iterator[Finding]:
@@ -60,6 +62,8 @@ def examination(asked: Question) -> Iterator[Finding]:
             finding = _with_identity(finding, credentials, asked, auth)
         yield finding
     name, addresses, managed = about_name(place)
+    if asked.ask_aws and credentials:
+        name, managed = known_to_aws(name, place.host, managed, provider, asked.signing.region)
     if asked.unsigned:
         region = Finding.skipped("region", _UNSIGNED)
     else:

@@ -16,9 +16,19 @@ from cryptography import x509
 
 from lattice_client.cli.doctor.findings import Finding
 from lattice_client.cli.doctor.identity import in_words
-from lattice_client.names import region_of
+from lattice_client.credentials import CredentialsProvider
+from lattice_client.errors import LatticeClientError
+from lattice_client.names import LatticeNames, Names, Route53Names, region_of
 
-__all__ = ["Address", "Place", "about_connection", "about_name", "about_tls", "is_managed"]
+__all__ = [
+    "Address",
+    "Place",
+    "about_connection",
+    "about_name",
+    "about_tls",
+    "is_managed",
+    "known_to_aws",
+]
 
 # "Managed prefix lists" and "VPC Lattice service networks", VPC Lattice User Guide.
 _LATTICE = (ipaddress.ip_network("169.254.171.0/24"), ipaddress.ip_network("fd00:ec2:80::/64"))
@@ -122,6 +132,41 @@ def _of_lattice(address: str) -> bool:
 
 def _listed(words: Iterator[str]) -> str:
     return ", ".join(words)
+
+
+def known_to_aws(
+    finding: Finding,
+    host: str,
+    managed: str | None,
+    provider: CredentialsProvider,
+    region: str | None,
+) -> tuple[Finding, str | None]:
+    """The finding on a name with what Route 53 and VPC Lattice know of it, which DNS may not show;
+    and the managed name."""
+    regions = [region] if region else []
+    names = Names(
+        Route53Names(credentials=provider, region=region),
+        LatticeNames(credentials=provider, regions=regions),
+        patience=20,
+    )
+    try:
+        endpoint = names.resolve(host)
+    except LatticeClientError as error:
+        text = f"{finding.text} AWS does not tell more: {error}."
+        return finding._replace(text=text), managed
+    if not endpoint.is_lattice or endpoint.managed_name is None:
+        return finding._replace(text=f"{finding.text} AWS knows it for no service."), managed
+    what = "a custom domain of" if endpoint.host == host else "only an alias of"
+    if endpoint.managed_name == host:
+        what = "the managed name of"
+    service = endpoint.service_arn or endpoint.managed_name
+    details = {
+        **finding.details,
+        "managed_name": endpoint.managed_name,
+        "service_arn": endpoint.service_arn,
+    }
+    text = f"{finding.text} By {endpoint.source} it is {what} {service}."
+    return finding._replace(text=text, details=details), endpoint.managed_name
 
 
 # Connection
