@@ -153,6 +153,22 @@ def test_a_pipe_that_is_closed_is_no_error():
         assert process.stderr.read() == b""
 
 
+def test_a_pipe_that_nobody_reads(tmp_path):
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*"}}')
+    read, write = os.pipe()
+    os.close(read)
+    result = subprocess.run(
+        [*COMMAND, "policy", "lint", str(policy)],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=60,
+    )
+    os.close(write)
+    assert (result.returncode, result.stderr) == (141, b"")
+
+
 def test_ctrl_c():
     with (
         raw_server(faults=["silence"]) as server,

@@ -105,3 +105,16 @@ def test_what_does_not_go_together(run, credentials, arguments, says):
     result = run("sign", URL, *arguments)
     assert result.code != 0
     assert says in result.stderr
+
+
+def test_no_repr_gives_anything_away(run, credentials, monkeypatch):
+    from lattice_client.cli import sign_command
+
+    shown = []
+    monkeypatch.setattr(sign_command, "_describe", lambda signed: shown.append(repr(signed)))
+    run("sign", URL)
+    monkeypatch.setattr(sign_command, "_signed", lambda *given: shown.append(repr(given)))
+    with pytest.raises(AttributeError):
+        run("sign", URL, "--headers", "--aws-sigv4", "aws:amz", "-u", f"AK:{canary.SECRET}")
+    assert len(shown) == 2
+    assert not canary.leaks(str(shown))

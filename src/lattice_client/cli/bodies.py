@@ -28,6 +28,9 @@ class Body(NamedTuple):
     content: bytes | IO[bytes] | None = None
     headers: tuple[Header, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Body(headers={self.headers!r})"
+
 
 def headers_of(given: tuple[str, ...]) -> dict[bytes, bytes | None]:
     """Curl's ``-H``: ``Name: value``, ``Name;`` for one without a value, ``Name:`` for none at all,

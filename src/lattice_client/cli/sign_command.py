@@ -107,6 +107,10 @@ class _Signed(NamedTuple):
     canonical_request: str
     string_to_sign: str
 
+    def __repr__(self) -> str:
+        # Signature and token are in most of it.
+        return f"_Signed({self.method!r}, region={self.region!r})"
+
     def as_curl(self) -> str:
         parts = ["curl", "--request", self.method]
         for name, value in {**self.headers, **self.added}.items():

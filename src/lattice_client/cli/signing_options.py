@@ -27,7 +27,7 @@ class Signing(NamedTuple):
     """What the options say.
 
     :param region_by: who said so.
-    :param keys: access key and secret key, from curl's ``--user``.
+    :param keys: access key and secret key alone, from curl's ``--user``.
     """
 
     region: str | None = None
@@ -38,7 +38,7 @@ class Signing(NamedTuple):
     path_encoding: str | None = None
     profile: str | None = None
     role: str | None = None
-    keys: tuple[str, str] | None = None
+    keys: Credentials | None = None
 
     def provider(self, token: str | None = None) -> CredentialsProvider:
         """Where credentials come from.
@@ -47,7 +47,8 @@ class Signing(NamedTuple):
         """
         provider: CredentialsProvider
         if self.keys:
-            provider = StaticCredentials(Credentials(*self.keys, token))
+            held = Credentials(self.keys.access_key, self.keys.secret_key, token)
+            provider = StaticCredentials(held)
         elif self.profile:
             provider = BotocoreCredentials(self.profile)
         else:
@@ -154,11 +155,11 @@ def _curls(given: str) -> dict[str, str]:
     return dict(zip(("region", "service"), parts[2:], strict=False))
 
 
-def _keys(given: str) -> tuple[str, str]:
+def _keys(given: str) -> Credentials:
     access_key, colon, secret_key = given.partition(":")
     if not colon or not access_key or not secret_key:
         # Not what was given: that may be a secret.
         raise click.BadParameter(
             "it has the form ACCESS_KEY:SECRET_KEY (an empty variable?)", param_hint="'--user'"
         )
-    return access_key, secret_key
+    return Credentials(access_key, secret_key)

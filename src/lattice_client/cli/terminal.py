@@ -14,6 +14,12 @@ from rich.text import Text
 __all__ = ["binary", "console", "note", "printable", "say"]
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would end the program with 1; it ends as all of its commands do."""
+        raise BrokenPipeError
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console with escape codes on a terminal, unless it is a dumb one or NO_COLOR is set
     (no-color.org), and without them in a pipe, where no line is broken either."""
@@ -23,7 +29,7 @@ def console(*, stderr: bool = False) -> Console:
         stream.reconfigure(errors="replace")
     # Left to itself, rich writes bold under NO_COLOR.
     plain = {"color_system": None} if os.environ.get("NO_COLOR") else {}
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, **plain)  # type: ignore[arg-type]
+    return _Console(stderr=stderr, highlight=False, markup=False, emoji=False, **plain)  # type: ignore[arg-type]
 
 
 def say(

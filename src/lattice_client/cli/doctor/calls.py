@@ -41,6 +41,9 @@ class Answer(NamedTuple):
     ahead: float | None
     by_lattice: bool
 
+    def __repr__(self) -> str:
+        return f"Answer({self.status}, signed={self.signed})"
+
     @property
     def text(self) -> str:
         return self.body.decode(errors="replace")

@@ -47,6 +47,10 @@ class Question(NamedTuple):
     whoami: bool = False
     ask_aws: bool = False
 
+    def __repr__(self) -> str:
+        # Headers and query are the user's, and may hold secrets.
+        return f"Question({self.method!r}, {self.url.host!r})"
+
 
 def examination(asked: Question) -> Iterator[Finding]:
     """One finding for each check."""
