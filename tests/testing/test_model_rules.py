@@ -240,6 +240,17 @@ def test_targets_come_and_go(lattice):
     assert answer(lattice) == 500
 
 
+def test_a_services_own_target_can_be_replaced(lattice):
+    orders = lattice.service("orders")
+    orders.target = replaced = named("replaced")
+    assert orders.target is replaced
+    assert answer(lattice) == "replaced"
+    orders.target = "http://127.0.0.1:9"
+    assert repr(orders.target) == "<HTTPTarget http://127.0.0.1:9>"
+    with pytest.raises(ConfigurationError, match="a target is an ASGI application or a URL"):
+        orders.target = 42
+
+
 def test_one_group_may_stand_behind_several_services(lattice):
     shared = lattice.add_target_group("shared", named("shared"))
     lattice.add_service("rates", domain="rates.example.com", auth_type="NONE", target=shared)

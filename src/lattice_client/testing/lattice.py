@@ -253,7 +253,7 @@ class LocalLattice:
 
         :raises KeyError: if there is none.
         """
-        found = self._services.get(name) or _at(name, self.services)
+        found = self._services.get(name) or self._service_at(name)
         if found is None:
             raise KeyError(f"no service {name!r}; there are: {', '.join(self._services) or 'none'}")
         return found
@@ -424,6 +424,9 @@ class LocalLattice:
             # Lattice would not take the connection.
             raise not_found()
         return service, network
+
+    def _service_at(self, host: str) -> Service | None:
+        return _at(host, self.services)
 
     async def _authenticate(
         self, exchange: Exchange, layers: tuple[AuthLayer, ...]

@@ -15,7 +15,8 @@ from lattice_client.errors import ConfigurationError
 from lattice_client.testing.asgi import ASGIApp
 from lattice_client.testing.authorization import AuthLayer
 from lattice_client.testing.rules import Condition, Conditions, Forward, Rule, Rules, Targets
-from lattice_client.testing.target_groups import TargetGroup, resource_id
+from lattice_client.testing.target_groups import Target, TargetGroup, resource_id
+from lattice_client.testing.targets import as_app
 
 __all__ = [
     "Listener",
@@ -194,8 +195,12 @@ class Service:
 
     @property
     def target(self) -> ASGIApp:
-        """The first target of the service's own target group."""
+        """The first target of the service's own target group. Set it, and it is the only one."""
         return self.target_group.targets[0].app
+
+    @target.setter
+    def target(self, target: ASGIApp) -> None:
+        self.target_group.targets = (Target(as_app(target)),)
 
     @property
     def target_group_arn(self) -> str:
