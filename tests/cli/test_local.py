@@ -131,6 +131,17 @@ def test_what_goes_wrong(run, file, monkeypatch, arguments, code, says):
     assert "Traceback" not in result.stderr
 
 
+def test_what_surprises_in_a_policy_is_said(tmp_path):
+    path = tmp_path / "lattice.toml"
+    path.write_text(
+        '[services.orders.policy]\nVersion = "2012-10-17"\n'
+        '[services.orders.policy.Statement]\nEffect = "Allow"\nPrincipal = "*"\nAction = "*"\n'
+        'Resource = "*"\n'
+    )
+    with serving(path) as local:
+        assert "lattice-client: the policy of service orders, Statement[0]" in local.said
+
+
 # The view
 
 

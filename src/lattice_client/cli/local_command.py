@@ -27,6 +27,7 @@ from lattice_client.testing import (
     LocalLattice,
     RunningLattice,
     TemplateWarning,
+    lint,
     load,
     serve,
 )
@@ -107,12 +108,21 @@ def _loaded(file: str, show: _Shown, given: dict[str, Any]) -> LocalLattice:
             on_access=show,
             **settings,
         )
-    for remark in remarks:
-        note(str(remark.message))
+    for remark in [*(str(each.message) for each in remarks), *_surprises(lattice)]:
+        note(remark)
     for name in given["caller"] or ([] if lattice.callers else ["local-caller"]):
         if name not in lattice.callers:
             lattice.add_caller(name)
     return lattice
+
+
+def _surprises(lattice: LocalLattice) -> Iterator[str]:
+    """What is legal in the auth policies, and does something else than it seems to."""
+    layers = {f"service network {name}": one.auth for name, one in lattice.networks.items()}
+    layers |= {f"service {service.name}": service.auth for service in lattice.services}
+    for owner, layer in layers.items():
+        if layer.document is not None:
+            yield from (f"the policy of {owner}, {finding}" for finding in lint(layer.policy))
 
 
 def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
