@@ -71,7 +71,7 @@ def serving(file, *arguments):
         try:
             yield Serving(process)
         finally:
-            process.kill()
+            process.terminate()  # it tidies up then
 
 
 def test_it_is_called_and_shows_its_log(run, file, monkeypatch):
@@ -139,7 +139,7 @@ def test_what_surprises_in_a_policy_is_said(tmp_path):
         'Resource = "*"\n'
     )
     with serving(path) as local:
-        assert "lattice-client: the policy of service orders, Statement[0]" in local.said
+        assert "lattice-client: the policy of service orders, Statement.Principal" in local.said
 
 
 # The view
