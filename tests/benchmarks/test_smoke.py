@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))  # benchmarks/ is no part of what is installed
 
 from benchmarks import credentials as provided  # noqa: E402
-from benchmarks import memory, requests_on_loopback, scenarios, tail  # noqa: E402
+from benchmarks import local_lattice, memory, requests_on_loopback, scenarios, tail  # noqa: E402
 from benchmarks.__main__ import write  # noqa: E402
 from benchmarks.cheap_server import cheap_server  # noqa: E402
 from benchmarks.contenders import (  # noqa: E402
@@ -138,3 +138,11 @@ def test_memory_counts_what_a_signer_keeps_and_nothing_that_it_shares():
     kept = memory.run(1000)
     assert 0 < kept.fresh < kept.after_first <= kept.most
     assert kept.after_all <= kept.most
+
+
+def test_the_local_lattice_is_measured_beside_a_bare_application():
+    measured = local_lattice.measure(80, 1)
+    assert set(measured) == {"bare", "lattice"}
+    assert all(each.per_second > 0 and each.processor_us >= 0 for each in measured.values())
+    started = local_lattice.start_up(1)
+    assert started["process"] > started["serving"] > 0

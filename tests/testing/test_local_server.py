@@ -559,7 +559,7 @@ def test_a_missing_library_names_its_extra(module):
         from lattice_client.errors import MissingExtraError
         from lattice_client.testing import LocalLattice, serve
         try:
-            with serve(LocalLattice()):
+            with serve(LocalLattice(), tls={module == "trustme"}):
                 pass
         except MissingExtraError as error:
             print(error.extra, error)
@@ -580,6 +580,17 @@ def test_sigv4a_without_cryptography_names_its_extra():
             print(error.extra, error)
     """
     assert run_python(script).stdout.startswith("testing cryptography is not installed")
+
+
+def test_serving_without_tls_loads_no_cryptography():
+    script = """
+        import sys
+        from lattice_client.testing import LocalLattice, serve
+        with serve(LocalLattice()):
+            print(*{"cryptography", "trustme"} & set(sys.modules))
+    """
+    result = run_python(script)
+    assert (result.stderr, result.stdout) == ("", "\n")
 
 
 def test_importing_it_is_cheap():

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from lattice_client.testing.access_log import AccessRecord
     from lattice_client.testing.authorization import AuthLayer
     from lattice_client.testing.callers import Caller, Principal
+    from lattice_client.testing.calls import Calls
+    from lattice_client.testing.faults import Faults
     from lattice_client.testing.files import TemplateWarning, load
     from lattice_client.testing.http_target import HTTPTarget
     from lattice_client.testing.lambda_target import LambdaTarget
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from lattice_client.testing.received import ReceivedRequest
     from lattice_client.testing.refusals import RefusedError
     from lattice_client.testing.rules import HeaderMatch, Rule
-    from lattice_client.testing.server import RunningLattice, serve
+    from lattice_client.testing.server import ExposedLatticeWarning, RunningLattice, serve
     from lattice_client.testing.services import Listener, Service
     from lattice_client.testing.signature import WireRequest
     from lattice_client.testing.target_groups import Target, TargetGroup
@@ -53,8 +55,11 @@ __all__ = [
     "AuthLayer",
     "AuthPolicy",
     "Caller",
+    "Calls",
     "Decision",
     "Effect",
+    "ExposedLatticeWarning",
+    "Faults",
     "Finding",
     "HTTPTarget",
     "HeaderMatch",
@@ -91,6 +96,7 @@ _MODULES = {
     "AuthLayer": "authorization",
     "AuthPolicy": "policies",
     "Caller": "callers",
+    "Calls": "calls",
     "Decision": "policies",
     "Effect": "policies",
     "Finding": "policies",
@@ -99,6 +105,8 @@ _MODULES = {
     "IdentityPolicy": "policies",
     "LambdaTarget": "lambda_target",
     "Listener": "services",
+    "ExposedLatticeWarning": "server",
+    "Faults": "faults",
     "LocalLattice": "lattice",
     "PolicyError": "policies",
     "PolicyRequest": "policies",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import secrets
 import shlex
 import signal
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from lattice_client.errors import LatticeClientError
+from lattice_client.testing.access_log import as_json_line
 from lattice_client.testing.services import is_loopback
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class _Log:
 
     def __call__(self, record: dict[str, Any]) -> None:
         with self._lock:
-            print(json.dumps(record), file=self._file, flush=True)
+            print(as_json_line(record), end="", file=self._file, flush=True)
 
 
 def _load(options: argparse.Namespace, log: _Log) -> LocalLattice:
@@ -170,9 +170,10 @@ def _credentials() -> Credentials:
 def _serve(
     stack: contextlib.ExitStack, lattice: LocalLattice, options: argparse.Namespace
 ) -> Iterator[RunningLattice]:
-    from lattice_client.testing.server import serve
+    from lattice_client.testing.server import ExposedLatticeWarning, serve
 
     _warn_of(options.host)
+    warnings.simplefilter("ignore", ExposedLatticeWarning)  # which says the same
     for index, network in enumerate(lattice.networks.values()):
         port = options.port + index if options.port else 0
         yield stack.enter_context(serve(network, host=options.host, port=port, tls=options.tls))

@@ -8,9 +8,22 @@ milliseconds.
 
 from __future__ import annotations
 
+import json
+import logging
+import os
+import weakref
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["FIELDS", "AccessRecord", "FailureReason", "new_record"]
+__all__ = [
+    "FIELDS",
+    "AccessLogFile",
+    "AccessRecord",
+    "FailureReason",
+    "as_json_line",
+    "new_record",
+]
+
+_log = logging.getLogger("lattice_client.testing")
 
 AccessRecord: TypeAlias = dict[str, str | int | None]
 
@@ -18,6 +31,8 @@ FailureReason: TypeAlias = Literal[
     "ClientAccessDenied",
     "ClientConnectionClosed",
     "ClientProtocolError",
+    "ClientRateLimited",
+    "ConnectionDurationExceeded",
     "InternalError",
     "TargetConnectionClosed",
     "TargetConnectionError",
@@ -70,3 +85,33 @@ FIELDS: Final = (
 def new_record() -> AccessRecord:
     """A record with every field there, and nothing known yet."""
     return dict.fromkeys(FIELDS)
+
+
+def as_json_line(record: AccessRecord) -> str:
+    """A record as Lattice writes it: one JSON object, ``-`` where there is no value, and an end of
+    line."""
+    written = {name: "-" if value is None else value for name, value in record.items()}
+    return json.dumps(written, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+class AccessLogFile:
+    """A file that records are appended to, line by line; it closes when nobody holds it.
+
+    :raises OSError: if it cannot be opened.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        # Each line is one write at the end of the file: those of several processes do not mix.
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        weakref.finalize(self, os.close, self._file)
+        self._path = path
+
+    def __repr__(self) -> str:
+        return f"<AccessLogFile {os.fspath(self._path)!r}>"
+
+    def write(self, record: AccessRecord) -> None:
+        """Append a record. What goes wrong is logged: the request is not to suffer."""
+        try:
+            os.write(self._file, as_json_line(record).encode("utf-8", "replace"))
+        except OSError:
+            _log.exception("the access log %s cannot be written", os.fspath(self._path))

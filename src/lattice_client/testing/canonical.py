@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 __all__ = [
     "Headers",
+    "IndexedHeaders",
     "PathEncoding",
     "canonical_headers",
     "canonical_path",
@@ -29,6 +30,31 @@ __all__ = [
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 PathEncoding: TypeAlias = Literal["double", "single"]
+
+
+class IndexedHeaders(tuple[tuple[bytes, bytes], ...]):  # noqa: SLOT001 - tuples can have none
+    """Headers in wire order that are found by name without a search.
+
+    ``by_name`` has all values of each name in lower case, in wire order; ``size`` is that of all
+    names and values, in bytes.
+    """
+
+    by_name: dict[str, list[bytes]]
+    size: int
+
+    def __new__(cls, headers: Iterable[tuple[bytes, bytes]]) -> Self:
+        self = super().__new__(cls, headers)
+        by_name: dict[str, list[bytes]] = {}
+        size = 0
+        for name, value in self:
+            size += len(name) + len(value)
+            by_name.setdefault(name.lower().decode("latin-1"), []).append(value)
+        self.by_name, self.size = by_name, size
+        return self
+
+    def __repr__(self) -> str:
+        # The values may be a token and a signature.
+        return f"<IndexedHeaders {', '.join(self.by_name)}>"
 
 
 def canonical_path(
@@ -53,11 +79,13 @@ def canonical_query(raw: bytes, *, leave_out: bytes = b"X-Amz-Signature") -> str
     ``a-=1`` before ``a=2``.
     """
     encoded = sorted(
-        (quote_from_bytes(name, safe=""), quote_from_bytes(value, safe=""))
-        for name, value in query_pairs(raw)
-        if name != leave_out
+        [
+            (quote_from_bytes(name, safe=""), quote_from_bytes(value, safe=""))
+            for name, value in query_pairs(raw)
+            if name != leave_out
+        ]
     )
-    return "&".join(f"{name}={value}" for name, value in encoded)
+    return "&".join([f"{name}={value}" for name, value in encoded])
 
 
 def query_pairs(raw: bytes) -> list[tuple[bytes, bytes]]:
@@ -66,7 +94,9 @@ def query_pairs(raw: bytes) -> list[tuple[bytes, bytes]]:
     ``+`` stays a plus (only forms read it as a space), a malformed escape stays as it is, and the
     empty pieces of ``&&`` are skipped.
     """
-    pairs = (piece.partition(b"=") for piece in raw.split(b"&") if piece)
+    pairs = [piece.partition(b"=") for piece in raw.split(b"&") if piece]
+    if b"%" not in raw:
+        return [(name, value) for name, _, value in pairs]
     return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in pairs]
 
 
@@ -82,13 +112,15 @@ def canonical_headers(headers: Headers, signed: Iterable[str]) -> str:
             raise KeyError(name)
         # bytes.split() splits on ASCII white space only, which is what AWS collapses; str.split()
         # would also take U+00A0 and friends for white space.
-        joined = b",".join(b" ".join(value.split()) for value in values)
+        joined = b",".join([b" ".join(value.split()) for value in values])
         lines.append(f"{name}:{_text(joined)}\n")
     return "".join(lines)
 
 
 def header_values(headers: Headers, name: str) -> list[bytes]:
     """All values of the header ``name`` (lower case), in wire order."""
+    if isinstance(headers, IndexedHeaders):
+        return headers.by_name.get(name, [])
     wanted = name.encode("latin-1", "replace")
     return [value for key, value in headers if key.lower() == wanted]
 

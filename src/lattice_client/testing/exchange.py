@@ -6,23 +6,27 @@ that Lattice adds, and writes the access-log record when the response ends.
 
 from __future__ import annotations
 
+import random
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import formatdate
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from lattice_client.testing.access_log import AccessRecord, FailureReason, new_record
 from lattice_client.testing.asgi import Message, Receive, Scope, Send
 from lattice_client.testing.callers import Principal
-from lattice_client.testing.canonical import Headers, header_values
+from lattice_client.testing.canonical import Headers, IndexedHeaders, header_values
+from lattice_client.testing.connection import Connection
 from lattice_client.testing.refusals import malformed
 from lattice_client.testing.services import Listener, Service
 from lattice_client.testing.signature import WireRequest
 from lattice_client.testing.target_groups import TargetGroup
+from lattice_client.testing.target_headers import identity_tags
 
 if TYPE_CHECKING:
     from lattice_client.testing.networks import ServiceNetwork
@@ -89,7 +93,7 @@ class Exchange:
         self._content_length: int | None = None
         self._trailers = False
         self._body_sent = 0
-        self._bytes_received = _size(self.request.headers)
+        self._bytes_received = self.request.headers.size + 4 * len(self.request.headers)
         self._bytes_sent = 0
         self._start_time = clock()
         self._began = time.perf_counter()
@@ -105,7 +109,8 @@ class Exchange:
         if message["type"] == "http.disconnect":
             self.disconnected = True
             if not self.ended:
-                self.failed("ClientConnectionClosed")
+                expired = Connection.of(self.scope).expired
+                self.failed("ConnectionDurationExceeded" if expired else "ClientConnectionClosed")
         elif message["type"] == "http.request":
             self._bytes_received += len(message.get("body", b""))
             if not message.get("more_body", False):
@@ -143,10 +148,11 @@ class Exchange:
             self.finish()
         await self._send(message)
 
-    async def answer(self, status: int, text: str) -> None:
+    async def answer(self, status: int, text: str, extra: Headers = ()) -> None:
         """Answer in plain text, as Lattice itself does."""
         body = text.encode()
         headers = [
+            *extra,
             (b"content-type", b"text/plain; charset=utf-8"),
             (b"content-length", str(len(body)).encode()),
         ]
@@ -167,15 +173,12 @@ class Exchange:
         self.started = True
         self._response_began = time.perf_counter()
         self._status = message["status"]
-        headers = [
-            (name, value)
-            for name, value in message.get("headers", ())
-            if name.lower() != _REQUEST_ID
-        ]
-        if not header_values(headers, "date"):
-            headers.append((b"date", formatdate(self._clock(), usegmt=True).encode()))
+        sent = IndexedHeaders(message.get("headers", ()))
+        headers = [header for header in sent if header[0].lower() != _REQUEST_ID]
+        if "date" not in sent.by_name:
+            headers.append((b"date", _http_date(int(self._clock()))))
         headers.append((_REQUEST_ID, self.request_id))
-        lengths = header_values(headers, "content-length")
+        lengths = header_values(sent, "content-length")
         if lengths and lengths[0].isdigit():
             self._content_length = int(lengths[0])
         self._trailers = message.get("trailers", False)
@@ -206,7 +209,7 @@ class Exchange:
             protocol=f"HTTP/{scope.get('http_version', '1.1')}",
             responseCode=status,
             userAgent=_header(request, "user-agent"),
-            startTime=datetime.fromtimestamp(self._start_time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            startTime=_iso_time(int(self._start_time)),
             duration=_milliseconds(self._began, now),
             bytesReceived=self._bytes_received,
             bytesSent=self._bytes_sent + self._body_sent,
@@ -226,6 +229,7 @@ class Exchange:
         if self.principal is not None:
             record["callerPrincipal"] = self.principal.arn
             record["callerPrincipalOrgID"] = self.principal.organization
+            record["callerPrincipalTags"] = identity_tags(self.principal.tags) or None
         tls = (scope.get("state") or {}).get(TLS_STATE)
         if isinstance(tls, TLSDetails):
             record["tlsVersion"] = tls.version
@@ -248,16 +252,32 @@ def _request_id(headers: Headers) -> bytes:
     """The client's own request id, cut at 512 bytes, or a new one. Source: "Request tracking"
     (VPC Lattice User Guide)."""
     sent = header_values(headers, _REQUEST_ID.decode())
-    return (sent[0][:_REQUEST_ID_BYTES] if sent else b"") or str(uuid.uuid4()).encode()
+    return (sent[0][:_REQUEST_ID_BYTES] if sent else b"") or _new_request_id()
+
+
+def _new_request_id() -> bytes:
+    # uuid4() asks the system for each, and lets other threads go first.
+    return str(uuid.UUID(int=random.getrandbits(128), version=4)).encode()
 
 
 def _size(headers: Headers) -> int:
-    return sum(len(name) + len(value) + 4 for name, value in headers)
+    return sum([len(name) + len(value) + 4 for name, value in headers])
 
 
 def _header(request: WireRequest, name: str) -> str | None:
     values = header_values(request.headers, name)
     return values[0].decode("latin-1") if values else None
+
+
+# Both times are the same for all requests of a second.
+@lru_cache(maxsize=8)
+def _http_date(seconds: int) -> bytes:
+    return formatdate(seconds, usegmt=True).encode()
+
+
+@lru_cache(maxsize=8)
+def _iso_time(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _address(client: tuple[str, int] | None) -> str | None:

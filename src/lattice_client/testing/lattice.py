@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import random
 import time
 from collections import deque
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lattice_client.errors import ConfigurationError
-from lattice_client.testing.access_log import AccessRecord
+from lattice_client.testing.access_log import AccessLogFile, AccessRecord
 from lattice_client.testing.asgi import ASGIApp, Receive, Scope, Send
 from lattice_client.testing.authorization import (
     AuthLayer,
@@ -28,9 +29,11 @@ from lattice_client.testing.authorization import (
     policy_request,
 )
 from lattice_client.testing.callers import Caller, CallerRegistry, Principal, issue
+from lattice_client.testing.calls import Calls
 from lattice_client.testing.canonical import PathEncoding, header_values
 from lattice_client.testing.echo import echo
 from lattice_client.testing.exchange import Exchange
+from lattice_client.testing.faults import Faults, Struck
 from lattice_client.testing.forwarding import Forwarder
 from lattice_client.testing.lifespan import Lifespans
 from lattice_client.testing.limits import check_limits
@@ -83,7 +86,13 @@ class LocalLattice:
     :param history: how many access-log records and received requests are kept; the oldest go.
     :param on_access: called with each access-log record. What it raises is logged, not passed on.
     :param seed: makes the choice between weighted target groups the same in every run.
+    :param access_log: a file that records are appended to, one JSON object a line, as VPC Lattice
+        writes them: ``-`` where there is no value. The directory must exist. Several processes may
+        share the file.
     :raises ValueError: if a setting or a policy cannot be read.
+    :raises OSError: if the file cannot be opened.
+
+    ``lattice.faults`` makes it fail on demand.
     """
 
     def __init__(
@@ -101,6 +110,7 @@ class LocalLattice:
         history: int = 10_000,
         on_access: Callable[[AccessRecord], object] | None = None,
         seed: int | None = None,
+        access_log: str | os.PathLike[str] | None = None,
     ) -> None:
         self._services: dict[str, Service] = {}
         self.region = region
@@ -126,6 +136,8 @@ class LocalLattice:
         self._lifespans = Lifespans()
         # A coin, not a key.
         self._forwarder = Forwarder(self._lifespans, random.Random(seed).random)  # noqa: S311
+        self.faults = Faults(self._service_at)
+        self._access_file = None if access_log is None else AccessLogFile(access_log)
         self._access_log: deque[AccessRecord] = deque(maxlen=history)
         self._requests: deque[ReceivedRequest] = deque(maxlen=history)
         self._on_access = on_access
@@ -312,6 +324,12 @@ class LocalLattice:
         return list(self._access_log)
 
     @property
+    def access(self) -> Calls:
+        """The calls in the access log, to be narrowed down and asserted of:
+        ``lattice.access.of("orders").denied_by("Service")``."""
+        return Calls(self.access_log, self)
+
+    @property
     def requests(self) -> list[ReceivedRequest]:
         """The requests as they arrived, oldest first: a copy of the last ``history`` ones."""
         return list(self._requests)
@@ -345,8 +363,14 @@ class LocalLattice:
     async def _serve(
         self, network: ServiceNetwork, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        faults = self.faults.strike(scope)
         exchange = Exchange(
-            scope, receive, send, network=network, clock=self._now, write=self._write
+            scope,
+            receive,
+            faults.wrap(send),
+            network=network,
+            clock=faults.clock(self._now),
+            write=self._write,
         )
         exchange.facts.update(
             serviceNetworkArn=network.arn,
@@ -356,8 +380,10 @@ class LocalLattice:
         )
         try:
             try:
-                await self._admit(exchange)
-                await self._forwarder.forward(exchange, self.vpc_arn)
+                await self._admit(exchange, faults)
+                if not await faults.instead(exchange):
+                    await self._forwarder.forward(exchange, self.vpc_arn)
+                await faults.settle(exchange)
             except RefusedError as refusal:
                 if refusal.failure is not None:
                     exchange.failed(refusal.failure)
@@ -372,17 +398,17 @@ class LocalLattice:
         finally:
             exchange.finish()
 
-    async def _admit(self, exchange: Exchange) -> None:
+    async def _admit(self, exchange: Exchange, faults: Struck) -> None:
         """Route, authenticate and authorise a request.
 
         :raises RefusedError: if it does not get through.
         """
         request, verified = exchange.request, None
         try:
-            check_limits(request)
+            check_limits(request, exchange.scope.get("http_version", "1.1"))
             service, network = self._route(exchange)
             layers = (network.auth, service.auth)
-            verified = await self._authenticate(exchange, layers)
+            verified = await self._authenticate(exchange, layers, faults.verifier(self._verifier))
             denial = self._authorize(exchange, service, layers)
             if denial is not None:
                 exchange.facts["authDeniedReason"] = denial.layer
@@ -429,7 +455,7 @@ class LocalLattice:
         return _at(host, self.services)
 
     async def _authenticate(
-        self, exchange: Exchange, layers: tuple[AuthLayer, ...]
+        self, exchange: Exchange, layers: tuple[AuthLayer, ...], verifier: Verifier
     ) -> Verified | None:
         request = exchange.request
         if not is_signed(request):
@@ -439,8 +465,8 @@ class LocalLattice:
         # Also where anonymous callers may pass, and where no layer asks: "VPC Lattice attempts to
         # authenticate any request that is signed" (SIGv4 authenticated requests).
         exchange.facts["resolvedUser"] = "Unknown"
-        body = await exchange.read_body() if self._verifier.needs_body(request) else b""
-        verified = self._verifier.verify(request, body)
+        body = await exchange.read_body() if verifier.needs_body(request) else b""
+        verified = verifier.verify(request, body)
         exchange.principal = self._callers.principal(verified.access_key)
         if exchange.principal is None:
             raise unrecognized_client()  # Revoked a moment ago.
@@ -468,6 +494,8 @@ class LocalLattice:
 
     def _write(self, record: AccessRecord) -> None:
         self._access_log.append(record)
+        if self._access_file is not None:
+            self._access_file.write(record)
         if self._on_access is not None:
             try:
                 self._on_access(record)

@@ -10,16 +10,24 @@ from lattice_client.testing.signature import WireRequest
 __all__ = ["check_limits"]
 
 _MAX_HEADERS: Final = 100
+_VERSIONS: Final = {"1.0", "1.1", "2", "2.0", "3"}
 _MAX_HEADER_BYTES: Final = 60 * 1024
 
 
-def check_limits(request: WireRequest) -> None:
+def check_limits(request: WireRequest, http_version: str = "1.1") -> None:
     """Let a request pass, or not.
 
-    :raises RefusedError: if it has too many headers, too large ones, or a target that is no path.
+    :param http_version: as ASGI has it.
+    :raises RefusedError: if it is of another version, has too many headers, too large ones, two
+        kinds of length, or a target that is no path.
     """
-    size = sum(len(name) + len(value) for name, value in request.headers)
-    if len(request.headers) > _MAX_HEADERS or size > _MAX_HEADER_BYTES:
+    headers = request.headers
+    if len(headers) > _MAX_HEADERS or headers.size > _MAX_HEADER_BYTES:
         raise malformed("over 100 headers, or over 60 K of them")
+    if http_version not in _VERSIONS:
+        raise malformed("this version of HTTP is not spoken here")
+    if {"transfer-encoding", "content-length"} <= headers.by_name.keys():
+        # Two lengths are two opinions of where the next request begins: RFC 9112, section 6.1.
+        raise malformed("there must not be both Transfer-Encoding and Content-Length")
     if not request.path.startswith(b"/"):
         raise malformed("the target must be a path")

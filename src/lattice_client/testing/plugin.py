@@ -2,42 +2,108 @@
 
 pytest loads it in every run where this package is installed, so it imports pytest and nothing else
 until a fixture is used.
+
+What a test's Lattice has in it, the nearest of these says:
+
+- the marker: ``@pytest.mark.lattice("lattice.toml")``, the file beside the test, or the arguments
+  of ``LocalLattice`` and with them ``services=["orders", "stock"]`` and ``callers=["shop"]``;
+- ``lattice_file`` in pytest's configuration, relative to it;
+- else the service ``orders`` and the caller ``orders-frontend``.
+
+Every test has a Lattice of its own, at a free port, in every process of pytest-xdist.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from lattice_client.testing.lattice import LocalLattice
     from lattice_client.testing.server import RunningLattice
 
-__all__ = ["lattice", "lattice_tls"]
+__all__ = ["lattice", "lattice_async", "lattice_tls"]
+
+_SERVICES, _CALLERS = ("orders",), ("orders-frontend",)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini("lattice_file", "the file that the fixture lattice is made from, TOML or YAML")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "lattice(file=None, *, services=…, callers=…, **settings): what the local Lattice of the "
+        "fixtures lattice, lattice_async and lattice_tls is made from",
+    )
 
 
 @pytest.fixture
-def lattice() -> Iterator[RunningLattice]:
+def lattice(request: pytest.FixtureRequest) -> Iterator[RunningLattice]:
     """A local Lattice over HTTP, with one service and one caller, for one test.
 
     The service ``orders`` answers at ``orders.internal.example.com``, which resolves to it while
-    the test runs; the caller is ``orders-frontend``. Add more as needed.
+    the test runs; the caller is ``orders-frontend``. Add more as needed, or configure it: see
+    ``lattice_client.testing.plugin``.
     """
-    yield from _running(tls=False)
+    yield from _running(request, tls=False)
 
 
 @pytest.fixture
-def lattice_tls() -> Iterator[RunningLattice]:
+def lattice_async(request: pytest.FixtureRequest) -> Iterator[RunningLattice]:
+    """The same, for asynchronous tests, by pytest-asyncio, anyio or another: it asks for no event
+    loop and blocks none, for it is served from a thread of its own. So are its targets."""
+    yield from _running(request, tls=False)
+
+
+@pytest.fixture
+def lattice_tls(request: pytest.FixtureRequest) -> Iterator[RunningLattice]:
     """The same as ``lattice``, over HTTPS; clients trust it through its ``ca_file``."""
-    yield from _running(tls=True)
+    yield from _running(request, tls=True)
 
 
-def _running(*, tls: bool) -> Iterator[RunningLattice]:
-    from lattice_client.testing import LocalLattice, serve
+def _running(request: pytest.FixtureRequest, *, tls: bool) -> Iterator[RunningLattice]:
+    from lattice_client.testing import serve
 
-    local = LocalLattice()
-    local.add_service("orders", domain="orders.internal.example.com")
-    local.add_caller("orders-frontend")
-    with serve(local, tls=tls) as running, running.resolving():
+    with serve(_configured(request), tls=tls) as running, running.resolving():
         yield running
+
+
+def _configured(request: pytest.FixtureRequest) -> LocalLattice:
+    config, marker = request.config, request.node.get_closest_marker("lattice")
+    if marker is not None:
+        return _marked(*marker.args, beside=request.path.parent, **marker.kwargs)
+    file = config.getini("lattice_file")
+    if file:
+        return _from_file((config.inipath or config.rootpath / "ini").parent / file)
+    return _marked(beside=request.path.parent)
+
+
+def _marked(
+    file: str | None = None,
+    *,
+    beside: Path,
+    services: Iterable[str] = _SERVICES,
+    callers: Iterable[str] = _CALLERS,
+    **settings: Any,
+) -> LocalLattice:
+    from lattice_client.testing import LocalLattice
+
+    if file is not None:
+        return _from_file(beside / file, **settings)
+    local = LocalLattice(**settings)
+    for service in services:
+        local.add_service(service, domain=f"{service}.internal.example.com")
+    for caller in callers:
+        local.add_caller(caller)
+    return local
+
+
+def _from_file(path: Path, **settings: Any) -> LocalLattice:
+    local: LocalLattice = import_module("lattice_client.testing.files").load(path, **settings)
+    return local

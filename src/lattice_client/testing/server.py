@@ -8,22 +8,30 @@ from __future__ import annotations
 import atexit
 import socket
 import ssl
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from lattice_client.testing.networks import ServiceNetwork
 from lattice_client.testing.resolving import resolving
+from lattice_client.testing.services import is_loopback
 
 if TYPE_CHECKING:
     from lattice_client.testing.access_log import AccessRecord
+    from lattice_client.testing.calls import Calls
     from lattice_client.testing.certificates import Certificates
     from lattice_client.testing.lattice import LocalLattice
     from lattice_client.testing.received import ReceivedRequest
     from lattice_client.testing.services import Service
 
-__all__ = ["RunningLattice", "serve"]
+__all__ = ["ExposedLatticeWarning", "RunningLattice", "serve"]
+
+
+class ExposedLatticeWarning(UserWarning):
+    """The local Lattice listens where other machines can reach it."""
 
 
 @contextmanager
@@ -38,7 +46,8 @@ def serve(
 
     :param lattice: the local Lattice, which is served as its first service network, or the network
         to serve. Several may be served at the same time.
-    :param host: the address to listen at, ``127.0.0.1`` or ``::1``.
+    :param host: the address to listen at, ``127.0.0.1`` or ``::1``. At any other it warns with
+        ``ExposedLatticeWarning``: whoever can reach it may call the targets.
     :param tls: speak HTTPS, with a certificate for all services' names and the loopback addresses;
         see ``RunningLattice.ca_file``.
     :param port: the port to listen at; 0 for a free one.
@@ -59,27 +68,33 @@ class RunningLattice:
     """A local Lattice that is being served; made by ``serve``.
 
     What a test needs most of its ``lattice`` is here too: ``add_service``, ``add_caller``,
-    ``service``, ``caller``, ``access_log`` and ``requests``.
+    ``service``, ``caller``, ``access_log``, ``access``, ``requests`` and ``faults``.
     """
 
     def __init__(
         self, served: LocalLattice | ServiceNetwork, *, host: str, tls: bool, port: int
     ) -> None:
-        server = _server_module()
+        server = _of_the_extra("uvicorn")
         lattice = served.lattice if isinstance(served, ServiceNetwork) else served
         self.lattice = lattice
         self.add_service = lattice.add_service
         self.add_caller = lattice.add_caller
         self.service = lattice.service
         self.caller = lattice.caller
+        self.faults = lattice.faults
         self.scheme = "https" if tls else "http"
+        _warn_if_exposed(host)
         listener = _listen(host, port)
         self._certificates: Certificates | None = None
         try:
             self.host, self.port = _address(listener)
             if tls:
-                self._certificates = server.Certificates(lambda: lattice.names)
-            self._thread = server.ServerThread(served, listener, self._certificates)
+                # Imported for TLS alone: it takes as long as all the rest.
+                certificates = _of_the_extra("certificates")
+                self._certificates = certificates.Certificates(lambda: lattice.names)
+            self._thread = server.ServerThread(
+                served, listener, self._certificates, lattice.faults.connections
+            )
         except BaseException:
             listener.close()
             self._close_certificates()
@@ -148,6 +163,11 @@ class RunningLattice:
         return self.lattice.access_log
 
     @property
+    def access(self) -> Calls:
+        """``LocalLattice.access``."""
+        return self.lattice.access
+
+    @property
     def requests(self) -> list[ReceivedRequest]:
         """``LocalLattice.requests``."""
         return self.lattice.requests
@@ -157,15 +177,29 @@ class RunningLattice:
             self._certificates.close()
 
 
-def _server_module() -> ModuleType:
+def _of_the_extra(module: str) -> ModuleType:
+    """A module of this package that needs the extra ``testing``.
+
+    :raises MissingExtraError: if it is not installed.
+    """
     try:
-        from lattice_client.testing import uvicorn
+        return import_module(f"lattice_client.testing.{module}")
     except ImportError as error:
         from lattice_client.errors import MissingExtraError
 
         library = (error.name or "uvicorn").partition(".")[0]
         raise MissingExtraError("testing", library) from error
-    return uvicorn
+
+
+def _warn_if_exposed(host: str) -> None:
+    if not is_loopback(host):
+        warnings.warn(
+            f"the local Lattice listens at {host}, where other machines can reach it and its "
+            "targets; it is made for tests, at 127.0.0.1 or ::1",
+            ExposedLatticeWarning,
+            # RunningLattice(), serve(), contextlib, the caller.
+            stacklevel=5,
+        )
 
 
 def _address(listener: socket.socket) -> tuple[str, int]:

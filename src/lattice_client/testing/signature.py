@@ -9,11 +9,13 @@ from __future__ import annotations
 import calendar
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from lattice_client.testing import sigv4a
-from lattice_client.testing.canonical import Headers, header_values, query_pairs
+from lattice_client.testing.canonical import IndexedHeaders, header_values, query_pairs
 from lattice_client.testing.refusals import (
     incomplete_signature,
     invalid_signature,
@@ -43,7 +45,7 @@ _OWS, _OWS_BYTES = " \t", b" \t"
 _MAX_EXPIRES = 7 * 24 * 3600
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class WireRequest:
     """What arrived: the method, the raw path and query of the target, the headers in wire order.
 
@@ -53,7 +55,16 @@ class WireRequest:
     method: str
     path: bytes
     query: bytes
-    headers: Headers
+    headers: IndexedHeaders
+
+    def __init__(
+        self, method: str, path: bytes, query: bytes, headers: Iterable[tuple[bytes, bytes]]
+    ) -> None:
+        write = object.__setattr__
+        write(self, "method", method)
+        write(self, "path", path)
+        write(self, "query", query)
+        write(self, "headers", IndexedHeaders(headers))
 
     def __repr__(self) -> str:
         return f"<WireRequest {self.method} {self.path!r}, {len(self.headers)} headers>"
@@ -129,6 +140,9 @@ def _authorizations(request: WireRequest) -> list[bytes]:
 
 
 def _in_query(request: WireRequest) -> bool:
+    query = request.query
+    if b"X-Amz-" not in query and b"%" not in query:
+        return False
     return any(_ascii(name) in _QUERY_MARKS for name, _ in query_pairs(request.query))
 
 
@@ -158,7 +172,7 @@ def _from_header(authorization: bytes, request: WireRequest) -> Signature:
         algorithm=algorithm,
         access_key=access_key,
         scope=scope,
-        signed_headers=tuple(parts["SignedHeaders"].split(";")),
+        signed_headers=_names(parts["SignedHeaders"]),
         date=date,
         timestamp=_timestamp(date),
         expires=None,
@@ -190,7 +204,7 @@ def _from_query(request: WireRequest) -> Signature:
         algorithm=algorithm,
         access_key=access_key,
         scope=scope,
-        signed_headers=tuple(parts["X-Amz-SignedHeaders"].split(";")),
+        signed_headers=_names(parts["X-Amz-SignedHeaders"]),
         date=parts["X-Amz-Date"],
         timestamp=_timestamp(parts["X-Amz-Date"]),
         expires=_expires(parts["X-Amz-Expires"]),
@@ -205,6 +219,7 @@ def _check_algorithm(algorithm: str) -> None:
         raise incomplete_signature(f"Unsupported AWS 'algorithm': '{algorithm}'.")
 
 
+@lru_cache(maxsize=64)
 def _credential(credential: str, algorithm: str) -> tuple[str, Scope]:
     with_region = algorithm == HMAC_ALGORITHM
     form = "keyid/date/region/service/term" if with_region else "keyid/date/service/term"
@@ -218,6 +233,13 @@ def _credential(credential: str, algorithm: str) -> tuple[str, Scope]:
     return access_key, Scope(date, region[0] if region else None, service, terminator)
 
 
+@lru_cache(maxsize=64)
+def _names(names: str) -> tuple[str, ...]:
+    # Remembered like the credential and the date: one caller's next request has the same.
+    return tuple(names.split(";"))
+
+
+@lru_cache(maxsize=64)
 def _timestamp(date: str) -> int:
     if re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", date):
         try:

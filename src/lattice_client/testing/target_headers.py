@@ -1,11 +1,31 @@
-"""The headers that Lattice adds for targets.
+r"""The headers that Lattice adds for targets.
 
 Source: "HTTP targets in VPC Lattice" (VPC Lattice User Guide). Incoming copies are stripped, so
-that nobody can pass for somebody else.
+that nobody can pass for somebody else:
+
+===============================  =====================================================
+header                           what targets get
+===============================  =====================================================
+``x-amzn-lattice-identity``      ``Principal=…; PrincipalOrgID=…; SessionName=…; Type=AWS_IAM``;
+                                 none for an anonymous caller
+``x-amzn-lattice-identity-tags`` ``key=value; …``, a ``;`` written ``\;``; none without tags
+``x-amzn-lattice-network``       ``SourceVpcArn=…``
+``x-amzn-lattice-target``        ``ServiceArn=…;ServiceNetworkArn=…;TargetGroupArn=…``
+``x-amzn-lattice-…``             nothing: whatever else begins like this is stripped too
+``x-forwarded-for``              the client's address, and nothing of what the client said
+``x-forwarded-port``             the listener's port
+``x-forwarded-proto``            ``http`` or ``https``
+``x-amzn-requestid``             the client's own, cut at 512 bytes, or a new one
+===============================  =====================================================
+
+A name counts in any case, and with underscores for hyphens: CGI and WSGI read both alike. That the
+latter are stripped by Lattice as well is inferred.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,7 +34,7 @@ if TYPE_CHECKING:
     from lattice_client.testing.services import Service
     from lattice_client.testing.target_groups import TargetGroup
 
-__all__ = ["identity", "target_headers"]
+__all__ = ["identity", "identity_tags", "is_lattices_own", "target_headers"]
 
 _STRIPPED = {
     b"x-amzn-requestid",
@@ -37,18 +57,15 @@ def target_headers(exchange: Exchange, vpc_arn: str) -> list[tuple[bytes, bytes]
     }
     if exchange.principal is not None:
         added["x-amzn-lattice-identity"] = identity(exchange.principal)
+        if exchange.principal.tags:
+            added["x-amzn-lattice-identity-tags"] = identity_tags(exchange.principal.tags)
     if exchange.scope.get("client"):
         added["x-forwarded-for"] = exchange.scope["client"][0]
     if exchange.scope.get("server"):
         added["x-forwarded-port"] = str(exchange.scope["server"][1])
-    kept = [
-        (name, value)
-        for name, value in exchange.request.headers
-        if name.lower() not in _STRIPPED and not name.lower().startswith(_STRIPPED_PREFIX)
-    ]
     return [
-        *kept,
-        *((name.encode(), value.encode()) for name, value in added.items()),
+        *[header for header in exchange.request.headers if not is_lattices_own(header[0])],
+        *[(name.encode(), value.encode()) for name, value in added.items()],
         (b"x-amzn-requestid", exchange.request_id),
     ]
 
@@ -57,9 +74,23 @@ def _arn(resource: Service | TargetGroup | None) -> str:
     return "" if resource is None else resource.arn
 
 
+@lru_cache(maxsize=1024)
+def is_lattices_own(name: bytes) -> bool:
+    """Whether a header is one that Lattice alone writes, however a client spells it."""
+    if name[:2] not in (b"x-", b"x_", b"X-", b"X_"):
+        return False
+    plain = name.lower().replace(b"_", b"-")
+    return plain in _STRIPPED or plain.startswith(_STRIPPED_PREFIX)
+
+
 def identity(principal: Principal) -> str:
     """``x-amzn-lattice-identity`` of a caller. A key without a value stays, empty."""
     return (
         f"Principal={principal.arn}; PrincipalOrgID={principal.organization or ''}; "
         f"SessionName={principal.session}; Type=AWS_IAM"
     )
+
+
+def identity_tags(tags: Mapping[str, str]) -> str:
+    """``x-amzn-lattice-identity-tags``: a ``;`` inside a key or value is escaped."""
+    return "; ".join(f"{key}={value}".replace(";", "\\;") for key, value in tags.items())

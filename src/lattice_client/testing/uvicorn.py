@@ -9,25 +9,28 @@ import asyncio
 import contextlib
 import logging
 import socket
+import struct
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lattice_client.testing.asgi import ASGIApp, Receive, Scope, Send
-from lattice_client.testing.certificates import Certificates
+from lattice_client.testing.connection import CONNECTION_STATE, Connection, ConnectionLimits
 from lattice_client.testing.exchange import TLS_STATE, TLSDetails
+
+if TYPE_CHECKING:
+    from lattice_client.testing.certificates import Certificates
 
 __all__ = ["ServerThread"]
 
 _log = logging.getLogger("lattice_client.testing")
 
-# Lattice closes connections that are idle for this long ("Quotas", VPC Lattice User Guide).
-_IDLE_SECONDS = 60
 # Above Lattice's own limit on headers, so that it is the local Lattice that refuses.
 _MAX_HEAD_BYTES = 256 * 1024
+_MAX_GATHERED_BYTES = 64 * 1024
 # How long requests in flight may go on when the server is told to stop.
 _GRACE_SECONDS = 1.0
 _JOIN_SECONDS = 10.0
@@ -40,12 +43,17 @@ class ServerThread:
     """
 
     def __init__(
-        self, app: ASGIApp, listener: socket.socket, certificates: Certificates | None
+        self,
+        app: ASGIApp,
+        listener: socket.socket,
+        certificates: Certificates | None,
+        limits: ConnectionLimits | None = None,
     ) -> None:
         self._listener = listener
         self._ready = threading.Event()
         self._failure: BaseException | None = None
-        self._server = _Server(_Config(app, certificates), self._ready)
+        config = _Config(app, certificates, limits or ConnectionLimits())
+        self._server = _Server(config, self._ready)
         # A daemon, so that a forgotten server does not keep the interpreter from exiting.
         self._thread = threading.Thread(target=self._run, name="local-lattice", daemon=True)
         self._thread.start()
@@ -93,8 +101,11 @@ def _quiet_when_cancelled(app: ASGIApp) -> ASGIApp:
 
 
 class _Config(uvicorn.Config):
-    def __init__(self, app: ASGIApp, certificates: Certificates | None) -> None:
+    def __init__(
+        self, app: ASGIApp, certificates: Certificates | None, limits: ConnectionLimits
+    ) -> None:
         self.certificates = certificates
+        self.limits = limits
         super().__init__(
             _quiet_when_cancelled(app),
             interface="asgi3",
@@ -106,7 +117,6 @@ class _Config(uvicorn.Config):
             date_header=False,
             server_header=False,
             proxy_headers=False,
-            timeout_keep_alive=_IDLE_SECONDS,
             h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
         )
 
@@ -211,11 +221,73 @@ async def _until(done: Callable[[], bool]) -> None:
                 await asyncio.sleep(0.001)
 
 
+class _Gathering:
+    """A transport that sends in one piece what is written in one turn of the loop.
+
+    The server writes heads and bodies one by one; together they take half as long.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+        self._size = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self.flush)
+        self._held.append(data)
+        self._size += len(data)
+        if self._size > _MAX_GATHERED_BYTES:
+            # For the transport to notice, and tell the writer to pause.
+            self.flush()
+
+    def flush(self) -> None:
+        if self._held:
+            held, self._held, self._size = self._held, [], 0
+            self._transport.write(b"".join(held))
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self.flush()
+        self._transport.abort()
+
+    def reset(self, last: bytes) -> None:
+        """Send what there is and some last bytes, and let the other side see a reset."""
+        if self._transport.is_closing():
+            return
+        self.write(last)
+        self.flush()
+        # Not to linger is to reset: SO_LINGER in socket(7).
+        with contextlib.suppress(OSError):
+            self._transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+        self._transport.abort()
+
+    def get_write_buffer_size(self) -> int:
+        return self._size + self._transport.get_write_buffer_size()
+
+
 class _Protocol(H11Protocol):
+    """uvicorn's protocol, with Lattice's limits on connections, and faults."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.logger = _log
         self.access_log = False
+        assert isinstance(self.config, _Config)  # noqa: S101 - what _Server gives it
+        self.limits = self.config.limits
+        self.certificates = self.config.certificates
+        self.connection = Connection()
+        self._lifetime: asyncio.TimerHandle | None = None
+        self._waiting: asyncio.TimerHandle | None = None
 
     @property
     def in_flight(self) -> bool:
@@ -230,14 +302,46 @@ class _Protocol(H11Protocol):
         return False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        certificates = self.config.certificates if isinstance(self.config, _Config) else None
-        connection = transport.get_extra_info("ssl_object")
-        if certificates is not None and connection is not None:
-            cipher = connection.cipher()
+        gathering = _Gathering(transport, self.loop)
+        super().connection_made(gathering)  # type: ignore[arg-type]
+        self.connection.reset_after = gathering.reset
+        self.app_state = {**self.app_state, CONNECTION_STATE: self.connection}
+        self._lifetime = self.loop.call_later(self.limits.lifetime, self._expire)
+        self._waiting = self.loop.call_later(self.limits.idle, transport.close)
+        ssl_object = transport.get_extra_info("ssl_object")
+        if self.certificates is not None and ssl_object is not None:
+            cipher = ssl_object.cipher()
             details = TLSDetails(
-                version=connection.version(),
+                version=ssl_object.version(),
                 cipher=cipher[0] if cipher else None,
-                server_name=certificates.server_name(connection),
+                server_name=self.certificates.server_name(ssl_object),
             )
             self.app_state = {**self.app_state, TLS_STATE: details}
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for timer in (self._lifetime, self._waiting):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # However slowly it comes, a head is to be there in time.
+        if self.in_flight:
+            if self._waiting is not None:
+                self._waiting.cancel()
+                self._waiting = None
+        elif self._waiting is None:
+            self._waiting = self.loop.call_later(self.limits.idle, self.transport.close)
+
+    def on_response_complete(self) -> None:
+        self.timeout_keep_alive = self.limits.idle  # type: ignore[assignment]  # a float will do
+        super().on_response_complete()
+
+    def _expire(self) -> None:
+        self.connection.expired = True
+        if self.in_flight:
+            # To close would be to wait for a TLS peer that is still reading.
+            self.transport.abort()
+        else:
+            self.transport.close()

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Protocol
 
 from lattice_client.testing import sigv4a
@@ -113,6 +114,22 @@ class Verifier:
         self._path_encoding: PathEncoding = path_encoding
         self._clock = clock
         self._normalize = normalize
+
+    def variant(
+        self,
+        *,
+        clock: Callable[[Callable[[], float]], Callable[[], float]],
+        path_encoding: PathEncoding | None,
+    ) -> Verifier:
+        """The same verifier by another clock, made of this one's, and perhaps encoding."""
+        return Verifier(
+            self._find_credentials,
+            region=self.region,
+            service=self.service,
+            path_encoding=path_encoding or self._path_encoding,
+            clock=clock(self._clock),
+            normalize=self._normalize,
+        )
 
     def needs_body(self, request: WireRequest) -> bool:
         """Whether ``verify`` must have the whole body of this request. Never so for Lattice."""
@@ -255,7 +272,7 @@ class Verifier:
 
 def _check_signed_headers(request: WireRequest, signature: Signature) -> None:
     signed = signature.signed_headers
-    if list(signed) != sorted({name.lower() for name in signed}) or "" in signed:
+    if not _are_in_order(signed):
         raise incomplete_signature(
             "'SignedHeaders' must be header names in lower case, in order, once each."
         )
@@ -263,13 +280,17 @@ def _check_signed_headers(request: WireRequest, signature: Signature) -> None:
         raise incomplete_signature(
             "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
         )
-    for raw_name, _ in request.headers:
-        name = raw_name.lower().decode("ascii", "replace")
+    for name in request.headers.by_name:
         # x-amzn-… does not begin with x-amz-: request and trace ids stay unsigned.
         if name.startswith("x-amz-") and name not in signed:
             raise incomplete_signature(
                 f"'{name}' must be a 'SignedHeader' in the AWS Authorization."
             )
+
+
+@lru_cache(maxsize=64)
+def _are_in_order(names: tuple[str, ...]) -> bool:
+    return list(names) == sorted({name.lower() for name in names}) and "" not in names
 
 
 def _matches(signature: Signature, secret_key: str, to_sign: str) -> bool:
@@ -280,17 +301,24 @@ def _matches(signature: Signature, secret_key: str, to_sign: str) -> bool:
         return sigv4a.signature_matches(
             signature.access_key, secret_key, to_sign, bytes.fromhex(signature.value)
         )
-    key = b"AWS4" + secret_key.encode()
-    for part in str(signature.scope).split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
+    key = _signing_key(secret_key, str(signature.scope))
     expected = hmac.new(key, to_sign.encode(), "sha256").hexdigest()
     return hmac.compare_digest(expected.encode(), signature.value.encode())
+
+
+@lru_cache(maxsize=64)
+def _signing_key(secret_key: str, scope: str) -> bytes:
+    """The signing key, the same for all requests of a day."""
+    key = b"AWS4" + secret_key.encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
 
 
 def _content_sha256(request: WireRequest) -> str | None:
     values = header_values(request.headers, _CONTENT_SHA256)
     return (
-        b",".join(value.strip(b" \t") for value in values).decode("ascii", "replace")
+        b",".join([value.strip(b" \t") for value in values]).decode("ascii", "replace")
         if values
         else None
     )

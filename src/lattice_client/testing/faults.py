@@ -1,0 +1,412 @@
+"""Faults on demand: what a caller must survive, made to happen.
+
+>>> from lattice_client.testing import LocalLattice
+>>> lattice = LocalLattice()
+>>> with lattice.faults.status(503, times=2, service="orders") as fault:
+...     ...  # the next two calls of orders get a 503; the third passes
+...     fault.struck
+0
+
+Each fault lasts until its context is left, or ``remove()`` is called, and may be narrowed:
+
+- ``times``: to the next so many calls;
+- ``fraction``: to a part of all calls, drawn by ``lattice.faults.random``, which is seeded;
+- ``service``: to a service, by name or host name;
+- ``path``: to a path, ``*`` and ``?`` being wildcards.
+
+A call that is answered or cut here has been verified and authorised before, as has any other, and
+stands in the access log. Several faults may strike the same call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypedDict
+
+from lattice_client.testing.access_log import FailureReason
+from lattice_client.testing.asgi import Message, Scope, Send
+from lattice_client.testing.canonical import PathEncoding, header_values
+from lattice_client.testing.connection import Connection, ConnectionCutError, ConnectionLimits
+from lattice_client.testing.wildcards import wildcard_match
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from lattice_client.testing.exchange import Exchange
+    from lattice_client.testing.services import Service
+    from lattice_client.testing.verifier import Verifier
+
+__all__ = ["Fault", "Faults", "Stage", "Struck", "Which"]
+
+Stage: TypeAlias = Literal["before head", "mid head", "mid body"]
+
+# What Lattice says, where that is known; a client should look at the status alone.
+_TEXTS: Final = {
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+_FAILURES: Final[dict[int, FailureReason]] = {
+    429: "ClientRateLimited",
+    500: "TargetConnectionError",
+    502: "InternalError",
+    503: "InternalError",
+    504: "TargetDataTimeout",
+}
+
+
+class Which(TypedDict, total=False):
+    """Which calls a fault strikes; see the module."""
+
+    times: int
+    fraction: float
+    service: str
+    path: str
+
+
+class Effect:
+    """What a fault does to a call. This one does nothing."""
+
+    skew = 0.0
+    path_encoding: PathEncoding | None = None
+
+    async def instead(self, _exchange: Exchange) -> bool:
+        """Done before the target is called; whether it is not to be called any more."""
+        return False
+
+    def wrap(self, send: Send, _cut: Callable[[], None]) -> Send:
+        """The server's ``send``, as the exchange gets it; ``cut`` resets the connection."""
+        return send
+
+
+class Fault:
+    """A fault that is in force until its context is left, ``remove()``, or its last call.
+
+    ``struck`` is the number of calls that it has struck.
+    """
+
+    def __init__(self, faults: Faults, effect: Effect, which: Which) -> None:
+        times, fraction = which.get("times"), which.get("fraction", 1.0)
+        if times is not None and times < 1:
+            raise ValueError(f"times is 1 or more, not {times!r}")
+        if not 0 < fraction <= 1:
+            raise ValueError(f"fraction is more than 0 and at most 1, not {fraction!r}")
+        self.effect = effect
+        self.struck = 0
+        self._faults = faults
+        self._times = times
+        self._fraction = fraction
+        self._service = which.get("service")
+        self._path = which.get("path")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def __repr__(self) -> str:
+        return f"<Fault {type(self.effect).__name__}, struck {self.struck} times>"
+
+    def remove(self) -> None:
+        """End it; nothing happens if it has ended."""
+        self._faults.remove(self)
+
+    def strikes(self, service: Service | None, path: str, chance: Callable[[], float]) -> bool:
+        """Whether a call is struck; it is counted if so."""
+        if self._times is not None and self.struck >= self._times:
+            return False
+        if self._service is not None and (
+            service is None or self._service not in (service.name, *service.names)
+        ):
+            return False
+        if self._path is not None and not wildcard_match(self._path, path):
+            return False
+        if self._fraction < 1 and chance() >= self._fraction:
+            return False
+        self.struck += 1
+        return True
+
+
+class Faults:
+    """The faults of one local Lattice, ``lattice.faults``.
+
+    :param find_service: host name in, the service that answers to it out.
+    """
+
+    def __init__(self, find_service: Callable[[str], Service | None]) -> None:
+        #: Draws for ``fraction``; give it another seed for another order of events.
+        self.random = random.Random(0)  # noqa: S311 - it is to be repeatable
+        #: What connections are held to, also where no fault is asked for.
+        self.connections = ConnectionLimits()
+        self._find_service = find_service
+        self._lock = threading.Lock()
+        self._faults: tuple[Fault, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Faults {list(self._faults)}>"
+
+    # Faults of calls
+
+    def latency(self, seconds: float, **which: Unpack[Which]) -> Fault:
+        """Wait before the target is called."""
+        return self._add(_Latency(seconds), which)
+
+    def status(self, status: int, **which: Unpack[Which]) -> Fault:
+        """Answer with an error such as 500, 502, 503 or 504 in the target's place."""
+        return self._add(_Answer(status), which)
+
+    def throttle(
+        self, *, status: int = 429, retry_after: float | None = 1, **which: Unpack[Which]
+    ) -> Fault:
+        """Answer with 429, or 503, and ``Retry-After`` in seconds; None sends no such header."""
+        return self._add(_Answer(status, retry_after, failure="ClientRateLimited"), which)
+
+    def reset(self, stage: Stage = "before head", **which: Unpack[Which]) -> Fault:
+        """Reset the connection.
+
+        :param stage: ``before head``: without a byte of the response, and without the target.
+            ``mid head``: after a part of a head. ``mid body``: after half of the target's first
+            piece of body, or after the head where there is no body. In-process there is no
+            connection: a ``ConnectionResetError`` stands for it.
+        """
+        if stage not in ("before head", "mid head", "mid body"):
+            raise ValueError(f"stage is 'before head', 'mid head' or 'mid body', not {stage!r}")
+        return self._add(_Reset(stage), which)
+
+    def slow_body(self, seconds: float, *, chunk: int = 1024, **which: Unpack[Which]) -> Fault:
+        """Send the response's body in pieces of ``chunk`` bytes, with ``seconds`` after each."""
+        if chunk < 1:
+            raise ValueError(f"chunk is 1 byte or more, not {chunk!r}")
+        return self._add(_SlowBody(seconds, chunk), which)
+
+    def clock_skew(self, seconds: float, **which: Unpack[Which]) -> Fault:
+        """Verify, and date the response, by a clock that is ahead (negative: behind)."""
+        return self._add(_Reading(skew=seconds), which)
+
+    def path_encoding(self, path_encoding: PathEncoding, **which: Unpack[Which]) -> Fault:
+        """Read paths as ``single`` or ``double`` encoded when signatures are verified."""
+        if path_encoding not in ("double", "single"):
+            raise ValueError(f"path_encoding is 'double' or 'single', not {path_encoding!r}")
+        return self._add(_Reading(path_encoding=path_encoding), which)
+
+    # Limits of connections
+
+    @contextmanager
+    def idle(self, seconds: float) -> Iterator[None]:
+        """Close connections that are idle for so long; 60 s by default."""
+        before = self.connections.idle
+        self.connections.idle = seconds
+        try:
+            yield
+        finally:
+            self.connections.idle = before
+
+    @contextmanager
+    def lifetime(self, seconds: float) -> Iterator[None]:
+        """Close connections that are made from now on after so long, whatever they do; 600 s by
+        default."""
+        before = self.connections.lifetime
+        self.connections.lifetime = seconds
+        try:
+            yield
+        finally:
+            self.connections.lifetime = before
+
+    # What is in force
+
+    def clear(self) -> None:
+        """End all faults of calls."""
+        with self._lock:
+            self._faults = ()
+
+    def remove(self, fault: Fault) -> None:
+        """End one fault; nothing happens if it has ended."""
+        with self._lock:
+            self._faults = tuple(each for each in self._faults if each is not fault)
+
+    def strike(self, scope: Scope) -> Struck:
+        """The faults that strike a call; they are counted."""
+        if not self._faults:
+            return _NONE
+        hosts = header_values(scope["headers"], "host")
+        service = self._find_service(hosts[0].decode("latin-1")) if hosts else None
+        path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+        with self._lock:
+            effects = [
+                fault.effect
+                for fault in self._faults
+                if fault.strikes(service, path, self.random.random)
+            ]
+        return Struck(effects, Connection.of(scope))
+
+    def _add(self, effect: Effect, which: Which) -> Fault:
+        fault = Fault(self, effect, which)
+        with self._lock:
+            self._faults = (*self._faults, fault)
+        return fault
+
+
+class Struck:
+    """What one call has coming."""
+
+    def __init__(self, effects: Sequence[Effect], connection: Connection) -> None:
+        self._effects = effects
+        self._connection = connection
+        self._is_cut = False
+        self._missing: ConnectionCutError | None = None
+        self._skew = sum(effect.skew for effect in effects)
+        encodings: list[PathEncoding] = [
+            effect.path_encoding for effect in effects if effect.path_encoding
+        ]
+        self._path_encoding: PathEncoding | None = encodings[-1] if encodings else None
+
+    def clock(self, clock: Callable[[], float]) -> Callable[[], float]:
+        """The clock that the call is judged by."""
+        return clock if not self._skew else lambda: clock() + self._skew
+
+    def verifier(self, verifier: Verifier) -> Verifier:
+        """The verifier that judges the call."""
+        if not self._skew and self._path_encoding is None:
+            return verifier
+        return verifier.variant(clock=self.clock, path_encoding=self._path_encoding)
+
+    def wrap(self, send: Send) -> Send:
+        """The server's ``send``, as the exchange gets it."""
+        for effect in self._effects:
+            send = effect.wrap(send, self._cut)
+        return send
+
+    async def instead(self, exchange: Exchange) -> bool:
+        """Done before the target is called; whether it is not to be called any more."""
+        for effect in self._effects:
+            if await effect.instead(exchange):
+                return True
+        return False
+
+    async def settle(self, exchange: Exchange) -> None:
+        """Done when the target has returned.
+
+        :raises ConnectionCutError: in-process, if the response was cut.
+        """
+        if self._missing is not None:
+            raise self._missing
+        if self._is_cut:
+            await _until_disconnected(exchange)
+
+    def _cut(self) -> None:
+        self._is_cut = True
+        try:
+            self._connection.reset()
+        except ConnectionCutError as missing:
+            # Raised here the target would get it, and might swallow it.
+            self._missing = missing
+
+
+_NONE = Struck((), Connection())
+
+
+@dataclass
+class _Latency(Effect):
+    seconds: float
+
+    async def instead(self, _exchange: Exchange) -> bool:
+        await _sleep(self.seconds)
+        return False
+
+
+@dataclass
+class _Answer(Effect):
+    status: int
+    retry_after: float | None = None
+    failure: FailureReason | None = None
+
+    async def instead(self, exchange: Exchange) -> bool:
+        exchange.failed(self.failure or _FAILURES.get(self.status, "InternalError"))
+        retry_after = [] if self.retry_after is None else [f"{self.retry_after:g}".encode()]
+        headers = [(b"retry-after", value) for value in retry_after]
+        await exchange.answer(self.status, _TEXTS.get(self.status, "Error"), headers)
+        return True
+
+
+@dataclass
+class _Reset(Effect):
+    stage: Stage
+
+    async def instead(self, exchange: Exchange) -> bool:
+        if self.stage == "mid body":
+            exchange.failed("TargetConnectionClosed")
+            return False
+        exchange.failed("InternalError")
+        part = b"HTTP/1.1 200 OK\r\ncontent-ty" if self.stage == "mid head" else b""
+        Connection.of(exchange.scope).reset(part)
+        await _until_disconnected(exchange)
+        return True
+
+    def wrap(self, send: Send, reset: Callable[[], None]) -> Send:
+        is_cut = False
+
+        async def cut(message: Message) -> None:
+            nonlocal is_cut
+            body = message.get("body", b"")
+            if is_cut:
+                return
+            if message["type"] != "http.response.body" or (message.get("more_body") and not body):
+                await send(message)
+                return
+            if len(body) > 1:
+                await send({**message, "body": body[: len(body) // 2], "more_body": True})
+            is_cut = True
+            reset()
+
+        return cut if self.stage == "mid body" else send
+
+
+@dataclass
+class _SlowBody(Effect):
+    seconds: float
+    chunk: int
+
+    def wrap(self, send: Send, _cut: Callable[[], None]) -> Send:
+        async def slowly(message: Message) -> None:
+            body = message.get("body", b"")
+            while message["type"] == "http.response.body" and len(body) > self.chunk:
+                await send({**message, "body": body[: self.chunk], "more_body": True})
+                await _sleep(self.seconds)
+                body = body[self.chunk :]
+            await send({**message, "body": body} if "body" in message else message)
+            if message.get("more_body"):
+                await _sleep(self.seconds)
+
+        return slowly
+
+
+@dataclass
+class _Reading(Effect):
+    skew: float = 0.0
+    path_encoding: PathEncoding | None = None
+
+
+async def _until_disconnected(exchange: Exchange) -> None:
+    """Until the server has noticed a reset; before, it would miss the rest of the response."""
+    while (await exchange.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _sleep(seconds: float) -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        # In-process, under trio.
+        import trio  # type: ignore[import-not-found, unused-ignore]
+
+        await trio.sleep(seconds)
+    else:
+        await asyncio.sleep(seconds)

@@ -1,0 +1,35 @@
+"""docs/identity.md and docs/faults.md say nothing that does not run."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def blocks(page):
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("block", blocks("identity"))
+def test_a_block_about_identities_runs(block):
+    exec(compile(block, "identity.md", "exec"), {})
+
+
+@pytest.mark.parametrize("block", blocks("faults"))
+def test_a_block_about_faults_runs(block, lattice):
+    names = {}
+    exec(compile(block, "faults.md", "exec"), names)
+    (test,) = (value for name, value in names.items() if name.startswith("test_"))
+    test(lattice)
+
+
+def test_every_fault_is_there():
+    from lattice_client.testing.faults import Faults
+
+    page = (DOCS / "faults.md").read_text(encoding="utf-8")
+    helpers = {"clear", "remove", "strike", "random"}
+    for name in {name for name in vars(Faults) if not name.startswith("_")} - helpers:
+        assert f"`{name}(" in page

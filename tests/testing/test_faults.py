@@ -1,0 +1,333 @@
+"""Faults on demand: in-process, and over real sockets."""
+
+import contextlib
+import http.client
+import socket
+import ssl
+import threading
+
+import pytest
+from asgi_driver import Exchange, fetch, signed_by
+from local_oracles import HOST, NOW, crt_sign, wire
+
+from lattice_client.testing import LocalLattice, serve
+from lattice_client.testing.connection import ConnectionCutError
+
+
+@pytest.fixture
+def lattice():
+    """Two services that let everybody in."""
+    local = LocalLattice(clock=lambda: NOW)
+    local.add_service("orders", domain=HOST, auth_type="NONE")
+    local.add_service("books", domain="books.example.com", auth_type="NONE")
+    return local
+
+
+def get(lattice, target="/", host=HOST):
+    return Exchange(lattice, wire("GET", target, [("host", host)])).run()
+
+
+def statuses(lattice, count, **request):
+    return [get(lattice, **request).status for _ in range(count)]
+
+
+# Which calls
+
+
+def test_the_next_calls(lattice):
+    fault = lattice.faults.status(503, times=2)
+    assert statuses(lattice, 4) == [503, 503, 200, 200]
+    assert fault.struck == 2
+
+
+def test_as_long_as_the_context_lasts(lattice):
+    with lattice.faults.status(500) as fault:
+        assert statuses(lattice, 3) == [500] * 3
+    assert statuses(lattice, 1) == [200]
+    assert fault.struck == 3
+
+
+def test_until_it_is_removed(lattice):
+    fault = lattice.faults.status(500)
+    assert statuses(lattice, 1) == [500]
+    fault.remove()
+    fault.remove()
+    lattice.faults.status(502)
+    assert statuses(lattice, 1) == [502]
+    lattice.faults.clear()
+    assert statuses(lattice, 1) == [200]
+
+
+def test_a_fraction_of_the_calls_the_same_in_every_run(lattice):
+    with lattice.faults.status(503, fraction=0.2):
+        first = statuses(lattice, 200)
+        assert set(first) == {200, 503}
+        # 40 expected; 99.9 % of all seeds give 22 to 59.
+        assert 22 <= first.count(503) <= 59
+        lattice.faults.random.seed(0)
+        assert statuses(lattice, 200) == first
+
+
+@pytest.mark.parametrize("service", ["orders", HOST])
+def test_one_service(lattice, service):
+    with lattice.faults.status(503, service=service):
+        assert statuses(lattice, 1) == [503]
+        assert statuses(lattice, 1, host="books.example.com") == [200]
+        assert statuses(lattice, 1, host="nobody.example.com") == [404]
+
+
+def test_one_path(lattice):
+    with lattice.faults.status(503, path="/orders/*", times=1):
+        assert statuses(lattice, 1, target="/books/1?x=/orders/1") == [200]
+        assert [get(lattice, f"/orders/{n}").status for n in range(2)] == [503, 200]
+
+
+@pytest.mark.parametrize(
+    ("which", "words"),
+    [
+        ({"times": 0}, "times is 1 or more"),
+        ({"fraction": 0}, "fraction is"),
+        ({"fraction": 2}, "at most 1"),
+    ],
+)
+def test_nonsense_is_refused(lattice, which, words):
+    with pytest.raises(ValueError, match=words):
+        lattice.faults.status(500, **which)
+    assert statuses(lattice, 1) == [200]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda faults: faults.reset("somewhere"),
+        lambda faults: faults.path_encoding("triple"),
+        lambda faults: faults.slow_body(1, chunk=0),
+    ],
+)
+def test_other_nonsense_too(lattice, fault):
+    with pytest.raises(ValueError, match=" is "):
+        fault(lattice.faults)
+
+
+# What happens
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (500, "TargetConnectionError"),
+        (502, "InternalError"),
+        (503, "InternalError"),
+        (504, "TargetDataTimeout"),
+        (507, "InternalError"),
+    ],
+)
+def test_an_error_in_the_targets_place(lattice, status, reason):
+    with lattice.faults.status(status, times=1):
+        response = get(lattice)
+    assert response.status == status
+    assert "retry-after" not in response.headers
+    (record,) = lattice.access_log
+    assert (record["responseCode"], record["failureReason"]) == (status, reason)
+    assert record["targetGroupArn"] is None
+
+
+def test_the_callers_signature_counts_before_a_fault(local):
+    with local.faults.status(503) as fault:
+        assert fetch(local, crt_sign()).status_code == 403
+        assert fetch(local, signed_by(local.caller("frontend"))).status_code == 503
+    assert fault.struck == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "status", "header"),
+    [({}, 429, "1"), ({"retry_after": 0.5}, 429, "0.5"), ({"status": 503}, 503, "1")],
+)
+def test_throttling(lattice, settings, status, header):
+    with lattice.faults.throttle(times=1, **settings):
+        response = get(lattice)
+    assert (response.status, response.headers["retry-after"]) == (status, header)
+    assert lattice.access_log[0]["failureReason"] == "ClientRateLimited"
+
+
+def test_throttling_without_advice(lattice):
+    with lattice.faults.throttle(retry_after=None):
+        assert "retry-after" not in get(lattice).headers
+
+
+@pytest.mark.parametrize("seconds", [3600, -3600])
+def test_a_clock_that_is_off_says_so_in_its_date(local, seconds):
+    caller = local.caller("frontend")
+    with local.faults.clock_skew(seconds):
+        response = fetch(local, signed_by(caller))
+        assert response.status_code == 403
+        assert ("expired" if seconds > 0 else "not yet current") in response.text
+        assert fetch(local, signed_by(caller, now=NOW + seconds)).status_code == 200
+        there = {-3600: "Wed, 31 Dec 2025 23:00:00 GMT", 3600: "Thu, 01 Jan 2026 01:00:00 GMT"}
+        assert response.headers["date"] == there[seconds]
+    assert fetch(local, signed_by(caller)).status_code == 200
+
+
+def test_paths_in_the_other_encoding(local):
+    double, single = (
+        signed_by(local.caller("frontend"), target="/a%20b", path_encoding=encoding)
+        for encoding in ("double", "single")
+    )
+    with local.faults.path_encoding("single"):
+        assert [fetch(local, each).status_code for each in (double, single)] == [403, 200]
+    assert [fetch(local, each).status_code for each in (double, single)] == [200, 403]
+
+
+def answering(body, pieces=1):
+    async def target(_scope, _receive, send):
+        headers = [(b"content-length", str(len(body) * pieces).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for left in reversed(range(pieces)):
+            await send({"type": "http.response.body", "body": body, "more_body": left > 0})
+
+    return target
+
+
+def test_a_slow_body_comes_whole_and_in_pieces(lattice):
+    lattice.service("orders").target = answering(b"0123456789", pieces=2)
+    with lattice.faults.slow_body(0, chunk=4), lattice.faults.latency(0):
+        response = get(lattice)
+    pieces = [message["body"] for message in response.sent[1:]]
+    assert pieces == [b"0123", b"4567", b"89"] * 2
+    assert [message["more_body"] for message in response.sent[1:]] == [True] * 5 + [False]
+
+
+def test_waiting_takes_its_time_on_either_event_loop(lattice):
+    import trio
+    from asgi_driver import scope_of
+
+    sent = []
+
+    async def call():
+        async def send(message):
+            sent.append(message)
+
+        request = wire("GET", "/", [("host", HOST)])
+        body = {"type": "http.request", "body": b""}
+
+        async def receive():
+            return body
+
+        await lattice(scope_of(request), receive, send)
+
+    with lattice.faults.latency(0.01):
+        trio.run(call)
+        assert get(lattice).status == sent[0]["status"] == 200
+    assert all(record["duration"] >= 10 for record in lattice.access_log)
+
+
+@pytest.mark.parametrize("stage", ["before head", "mid head", "mid body"])
+def test_a_reset_in_process_is_an_exception(lattice, stage):
+    lattice.service("orders").target = answering(b"0123456789")
+    with lattice.faults.reset(stage, times=1), pytest.raises(ConnectionCutError):
+        get(lattice)
+    assert statuses(lattice, 1) == [200]
+    assert len(lattice.access_log) == 2
+
+
+# Over sockets
+
+
+@pytest.fixture(params=[False, True], ids=["http", "https"])
+def running(request, lattice):
+    lattice.service("orders").target = answering(b"0123456789" * 1000)
+    with serve(lattice, tls=request.param) as running:
+        yield running
+
+
+def connect(running):
+    sock = socket.create_connection((running.host, running.port), timeout=10)
+    if running.scheme == "https":
+        context = running.client_ssl_context()
+        # For some versions of Python a reset is the same as a missing good-bye.
+        return context.wrap_socket(sock, server_hostname=HOST, suppress_ragged_eofs=False)
+    return sock
+
+
+REQUEST = f"GET / HTTP/1.1\r\nhost: {HOST}\r\n\r\n".encode()
+
+
+def all_that_comes(sock):
+    """The bytes until the end, and whether that was a reset."""
+    came = b""
+    try:
+        while data := sock.recv(65536):
+            came += data
+    except (ConnectionResetError, ssl.SSLEOFError):
+        return came, True
+    return came, False
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("stage", ["before head", "mid head", "mid body"])
+def test_a_reset_at_each_stage(running, stage, method, caplog):
+    reason = "TargetConnectionClosed" if stage == "mid body" else "InternalError"
+    with running.faults.reset(stage, times=1), connect(running) as sock:
+        length = b"content-length: 3\r\n\r\nabc" if method == "POST" else b"\r\n"
+        sock.sendall(REQUEST[:-2].replace(b"GET", method.encode()) + length)
+        came, was_reset = all_that_comes(sock)
+    assert was_reset
+    head, _, body = came.partition(b"\r\n\r\n")
+    if stage == "before head":
+        assert came == b""
+    elif stage == "mid head":
+        assert came == b"HTTP/1.1 200 OK\r\ncontent-ty"
+    else:
+        assert head.startswith(b"HTTP/1.1 200")
+        assert body == b"0123456789" * 500
+    assert calls(running) == 200
+    assert running.access_log[0]["failureReason"] == reason
+    assert caplog.text == ""
+
+
+def calls(running):
+    with connect(running) as sock:
+        return one_response(sock)
+
+
+def one_response(sock):
+    sock.sendall(REQUEST)
+    response = http.client.HTTPResponse(sock)
+    response.begin()
+    response.read()
+    return response.status
+
+
+def test_an_idle_connection_is_closed(running):
+    # The one that is used is made before: it must not be idle until it is used.
+    with connect(running) as used, running.faults.idle(0.05), connect(running) as unused:
+        assert one_response(used) == 200
+        assert all_that_comes(used) == all_that_comes(unused) == (b"", False)
+    with connect(running) as sock:
+        assert running.faults.connections.idle == 60
+        assert [one_response(sock) for _ in range(2)] == [200, 200]
+
+
+def test_a_connection_lives_so_long_and_no_longer(running):
+    left = threading.Event()
+
+    async def target(_scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        left.set()
+
+    running.service("books").target = target
+    with running.faults.lifetime(0.1):
+        with connect(running) as idle:
+            assert all_that_comes(idle) == (b"", False)
+        came = b""
+        while not came:  # A slow machine may not get a request in in time.
+            with connect(running) as busy, contextlib.suppress(OSError):
+                busy.sendall(REQUEST.replace(HOST.encode(), b"books.example.com"))
+                came, _ = all_that_comes(busy)
+    assert came.startswith(b"HTTP/1.1 200")
+    assert left.wait(10)
+    running.stop()
+    assert running.access_log[-1]["failureReason"] == "ConnectionDurationExceeded"
+    assert running.faults.connections.lifetime == 600
