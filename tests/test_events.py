@@ -36,6 +36,7 @@ from lattice_client.events import (
     observe_credentials,
 )
 from lattice_client.testing import LocalLattice, serve
+from lattice_client.wire import RequestsRequest
 from support import canary
 from support.asynchronous import CLIENTS, call_and_cancel
 from support.raw_server import OK, raw_server
@@ -320,9 +321,7 @@ class TestBrokenObservers:
 
         class Interrupted:
             def attempt(self, request_id):
-                return lattice_client.requests.RequestsRequest(
-                    requests.Request("GET", "http://a.example/").prepare()
-                )
+                return RequestsRequest(requests.Request("GET", "http://a.example/").prepare())
 
             def sign(self, attempt):
                 pass

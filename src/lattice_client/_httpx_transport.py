@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from types import ModuleType
 from typing import Any, Self
 
 from lattice_client import calls
+from lattice_client._httpx_dialing import Attempt, Transports, maker, with_context
 from lattice_client._readable import unread_httpx
 from lattice_client.auth import SigV4Auth
 from lattice_client.calls import REQUEST_ID, Level, refuse_retries, run, run_async
 from lattice_client.denial import ATTEMPT
 from lattice_client.events import Observer
+from lattice_client.names import Resolver
 from lattice_client.retry import Outcome, RetryPolicy
-from lattice_client.wire import REDIRECTS, HttpxRequest, is_small, origin_of, strip_signature
+from lattice_client.wire import REDIRECTS, is_small, origin_of, strip_signature
 
 __all__ = ["RETRY", "AsyncSigningTransport", "SigningClient", "SigningTransport"]
 
-# Extensions of a request: a retry policy for it alone, and the origin that a redirected call was
+# Extensions of a request: a retry policy for it alone, and the origins that a redirected call was
 # made to. httpx hands extensions on to the request that follows a redirect.
 RETRY = "lattice_retry"
 _HOME = "lattice_home"
@@ -36,6 +39,7 @@ class SigningTransport:
     :param retry: None: a ``RetryPolicy`` of no arguments. A request's extension ``lattice_retry``
         is a policy for it alone.
     :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
+    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
     :param transport: what sends. None: the library's own transport, made with the other arguments,
         but for ``retries``.
     :raises ConfigurationError: for an argument that cannot work.
@@ -50,37 +54,41 @@ class SigningTransport:
         *,
         retry: RetryPolicy | None = None,
         observers: Iterable[Observer] | None = None,
+        names: Resolver | None = None,
         transport: Any = None,
         **arguments: Any,
     ) -> None:
-        self._level = Level(auth, retry, observers)
+        self._level = Level(auth, retry, observers, names)
         refuse_retries("retries", arguments.get("retries", 0))
-        self._inner = transport or self._library.HTTPTransport(**arguments)
+        kind = self._library.HTTPTransport
+        self._inner = _transports(self._library, kind, self._level, transport, arguments)
 
     def __enter__(self) -> Self:
-        self._inner.__enter__()
+        self._inner.first.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._inner.__exit__(*error)
+        for transport in self._inner.others():
+            transport.close()
+        self._inner.first.__exit__(*error)
 
     def handle_request(self, request: Any) -> Any:
-        stranger = _stranger(self._library, request)
-        hands = _SyncHands(self._library, self._level.auth, request, self._inner.handle_request)
-        if stranger is not None:
-            response = self._inner.handle_request(stranger)
-        elif not self._level.auth.signs(hands.host):
-            response = self._inner.handle_request(request)
+        auth = self._level.auth
+        hands = _SyncHands(self._library, auth, request, self._inner)
+        signs = auth.signs(hands.last.host) if auth.names is None else auth.lead(hands.last)
+        if not signs or hands.is_stranger():
+            response = hands.send(hands.unsigned())
         else:
             course = self._level.course(hands, request.extensions.get(RETRY))
             response = run(course, hands)
             hands.leave_for_explain(response)
         if response.status_code in REDIRECTS:
-            request.extensions.setdefault(_HOME, origin_of(str(request.url)))
+            request.extensions.setdefault(_HOME, hands.origins())
         return response
 
     def close(self) -> None:
-        self._inner.close()
+        for transport in (*self._inner.others(), self._inner.first):
+            transport.close()
 
 
 class AsyncSigningTransport:
@@ -94,39 +102,43 @@ class AsyncSigningTransport:
         *,
         retry: RetryPolicy | None = None,
         observers: Iterable[Observer] | None = None,
+        names: Resolver | None = None,
         transport: Any = None,
         **arguments: Any,
     ) -> None:
-        self._level = Level(auth, retry, observers)
+        self._level = Level(auth, retry, observers, names)
         refuse_retries("retries", arguments.get("retries", 0))
-        self._inner = transport or self._library.AsyncHTTPTransport(**arguments)
+        kind = self._library.AsyncHTTPTransport
+        self._inner = _transports(self._library, kind, self._level, transport, arguments)
 
     async def __aenter__(self) -> Self:
-        await self._inner.__aenter__()
+        await self._inner.first.__aenter__()
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._inner.__aexit__(*error)
+        for transport in self._inner.others():
+            await transport.aclose()
+        await self._inner.first.__aexit__(*error)
 
     async def handle_async_request(self, request: Any) -> Any:
-        stranger = _stranger(self._library, request)
-        hands = _AsyncHands(
-            self._library, self._level.auth, request, self._inner.handle_async_request
+        auth = self._level.auth
+        hands = _AsyncHands(self._library, auth, request, self._inner)
+        signs = (
+            auth.signs(hands.last.host) if auth.names is None else await auth.lead_async(hands.last)
         )
-        if stranger is not None:
-            response = await self._inner.handle_async_request(stranger)
-        elif not self._level.auth.signs(hands.host):
-            response = await self._inner.handle_async_request(request)
+        if not signs or hands.is_stranger():
+            response = await hands.send(hands.unsigned())
         else:
             course = self._level.course(hands, request.extensions.get(RETRY))
             response = await run_async(course, hands)
             hands.leave_for_explain(response)
         if response.status_code in REDIRECTS:
-            request.extensions.setdefault(_HOME, origin_of(str(request.url)))
+            request.extensions.setdefault(_HOME, hands.origins())
         return response
 
     async def aclose(self) -> None:
-        await self._inner.aclose()
+        for transport in (*self._inner.others(), self._inner.first):
+            await transport.aclose()
 
 
 class SigningClient:
@@ -136,12 +148,13 @@ class SigningClient:
     :param retry: None: a ``RetryPolicy`` of no arguments; ``extensions={"lattice_retry": …}`` is
         one for one call.
     :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
+    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
     :param arguments: those of the library's own client.
     :raises ConfigurationError: for an argument that cannot work.
     """
 
     # The library's transport of this module.
-    _signing: Callable[..., Any]
+    _signing: Any
     _transport: Any
     _mounts: Any
 
@@ -151,29 +164,42 @@ class SigningClient:
         auth: SigV4Auth | None = None,
         retry: RetryPolicy | None = None,
         observers: Iterable[Observer] | None = None,
+        names: Resolver | None = None,
         **arguments: Any,
     ) -> None:
         # One for all transports, and checked before they are made.
-        level = Level(auth, retry, observers)
+        level = Level(auth, retry, observers, names)
         settings = {"retry": retry, "observers": level.observers.given}
+        own = level.auth.names is not None and arguments.get("transport") is None
+        if own:
+            arguments = with_context(self._signing._library, arguments)  # noqa: SLF001
         super().__init__(**arguments)
         # Not through arguments: the library takes the environment's proxies only where it makes the
         # transports itself.
-        self._transport = self._signing(level.auth, transport=self._transport, **settings)
+        first = self._transport
+        inner = Transports(first, maker(type(first), arguments) if own else None)
+        self._transport = self._signing(level.auth, transport=inner, **settings)
         self._mounts = {
             pattern: inner and self._signing(level.auth, transport=inner, **settings)
             for pattern, inner in self._mounts.items()
         }
 
 
-def _stranger(library: ModuleType, request: Any) -> Any:
-    """The request to send unsigned, if a redirect has led it away from its call's origin."""
-    home = request.extensions.get(_HOME)
-    if home is None or home == origin_of(str(request.url)):
-        return None
-    stranger = _copy(library, request)
-    strip_signature(stranger.headers)
-    return stranger
+def _transports(
+    library: ModuleType,
+    kind: Callable[..., Any],
+    level: Level,
+    transport: Any,
+    arguments: dict[str, Any],
+) -> Transports:
+    if isinstance(transport, Transports):
+        return transport
+    if transport is not None:
+        return Transports(transport, None)
+    if level.auth.names is None:
+        return Transports(kind(**arguments), None)
+    make = partial(kind, **with_context(library, arguments))
+    return Transports(make(), make)
 
 
 def _copy(library: ModuleType, request: Any) -> Any:
@@ -188,31 +214,43 @@ class _Hands:
     """What both kinds of clients have in common."""
 
     def __init__(
-        self, library: ModuleType, auth: SigV4Auth, request: Any, send: Callable[[Any], Any]
+        self, library: ModuleType, auth: SigV4Auth, request: Any, inner: Transports
     ) -> None:
         self._library = library
         self._auth = auth
         self._request = request
-        self._send = send
-        self._last = HttpxRequest(_copy(library, request))
+        self._inner = inner
         self._begun = False
-        self.host = self._last.host
+        self.last = Attempt(_copy(library, request))
 
-    def attempt(self, request_id: str) -> HttpxRequest:
+    def is_stranger(self) -> bool:
+        """Whether a redirect has led the request away from its call's origins."""
+        home = self._request.extensions.get(_HOME)
+        return home is not None and origin_of(str(self._request.url)) not in home
+
+    def origins(self) -> tuple[str, ...]:
+        """The origin that was asked for, and the one of the same service that names led to."""
+        last, asked = self.last, origin_of(str(self._request.url))
+        return (asked,) if last.endpoint is None else (asked, f"{last.scheme}://{last.host}")
+
+    def unsigned(self) -> Attempt:
+        """The only attempt of a request that is not to be signed."""
+        if self.is_stranger():
+            strip_signature(self.last.request.headers)
+        return self.last
+
+    def attempt(self, request_id: str) -> Attempt:
         if self._begun:
-            self._last = HttpxRequest(_copy(self._library, self._request))
+            self.last = Attempt(_copy(self._library, self._request))
         self._begun = True
-        attempt = self._last
+        attempt = self.last
         attempt.request.headers.setdefault(REQUEST_ID, request_id)
         return attempt
-
-    def send(self, attempt: HttpxRequest) -> Any:
-        return self._send(attempt.request)
 
     def leave_for_explain(self, response: Any) -> None:
         """The response belongs to the caller's request, and that was not signed."""
         if response.status_code >= _CLIENT_ERRORS:
-            response.extensions[ATTEMPT] = self._last.request
+            response.extensions[ATTEMPT] = self.last.request
 
     def status(self, response: Any) -> int:
         status: int = response.status_code
@@ -234,7 +272,16 @@ class _Hands:
 
 
 class _SyncHands(_Hands):
-    def sign(self, attempt: HttpxRequest) -> None:
+    def send(self, attempt: Attempt) -> Any:
+        inner = self._inner
+        if attempt.endpoint is None:
+            return inner.first.handle_request(attempt.request)
+        with inner.lent(attempt.request) as transport:
+            for retired in inner.retired():
+                retired.close()
+            return transport.handle_request(attempt.request)
+
+    def sign(self, attempt: Attempt) -> None:
         self._auth.sign(attempt)
 
     def pause(self, seconds: float) -> None:
@@ -252,7 +299,16 @@ class _SyncHands(_Hands):
 
 
 class _AsyncHands(_Hands):
-    def sign(self, attempt: HttpxRequest) -> Awaitable[None]:
+    async def send(self, attempt: Attempt) -> Any:
+        inner = self._inner
+        if attempt.endpoint is None:
+            return await inner.first.handle_async_request(attempt.request)
+        with inner.lent(attempt.request) as transport:
+            for retired in inner.retired():
+                await retired.aclose()
+            return await transport.handle_async_request(attempt.request)
+
+    def sign(self, attempt: Attempt) -> Awaitable[None]:
         return self._auth.sign_async(attempt)
 
     async def pause(self, seconds: float) -> None:

@@ -48,7 +48,9 @@ class _Guard:
             if self._auth.remedy(signed, response.headers, body, tried) is None:
                 break
             response.close()
+            endpoint = signed.endpoint
             signed = RequestsRequest(response.request.copy())
+            signed.endpoint = endpoint
             self._auth.sign(signed)
             refusal, response = response, response.connection.send(signed.request, **how_sent)
             response.history.append(refusal)

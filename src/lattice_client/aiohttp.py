@@ -15,6 +15,7 @@ from lattice_client.auth import SigV4Auth
 from lattice_client.calls import REQUEST_ID, Level, run_async
 from lattice_client.errors import MissingExtraError
 from lattice_client.events import Observer
+from lattice_client.names import Resolver
 from lattice_client.redirects import GivenUpCalls, RedirectedCalls
 from lattice_client.retry import Outcome, RetryPolicy
 from lattice_client.wire import AiohttpRequest, is_small, strip_signature
@@ -43,6 +44,7 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
     :param retry: None: a ``RetryPolicy`` of no arguments. For a single call, give that call its own
         ``middlewares``.
     :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
+    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
     :raises ConfigurationError: for an argument that cannot work.
     """
 
@@ -52,8 +54,9 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
         *,
         retry: RetryPolicy | None = None,
         observers: Iterable[Observer] | None = None,
+        names: Resolver | None = None,
     ) -> None:
-        self._level = Level(auth, retry, observers)
+        self._level = Level(auth, retry, observers, names)
         self._redirected = RedirectedCalls()
         self._given_up = GivenUpCalls()
 
@@ -63,12 +66,14 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
         self._given_up.refuse(request)
         url, home = request.url, self._redirected.home_of(request)
         response: aiohttp.ClientResponse
-        if home is not None and home != url.origin():
-            strip_signature(request.headers)
-            response = await handler(request)
-        else:
-            hands = _Hands(self._level.auth, request, handler)
-            if self._level.auth.signs(hands.host):
+        auth, out = self._level.auth, AiohttpRequest(request)
+        try:
+            if home is not None and url.origin() not in home:
+                strip_signature(request.headers)
+                await auth.lead_async(out)
+                response = await handler(request)
+            elif auth.signs(out.host) if auth.names is None else await auth.lead_async(out):
+                hands = _Hands(auth, out, handler)
                 try:
                     response = await run_async(self._level.course(hands), hands)
                 except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
@@ -76,7 +81,10 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
                     raise
             else:
                 response = await handler(request)
-        self._redirected.note(request, url, home, response)
+            self._redirected.note(request, url, home, response, out.endpoint)
+        finally:
+            if out.endpoint is not None:
+                out.come_back()
         return response
 
 
@@ -85,6 +93,7 @@ def client_session(
     *,
     retry: RetryPolicy | None = None,
     observers: Iterable[Observer] | None = None,
+    names: Resolver | None = None,
     **arguments: Any,
 ) -> aiohttp.ClientSession:
     """An ``aiohttp.ClientSession`` whose every attempt is signed, redirects and retries included.
@@ -92,26 +101,30 @@ def client_session(
     :param auth: None: a ``LatticeAuth`` of no arguments.
     :param retry: None: a ``RetryPolicy`` of no arguments.
     :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
+    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
     :param arguments: those of ``aiohttp.ClientSession``; its ``middlewares`` come before ours, so
         that what they change is signed.
     :raises ConfigurationError: for an argument that cannot work.
     """
     others = arguments.pop("middlewares", None) or ()
-    ours = middleware(auth, retry=retry, observers=observers)
+    ours = middleware(auth, retry=retry, observers=observers, names=names)
     return aiohttp.ClientSession(middlewares=(*others, ours), **arguments)
 
 
 class _Hands:
-    def __init__(self, auth: SigV4Auth, request: aiohttp.ClientRequest, handler: _Handler) -> None:
+    def __init__(self, auth: SigV4Auth, attempt: AiohttpRequest, handler: _Handler) -> None:
         self._auth = auth
-        self._request = request
         self._handler = handler
         # The request is aiohttp's own, made for this call: nobody else sees its headers.
-        self._attempt = AiohttpRequest(request)
-        self.host = self._attempt.host
+        self._attempt = attempt
+        self._begun = False
 
     def attempt(self, request_id: str) -> AiohttpRequest:
-        self._request.headers.setdefault(REQUEST_ID, request_id)
+        if self._begun and self._attempt.endpoint is not None:
+            # Where its name leads to is asked for anew.
+            self._attempt.come_back()
+        self._begun = True
+        self._attempt.request.headers.setdefault(REQUEST_ID, request_id)
         return self._attempt
 
     def sign(self, attempt: AiohttpRequest) -> Awaitable[None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import Any, Literal, Protocol, TypeVar, get_args, overload
+from typing import Any, Literal, Protocol, Self, TypeVar, get_args, overload
 
 from lattice_client._readable import read_aiohttp
 from lattice_client._requests_hook import guard
@@ -18,8 +18,10 @@ from lattice_client.credentials import (
     CredentialsProvider,
     as_provider,
 )
-from lattice_client.errors import ConfigurationError, RegionError
+from lattice_client.endpoints import bracketed, checked, find, find_async, split_port
+from lattice_client.errors import ConfigurationError, NotLatticeError, RegionError
 from lattice_client.hosts import HostScope
+from lattice_client.names import Resolver
 from lattice_client.payload import payload_hash
 from lattice_client.redirects import RedirectedCalls
 from lattice_client.remedies import FORBIDDEN, Remedies, Remedy
@@ -34,6 +36,7 @@ from lattice_client.signing import (
 from lattice_client.signing.canonical import PathEncoding
 from lattice_client.signing.presign import DEFAULT_EXPIRES, MAX_EXPIRES, without_signature
 from lattice_client.wire import (
+    AiohttpRequest,
     AnySigner,
     Outgoing,
     RequestsRequest,
@@ -77,8 +80,8 @@ class SigV4Auth:
     aiohttp (3.12 and later). It may be shared by sessions, threads and event loops, and pickled.
 
     :param service: the signing name.
-    :param region: the region to sign for. None: the one in the host's name, else AWS_REGION,
-        AWS_DEFAULT_REGION, or the profile's.
+    :param region: the region to sign for. None: the one in the host's name, else the one that
+        ``names`` finds, else AWS_REGION, AWS_DEFAULT_REGION, or the profile's.
     :param credentials: a :class:`Credentials` value or a provider of such. None: the environment's,
         else botocore's chain.
     :param algorithm: ``sigv4``, or ``sigv4a`` (extra ``sigv4a``) for several regions at once.
@@ -92,8 +95,11 @@ class SigV4Auth:
     :param hosts: patterns of host names to sign for, as ``orders.example.com`` or
         ``*.example.com``; with a port, they match that port alone. Requests to any other host go
         out unsigned. It is the Host header that counts, also where you have set it yourself. None:
-        every host that a call names.
-    :param names: for sources of names, which do not exist yet: only None is taken.
+        every host that a call names, or with ``names`` every one that they say is VPC Lattice's.
+    :param names: who is asked of each host among ``hosts``, before each signature: its region,
+        whether it is VPC Lattice's (what is not goes out unsigned, or with ``names.strict`` not at
+        all), and under which name and at which address: the hooks of requests, httpx and httpx2
+        cannot follow an address, and refuse. None: hosts are what they say they are.
     :param payload: ``signed`` hashes each body; ``unsigned`` sends UNSIGNED-PAYLOAD.
     :param signed_headers: names of headers to sign beside host and ``x-amz-*``.
     :raises ConfigurationError: for an argument that cannot work.
@@ -118,15 +124,13 @@ class SigV4Auth:
         expires: int = DEFAULT_EXPIRES,
         path_encoding: PathEncoding | None = None,
         hosts: Iterable[str] | None = None,
-        names: None = None,
+        names: Resolver | None = None,
         payload: Payload = "signed",
         signed_headers: Iterable[str] = (),
     ) -> None:
         _check_choice("payload", payload, Payload)
         _check_choice("placement", placement, Placement)
         _check_choice("algorithm", algorithm, Algorithm)
-        if names is not None:  # pyright: ignore[reportUnnecessaryComparison]
-            raise ConfigurationError("sources of names are not there yet; leave names at None")
         if region_set is not None and algorithm != "sigv4a":
             raise ConfigurationError("region_set goes with algorithm='sigv4a'")
         if type(expires) is not int or not 1 <= expires <= MAX_EXPIRES:
@@ -151,6 +155,7 @@ class SigV4Auth:
             "expires": expires,
             "path_encoding": path_encoding,
             "hosts": None if hosts is None else HostScope(hosts).patterns,
+            "names": None if names is None else checked(names),
             "payload": payload,
             # Left to the signer where it is one str by mistake.
             "signed_headers": signed_headers
@@ -163,6 +168,7 @@ class SigV4Auth:
         """Everything that derives from the arguments, so that a pickle holds these alone."""
         given = self._arguments
         self._hosts = None if given["hosts"] is None else HostScope(given["hosts"])
+        self.names: Resolver | None = given["names"]
         self._hashes_bodies = given["payload"] == "signed"
         self._places_in_header = given["placement"] == "header"
         # None is the signer's own choice, and the quickest.
@@ -190,6 +196,17 @@ class SigV4Auth:
             f"hosts={given['hosts']!r})"
         )
 
+    def asking(self, names: Resolver) -> Self:
+        """A copy that asks these names of each host. What the original has learned it learns anew.
+
+        :raises ConfigurationError: where there are others already, or for what cannot be asked.
+        """
+        if self.names is not None and self.names is not names:
+            raise ConfigurationError("this auth object asks other names already; give names once")
+        copied = type(self).__new__(type(self))
+        copied.__setstate__({**self._arguments, "names": checked(names)})
+        return copied
+
     # The hooks.
 
     @overload
@@ -211,16 +228,21 @@ class SigV4Auth:
 
     async def _middleware(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
         url, home = request.url, self._redirected.home_of(request)
-        if home is not None and home != url.origin():
-            strip_signature(request.headers)
-            response = await handler(request)
-        else:
-            out = outgoing(request)
-            await self.sign_async(out)
-            response = await handler(request)
-            if response.status == FORBIDDEN and out.signer is not None:
-                response = await self._cured(out, response, handler)
-        self._redirected.note(request, url, home, response)
+        out = AiohttpRequest(request)
+        try:
+            if home is not None and url.origin() not in home:
+                strip_signature(request.headers)
+                await self.lead_async(out)
+                response = await handler(request)
+            else:
+                await self.sign_async(out)
+                response = await handler(request)
+                if response.status == FORBIDDEN and out.signer is not None:
+                    response = await self._cured(out, response, handler)
+            self._redirected.note(request, url, home, response, out.endpoint)
+        finally:
+            if out.endpoint is not None:
+                out.come_back()
         return response
 
     async def _cured(
@@ -243,19 +265,74 @@ class SigV4Auth:
         """Whether requests with this Host header are signed."""
         return self._hosts is None or host in self._hosts
 
+    def lead(self, out: Outgoing) -> bool:
+        """Lead a request to where names say, and tell whether it is to be signed; may block.
+
+        Whoever has led it already need not ask again. Without names it stays as it is.
+
+        :raises NotLatticeError: in strict mode, for a host that is not VPC Lattice's.
+        :raises NameSourceError: where a host is not known, and nobody could be asked.
+        """
+        if out.endpoint is None:
+            if not self.signs(out.host):
+                return False
+            if self.names is None:
+                return True
+            out.go_to(find(self.names, out.host))
+        return self._is_lattice(out)
+
+    async def lead_async(self, out: Outgoing) -> bool:
+        """As :meth:`lead`, without ever blocking the event loop."""
+        if out.endpoint is None:
+            if not self.signs(out.host):
+                return False
+            if self.names is None:
+                return True
+            out.go_to(await find_async(self.names, out.host))
+        return self._is_lattice(out)
+
+    def _is_lattice(self, out: Outgoing) -> bool:
+        """Whether a request was led to VPC Lattice; if not, an earlier signature of ours goes, and
+        one of somebody else's stays."""
+        if out.endpoint is not None and out.endpoint.is_lattice:
+            return True
+        out.signer = None
+        scope = f"/{self._arguments['service']}/aws4_request"
+        in_query = scope.replace("/", "%2F") in out.target
+        if in_query or scope in str(out.request.headers.get("Authorization", "")):
+            out.signable(frozenset())
+            out.write({})
+        if in_query:
+            out.retarget(without_signature(out.target))
+        return False
+
     def sign(self, out: Outgoing) -> None:
-        """Sign a request, if its host is one to sign for; may block to fetch credentials."""
-        if self.signs(out.host):
-            self._sign(out, self._signers.ready(out.host) or self._signers.fetch(out.host))
+        """Sign a request, if its host is one to sign for; may block to fetch credentials, and to
+        ask names about it."""
+        if self.names is None:
+            if self.signs(out.host):
+                self._sign(out, self._signers.ready(out.host) or self._signers.fetch(out.host))
+        elif self.lead(out):
+            found = _region(out)
+            signer = self._signers.ready(out.host, found)
+            self._sign(out, signer or self._signers.fetch(out.host, found=found))
 
     async def sign_async(self, out: Outgoing) -> None:
         """As :meth:`sign`, without ever blocking the event loop."""
-        if not self.signs(out.host):
-            return
-        signer = self._signers.ready(out.host) or self._signers.at_once(out.host)
+        if self.names is None:
+            if not self.signs(out.host):
+                return
+            found = None
+        else:
+            if not await self.lead_async(out):
+                return
+            found = _region(out)
+        signer = self._signers.ready(out.host, found) or self._signers.at_once(out.host, found)
         if signer is None:
             given = await self._signers.await_credentials()
-            signer = await self._in_thread(self._signers.fetch, out.host, given, abandon=True)
+            signer = await self._in_thread(
+                self._signers.fetch, out.host, given, found, abandon=True
+            )
         if self._hashes_bodies and not _quick_to_hash(out.body()):
             await self._in_thread(self._sign, out, signer)
         else:
@@ -300,15 +377,24 @@ class SigV4Auth:
         :raises ConfigurationError: for a URL that is not absolute, or none of ``hosts``.
         :raises CredentialsError: where there are no credentials.
         :raises RegionError: where no region is to be found.
+        :raises NotLatticeError: where names say that its host is not VPC Lattice's.
 
-        May block to fetch credentials. Bodies are not signed, so links of services that want a
-        body's hash are for requests without one.
+        With names, the URL is one of the host that they name. May block to fetch credentials, and
+        to ask names. Bodies are not signed, so links of services that want a body's hash are for
+        requests without one.
         """
         origin, host, target = split_url(url)
         if not self.signs(host):
             raise ConfigurationError(f"{host!r} is none of the hosts to sign for, {self._hosts}")
+        found = None
+        if self.names is not None:
+            endpoint = find(self.names, host)
+            if not endpoint.is_lattice:
+                raise NotLatticeError(f"{host!r} is not VPC Lattice's: no link to it is signed")
+            host, found = bracketed(endpoint.host) + split_port(host)[1], endpoint.region
+            origin = f"{origin.partition('://')[0]}://{host}"
         signed = presign(
-            self._signers.ready(host) or self._signers.fetch(host),
+            self._signers.ready(host, found) or self._signers.fetch(host, found=found),
             method,
             host,
             target,
@@ -409,7 +495,7 @@ class LatticeAuth(SigV4Auth):
         expires: int = DEFAULT_EXPIRES,
         path_encoding: PathEncoding = "double",
         hosts: Iterable[str] | None = None,
-        names: None = None,
+        names: Resolver | None = None,
         signed_headers: Iterable[str] = (),
     ) -> None:
         super().__init__(
@@ -426,6 +512,10 @@ class LatticeAuth(SigV4Auth):
             payload="unsigned",
             signed_headers=signed_headers,
         )
+
+
+def _region(out: Outgoing) -> str | None:
+    return None if out.endpoint is None else out.endpoint.region
 
 
 def _check_choice(name: str, value: object, choices: object) -> None:

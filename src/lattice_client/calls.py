@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 from lattice_client.auth import LatticeAuth, SigV4Auth
 from lattice_client.errors import ConfigurationError
 from lattice_client.events import AnyWatch, Observer, Observers
+from lattice_client.names import Resolver
 from lattice_client.quotas import RetryQuotas
 from lattice_client.remedies import FORBIDDEN, Remedy
 from lattice_client.retry import NO_RETRIES, Attempts, Outcome, RetryPolicy
@@ -66,6 +67,7 @@ class Level:
     :param auth: None: a :class:`LatticeAuth` of no arguments.
     :param retry: None: a :class:`RetryPolicy` of no arguments.
     :param observers: who is told of calls (``lattice_client.events``). None: ``events.log`` alone.
+    :param names: who is asked of each host. None: whom ``auth`` asks.
     :raises ConfigurationError: for anything else.
     """
 
@@ -74,12 +76,14 @@ class Level:
         auth: SigV4Auth | None = None,
         retry: RetryPolicy | None = None,
         observers: Iterable[Observer] | None = None,
+        names: Resolver | None = None,
     ) -> None:
         if auth is not None and not isinstance(auth, SigV4Auth):
             raise ConfigurationError(
                 f"auth must be a LatticeAuth or SigV4Auth, not a {type(auth).__name__}"
             )
-        self.auth = LatticeAuth() if auth is None else auth
+        auth = LatticeAuth() if auth is None else auth
+        self.auth = auth if names is None else auth.asking(names)
         self.retry = _checked(retry) if retry is not None else RetryPolicy()
         self.quotas = RetryQuotas()
         self.observers = Observers(observers)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from copy import copy
 from typing import Any
 
+from lattice_client.names import Endpoint
 from lattice_client.retry import IDEMPOTENT_METHODS
 from lattice_client.wire import REDIRECTS
 
@@ -20,25 +21,34 @@ _REMEMBERED = 4096
 
 
 class RedirectedCalls:
-    """The calls that have been redirected, each with the origin that it was made to."""
+    """The calls that have been redirected, each with the origins that it was made to: the one that
+    was asked for, and with names the one of the same service that it was led to."""
 
     def __init__(self) -> None:
         # The call itself is kept beside its id, for an id may be had again.
-        self._calls: dict[int, tuple[object, object]] = {}
+        self._calls: dict[int, tuple[object, frozenset[object] | None]] = {}
 
-    def home_of(self, request: Any) -> object:
-        """The origin that a request's call was made to; None where no redirect has led to it.
+    def home_of(self, request: Any) -> frozenset[object] | None:
+        """The origins that a request's call was made to; None where no redirect has led to it.
 
         Ask before it is sent, and tell :meth:`note`: by then others may have made it forgotten.
         """
         return self._calls.get(id(_call_of(request)), (None, None))[1] if self._calls else None
 
-    def note(self, request: Any, url: Any, home: object, response: Any) -> None:
+    def note(
+        self,
+        request: Any,
+        url: Any,
+        home: frozenset[object] | None,
+        response: Any,
+        endpoint: Endpoint | None = None,
+    ) -> None:
         """Remember a request's call, if this response redirects it.
 
         It is not forgotten when it is answered, for a middleware may send the request once more.
 
-        :param url: what the request was sent to.
+        :param url: what was asked for.
+        :param endpoint: where names have led it to.
         """
         if response.status in REDIRECTS:
             call = _call_of(request)
@@ -46,7 +56,10 @@ class RedirectedCalls:
             while len(self._calls) >= _REMEMBERED:
                 for oldest in list(self._calls)[:1]:
                     self._calls.pop(oldest, None)
-            self._calls[id(call)] = (call, home or url.origin())
+            if home is None:
+                led = url if endpoint is None else url.with_host(endpoint.host)
+                home = frozenset((url.origin(), led.origin()))
+            self._calls[id(call)] = (call, home)
 
 
 class GivenUpCalls:

@@ -16,24 +16,21 @@ from typing import Any
 
 from lattice_client import calls
 from lattice_client._readable import read_requests
+from lattice_client._requests_dialing import Attempt, server_name
 from lattice_client.auth import SigV4Auth
 from lattice_client.calls import REQUEST_ID, Level, refuse_retries, run
-from lattice_client.errors import MissingExtraError
+from lattice_client.errors import ConfigurationError, MissingExtraError
 from lattice_client.events import Observer
+from lattice_client.names import Resolver
 from lattice_client.retry import Outcome, RetryPolicy
-from lattice_client.wire import (
-    REDIRECTS,
-    RequestsRequest,
-    is_small,
-    origin_of,
-    strip_signature,
-)
+from lattice_client.wire import REDIRECTS, is_small, origin_of, strip_signature
 
 try:
     import requests
     import urllib3.exceptions
     from requests.adapters import HTTPAdapter
     from requests.structures import CaseInsensitiveDict
+    from requests.utils import select_proxy
 except ModuleNotFoundError as error:
     if error.name != "requests":
         raise
@@ -52,6 +49,7 @@ class Adapter(HTTPAdapter):
         ``hosts`` pass as through ``requests.adapters.HTTPAdapter``.
     :param retry: None: a ``RetryPolicy`` of no arguments.
     :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
+    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
     :param arguments: those of ``requests.adapters.HTTPAdapter``, but for ``max_retries``: urllib3
         would send one and the same signature again.
     :raises ConfigurationError: for an argument that cannot work.
@@ -63,9 +61,10 @@ class Adapter(HTTPAdapter):
         *,
         retry: RetryPolicy | None = None,
         observers: Iterable[Observer] | None = None,
+        names: Resolver | None = None,
         **arguments: Any,
     ) -> None:
-        self._level = Level(auth, retry, observers)
+        self._level = Level(auth, retry, observers, names)
         refuse_retries("max_retries", arguments.get("max_retries", 0))
         super().__init__(**arguments)
 
@@ -99,6 +98,11 @@ class Adapter(HTTPAdapter):
 
         :param retry: a policy for this request alone.
         """
+        auth = self._level.auth
+        if auth.names is not None and proxies:
+            # Chosen by the name that was called, wherever it leads.
+            proxy = select_proxy(str(request.url), proxies)
+            proxies = {"all": proxy} if proxy else None
         send = partial(
             super().send,
             stream=stream,
@@ -107,44 +111,74 @@ class Adapter(HTTPAdapter):
             cert=cert,
             proxies=proxies,
         )
+        hands = _Hands(auth, request, send)
         home = _home_of(request)
-        hands = _Hands(self._level.auth, request, send)
+        signs = auth.signs(hands.last.host) if auth.names is None else auth.lead(hands.last)
         response: requests.Response
-        if home is not None and home != origin_of(request.url or ""):
-            stranger = _copy(request)
-            strip_signature(stranger.headers)
-            response = send(stranger)
-        elif not self._level.auth.signs(hands.host):
-            response = send(request)
+        if home is not None and origin_of(request.url or "") not in home:
+            strip_signature(hands.last.request.headers)
+            response = hands.send(hands.last)
+        elif not signs:
+            response = hands.send(hands.last)
         else:
             response = run(self._level.course(hands, retry), hands)
+        if auth.names is not None and request.url:
+            # What was asked for is what a redirect is relative to.
+            response.url = request.url
         if response.status_code in REDIRECTS:
-            _remember(request, home or origin_of(request.url or ""))
+            _remember(request, home or hands.origins())
         return response
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> Any:
+        """As of ``HTTPAdapter``, with a pool for each name that an address is spoken to by."""
+        host: Any
+        tls: Any
+        host, tls = super().build_connection_pool_key_attributes(request, verify, cert)
+        name = server_name(request)
+        if name is not None and host["scheme"] == "https":
+            tls["server_hostname"] = name
+        return host, tls
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """As of ``HTTPAdapter``.
+
+        :raises ConfigurationError: for a proxy where names have an address to connect to.
+        """
+        name = server_name(request)
+        if name is not None and select_proxy(str(request.url), proxies):
+            raise ConfigurationError(
+                f"{name!r} is to be reached at an address of its own (connect_to), and through a "
+                "proxy: one of them has to go"
+            )
+        return super().get_connection_with_tls_context(request, verify, proxies, cert)
 
 
 class _Home:
     """Where a redirected call was made to. It stands among the request's hooks, for these go along
     to the request that follows a redirect; for the redirected one itself it means nothing."""
 
-    def __init__(self, origin: str, redirected: requests.PreparedRequest) -> None:
-        self.origin = origin
+    def __init__(self, origins: tuple[str, ...], redirected: requests.PreparedRequest) -> None:
+        self.origins = origins
         self.redirected = redirected
 
     def __call__(self, response: requests.Response, **_: object) -> None:
         """No hook in fact."""
 
 
-def _home_of(request: requests.PreparedRequest) -> str | None:
-    """The origin that a request's call was made to; None where no redirect has led to it."""
+def _home_of(request: requests.PreparedRequest) -> tuple[str, ...] | None:
+    """The origins that a request's call was made to; None where no redirect has led to it."""
     for hook in request.hooks["response"]:
         if isinstance(hook, _Home) and hook.redirected is not request:
             _forget(hook.redirected)
-            return hook.origin
+            return hook.origins
     return None
 
 
-def _remember(request: requests.PreparedRequest, home: str) -> None:
+def _remember(request: requests.PreparedRequest, home: tuple[str, ...]) -> None:
     _forget(request)
     hooks = [*request.hooks["response"], _Home(home, request)]
     request.hooks = {**request.hooks, "response": hooks}
@@ -178,20 +212,25 @@ class _Hands:
         self._auth = auth
         self._request = request
         self._send = send
-        self._first: RequestsRequest | None = RequestsRequest(_copy(request))
-        self.host = self._first.host
+        self._begun = False
+        self.last = Attempt(_copy(request))
 
-    def attempt(self, request_id: str) -> RequestsRequest:
-        attempt, self._first = self._first, None
-        if attempt is None:
-            attempt = RequestsRequest(_copy(self._request))
-        attempt.request.headers.setdefault(REQUEST_ID, request_id)
-        return attempt
+    def origins(self) -> tuple[str, ...]:
+        """The origin that was asked for, and the one of the same service that names led to."""
+        last, asked = self.last, origin_of(self._request.url or "")
+        return (asked,) if last.endpoint is None else (asked, f"{last.scheme}://{last.host}")
 
-    def sign(self, attempt: RequestsRequest) -> None:
+    def attempt(self, request_id: str) -> Attempt:
+        if self._begun:
+            self.last = Attempt(_copy(self._request))
+        self._begun = True
+        self.last.request.headers.setdefault(REQUEST_ID, request_id)
+        return self.last
+
+    def sign(self, attempt: Attempt) -> None:
         self._auth.sign(attempt)
 
-    def send(self, attempt: RequestsRequest) -> requests.Response:
+    def send(self, attempt: Attempt) -> requests.Response:
         response: requests.Response = self._send(attempt.request)
         return response
 
@@ -274,6 +313,7 @@ class Session(requests.Session):
     :param auth: None: a ``LatticeAuth`` of no arguments.
     :param retry: None: a ``RetryPolicy`` of no arguments.
     :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
+    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
     :param adapter: arguments of :class:`Adapter`, as ``pool_maxsize``.
     :raises ConfigurationError: for an argument that cannot work.
 
@@ -286,10 +326,11 @@ class Session(requests.Session):
         *,
         retry: RetryPolicy | None = None,
         observers: Iterable[Observer] | None = None,
+        names: Resolver | None = None,
         **adapter: Any,
     ) -> None:
         super().__init__()
-        one_for_all = Adapter(auth, retry=retry, observers=observers, **adapter)
+        one_for_all = Adapter(auth, retry=retry, observers=observers, names=names, **adapter)
         self.mount("https://", one_for_all)
         self.mount("http://", one_for_all)
 

@@ -54,40 +54,52 @@ class Signers:
         self._of_region: dict[tuple[str, PathEncoding | None], AnySigner] = {}
         self._of_host: dict[str, AnySigner] = {}
 
-    def ready(self, host: str) -> AnySigner | None:
-        """The signer for a host if there is one already, or None."""
-        signer = self._of_host.get(host)
+    def ready(self, host: str, found: str | None = None) -> AnySigner | None:
+        """The signer for a host if there is one already, or None.
+
+        :param found: the region that a source of names has found, if one has. Neither the argument
+            nor a managed name gives way to it.
+        """
+        if found is None:
+            signer = self._of_host.get(host)
+        else:
+            region = self._region or region_of(host) or found
+            signer = self._of_region.get((region, self._encodings.get(host)))
         credentials = self._provider.peek()
         if signer is None or credentials is None or signer.credentials is not credentials:
             return None
         # A provider of somebody else's may go on giving what has expired.
         return None if credentials.expired(time()) else signer
 
-    def at_once(self, host: str) -> AnySigner | None:
+    def at_once(self, host: str, found: str | None = None) -> AnySigner | None:
         """The signer for a host, made if need be; None where that takes waiting: for credentials,
         for a file that names the region, or for the first signer's imports."""
         credentials = ready(self._provider)
         if credentials is None or not self._of_region:
             return None
-        if not (self._region or region_of(host) or self._default_region):
+        if not (self._region or region_of(host) or found or self._default_region):
             return None
-        return self.fetch(host, checked(credentials, self._provider))
+        return self.fetch(host, checked(credentials, self._provider), found)
 
-    def fetch(self, host: str, given: Credentials | None = None) -> AnySigner:
+    def fetch(
+        self, host: str, given: Credentials | None = None, found: str | None = None
+    ) -> AnySigner:
         """The signer for a host, with credentials fetched and a key derived if need be; may block.
 
         :param given: the credentials, where they have been fetched already.
+        :param found: see :meth:`ready`.
         :raises CredentialsError: where there are no credentials.
         :raises RegionError: where no region is to be found.
         """
-        region = self._region or region_of(host) or self._find_default_region(host)
+        region = self._region or region_of(host) or found or self._find_default_region(host)
         credentials = given or current(self._provider)
         encoding = self._encodings.get(host)
         signer = self._of_region.get((region, encoding))
         if signer is None or signer.credentials is not credentials:
             signer = self._make(credentials, region, encoding)
             self._of_region = _with(self._of_region, (region, encoding), signer)
-        self._of_host = _with(self._of_host, host, signer)
+        if found is None:  # what has been found may change
+            self._of_host = _with(self._of_host, host, signer)
         return signer
 
     def encode(self, host: str, encoding: PathEncoding) -> None:

@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterable, MutableMapping
 from typing import Any, Protocol, TypeVar
 
+from lattice_client.endpoints import Led, bracketed, split_port
 from lattice_client.errors import ConfigurationError, InvalidHeaderError
+from lattice_client.names import Endpoint
 from lattice_client.signing import SIGNATURE_HEADERS, SigV4ASigner, SigV4Signer
 
 __all__ = [
@@ -53,6 +55,12 @@ class Outgoing(Protocol):
     # Who has signed it, if anybody has, and by how much the clock was corrected then, in seconds.
     signer: AnySigner | None
     offset: float
+    # Where names have led it to, if any were asked.
+    endpoint: Endpoint | None
+
+    def go_to(self, endpoint: Endpoint) -> None:
+        """See :meth:`lattice_client.endpoints.Led.go_to`."""
+        ...
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
         """The headers named ``x-amz-*`` and those in ``names`` (lower case), but for what an
@@ -97,16 +105,17 @@ def outgoing(request: Any) -> Outgoing:
     )
 
 
-class RequestsRequest:
+class RequestsRequest(Led):
     """A ``requests.PreparedRequest``. Its Host header is made later, in http.client."""
 
-    __slots__ = ("_signed_before", "host", "method", "offset", "request", "signer", "target")
+    __slots__ = ("_signed_before", "method", "offset", "signer", "target")
 
     def __init__(self, request: Any) -> None:
         self.request: Any = request
         self._signed_before = False
         self.signer: AnySigner | None = None
         self.offset = 0.0
+        self.endpoint: Endpoint | None = None
         self.method: str = request.method or "GET"
         self.target: str = request.path_url
         given = request.headers.get("Host")
@@ -130,6 +139,20 @@ class RequestsRequest:
             return host
         # urllib3 leaves out the dot of an absolute name.
         return _FINAL_DOT.sub("", host)
+
+    def url_host(self) -> str:
+        return split_port(_parts(self.request.url)[1].rpartition("@")[2])[0]
+
+    def readdress(self, name: str, port: int | None) -> None:
+        scheme, netloc, target, fragment = _parts(self.request.url)
+        user, at, host = netloc.rpartition("@")
+        there = bracketed(name) + (split_port(host)[1] if port is None else f":{port}")
+        self.request.url = f"{scheme}://{user}{at}{there}{target}{fragment}"
+
+    def write_host(self, host: str) -> None:
+        # Otherwise the URL's will do; one that is set would go along with a redirect.
+        if "Host" in self.request.headers:
+            self.request.headers["Host"] = host
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
         headers = self.request.headers
@@ -159,16 +182,14 @@ class RequestsRequest:
         return isinstance(position, int) and _put_back(body, position)
 
 
-class HttpxRequest:
+class HttpxRequest(Led):
     """An ``httpx.Request`` or ``httpx2.Request``."""
 
     __slots__ = (
         "_file",
         "_signed_before",
-        "host",
         "method",
         "offset",
-        "request",
         "signer",
         "target",
     )
@@ -178,6 +199,7 @@ class HttpxRequest:
         self._signed_before = False
         self.signer: AnySigner | None = None
         self.offset = 0.0
+        self.endpoint: Endpoint | None = None
         self.method: str = request.method
         self.target: str = request.url.raw_path.decode("ascii")
         self.host: str = request.headers.get("host", "")
@@ -187,6 +209,17 @@ class HttpxRequest:
     @property
     def scheme(self) -> str:
         return str(self.request.url.scheme)
+
+    def url_host(self) -> str:
+        return str(self.request.url.raw_host.decode("ascii"))
+
+    def readdress(self, name: str, port: int | None) -> None:
+        there = {"host": name} if port is None else {"host": name, "port": port}
+        self.request.url = self.request.url.copy_with(**there)
+        self.target = self.request.url.raw_path.decode("ascii")
+
+    def write_host(self, host: str) -> None:
+        self.request.headers["Host"] = host
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
         pairs = self.request.headers.raw
@@ -226,23 +259,71 @@ class HttpxRequest:
         )
 
 
-class AiohttpRequest:
+class AiohttpRequest(Led):
     """An ``aiohttp.ClientRequest``."""
 
-    __slots__ = ("_signed_before", "host", "method", "offset", "request", "signer", "target")
+    __slots__ = (
+        "_asked",
+        "_signed_before",
+        "method",
+        "offset",
+        "signer",
+        "target",
+    )
 
     def __init__(self, request: Any) -> None:
         self.request: Any = request
         self._signed_before = False
         self.signer: AnySigner | None = None
         self.offset = 0.0
+        self.endpoint: Endpoint | None = None
         self.method: str = request.method
         self.target: str = request.url.raw_path_qs
+        self._asked: tuple[Any, ...] | None = None
         self.host: str = request.headers.get("Host", "")
 
     @property
     def scheme(self) -> str:
         return str(self.request.url.scheme)
+
+    def go_to(self, endpoint: Endpoint) -> None:
+        request = self.request
+        self._asked = (self.host, self.target, request.url, request.server_hostname)
+        super().go_to(endpoint)
+
+    def come_back(self) -> None:
+        """Be as the request was before it was led anywhere, but for its other headers: aiohttp has
+        one for all attempts, and others look at it too."""
+        if self._asked is not None:
+            request = self.request
+            self.host, self.target, request.url, request.server_hostname = self._asked
+            request.headers["Host"] = self.host
+            self.endpoint = self._asked = None
+
+    def url_host(self) -> str:
+        return str(self.request.url.raw_host)
+
+    def readdress(self, name: str, port: int | None) -> None:
+        url = self.request.url.with_host(name)
+        self.request.url = url if port is None else url.with_port(port)
+        self.target = self.request.url.raw_path_qs
+
+    def write_host(self, host: str) -> None:
+        self.request.headers["Host"] = host
+
+    def connect_to(self, endpoint: Endpoint, address: str, port: int | None) -> None:
+        request = self.request
+        if request.proxy is not None:
+            raise ConfigurationError(
+                f"{endpoint.host!r} is to be reached at {address!r} (connect_to), and through a "
+                "proxy: one of them has to go"
+            )
+        self.readdress(address, port)
+        if self.scheme == "https":
+            request.server_hostname = endpoint.host
+            # Of an older aiohttp's connections, this alone keeps two names at one address apart.
+            if "server_hostname" not in request.connection_key._fields:
+                request.proxy_headers = type(request.headers)(Host=endpoint.host)
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
         pairs = self.request.headers.items()

@@ -60,7 +60,7 @@ async def calling(client: str, auth: LatticeAuth, retry: RetryPolicy | None = No
 def busy_connections(client: object) -> int:
     if isinstance(client, aiohttp.ClientSession):
         return len(client.connector._acquired)
-    pool = client._transport._inner._pool
+    pool = client._transport._inner.first._pool
     return sum(not connection.is_idle() for connection in pool.connections) + len(pool._requests)
 
 

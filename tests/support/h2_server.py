@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,6 +28,9 @@ class H2Server:
     def __init__(self, respond: Respond, context: ssl.SSLContext, ca_file: str) -> None:
         self.requests: list[RawRequest] = []
         self.connections = 0
+        # What each of them was asked for (SNI).
+        self.server_names: list[str | None] = []
+        context.sni_callback = lambda _, name, __: self.server_names.append(name)
         self.ca_file = ca_file
         self._respond = respond
         self._context = context
@@ -107,15 +110,18 @@ class H2Server:
 
 
 @contextmanager
-def h2_server(respond: Respond, folder: Path) -> Iterator[H2Server]:
+def h2_server(
+    respond: Respond, folder: Path, *, names: Iterable[str] = ("localhost",)
+) -> Iterator[H2Server]:
     """
     :param folder: for the certificate of its authority.
+    :param names: those in its certificate.
     """
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["h2"])
-    authority.issue_cert("localhost").configure_cert(context)
+    authority.issue_cert(*names).configure_cert(context)
     server = H2Server(respond, context, str(folder / "ca.pem"))
     try:
         yield server

@@ -19,6 +19,7 @@ from lattice_client import (
     Credentials,
     CredentialsProvider,
     Denial,
+    Endpoint,
     EnvironmentCredentials,
     LatticeAuth,
     RetryPolicy,
@@ -27,6 +28,7 @@ from lattice_client import (
     raise_for_denial,
 )
 from lattice_client.events import Event, RetryPlanned, log, observe_credentials
+from lattice_client.names import Resolver
 from lattice_client.otel import OpenTelemetry
 from lattice_client.signing import SigV4Signer
 
@@ -121,6 +123,32 @@ def credentials() -> None:
     LatticeAuth(credentials=Credentials("AKIDEXAMPLE", "secret"), path_encoding="single")
     LatticeAuth(path_encoding="triple")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     LatticeAuth(credentials="secret")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+class Told:
+    """A resolver of one's own."""
+
+    strict = True
+
+    def peek(self, host: str) -> Endpoint | None:
+        return Endpoint(host, region="eu-west-1", connect_to="127.0.0.1:8443")
+
+    def resolve(self, host: str) -> Endpoint:
+        return Endpoint(host, managed_name=None)
+
+    async def resolve_async(self, host: str) -> Endpoint:
+        return self.resolve(host)
+
+
+def names() -> None:
+    assert_type(LatticeAuth(names=Told()).names, Resolver | None)
+    SigV4Auth("execute-api", names=Told(), hosts=["*.example.com"])
+    lattice_client.httpx.LatticeAuth(names=Told())
+    lattice_client.httpx2.Client(auth=LatticeAuth(names=Told()))
+    lattice_client.httpx.AsyncTransport(names=Told())
+    lattice_client.requests.Session(names=Told())
+    lattice_client.aiohttp.client_session(names=Told())
+    LatticeAuth(names={"orders.example.com": "10.0.0.7"})  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 def signer() -> None:
