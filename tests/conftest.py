@@ -20,6 +20,8 @@ for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
     os.environ.pop(name, None)
     os.environ.pop(name.lower(), None)
 
+pytest_plugins = ["support.documents"]
+
 SWEEP = canary.Sweep()
 
 
