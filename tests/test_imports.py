@@ -24,6 +24,7 @@ HEAVY = (
 )
 EXTRAS = {
     "aiohttp": "aiohttp",
+    "cli.app": "cli",
     "httpx": "httpx",
     "httpx2": "httpx2",
     "otel": "otel",
@@ -53,10 +54,13 @@ sys.meta_path.insert(0, Absent())
 
 # Only imported by lattice_client.testing.serve(), which names the extra.
 BEHIND_SERVE = {"lattice_client.testing.certificates", "lattice_client.testing.uvicorn"}
+# Only imported by the command, likewise; this is where it begins.
+COMMAND = {"lattice_client.cli.__main__", "lattice_client.cli.app"}
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(lattice_client.__path__, "lattice_client.")
     if module.name not in BEHIND_SERVE
+    and (module.name in COMMAND or not module.name.startswith("lattice_client.cli."))
 ]
 
 
@@ -132,7 +136,17 @@ def test_the_second_level_loads_no_opentelemetry(library):
 @pytest.mark.parametrize("module", MODULES)
 def test_each_module_imports_alone_or_names_its_extra(module):
     """With every optional library absent."""
-    others = ("cryptography", "awscrt", "uvicorn", "h11", "trustme", "rich", "opentelemetry", "dns")
+    others = (
+        "cryptography",
+        "awscrt",
+        "uvicorn",
+        "h11",
+        "trustme",
+        "click",
+        "rich",
+        "opentelemetry",
+        "dns",
+    )
     out = run(
         without(*HTTP_LIBRARIES, *others)
         + f"""

@@ -16,7 +16,7 @@ from lattice_client.denial import ATTEMPT
 from lattice_client.events import Observer
 from lattice_client.names import Resolver
 from lattice_client.retry import Outcome, RetryPolicy
-from lattice_client.wire import REDIRECTS, is_small, origin_of, strip_signature
+from lattice_client.wire import REDIRECTS, is_small, origin_of
 
 __all__ = ["RETRY", "AsyncSigningTransport", "SigningClient", "SigningTransport"]
 
@@ -83,7 +83,7 @@ class SigningTransport:
             response = run(course, hands)
             hands.leave_for_explain(response)
         if response.status_code in REDIRECTS:
-            request.extensions.setdefault(_HOME, hands.origins())
+            _remember(request, hands.origins())
         return response
 
     def close(self) -> None:
@@ -133,7 +133,7 @@ class AsyncSigningTransport:
             response = await run_async(course, hands)
             hands.leave_for_explain(response)
         if response.status_code in REDIRECTS:
-            request.extensions.setdefault(_HOME, hands.origins())
+            _remember(request, hands.origins())
         return response
 
     async def aclose(self) -> None:
@@ -202,6 +202,12 @@ def _transports(
     return Transports(make(), make)
 
 
+def _remember(request: Any, origins: tuple[str, ...]) -> None:
+    """Not in the extensions as they were given: they may be those of other calls too."""
+    if _HOME not in request.extensions:
+        request.extensions = {**request.extensions, _HOME: origins}
+
+
 def _copy(library: ModuleType, request: Any) -> Any:
     """A copy that shares all but the headers."""
     copied = library.Request.__new__(library.Request)
@@ -236,7 +242,7 @@ class _Hands:
     def unsigned(self) -> Attempt:
         """The only attempt of a request that is not to be signed."""
         if self.is_stranger():
-            strip_signature(self.last.request.headers)
+            self._auth.disown(self.last)
         return self.last
 
     def attempt(self, request_id: str) -> Attempt:

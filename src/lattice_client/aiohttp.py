@@ -18,7 +18,7 @@ from lattice_client.events import Observer
 from lattice_client.names import Resolver
 from lattice_client.redirects import GivenUpCalls, RedirectedCalls
 from lattice_client.retry import Outcome, RetryPolicy
-from lattice_client.wire import AiohttpRequest, is_small, strip_signature
+from lattice_client.wire import AiohttpRequest, is_small
 
 try:
     import aiohttp
@@ -69,13 +69,15 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
         auth, out = self._level.auth, AiohttpRequest(request)
         try:
             if home is not None and url.origin() not in home:
-                strip_signature(request.headers)
+                auth.disown(out)
                 await auth.lead_async(out)
                 response = await handler(request)
             elif auth.signs(out.host) if auth.names is None else await auth.lead_async(out):
                 hands = _Hands(auth, out, handler)
                 try:
                     response = await run_async(self._level.course(hands), hands)
+                except aiohttp.ClientConnectorError:
+                    raise  # not repeated by aiohttp, and it holds on to the request and its body
                 except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
                     self._given_up.note(request, error)
                     raise

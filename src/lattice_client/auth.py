@@ -231,7 +231,7 @@ class SigV4Auth:
         out = AiohttpRequest(request)
         try:
             if home is not None and url.origin() not in home:
-                strip_signature(request.headers)
+                self.disown(out)
                 await self.lead_async(out)
                 response = await handler(request)
             else:
@@ -337,6 +337,13 @@ class SigV4Auth:
             await self._in_thread(self._sign, out, signer)
         else:
             self._sign(out, signer)
+
+    def disown(self, out: Outgoing) -> None:
+        """Take what must not reach a stranger from a request that goes to one: also a signature in
+        its query, where the redirect's own server has repeated that."""
+        strip_signature(out.request.headers)
+        if "X-Amz-Credential=" in out.target and self._signers.made(out.target):
+            out.retarget(without_signature(out.target))
 
     def remedy(
         self, refused: Outgoing, headers: Mapping[str, str], body: bytes | None, tried: set[Remedy]

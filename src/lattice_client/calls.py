@@ -147,12 +147,15 @@ class Level:
 
 
 def _body_of(response: Any) -> Generator[tuple[Step, Any], Any, bytes | None]:
-    """A response's body, or None where it is large or cannot be read."""
-    if is_small(response.headers):
-        with suppress(Exception):
-            body: bytes = yield "read", response
-            return body
-    return None
+    """A response's body, or None where it is large.
+
+    What reading it raises ends the call: there is no body to hand out any more, and no library says
+    so to whoever reads on.
+    """
+    if not is_small(response.headers):
+        return None
+    body: bytes = yield "read", response
+    return body
 
 
 def _answered(status: int, response: Any, replayable: bool) -> Outcome:  # noqa: FBT001

@@ -23,7 +23,7 @@ from lattice_client.errors import ConfigurationError, MissingExtraError
 from lattice_client.events import Observer
 from lattice_client.names import Resolver
 from lattice_client.retry import Outcome, RetryPolicy
-from lattice_client.wire import REDIRECTS, is_small, origin_of, strip_signature
+from lattice_client.wire import REDIRECTS, is_small, origin_of
 
 try:
     import requests
@@ -116,7 +116,7 @@ class Adapter(HTTPAdapter):
         signs = auth.signs(hands.last.host) if auth.names is None else auth.lead(hands.last)
         response: requests.Response
         if home is not None and origin_of(request.url or "") not in home:
-            strip_signature(hands.last.request.headers)
+            auth.disown(hands.last)
             response = hands.send(hands.last)
         elif not signs:
             response = hands.send(hands.last)
@@ -127,6 +127,8 @@ class Adapter(HTTPAdapter):
             response.url = request.url
         if response.status_code in REDIRECTS:
             _remember(request, home or hands.origins())
+            # Whoever follows it by hand may start from what was sent.
+            response.request.hooks = request.hooks
         return response
 
     def build_connection_pool_key_attributes(

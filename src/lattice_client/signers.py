@@ -116,6 +116,19 @@ class Signers:
         """The encoding that was found for a host; None for the usual one."""
         return self._encodings.get(host)
 
+    def made(self, target: str) -> bool:
+        """Whether one of these signers has made the signature in a query. A link to somewhere else,
+        as to an object in S3, has another's."""
+        from urllib.parse import parse_qs  # for the few that have one
+
+        (credential,) = parse_qs(target.partition("?")[2]).get("X-Amz-Credential", [""])[:1]
+        access_key, _, scope = credential.partition("/")
+        return any(
+            signer.credentials.access_key == access_key
+            and scope.endswith(f"/{signer.service}/aws4_request")
+            for signer in self._of_region.values()
+        )
+
     def renewed(self, refused: Credentials) -> bool:
         """Whether there may be other credentials than these, which a service has refused as
         expired. A provider that has a method ``refused()`` is told."""

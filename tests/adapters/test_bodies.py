@@ -277,6 +277,58 @@ class TestRawReaders:
         asyncio.run(read(lambda: aiohttp.ClientSession(middlewares=(auth(),))))
 
 
+class TestRefusalsThatBreakOff:
+    """Whoever is refused is told that the body did not come, as by the library itself."""
+
+    @pytest.fixture
+    def url(self):
+        answer = b"HTTP/1.1 403 No\r\nContent-Length: 12\r\n\r\nnot for "
+        with raw_server(lambda _: answer, faults=["close"]) as server:
+            yield server.url
+
+    @pytest.mark.parametrize("stream", [False, True])
+    def test_requests(self, stream):
+        def body(url: str) -> bytes:
+            with lattice_client.requests.Session(auth()) as session:
+                session.trust_env = False
+                return session.get(url, stream=stream, timeout=0.2).content
+
+        with (
+            raw_server(lambda _: FORBIDDEN, faults=["half an answer"]) as server,
+            # requests has no ReadTimeout for a body.
+            pytest.raises(requests.ConnectionError, match="timed out"),
+        ):
+            body(server.url)
+
+    @pytest.mark.parametrize(("library", "ours"), HTTPX)
+    def test_httpx(self, url, library, ours):
+        with (
+            ours.Client(auth=auth(), trust_env=False) as client,
+            pytest.raises(library.RemoteProtocolError),
+        ):
+            client.get(url)
+
+    @pytest.mark.parametrize(("library", "ours"), HTTPX)
+    def test_asynchronous_httpx(self, url, library, ours):
+        async def call() -> None:
+            async with ours.AsyncClient(auth=auth(), trust_env=False) as client:
+                await client.get(url)
+
+        with pytest.raises(library.RemoteProtocolError):
+            asyncio.run(call())
+
+    def test_aiohttp(self, url):
+        async def call() -> None:
+            async with (
+                lattice_client.aiohttp.client_session(auth()) as session,
+                session.get(url) as response,
+            ):
+                await response.read()
+
+        with pytest.raises(aiohttp.ClientPayloadError):
+            asyncio.run(call())
+
+
 def test_no_answer_holds_up_aiohttp(monkeypatch):
     """Of a 503 that is not handed out, the rest is not waited for until the call's time is over."""
     monkeypatch.setattr("lattice_client.aiohttp._PATIENCE", 0.01)

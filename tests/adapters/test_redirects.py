@@ -379,6 +379,44 @@ class TestSecondLevel:
         assert not _signature_in(stranger.requests[0])
 
 
+@pytest.mark.parametrize(
+    "driver",
+    [*SECOND_LEVEL, next(each for each in HOOKS if each.name == "aiohttp")],
+    ids=lambda driver: driver.name,
+)
+class TestARedirectThatRepeatsTheQuery:
+    """As those from one scheme or name to another do: with it goes the signature that is in it."""
+
+    def test_of_ours(self, driver):
+        with (
+            raw_server() as stranger,
+            raw_server(lambda it: redirect_to(stranger.url + it.target.decode())) as home,
+            driver.client(_auth(placement="query")) as call,
+        ):
+            assert call("GET", f"{home.url}/1?a=1&b=%2F", redirects=True).status == 200
+        assert home.requests[0].verified()
+        assert stranger.requests[0].target.split(b"?")[0] == b"/1"
+        assert b"a=1" in stranger.requests[0].target
+        assert b"X-Amz-" not in stranger.requests[0].target
+
+    @pytest.mark.parametrize(
+        "credential",
+        [
+            "ASIASOMEBODY/20261121/us-west-2/vpc-lattice-svcs",
+            "ASIACANARYEXAMPLE/20261121/us-west-2/s3",
+        ],
+    )
+    def test_of_somebody_elses_stays(self, driver, credential):
+        link = f"/object?X-Amz-Credential={credential}/aws4_request&X-Amz-Signature=0a"
+        with (
+            raw_server() as stranger,
+            raw_server(lambda _: redirect_to(stranger.url + link)) as home,
+            driver.client(_auth()) as call,
+        ):
+            assert call("GET", home.url, redirects=True).status == 200
+        assert stranger.requests[0].target == link.encode()
+
+
 @pytest.mark.parametrize("driver", HOOKS, ids=lambda driver: driver.name)
 def test_a_hook_that_signs_in_the_url_gives_nothing_away(driver):
     """Nowhere: so this is what to choose where httpx has to follow redirects without our client."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import random
+import socket
 
 import aiohttp
 import httpx
@@ -91,6 +92,19 @@ class TestTheLibrarysOwnRetries:
         with raw_server(faults=["after the request"] * 2 * expected) as server:
             asyncio.run(calls(server))
             assert len(server.requests) == 2 * expected + 1
+
+    def test_of_a_call_without_a_connection_nothing_is_kept(self):
+        """aiohttp does not repeat it, and its error holds on to the request and its body."""
+
+        async def call(url: str) -> None:
+            async with lattice_client.aiohttp.client_session(auth(), retry=ONCE) as session:
+                with pytest.raises(aiohttp.ClientConnectorError):
+                    await session.put(url, data=b"body")
+                assert not any(each._given_up._calls for each in session._middlewares)
+
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            asyncio.run(call(f"http://127.0.0.1:{nobody.getsockname()[1]}"))
 
     def test_a_middleware_above_may_repeat(self):
         async def stubborn(request, handler):
@@ -247,6 +261,19 @@ class TestIdleConnections:
         assert asyncio.run(keepalive()) < 60
 
 
+@pytest.mark.parametrize(
+    ("library", "ours"), [(httpx, lattice_client.httpx), (httpx2, lattice_client.httpx2)]
+)
+def test_a_redirect_leaves_the_extensions_of_other_calls_alone(library, ours):
+    """httpx before 0.28 gives the request the very ones that its caller has given."""
+    given = {"timeout": {"read": 20}}
+    with raw_server(lambda _: redirect_to("/")) as home, ours.Transport(auth()) as transport:
+        request = library.Request("GET", home.url)
+        request.extensions = given
+        transport.handle_request(request).close()
+    assert list(given) == ["timeout"]
+
+
 def test_a_prepared_request_that_was_redirected_can_be_sent_anywhere():
     """requests gives it its hooks back as they were, and signs it for where it goes then."""
     with (
@@ -267,3 +294,20 @@ def test_a_prepared_request_that_was_redirected_can_be_sent_anywhere():
         following = session.send(prepared, allow_redirects=False).next
         session.send(following)
         assert not other.requests[-1].signed
+
+
+@pytest.mark.parametrize("scope", ["any host", "home alone"])
+def test_a_redirect_that_is_followed_from_what_was_sent(scope):
+    """``response.request`` is signed, and what follows it goes to a stranger without that."""
+    with (
+        raw_server(lambda _: redirect_to("/3")) as other,
+        raw_server(lambda _: redirect_to(f"{other.url}/2")) as home,
+    ):
+        hosts = None if scope == "any host" else [home.url.removeprefix("http://")]
+        with lattice_client.requests.Session(auth(hosts=hosts)) as session:
+            session.trust_env = False
+            first = session.get(f"{home.url}/1", allow_redirects=False)
+            second = next(session.resolve_redirects(first, first.request))
+            next(session.resolve_redirects(second, second.request))
+    assert [request.target for request in other.requests] == [b"/2", b"/3"]
+    assert not any(request.signed for request in other.requests)

@@ -21,6 +21,11 @@ def credentials(access_key: str = "ASIACANARYEXAMPLE") -> Credentials:
     return Credentials(access_key, SECRET, TOKEN)
 
 
+def leaks(text: str) -> bool:
+    """Whether a text has one of the secrets in it, or a signature."""
+    return _LEAK.search(text) is not None
+
+
 class Sweep(logging.Handler):
     """Collects what the package says in a whole run: log records, errors, reprs, output."""
 

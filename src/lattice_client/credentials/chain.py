@@ -75,6 +75,12 @@ class BotocoreCredentials(RefreshingCredentials):
             )
         return {**super().__getstate__(), "_method": None, "_loader": None}
 
+    @property
+    def source(self) -> str | None:
+        """Which of the chain's sources gave the credentials, in botocore's word for it (``sso``,
+        ``iam-role``, …); None before the first fetch."""
+        return self._method
+
     def region(self) -> str | None:
         """The region that the profile names, if it does. Reads files, so it may block.
 

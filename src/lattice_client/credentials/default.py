@@ -61,6 +61,14 @@ class DefaultCredentials:
             self._chain is not None and self._chain.refused(credentials)
         )
 
+    @property
+    def source(self) -> str | None:
+        """Where the credentials that are ready come from: ``environment``, or botocore's word for
+        one of its sources; None where none are."""
+        if self._environment.peek() is not None:
+            return "environment"
+        return None if self._chain is None else self._chain.source
+
     def region(self) -> str | None:
         """The region of the profile that botocore would use. Reads files, so it may block.
 

@@ -1,0 +1,142 @@
+"""The commands, their help and their exit codes."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+from lattice_client._version import __version__
+from lattice_client.cli.failures import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, failure_of
+from lattice_client.errors import MissingExtraError
+
+try:
+    import click
+    import rich as _rich
+except ModuleNotFoundError as error:
+    if error.name not in ("click", "rich"):
+        raise
+    raise MissingExtraError("cli", str(error.name)) from None
+
+from lattice_client.cli.help import Group
+
+del _rich
+
+__all__ = ["app", "run"]
+
+# What each command is for. Its module is loaded when it is asked for: completions, and --help of
+# all of them, need none of what a call needs.
+_COMMANDS = {
+    "call": "Send one signed request, as curl would.",
+    "demo": "Call a local Lattice with every library.",
+    "doctor": "Find out why calls to a URL fail.",
+    "local": "Serve a local Lattice and show its access log.",
+    "policy": "Ask an auth policy, or look it over.",
+    "sign": "Show what a signed request looks like.",
+}
+_LIBRARIES = ("certifi", "cryptography", "httpx", "rich")
+_PROGRAM = "lattice-client"
+
+
+class _Commands(Group):
+    """Commands that are loaded when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 click's
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 click's
+        if cmd_name not in _COMMANDS:
+            return None
+        try:
+            module = import_module(f"lattice_client.cli.{cmd_name}_command")
+        except ModuleNotFoundError as error:
+            if error.name not in _LIBRARIES:
+                raise
+            raise MissingExtraError("cli", error.name) from None
+        command: click.Command = module.command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would call it a failure
+            return _broken_pipe()
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 click's
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 click's
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), words) for code, words in EXIT_CODES.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from difflib import get_close_matches
+
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], _COMMANDS, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"There is no command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=False,
+)
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
+def app() -> None:
+    """Signed calls to services behind Amazon VPC Lattice."""
+
+
+def run(argv: list[str] | None = None) -> int:
+    """Run the command.
+
+    :returns: the exit code.
+    """
+    from lattice_client.cli.terminal import note
+
+    # What the package logs is told by the commands, in their own way.
+    logging.getLogger("lattice_client").addHandler(logging.NullHandler())
+    try:
+        code = _code_of(argv)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _broken_pipe()
+    except Exception as error:
+        failure = failure_of(error)
+        if failure is None:
+            raise
+        if failure.text:
+            note(failure.text)
+        return failure.code
+    return code
+
+
+def _code_of(argv: list[str] | None) -> int:
+    try:
+        result: Any = app.main(argv, _PROGRAM, standalone_mode=False)
+    except SystemExit as end:  # the demo's own parser, and click's shell completion
+        result = end.code
+    return result if isinstance(result, int) else 0
+
+
+def _broken_pipe() -> int:
+    """Whoever read stdout has gone; the interpreter would complain at its last flush."""
+    with suppress(OSError, ValueError, io.UnsupportedOperation):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)
+    return BROKEN_PIPE

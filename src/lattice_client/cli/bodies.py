@@ -1,0 +1,147 @@
+"""Headers and bodies, as curl's options give them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import IO, NamedTuple
+from urllib.parse import quote
+
+import click
+
+from lattice_client.cli.failures import READ, Failure
+
+__all__ = ["Body", "body_of", "headers_of", "opened", "read", "shown", "urlencoded"]
+
+Header = tuple[bytes, bytes]
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NOT_IN_A_VALUE = re.compile(r"[\r\n\0]")
+_JSON = ((b"Content-Type", b"application/json"), (b"Accept", b"application/json"))
+_FORM = ((b"Content-Type", b"application/x-www-form-urlencoded"),)
+
+
+class Body(NamedTuple):
+    """What is sent, and the headers that say so unless the user says otherwise."""
+
+    content: bytes | IO[bytes] | None = None
+    headers: tuple[Header, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Body(headers={self.headers!r})"
+
+
+def headers_of(given: tuple[str, ...]) -> dict[bytes, bytes | None]:
+    """Curl's ``-H``: ``Name: value``, ``Name;`` for one without a value, ``Name:`` for none at all,
+    and ``@FILE`` for a file of such lines.
+
+    :returns: by name as it is written; None for one that is to be left out.
+    """
+    lines: list[str] = []
+    for one in given:
+        if one.startswith("@"):
+            lines += read(one[1:]).decode("utf-8", "surrogateescape").splitlines()
+        else:
+            lines.append(one)
+    headers: dict[bytes, bytes | None] = {}
+    for line in filter(str.strip, lines):
+        name, colon, value = line.partition(":")
+        if not colon and line.rstrip().endswith(";"):
+            name, colon = line.rstrip()[:-1], ";"
+        name, value = name.strip(), value.strip()
+        if not colon or not _NAME.fullmatch(name):
+            # Not the line: a secret may stand there.
+            raise click.BadParameter(
+                "a header has the form 'Name: value'", param_hint="'-H' / '--header'"
+            )
+        if _NOT_IN_A_VALUE.search(value):
+            raise click.BadParameter(
+                f"the value of {name} has a line break in it", param_hint="'-H' / '--header'"
+            )
+        headers[name.encode()] = None if colon == ":" and not value else os.fsencode(value)
+    return headers
+
+
+def body_of(
+    pieces: list[tuple[str, str]], *, json: tuple[str, ...] = (), upload: str | None = None
+) -> Body:
+    """The body of a request.
+
+    :param pieces: kind (``data``, ``data-raw``, ``data-binary``, ``data-urlencode``) and value, in
+        the order in which the kinds were first given.
+    :raises Failure: for a file that cannot be read.
+    """
+    if sum(map(bool, (pieces, json, upload))) > 1:
+        raise click.UsageError(
+            "Give a body once: with --data and its kin, --json or --upload-file."
+        )
+    if upload:
+        return Body(opened(upload))
+    if json:
+        return Body(b"".join(map(_data_binary, json)), _JSON)
+    if pieces:
+        return Body(b"&".join(_DATA[kind](value) for kind, value in pieces), _FORM)
+    return Body()
+
+
+def opened(path: str) -> IO[bytes]:
+    """A file to stream, ``-`` and ``.`` being stdin."""
+    if path in ("-", "."):
+        return sys.stdin.buffer
+    try:
+        return open(path, "rb")  # noqa: PTH123 closed with the process, or by the caller
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def read(path: str) -> bytes:
+    """The whole of a file, ``-`` being stdin."""
+    file = opened(path)
+    try:
+        return file.read()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    finally:
+        if file is not sys.stdin.buffer:
+            file.close()
+
+
+def shown(path: str) -> str:
+    """How a file is called."""
+    return "stdin" if path == "-" else path
+
+
+def _unreadable(path: str, error: OSError) -> Failure:
+    return Failure(READ, f"{path} cannot be read: {error.strerror}.")
+
+
+def _data(value: str) -> bytes:
+    if not value.startswith("@"):
+        return os.fsencode(value)
+    # As curl does, which is why there is --data-binary.
+    return re.sub(rb"[\r\n\0]", b"", read(value[1:]))
+
+
+def _data_binary(value: str) -> bytes:
+    return read(value[1:]) if value.startswith("@") else os.fsencode(value)
+
+
+def urlencoded(value: str) -> bytes:
+    """Curl's ``--data-urlencode``: ``content``, ``=content``, ``name=content``, ``@file`` and
+    ``name@file``."""
+    found = re.match(r"([^=@]*)([=@])", value)
+    if found is None:
+        return quote(value, safe="").encode()
+    name, sign = found.groups()
+    rest = value[found.end() :]
+    content = quote(read(rest) if sign == "@" else os.fsencode(rest), safe="")
+    return f"{name}={content}".encode() if name else content.encode()
+
+
+_DATA = {
+    "data": _data,
+    "data-raw": os.fsencode,
+    "data-binary": _data_binary,
+    "data-urlencode": urlencoded,
+}

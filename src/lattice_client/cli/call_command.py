@@ -1,0 +1,336 @@
+"""``lattice-client call``: one signed request, with curl's options."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import IO, Any
+
+import click
+import httpx
+
+from lattice_client import Credentials, CredentialsProvider, RetryPolicy
+from lattice_client._version import __version__
+from lattice_client.cli.addresses import Addresses, address_options, destination
+from lattice_client.cli.bodies import Body, body_of, headers_of
+from lattice_client.cli.failures import HTTP_ERROR, Failure, failure_of
+from lattice_client.cli.help import Command
+from lattice_client.cli.output import Output, head_of
+from lattice_client.cli.redaction import Redaction
+from lattice_client.cli.sending import Deadline, Sending, trust
+from lattice_client.cli.signing_options import Signing, signing_options
+from lattice_client.cli.talk import LOOKED_AT, Remarks, Talk, explained
+from lattice_client.cli.terminal import note
+from lattice_client.httpx import Client
+
+__all__ = ["command"]
+
+_CLIENT_ERRORS = 400
+# Whoever sends nothing else than curl does can be compared with it.
+_TYPICAL = {b"User-Agent": f"lattice-client/{__version__}".encode(), b"Accept": b"*/*"}
+
+
+def _in_order(kind: str) -> Any:
+    """Options that are joined: those of one kind in the order in which they were given."""
+
+    def keep(ctx: click.Context, _: click.Parameter, values: tuple[str, ...]) -> None:
+        ctx.meta.setdefault("pieces", []).extend((kind, value) for value in values)
+
+    return keep
+
+
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _data(kind: str, *names: str, text: str) -> _Decorator:
+    return click.option(
+        *names,
+        multiple=True,
+        metavar="DATA",
+        expose_value=False,
+        callback=_in_order(kind),
+        help=text,
+    )
+
+
+@click.command("call", cls=Command)
+@click.argument("url")
+@click.option("-X", "--request", "method", metavar="METHOD", help="The method.")
+@click.option("-H", "--header", multiple=True, metavar="LINE", help="A header; @FILE for many.")
+@_data("data", "-d", "--data", "--data-ascii", text="POST this; @FILE, or @- for stdin.")
+@_data("data-raw", "--data-raw", text="POST this, @ and all.")
+@_data("data-binary", "--data-binary", text="POST this; @FILE as it is, line breaks kept.")
+@_data("data-urlencode", "--data-urlencode", text="POST this, encoded: NAME=TEXT.")
+@click.option("--json", "json", multiple=True, metavar="JSON", help="POST this as JSON; @FILE too.")
+@click.option(
+    "-T",
+    "--upload-file",
+    type=click.Path(),
+    metavar="FILE",
+    help="PUT a file, streamed; - for stdin.",
+)
+@click.option("-G", "--get", is_flag=True, help="Put the data into the query.")
+@click.option("-I", "--head", is_flag=True, help="HEAD: show the answer's head.")
+@click.option(
+    "-o", "--output", type=click.Path(), metavar="FILE", help="Write the answer's body there."
+)
+@click.option("-i", "--include", "--show-headers", is_flag=True, help="Show the head too.")
+@click.option("-f", "--fail", is_flag=True, help="End with 22, and no body, from 400 on.")
+@click.option("--fail-with-body", is_flag=True, help="The same, with the body.")
+@click.option("-L", "--location", is_flag=True, help="Follow redirects.")
+@click.option("--max-redirs", type=int, default=50, metavar="N", help="So many at most.")
+@click.option("--compressed", is_flag=True, help="Ask for compression, and undo it.")
+@click.option("--retry", type=click.IntRange(0), default=0, metavar="N", help="Try again N times.")
+@click.option("-m", "--max-time", type=click.FloatRange(0, min_open=True), metavar="SECONDS")
+@click.option(
+    "--connect-timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=10.0,
+    metavar="SECONDS",
+    show_default=True,
+)
+@click.option(
+    "--cacert", type=click.Path(), metavar="FILE", help="Trust the authorities in this file."
+)
+@click.option("-k", "--insecure", is_flag=True, help="Trust any certificate.")
+@click.option("-x", "--proxy", metavar="URL", help="Through this proxy.")
+@click.option("--unsigned", is_flag=True, help="Do not sign.")
+@click.option("-v", "--verbose", is_flag=True, help="Tell everything but secrets.")
+@click.option("-s", "--silent", is_flag=True, help="No progress, and no errors either.")
+@click.option("-S", "--show-error", is_flag=True, help="Errors also with --silent.")
+@address_options
+@signing_options
+@click.pass_context
+def command(
+    ctx: click.Context, /, *, url: str, signing: Signing, addresses: Addresses, **given: Any
+) -> int:
+    """Send one signed request, as curl would.
+
+    The options are curl's where curl has them, so its examples work with "lattice-client call" in
+    curl's place. The body goes to stdout and everything else to stderr; no secret, token or
+    signature is shown.
+    """
+    call = _Call(url, signing, addresses, ctx.meta.get("pieces", []), given)
+    try:
+        return call.run()
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        failure = failure_of(error, call.host)
+        if failure is None:
+            raise
+        if call.quiet:
+            return failure.code
+        raise failure from None
+
+
+class _Call:
+    """One call as the options say it."""
+
+    def __init__(
+        self,
+        url: str,
+        signing: Signing,
+        addresses: Addresses,
+        pieces: list[tuple[str, str]],
+        given: dict[str, Any],
+    ) -> None:
+        self._given = given
+        in_query = given["get"]
+        body = body_of(pieces, json=given["json"], upload=given["upload_file"])
+        self._url, self._addresses, self._signing = destination(url, addresses, signing)
+        if in_query and isinstance(body.content, bytes):
+            query = b"&".join(filter(None, (self._url.query, body.content)))
+            self._url, body = self._url.copy_with(query=query), Body()
+        self._body = body
+        self._headers = self._all_headers()
+        self._token = self._take_token()
+        self._refuse_authorization()
+        self._redaction = Redaction()
+        self._talk = Talk(self._redaction, verbose=given["verbose"])
+        self._deadline = Deadline(given["max_time"])
+
+    # The request.
+
+    @property
+    def _method(self) -> str:
+        if self._given["method"]:
+            return str(self._given["method"])
+        if self._given["head"]:
+            return "HEAD"
+        if self._given["upload_file"]:
+            return "PUT"
+        return "GET" if self._body.content is None else "POST"
+
+    def _all_headers(self) -> dict[bytes, bytes | None]:
+        typical = dict(_TYPICAL)
+        typical[b"Accept-Encoding"] = b"gzip, deflate" if self._given["compressed"] else b""
+        headers: dict[bytes, bytes | None] = {**typical, **dict(self._body.headers)}
+        for name, value in headers_of(self._given["header"]).items():
+            for known in [known for known in headers if known.lower() == name.lower()]:
+                del headers[known]
+            headers[name] = value
+        return {
+            name: value
+            for name, value in headers.items()
+            if value or name.lower() != b"accept-encoding"
+        }
+
+    def _take_token(self) -> str | None:
+        """The session token of a curl example, which goes with --user."""
+        for name in list(self._headers):
+            if name.lower() == b"x-amz-security-token":
+                return (self._headers.pop(name) or b"").decode("latin-1") or None
+        return None
+
+    def _refuse_authorization(self) -> None:
+        signs = not self._given["unsigned"] and self._signing.placement == "header"
+        if signs and any(name.lower() == b"authorization" for name in self._headers):
+            raise click.UsageError(
+                "The signature takes the place of your Authorization header: --query signs in the "
+                "URL instead, and leaves it alone."
+            )
+
+    # The call.
+
+    @property
+    def host(self) -> str:
+        return self._url.host
+
+    @property
+    def quiet(self) -> bool:
+        return bool(self._given["silent"] and not self._given["show_error"])
+
+    def run(self) -> int:
+        given, quiet = self._given, self.quiet
+        with ExitStack() as stack:
+            if not quiet:
+                stack.enter_context(Remarks())
+            client = stack.enter_context(self._client())
+            request = client.build_request(
+                self._method, self._url, headers=self._header_pairs(), content=self._content(stack)
+            )
+            _leave_out(request, self._headers)
+            response = client.send(request, stream=True)
+            stack.callback(response.close)
+            looked_at = self._write(response)
+            denial = explained(response, self._talk.request or request, looked_at)
+            if denial is not None and not quiet:
+                note(f"{denial}")
+                if given["verbose"] and denial.canonical_request:
+                    note(f"what was signed:\n{denial.canonical_request}")
+            if self._failed(response):
+                raise Failure(
+                    HTTP_ERROR,
+                    "" if quiet or denial else f"{response.status_code} from {self._url.host}.",
+                )
+        return 0
+
+    def _client(self) -> httpx.Client:
+        given = self._given
+        verify = trust(
+            given["cacert"],
+            insecure=given["insecure"],
+            needed=self._url.scheme == "https" or given["location"] or bool(given["proxy"]),
+        )
+        sending = Sending(
+            self._url,
+            verify=verify,
+            connect_to=self._addresses.connect_to,
+            proxy=given["proxy"],
+            deadline=self._deadline,
+            connect_timeout=given["connect_timeout"],
+            watchers=(self._talk,),
+        )
+        settings: dict[str, Any] = {
+            "transport": sending,
+            "trust_env": False,
+            "follow_redirects": given["location"],
+            "max_redirects": given["max_redirs"],
+        }
+        if given["unsigned"]:
+            return httpx.Client(**settings)
+        provider = _Watched(self._signing.provider(self._token), self._talk)
+        retry = RetryPolicy(attempts=given["retry"] + 1, deadline=given["max_time"])
+        return Client(
+            auth=self._signing.auth(provider), retry=retry, observers=[self._talk], **settings
+        )
+
+    def _header_pairs(self) -> list[tuple[bytes, bytes]]:
+        return [(name, value) for name, value in self._headers.items() if value is not None]
+
+    def _content(self, stack: ExitStack) -> bytes | IO[bytes] | None:
+        content = self._body.content
+        if content is None or isinstance(content, bytes):
+            return content
+        if content is not sys.stdin.buffer:
+            stack.callback(content.close)
+        return content
+
+    # The response.
+
+    def _write(self, response: httpx.Response) -> bytes:
+        """Write it.
+
+        :returns: its beginning, for those who explain.
+        """
+        given = self._given
+        head = head_of(response) if given["include"] or given["head"] else b""
+        beginning = bytearray()
+        body = self._pieces(response, beginning)
+        if self._failed(response) and not given["fail_with_body"]:
+            for _ in body:
+                if len(beginning) >= LOOKED_AT:
+                    break
+            body = iter(())
+        size = response.headers.get("Content-Length", "")
+        output = Output(given["output"], progress=not given["silent"])
+        output.write(head, body, int(size) if size.isdigit() else None)
+        return bytes(beginning)
+
+    def _pieces(self, response: httpx.Response, beginning: bytearray) -> Iterator[bytes]:
+        """The body as it comes; what it begins with is kept."""
+        for piece in response.iter_bytes() if self._given["compressed"] else response.iter_raw():
+            self._deadline.left()
+            beginning += piece[: LOOKED_AT - len(beginning)]
+            yield piece
+
+    def _failed(self, response: httpx.Response) -> bool:
+        wants = self._given["fail"] or self._given["fail_with_body"]
+        return wants and response.status_code >= _CLIENT_ERRORS
+
+
+class _Watched:
+    """A provider whose secrets are told to whoever leaves them out of what is shown."""
+
+    def __init__(self, provider: CredentialsProvider, talk: Talk) -> None:
+        self._provider = provider
+        self._talk = talk
+
+    def peek(self) -> Credentials | None:
+        credentials = self._provider.peek()
+        self._talk.holder(credentials)
+        return credentials
+
+    def get(self) -> Credentials:
+        credentials = self._provider.get()
+        self._talk.holder(credentials)
+        return credentials
+
+    def region(self) -> Any:
+        ask = getattr(self._provider, "region", None)
+        return ask() if callable(ask) else None
+
+    def refused(self, credentials: Credentials) -> bool:
+        tell = getattr(self._provider, "refused", None)
+        return tell is not None and bool(tell(credentials))
+
+
+def _leave_out(request: httpx.Request, headers: dict[bytes, bytes | None]) -> None:
+    """What httpx adds by itself, and what the user wants left out."""
+    given = {name.lower() for name, value in headers.items() if value is not None}
+    unwanted = {name.lower() for name, value in headers.items() if value is None}
+    for name in (b"accept-encoding", b"connection", *unwanted):
+        if name not in given:
+            request.headers.pop(name.decode("latin-1"), None)

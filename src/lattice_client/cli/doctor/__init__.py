@@ -1,0 +1,1 @@
+"""What ``lattice-client doctor`` looks at, check by check."""

@@ -1,0 +1,160 @@
+"""A signed call, and whose clock is right."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+import httpx
+
+from lattice_client.cli.doctor.findings import Finding
+from lattice_client.cli.doctor.identity import in_words
+from lattice_client.cli.failures import failure_of
+from lattice_client.cli.talk import LOOKED_AT, explained
+from lattice_client.denial import Denial
+
+__all__ = ["Answer", "Caller", "about_clock"]
+
+REQUEST_ID = "x-amzn-requestid"
+# Seconds. SigV4's usual window, and what a Date of whole seconds can say.
+_WINDOW, _NOTICED = 300, 30
+
+
+class Answer(NamedTuple):
+    """What came of one call.
+
+    :param signed: whether it bore a signature.
+    :param ahead: by how many seconds this machine's clock is ahead of the answer's Date.
+    :param by_lattice: whether the request id came back, as Lattice sends it.
+    """
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    denial: Denial | None
+    signed: bool
+    request: httpx.Request
+    took: float
+    ahead: float | None
+    by_lattice: bool
+
+    def __repr__(self) -> str:
+        return f"Answer({self.status}, signed={self.signed})"
+
+    @property
+    def text(self) -> str:
+        return self.body.decode(errors="replace")
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether the signature held."""
+        return self.denial is None or self.denial.kind not in (
+            "bad signature",
+            "clock",
+            "expired",
+            "unsigned",
+        )
+
+
+class Caller:
+    """Makes calls, each on a connection of its own, as they would be made without the doctor: once,
+    with no remedies and no retries.
+
+    :param transport: gives a new one.
+    """
+
+    def __init__(
+        self,
+        transport: Callable[[], httpx.BaseTransport],
+        method: str,
+        url: httpx.URL,
+        headers: Mapping[str, str],
+    ) -> None:
+        self._transport = transport
+        self.method = method
+        self.url = url
+        self.headers = dict(headers)
+
+    def call(
+        self,
+        auth: Any,
+        *,
+        url: httpx.URL | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One call.
+
+        :raises Finding: never; raises what httpx raises.
+        """
+        request_id = uuid.uuid4().hex
+        sent = {**(self.headers if headers is None else headers), REQUEST_ID: request_id}
+        with httpx.Client(transport=self._transport(), trust_env=False) as client:
+            request = client.build_request(self.method, url or self.url, headers=sent)
+            request.headers.pop("accept-encoding", None)
+            before, began = time.time(), time.perf_counter()
+            response = client.send(request, auth=auth, stream=True)
+            try:
+                took = time.perf_counter() - began
+                body = b""
+                for piece in response.iter_raw():
+                    body += piece
+                    if len(body) >= LOOKED_AT:
+                        break
+            finally:
+                response.close()
+        signed = "authorization" in response.request.headers or (
+            b"X-Amz-Signature" in response.request.url.query
+        )
+        return Answer(
+            status=response.status_code,
+            headers=response.headers,
+            body=body,
+            denial=explained(response, response.request, body),
+            signed=signed,
+            request=response.request,
+            took=took,
+            ahead=_ahead(response.headers.get("Date"), before + took / 2),
+            by_lattice=response.headers.get(REQUEST_ID) == request_id,
+        )
+
+
+def _ahead(date: str | None, now: float) -> float | None:
+    try:
+        then = parsedate_to_datetime(date or "")
+    except ValueError:
+        return None
+    # Dates are cut to whole seconds.
+    return now - (then.timestamp() + 0.5)
+
+
+def about_clock(answer: Answer | None) -> Finding:
+    """Compares this machine's clock with the answer's Date."""
+    if answer is None:
+        return Finding.skipped("clock", "There is no answer to compare it with.")
+    ahead = answer.ahead
+    if ahead is None:
+        return Finding.skipped("clock", "The answer has no Date to compare it with.")
+    details = {"seconds_ahead": round(ahead)}
+    if abs(ahead) < _NOTICED:
+        return Finding.fine("clock", "As the server's, within seconds.", **details)
+    text = f"{in_words(ahead)} {'ahead of' if ahead > 0 else 'behind'} the server's."
+    step = "Set this machine's clock, and keep it set (NTP, chrony)."
+    if abs(ahead) < _WINDOW:
+        return Finding.warning("clock", text, step, **details)
+    return Finding.of_fault("clock", "clock", text, step, **details)
+
+
+def broken_off(error: Exception, host: str) -> Finding | None:
+    """A call that had no answer; None for what nobody has thought of."""
+    failure = failure_of(error, host)
+    if failure is None:
+        return None
+    return Finding.of_fault(
+        "call",
+        "no answer",
+        failure.text,
+        "Look into what stands between: proxies, security groups, the service's own time-outs.",
+    )

@@ -1,0 +1,206 @@
+"""As whom, and for which region: what is known before anything is sent."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+
+import httpx
+
+from lattice_client import (
+    BotocoreCredentials,
+    Credentials,
+    CredentialsProvider,
+    DefaultCredentials,
+    SigV4Auth,
+)
+from lattice_client.cli.doctor.findings import Finding
+from lattice_client.cli.signing_options import Signing
+from lattice_client.credentials import current
+from lattice_client.errors import (
+    ConfigurationError,
+    CredentialsError,
+    ExpiredCredentialsError,
+    InvalidCredentialsError,
+    RegionError,
+)
+from lattice_client.names import region_of
+
+__all__ = [
+    "about_credentials",
+    "about_region",
+    "in_words",
+    "region_signed_for",
+    "who_am_i",
+]
+
+# Seconds. With less than that left, the next call may be too late.
+_SOON = 120
+
+
+def about_credentials(
+    provider: CredentialsProvider, signing: Signing
+) -> tuple[Finding, Credentials | None]:
+    """Where they come from and until when they hold."""
+    try:
+        credentials = current(provider)
+    except CredentialsError as error:
+        fault, step = next(told for kind, *told in _FAULTS if isinstance(error, kind))
+        return Finding.of_fault("credentials", fault, _for_people(error), step), None
+    source = _source(provider, signing)
+    details = {"access_key": credentials.access_key, "source": source}
+    text = f"{credentials.access_key}, from {source}"
+    if credentials.expires_at is None:
+        return Finding.fine("credentials", f"{text}.", **details), credentials
+    left = credentials.expires_at.timestamp() - time.time()
+    details["expires_at"] = credentials.expires_at.isoformat()
+    text += f"; they expire in {in_words(left)}."
+    if left < _SOON:
+        return Finding.warning("credentials", text, "Renew them soon.", **details), credentials
+    return Finding.fine("credentials", text, **details), credentials
+
+
+_FAULTS: list[tuple[type[CredentialsError], str, str]] = [
+    (
+        ExpiredCredentialsError,
+        "expired credentials",
+        "Renew them: log in again, or set new ones.",
+    ),
+    (
+        InvalidCredentialsError,
+        "malformed credentials",
+        "Take access key, secret key and token from one source.",
+    ),
+    (
+        CredentialsError,
+        "no credentials",
+        "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give --profile.",
+    ),
+]
+
+
+# In botocore's words.
+_SOURCES = {
+    "environment": "the environment",
+    "env": "the environment",
+    "shared-credentials-file": "the shared credentials file",
+    "config-file": "the configuration file",
+    "assume-role": "the profile's role",
+    "assume-role-with-web-identity": "a web identity token",
+    "sso": "IAM Identity Center (SSO)",
+    "custom-process": "the profile's process",
+    "container-role": "the container's endpoint",
+    "iam-role": "instance metadata",
+}
+
+
+_OF_PROFILES = {
+    "shared-credentials-file",
+    "config-file",
+    "assume-role",
+    "assume-role-with-web-identity",
+    "sso",
+    "custom-process",
+}
+
+
+def _source(provider: CredentialsProvider, signing: Signing) -> str:
+    if signing.role:
+        return f"the role {signing.role}"
+    if isinstance(provider, DefaultCredentials | BotocoreCredentials):
+        source = provider.source or "botocore's chain"
+        profile = signing.profile or os.environ.get("AWS_PROFILE")
+        of_profile = f", profile {profile}" if profile and source in _OF_PROFILES else ""
+        return f"{_SOURCES.get(source, source)}{of_profile}"
+    return "the command line"
+
+
+def about_region(host: str, signing: Signing, auth: SigV4Auth, known: str | None) -> Finding:
+    """Which region a signature is for, and whether the service is there.
+
+    :param known: the name that Lattice gave the service, where it is known.
+    """
+    own = region_of(host) or (known and region_of(known))
+    try:
+        used = region_signed_for(auth, host)
+    except (RegionError, ConfigurationError) as error:
+        return Finding.of_fault(
+            "region", "no region", _for_people(error), "Give --region, or set AWS_REGION."
+        )
+    except CredentialsError:
+        return Finding.skipped("region", "Nobody signs without credentials.")
+    said_by = _region_said_by(host, signing)
+    several = signing.algorithm == "sigv4a"
+    if own and own != used and not several:
+        return Finding.of_fault(
+            "region",
+            "wrong region",
+            f"The signature is for {used} ({said_by}), and the service is in {own} by its name.",
+            f"Sign for {own}: --region {own}, or no --region at all.",
+            region=used,
+            of_the_service=own,
+        )
+    return Finding.fine("region", f"{used}, by {said_by}.", region=used)
+
+
+def region_signed_for(auth: SigV4Auth, host: str) -> str:
+    """The region, or set of regions, that this auth object signs a host's requests for.
+
+    :raises RegionError: where there is none.
+    :raises CredentialsError: where there are no credentials.
+    """
+    request = httpx.Request("GET", httpx.URL(scheme="https", host=host))
+    auth(request)
+    regions: str | None = request.headers.get("x-amz-region-set")
+    scope = re.search(
+        r"Credential=[^/]+/\d+/([^/]+)/", request.headers.get("authorization", "")
+    ) or re.search(r"X-Amz-Credential=[^%&]+%2F\d+%2F([^%&]+)%2F", str(request.url))
+    return regions or (scope[1] if scope else "")
+
+
+def _region_said_by(host: str, signing: Signing) -> str:
+    if signing.region:
+        return signing.region_by
+    if region_of(host):
+        return "the name itself"
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        if os.environ.get(name):
+            return name
+    return "the profile"
+
+
+def who_am_i(credentials: Credentials, region: str) -> str:
+    """The caller's ARN, from STS (GetCallerIdentity, STS API Reference), which asks for no
+    permission; or why it is not known."""
+    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    url = os.environ.get("AWS_ENDPOINT_URL_STS") or f"https://sts.{region}.{suffix}"
+    auth = SigV4Auth("sts", region=region, credentials=credentials)
+    asked = {"Action": "GetCallerIdentity", "Version": "2011-06-15"}
+    try:
+        with httpx.Client(timeout=3) as client:
+            answer = client.post(url, data=asked, auth=auth)
+    except httpx.HTTPError:
+        return "STS cannot be reached from here"
+    arn = re.search(r"<Arn>(arn:[\w:/+=,.@-]+)</Arn>", answer.text)
+    code = re.search(r"<Code>(\w+)</Code>", answer.text)
+    return f"you are {arn[1]}" if arn else f"STS says {code[1] if code else answer.status_code}"
+
+
+# What our errors say to programmers, at their end.
+_TO_PROGRAMMERS = re.compile(r"(?:\. Set AWS_PROFILE|; pass ).*", re.DOTALL)
+
+
+def _for_people(error: Exception) -> str:
+    """One of our errors as a sentence."""
+    text = _TO_PROGRAMMERS.sub("", str(error)).rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def in_words(seconds: float) -> str:
+    """A duration."""
+    seconds = abs(seconds)
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"

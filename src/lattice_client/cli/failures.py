@@ -1,0 +1,124 @@
+"""What can go wrong with a command, as a sentence and an exit code.
+
+The codes are curl's where curl has one ("EXIT CODES", curl(1)), so that scripts translate too.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+from lattice_client.errors import (
+    ConfigurationError,
+    CredentialsError,
+    LatticeClientError,
+    MissingExtraError,
+    NameSourceError,
+    NotLatticeError,
+    SigningError,
+)
+
+__all__ = ["BROKEN_PIPE", "EXIT_CODES", "INTERRUPTED", "Failure", "failure_of"]
+
+INTERRUPTED, BROKEN_PIPE = 130, 141
+OK, FAULT, USAGE, URL, NAME, CONNECT = 0, 1, 2, 3, 6, 7
+HTTP_ERROR, WRITE, READ, TIMEOUT, TLS, REDIRECTS = 22, 23, 26, 28, 35, 47
+NO_ANSWER, SEND, RECEIVE, CERTIFICATE, CREDENTIALS, PROXY = 52, 55, 56, 60, 67, 97
+
+EXIT_CODES = {
+    OK: "done; of call: there was an answer, whatever it says",
+    FAULT: "doctor found a fault, policy check says no, policy lint found something",
+    USAGE: "wrong arguments, or no region",
+    URL: "no URL",
+    NAME: "the name did not resolve",
+    CONNECT: "no connection",
+    HTTP_ERROR: "the answer was 400 or above, with --fail",
+    WRITE: "the output could not be written",
+    READ: "a file could not be read",
+    TIMEOUT: "out of time",
+    TLS: "no TLS with that server",
+    REDIRECTS: "too many redirects",
+    NO_ANSWER: "the server closed without an answer",
+    SEND: "the request broke off",
+    RECEIVE: "the answer broke off",
+    CERTIFICATE: "the server's certificate is not accepted",
+    CREDENTIALS: "no credentials, or expired ones",
+    PROXY: "the proxy refused",
+    INTERRUPTED: "interrupted",
+}
+
+
+class Failure(Exception):  # noqa: N818 it is what the user sees, and no fault of the program's
+    """The end of a command.
+
+    :param text: a sentence for stderr; empty where there is nothing to say.
+    """
+
+    def __init__(self, code: int, text: str = "") -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+def failure_of(error: BaseException, where: str = "the server") -> Failure | None:
+    """An exception of this package or of httpx as a failure; None for what nobody has thought of.
+
+    :param where: whom the command was talking to, as a person would say it.
+    """
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, LatticeClientError):
+        return Failure(_code_of(error), str(error))
+    import httpx
+
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, socket.gaierror):
+            return Failure(NAME, f"{where} could not be resolved: {cause.strerror}.")
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Failure(
+                CERTIFICATE,
+                f"The certificate of {where} is not accepted: {cause.verify_message.rstrip('.')}. "
+                "--cacert FILE names an authority to trust.",
+            )
+        if isinstance(cause, ssl.SSLError):
+            reason = (cause.reason or "no TLS").replace("_", " ").lower()
+            return Failure(TLS, f"No TLS with {where}: {reason}.")
+    system = next((cause.strerror for cause in causes if isinstance(cause, OSError)), None)
+    why = f": {system}" if system else ""
+    told: tuple[tuple[type[BaseException], int, str], ...] = (
+        (httpx.ConnectTimeout, TIMEOUT, f"No connection to {where} in time."),
+        (httpx.TimeoutException, TIMEOUT, f"No answer from {where} in time."),
+        (httpx.ProxyError, PROXY, "The proxy does not let it through."),
+        (httpx.ConnectError, CONNECT, f"No connection to {where}{why}."),
+        (httpx.WriteError, SEND, f"{where} broke off while the request was sent{why}."),
+        (httpx.ReadError, RECEIVE, f"{where} broke off in its answer{why}."),
+        (httpx.RemoteProtocolError, NO_ANSWER, f"{where} closed without a whole answer."),
+        (httpx.LocalProtocolError, USAGE, "The request is no proper HTTP."),
+        (httpx.TooManyRedirects, REDIRECTS, f"Too many redirects from {where}."),
+        (httpx.UnsupportedProtocol, URL, "The URL must begin with http:// or https://."),
+        (httpx.InvalidURL, URL, "That is no URL."),
+        (httpx.DecodingError, RECEIVE, f"{where} sent what cannot be decompressed."),
+    )
+    return next((Failure(code, text) for kind, code, text in told if isinstance(error, kind)), None)
+
+
+def _code_of(error: LatticeClientError) -> int:
+    kinds: tuple[tuple[type[LatticeClientError], int], ...] = (
+        (CredentialsError, CREDENTIALS),
+        (ConfigurationError, USAGE),
+        (SigningError, USAGE),
+        (MissingExtraError, USAGE),
+        (NameSourceError, NAME),
+        (NotLatticeError, NAME),
+    )
+    return next((code for kind, code in kinds if isinstance(error, kind)), FAULT)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

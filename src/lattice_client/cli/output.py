@@ -1,0 +1,104 @@
+"""Where a response goes: stdout, or a file with a progress bar on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+from lattice_client.cli.failures import WRITE, Failure
+from lattice_client.cli.terminal import binary, console
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Output", "head_of"]
+
+_BINARY_ON_A_TERMINAL = (
+    "The answer is binary and may upset the terminal: --output FILE keeps it, --output - shows it."
+)
+
+
+class Output:
+    """:param path: a file; ``-`` for stdout, whatever comes; None for stdout.
+    :param progress: whether to show a bar, if stderr is a terminal.
+    """
+
+    def __init__(self, path: str | None, *, progress: bool) -> None:
+        self._path = None if path == "-" else path
+        self._progress = progress
+        self._careful = path is None and sys.stdout.isatty()
+
+    def write(self, head: bytes, pieces: Iterator[bytes], size: int | None) -> None:
+        """Write a response.
+
+        :param head: what comes before the body.
+        :param size: the body's, if it is known.
+        :raises Failure: if that cannot be done.
+        """
+        if self._path is None:
+            self._to_stdout(head, pieces)
+        else:
+            self._to_file(self._path, head, pieces, size)
+
+    def _to_stdout(self, head: bytes, pieces: Iterator[bytes]) -> None:
+        out, last = binary(sys.stdout), b""
+        with _written("stdout"):
+            out.write(head)
+        for piece in pieces:
+            if self._careful and not last and b"\0" in piece:
+                raise Failure(WRITE, _BINARY_ON_A_TERMINAL)
+            with _written("stdout"):
+                out.write(piece)
+                out.flush()
+            last = piece or last
+        with _written("stdout"):
+            if self._careful and last and not last.endswith(b"\n"):
+                out.write(b"\n")  # or the shell's prompt would stand in the same line
+            out.flush()
+
+    def _to_file(self, path: str, head: bytes, pieces: Iterator[bytes], size: int | None) -> None:
+        with _written(path):
+            file = open(path, "wb")  # noqa: PTH123, SIM115 closed below
+        with file, self._bar(path, size) as advance:
+            self._put(file, path, head)
+            for piece in pieces:
+                self._put(file, path, piece)
+                advance(len(piece))
+
+    def _put(self, file: IO[bytes], path: str, piece: bytes) -> None:
+        with _written(path):
+            file.write(piece)
+
+    @contextmanager
+    def _bar(self, path: str, size: int | None) -> Iterator[Callable[[int], None]]:
+        out = console(stderr=True)
+        if not (self._progress and out.is_terminal):
+            yield lambda _: None
+            return
+        from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
+        columns = (BarColumn(bar_width=None), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, console=out) as progress:
+            task = progress.add_task(path, total=size)
+            yield lambda count: progress.advance(task, count)
+
+
+@contextmanager
+def _written(where: str) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Failure(WRITE, f"{where} cannot be written: {error.strerror}.") from None
+
+
+def head_of(response: httpx.Response) -> bytes:
+    """The head of a response, as it came."""
+    lines = [
+        f"{response.http_version} {response.status_code} {response.reason_phrase}".rstrip().encode()
+    ]
+    lines += [name + b": " + value for name, value in response.headers.raw]
+    return b"\r\n".join(lines) + b"\r\n\r\n"

@@ -1,0 +1,57 @@
+"""What may be shown of a request and a response: all but what opens doors."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+from lattice_client.cli.terminal import printable
+
+__all__ = ["Redaction"]
+
+_SIGNATURE = re.compile(r"(Signature=)[0-9A-Za-z%]+")
+_IN_QUERY = re.compile(
+    r"([?&][^=&]*(?:signature|token|secret|password|api[-_]?key|code)[^=&]*=)[^&#]*", re.IGNORECASE
+)
+# Names of headers that hold a secret, ours and other people's.
+_SECRET_HEADER = re.compile(
+    r"authori[sz]ation|cookie|token|secret|password|api-?key|credential|signature|session",
+    re.IGNORECASE,
+)
+# So short a value stands in a text by chance.
+_SHORTEST = 8
+
+
+class Redaction:
+    """Knows the secrets that it has seen, and leaves them out wherever they come again."""
+
+    def __init__(self) -> None:
+        self._secrets: set[str] = set()
+
+    def learn(self, secret: str | None) -> None:
+        if secret and len(secret) >= _SHORTEST:
+            self._secrets |= {secret, quote(secret, safe="")}
+
+    def header(self, name: str, value: str) -> str:
+        """A header's line."""
+        if name.lower() == "authorization" and value.startswith("AWS4-"):
+            self.learn(value.rpartition("Signature=")[2])
+            shown = _SIGNATURE.sub(r"\1***", value)
+        elif _SECRET_HEADER.search(name):
+            # The scheme of Authorization says what it is, and is no secret.
+            scheme, space, rest = value.partition(" ")
+            self.learn(rest or value)
+            shown = f"{scheme} ***" if space and rest and "authori" in name.lower() else "***"
+        else:
+            shown = self.text(value)
+        return printable(f"{name}: {shown}")
+
+    def target(self, target: str) -> str:
+        """A path with its query."""
+        return self.text(_IN_QUERY.sub(r"\1***", target))
+
+    def text(self, text: str) -> str:
+        """Anything else."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return printable(_SIGNATURE.sub(r"\1***", text))

@@ -1,0 +1,551 @@
+"""``lattice-client call``, over real sockets."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import socket
+import sys
+import threading
+import time
+
+import pytest
+
+from lattice_client.testing import LocalLattice, serve
+from support import canary
+from support.raw_server import OK, raw_server, redirect_to
+
+NAME = "orders.internal.example.com"
+
+
+@pytest.fixture
+def url(lattice_http):
+    lattice_http.lattice.clear()
+    return lattice_http.url_for("orders")
+
+
+@pytest.fixture
+def server():
+    with raw_server() as running:
+        yield running
+
+
+@pytest.fixture
+def sent(run, credentials, server):
+    """The request that arrives."""
+
+    def sent(*arguments, code=0):
+        result = run("call", f"{server.url}/orders", *arguments)
+        assert result.code == code, result.stderr
+        return server.requests[-1]
+
+    return sent
+
+
+@pytest.fixture
+def stdin(monkeypatch):
+    def put(content):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+    return put
+
+
+# The request
+
+
+def test_a_call(run, credentials, lattice_http, url):
+    result = run("call", f"{url}/orders?status=open")
+    assert result.code == 0
+    assert result.stderr == ""
+    seen = result.json
+    assert (seen["method"], seen["path"], seen["query"]) == ("GET", "/orders", "status=open")
+    assert seen["caller"] == lattice_http.caller("orders-frontend").principal
+
+
+def test_it_sends_what_curl_sends(sent):
+    request = sent()
+    names = [name.decode().lower() for name, _ in request.headers]
+    assert [name for name in names if not name.startswith(("x-amz", "authorization"))] == [
+        "host",
+        "user-agent",
+        "accept",
+    ]
+    assert request.verified()
+
+
+def test_the_curl_example_of_a_tutorial(run, server):
+    """As in "SIGv4 authenticated requests" and the blog posts, with the command's name changed."""
+    held = canary.credentials()
+    result = run(
+        "call",
+        *("--request", "POST", f"{server.url}/orders"),
+        *("--aws-sigv4", "aws:amz:us-west-2:vpc-lattice-svcs"),
+        *("--header", f"x-amz-security-token:{held.token}"),
+        *("--header", "x-amz-content-sha256:UNSIGNED-PAYLOAD"),
+        *("--header", "content-type: application/json"),
+        *("--user", f"{held.access_key}:{held.secret_key}"),
+        *("--data", '{"item": "espresso"}'),
+    )
+    assert result.code == 0, result.stderr
+    (request,) = server.requests
+    assert request.verified().access_key == held.access_key
+    assert request.header("content-type") == "application/json"
+    assert request.body == b'{"item": "espresso"}'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "method", "body", "kind"),
+    [
+        (["-d", "a=1", "-d", "b=2", "--data-raw", "@c"], "POST", b"a=1&b=2&@c", "form"),
+        (["-d", "@FILE"], "POST", b"one,two", "form"),
+        (["--data-binary", "@FILE"], "POST", b"one,\ntwo\n", "form"),
+        (["--data-urlencode", "q=a b&c"], "POST", b"q=a%20b%26c", "form"),
+        (["--data-urlencode", "q@FILE"], "POST", b"q=one%2C%0Atwo%0A", "form"),
+        (["--json", '{"a": 1}'], "POST", b'{"a": 1}', "json"),
+        (["--json", '{"a": 1}', "-X", "PUT"], "PUT", b'{"a": 1}', "json"),
+        (["-d", "@-"], "POST", b"fromstdin", "form"),
+        (["-T", "FILE"], "PUT", b"one,\ntwo\n", None),
+        (["-T", "-"], "PUT", b"from\nstdin", None),
+        (["-X", "DELETE"], "DELETE", b"", None),
+    ],
+)
+def test_bodies(sent, stdin, tmp_path, arguments, method, body, kind):
+    stdin(b"from\nstdin")
+    file = tmp_path / "orders.csv"
+    file.write_bytes(b"one,\ntwo\n")
+    request = sent(*(argument.replace("FILE", str(file)) for argument in arguments))
+    assert (request.method, request.body) == (method, body)
+    kinds = {"form": "application/x-www-form-urlencoded", "json": "application/json", None: None}
+    assert request.header("content-type") == kinds[kind]
+    assert request.verified()
+
+
+def test_data_in_the_query(sent):
+    request = sent("-G", "-d", "a=1", "--data-urlencode", "q=b c")
+    assert (request.method, request.body) == ("GET", b"")
+    assert request.target == b"/orders?a=1&q=b%20c"
+    assert request.verified()
+
+
+def test_headers(sent, tmp_path):
+    lines = tmp_path / "headers"
+    lines.write_text("X-From-File: yes\n\n")
+    request = sent("-H", "accept:", "-H", "X-Empty;", "-H", "User-Agent: me", "-H", f"@{lines}")
+    assert request.header("accept") is None
+    assert request.header("x-empty") == ""
+    assert request.header("user-agent") == "me"
+    assert request.header("x-from-file") == "yes"
+
+
+def test_a_signature_in_the_query_leaves_authorization(sent):
+    request = sent("--query", "-H", "Authorization: Bearer of-the-service")
+    assert request.header("authorization") == "Bearer of-the-service"
+    assert request.verified().placement == "query"
+
+
+def test_sigv4a(sent):
+    assert sent("--sigv4a", "--region", "us-*,eu-west-1").verified().algorithm.startswith("AWS4-EC")
+
+
+def test_another_service(sent):
+    request = sent("--service", "execute-api", "-d", "a=1")
+    assert request.verified(service="execute-api")
+
+
+def test_unsigned(sent):
+    assert not sent("--unsigned").signed
+
+
+def test_a_profile(run, server, monkeypatch, tmp_path):
+    held = canary.credentials()
+    config = tmp_path / "config"
+    config.write_text(
+        f"[profile orders]\nregion=us-west-2\naws_access_key_id={held.access_key}\n"
+        f"aws_secret_access_key={held.secret_key}\naws_session_token={held.token}\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    assert run("call", server.url, "--profile", "orders").code == 0
+    assert server.requests[0].verified()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--connect-to", "127.0.0.1:PORT"],
+        ["--connect-to", f"{NAME}:80:127.0.0.1:PORT"],
+        ["--connect-to", "::127.0.0.1:PORT"],
+        ["--resolve", f"{NAME}=127.0.0.1:PORT"],
+        ["--resolve", f"{NAME}=us-west-2@127.0.0.1:PORT"],
+    ],
+)
+def test_where_a_name_leads(run, credentials, server, arguments):
+    at = [argument.replace("PORT", str(server.port)) for argument in arguments]
+    assert run("call", f"http://{NAME}/orders", *at).code == 0
+    (request,) = server.requests
+    assert request.header("host") == NAME
+    assert request.verified()
+
+
+def test_curls_resolve_takes_an_address_for_a_name_and_port(run, credentials, server):
+    url = f"http://shop.example.com:{server.port}/"
+    assert run("call", url, "--resolve", f"shop.example.com:{server.port}:127.0.0.1").code == 0
+    assert server.requests[0].header("host") == f"shop.example.com:{server.port}"
+
+
+def test_an_alias_is_called_by_its_managed_name(run, credentials, lattice_http, url, monkeypatch):
+    managed = lattice_http.service("orders").managed_name
+    monkeypatch.delenv("AWS_REGION")
+    shop = f"http://shop.example.com:{lattice_http.port}/"
+    assert run("call", shop, "--resolve", f"shop.example.com={managed}").code == 0
+    monkeypatch.setenv("LATTICE_CLIENT_NAMES", f"shop.example.com={managed}")
+    assert run("call", shop).code == 0
+    assert {record["hostHeader"] for record in lattice_http.access_log} == {
+        f"{managed}:{lattice_http.port}"
+    }
+
+
+def test_tls(run, credentials, lattice_https):
+    url = lattice_https.url_for("orders")
+    result = run("call", url, "--cacert", lattice_https.ca_file, "-v")
+    assert result.code == 0
+    assert "* TLSv1.3" in result.stderr
+    assert run("call", url, "--insecure").code == 0
+    at = "--connect-to", f"127.0.0.1:{lattice_https.port}"
+    trusted = "--cacert", lattice_https.ca_file
+    assert run("call", f"https://{NAME}", *at, *trusted).code == 0
+    assert run("call", NAME, *at, *trusted).code == 0  # without a scheme it is HTTPS
+
+
+def test_a_proxy_of_the_environment(run, credentials, server, monkeypatch):
+    monkeypatch.setenv("http_proxy", server.url)
+    assert run("call", "http://orders.internal.example.com/orders").code == 0
+    (request,) = server.requests
+    assert request.target.startswith(b"http://orders.internal.example.com/")
+    assert request.verified()
+
+
+# The answer
+
+
+def test_the_head(run, credentials, url):
+    result = run("call", "-I", url)
+    assert result.text.startswith("HTTP/1.1 200 OK\r\n")
+    assert result.text.endswith("\r\n\r\n")
+
+
+def test_the_head_with_the_body(run, credentials, server):
+    result = run("call", "-i", server.url)
+    assert result.text == "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def test_a_file(run, credentials, server, tmp_path):
+    result = run("call", server.url, "-o", tmp_path / "answer")
+    assert (tmp_path / "answer").read_bytes() == b"ok"
+    assert (result.code, result.stdout, result.stderr) == (0, b"", "")
+
+
+def test_what_is_binary_stays_as_it_is(run, credentials):
+    body = bytes(range(256)) * 300
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    with raw_server(lambda _: answer) as server:
+        assert run("call", server.url).stdout == body
+
+
+def test_what_has_come_is_written_at_once(run, credentials, monkeypatch):
+    """As of a service that goes on telling what happens."""
+    written = threading.Event()
+
+    class Buffer(io.BytesIO):
+        def write(self, piece):
+            if b"one" in piece:
+                written.set()
+            return super().write(piece)
+
+    buffer = Buffer()
+
+    def serve_slowly(listener):
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\none\n")
+            connection.sendall(b"two\n" if written.wait(20) else b"it was held back\n")
+
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, write_through=True))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve_slowly, args=(listener,))
+        thread.start()
+        assert run("call", f"http://127.0.0.1:{listener.getsockname()[1]}").code == 0
+        thread.join(30)
+    assert buffer.getvalue() == b"one\ntwo\n"
+
+
+def test_compression_is_undone_where_it_was_asked_for(run, credentials):
+    import gzip
+
+    packed = gzip.compress(b"orders")
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+    with raw_server(lambda _: head % len(packed) + packed) as server:
+        assert run("call", server.url).stdout == packed
+        assert server.requests[-1].header("accept-encoding") is None
+        assert run("call", "--compressed", server.url).stdout == b"orders"
+        assert "gzip" in str(server.requests[-1].header("accept-encoding"))
+
+
+def test_redirects_are_followed_where_asked_for(run, credentials, server):
+    with raw_server(lambda _: redirect_to(f"{server.url}/there")) as first:
+        assert run("call", first.url).stdout == b""
+        assert run("call", "-L", first.url).stdout == b"ok"
+        assert first.requests[0].signed
+    # Another origin: it gets nothing of ours.
+    assert not server.requests[0].signed
+
+
+def test_a_remedy_is_told(run, monkeypatch, lattice):
+    held = lattice.caller("orders-frontend").credentials
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", held.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", held.secret_key)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", held.token)
+    lattice.lattice.clock = lambda: time.time() + 1000
+    arguments = lattice.url_for("orders"), "--region", "us-west-2"
+    result = run("call", *arguments)
+    assert result.code == 0
+    assert re.search(r"this machine's clock is -\d+ s off", result.stderr)
+    assert run("call", "-s", *arguments).stderr == ""
+
+
+@pytest.mark.parametrize(("option", "body"), [("--fail", False), ("--fail-with-body", True)])
+def test_fail(run, credentials, option, body):
+    answer = b"HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\noops"
+    with raw_server(lambda _: answer) as server:
+        assert run("call", server.url).code == 0
+        result = run("call", option, server.url)
+    assert result.code == 22
+    assert result.stdout == (b"oops" if body else b"")
+    assert result.stderr == "lattice-client: 500 from 127.0.0.1.\n"
+
+
+def test_a_refusal_is_explained(run, lattice, monkeypatch):
+    held = lattice.caller("orders-frontend").credentials
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", held.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", held.secret_key)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", held.token)
+    lattice.service("orders").auth.policy = {
+        "Statement": {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "vpc-lattice-svcs:Invoke",
+            "Resource": "*",
+        }
+    }
+    arguments = "call", lattice.url_for("orders"), "--region", "us-west-2"
+    result = run(*arguments)
+    assert result.code == 0
+    assert result.stdout.startswith(b"AccessDeniedException: User: arn:aws:sts::111122223333")
+    assert result.stderr.count("lattice-client: ") == 1
+    assert "(service policy, request " in result.stderr
+    assert "A Deny in the service's auth policy meets" in result.stderr
+    assert run(*arguments, "-f").code == 22
+    assert run(*arguments, "-s").stderr == ""
+    assert run(*arguments, "-sS").stderr != ""
+
+
+# Everything but secrets
+
+
+def test_verbose(run, credentials, lattice_http, url):
+    result = run("call", "-v", f"{url}/orders?token=abcdefgh", "-H", "Cookie: id=12345678")
+    assert result.code == 0
+    said = result.stderr
+    assert f"* connected to 127.0.0.1 port {lattice_http.port}" in said
+    assert "> GET /orders?token=*** HTTP/1.1" in said
+    assert "> Cookie: ***" in said
+    assert "> x-amz-security-token: ***" in said
+    assert "Credential=ASIACANARYEXAMPLE/" in said
+    assert "Signature=***" in said
+    assert "* signed for vpc-lattice-svcs in us-west-2" in said
+    assert "< HTTP/1.1 200 OK" in said
+    for secret in ("abcdefgh", "12345678", credentials.secret_key, str(credentials.token)):
+        assert secret not in said
+
+
+def test_verbose_of_a_server_that_repeats_what_it_got(run, credentials):
+    def repeat(request):
+        told = b"".join(b"X-Got: %s: %s\r\n" % pair for pair in request.headers)
+        return b"HTTP/1.1 200 OK\r\n%sX-Bell: \x1b[2J\r\nContent-Length: 0\r\n\r\n" % told
+
+    with raw_server(repeat) as server:
+        result = run("call", "-v", server.url, "-H", "X-Api-Key: 1234567890")
+        in_query = run("call", "-v", "--query", server.url)
+    for said in (result.stderr, in_query.stderr):
+        assert "X-Got: " in said
+        assert "\x1b" not in said
+        assert not canary.leaks(said)
+    assert "1234567890" not in result.stderr
+    assert "X-Amz-Signature=***" in in_query.stderr
+    assert "X-Amz-Security-Token=***" in in_query.stderr
+
+
+def test_verbose_of_retries(run, credentials):
+    answers = iter([b"HTTP/1.1 503 Soon\r\nContent-Length: 0\r\n\r\n"])
+    with raw_server(lambda _: next(answers, OK)) as server:
+        result = run("call", "-v", "--retry", "2", server.url)
+    assert result.stdout == b"ok"
+    assert "* answered (503): again in" in result.stderr
+
+
+def test_no_retries_unless_asked_for(run, credentials):
+    with raw_server(lambda _: b"HTTP/1.1 503 Soon\r\nContent-Length: 0\r\n\r\n") as server:
+        assert run("call", server.url).code == 0
+        assert len(server.requests) == 1
+
+
+# What goes wrong
+
+
+def refused_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["https://orders.nowhere.invalid"], 6, "orders.nowhere.invalid could not be resolved"),
+        (["http://127.0.0.1:REFUSED"], 7, "Connection refused"),
+        (["https://127.0.0.1:LATTICE"], 35, "No TLS with 127.0.0.1"),
+        (["ftp://orders.example.com"], 3, "https://HOST/PATH"),
+        (["https://"], 3, "URL"),
+        (["https://me:secret-of-mine"], 3, "That is no URL"),
+        (["https://me:password@orders.example.com"], 3, "Authorization"),
+        (["http://127.0.0.1:PLAIN", "-d", "@/no/such/file"], 26, "/no/such/file cannot be read"),
+        (["http://127.0.0.1:PLAIN", "--cacert", "/no/such/file"], 26, "/no/such/file"),
+        (["http://127.0.0.1:PLAIN", "-o", "/no/such/file"], 23, "/no/such/file cannot be written"),
+        (["http://127.0.0.1:PLAIN", "-H", "x-amz-a: é\r\nb: c"], 2, "x-amz-a has a line break"),
+        (["http://127.0.0.1:PLAIN", "-H", "secret-of-mine"], 2, "Name: value"),
+        (["http://127.0.0.1:PLAIN", "-H", "Authorization: Bearer x"], 2, "--query"),
+        (["http://127.0.0.1:PLAIN", "-u", "a:b"], 2, "--aws-sigv4"),
+        (["http://127.0.0.1:PLAIN", "--aws-sigv4", "aws:amz:a:b:c"], 2, "aws:amz:REGION:SERVICE"),
+        (["http://127.0.0.1:PLAIN", "--aws-sigv4", "aws:amz", "-u", ":"], 2, "ACCESS_KEY"),
+        (["http://127.0.0.1:PLAIN", "-d", "a", "--json", "{}"], 2, "a body once"),
+        (["http://127.0.0.1:PLAIN", "--resolve", "orders"], 2, "NAME=TARGET"),
+        (["http://127.0.0.1:PLAIN", "--profile", "nobody"], 67, "nobody"),
+        (["http://127.0.0.1:PLAIN", "--assume-role", "orders"], 2, "is no role's ARN"),
+        ([], 2, "Missing argument 'URL'"),
+        (["http://127.0.0.1:PLAIN", "--frobnicate"], 2, "No such option"),
+    ],
+)
+def test_exit_codes(run, credentials, server, lattice_http, arguments, code, says):
+    places = {
+        "REFUSED": str(refused_port()),
+        "PLAIN": str(server.port),
+        "LATTICE": str(lattice_http.port),
+    }
+    for name, port in places.items():
+        arguments = [argument.replace(name, port) for argument in arguments]
+    result = run("call", *arguments)
+    assert result.code == code, result.stderr
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "secret-of-mine" not in result.stderr
+    assert "password" not in result.stderr.replace("user and password", "")
+    assert result.stdout == b""
+    assert not server.requests or code == 23
+
+
+def test_no_credentials(run, server):
+    result = run("call", server.url, "--region", "us-west-2")
+    assert result.code == 67
+    assert result.stderr.startswith("lattice-client: no credentials from")
+    assert server.requests == []
+
+
+def test_a_certificate_that_is_not_accepted(run, credentials, lattice_https):
+    result = run("call", lattice_https.url_for("orders"))
+    assert result.code == 60
+    assert f"The certificate of {NAME} is not accepted" in result.stderr
+    elsewhere = "https://parking.example.com", "--connect-to", f"127.0.0.1:{lattice_https.port}"
+    result = run("call", *elsewhere, "--cacert", lattice_https.ca_file)
+    assert result.code == 60
+    assert "parking.example.com" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("fault", "codes"),
+    [("after the request", {52, 56}), ("in the answer", {52, 56}), ("at once", {7, 52, 55, 56})],
+)
+def test_a_connection_that_breaks(run, credentials, fault, codes):
+    with raw_server(faults=[fault]) as server:
+        assert run("call", server.url).code in codes
+
+
+def test_time_is_up(run, credentials):
+    with raw_server(faults=["silence"]) as server:
+        result = run("call", "--max-time", "0.2", server.url)
+    assert result.code == 28
+    assert "in time" in result.stderr
+
+
+def test_errors_are_quiet_where_asked_for(run, credentials):
+    arguments = "call", f"http://127.0.0.1:{refused_port()}"
+    assert run(*arguments, "-s")[:] == (7, b"", "")
+    assert run(*arguments, "-sS").stderr != ""
+
+
+def test_a_body_that_cannot_be_hashed(run, credentials, server, monkeypatch):
+    class Pipe(io.BytesIO):
+        def seekable(self):
+            return False
+
+        def seek(self, *_):
+            raise io.UnsupportedOperation
+
+        tell = seek
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Pipe(b"from stdin"))))
+    result = run("call", server.url, "--service", "execute-api", "-T", "-")
+    assert result.code == 2
+    assert "bod" in result.stderr
+
+
+def test_errors_that_nobody_thought_of_are_not_hidden(run, credentials, server, monkeypatch):
+    from lattice_client.cli import call_command
+
+    monkeypatch.setattr(call_command, "explained", lambda *_: {}["oops"])
+    with pytest.raises(KeyError):
+        run("call", server.url)
+
+
+def test_a_large_upload_is_streamed(run, credentials, tmp_path):
+    from support.sink import sink
+
+    file = tmp_path / "large"
+    with file.open("wb") as out:
+        out.truncate(8 << 20)
+    with sink() as server:
+        assert run("call", "-T", file, server.url).stdout == b"ok"
+    assert server.taken == [8 << 20]
+
+
+def test_a_large_download(run, credentials, tmp_path):
+    from support.sink import sink
+
+    with sink() as server:
+        assert run("call", f"{server.url}/{8 << 20}", "-o", tmp_path / "large").code == 0
+    assert (tmp_path / "large").stat().st_size == 8 << 20
+
+
+def test_it_is_json_that_others_can_read(run, credentials, url):
+    assert json.loads(run("call", url).stdout)["method"] == "GET"
+
+
+def test_a_path_in_the_other_encoding_is_found_out(run, credentials):
+    local = LocalLattice(path_encoding="single")
+    local.add_service("orders", domain=NAME)
+    local.add_caller("orders-frontend", credentials=canary.credentials())
+    with serve(local) as running:
+        url = f"http://127.0.0.1:{running.port}/a:b"
+        result = run("call", url)
+        assert result.code == 0
+        assert "path_encoding" in result.stderr
+        assert run("call", url, "--path-encoding", "single").stderr == ""

@@ -1,0 +1,49 @@
+"""A proxy between client and server that changes what passes through: heads of requests alone."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+__all__ = ["in_between"]
+
+# What becomes of the head of a request: its lines, the request line first.
+Change = Callable[[list[bytes]], list[bytes]]
+
+
+@contextmanager
+def in_between(port: int, change: Change) -> Iterator[int]:
+    """:param port: of the server, at 127.0.0.1.
+    :returns: the port to connect to instead. One request for each connection, without a body.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+    threads = [threading.Thread(target=_accept, args=(listener, port, change))]
+    threads[0].start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        threads[0].join(20)
+
+
+def _accept(listener: socket.socket, port: int, change: Change) -> None:
+    while True:
+        try:
+            client, _ = listener.accept()
+        except OSError:
+            return
+        with client, socket.create_connection(("127.0.0.1", port)) as server:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                received = client.recv(65536)
+                if not received:
+                    break
+                head += received
+            else:
+                lines = change(head.removesuffix(b"\r\n\r\n").split(b"\r\n"))
+                server.sendall(b"\r\n".join([*lines, b"Connection: close", b"", b""]))
+                while answer := server.recv(65536):
+                    client.sendall(answer)
