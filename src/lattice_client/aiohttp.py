@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from copy import copy
 from typing import Any
 
 from lattice_client._readable import read_aiohttp
@@ -16,8 +17,8 @@ from lattice_client.calls import REQUEST_ID, Level, run_async
 from lattice_client.errors import MissingExtraError
 from lattice_client.events import Observer
 from lattice_client.names import Resolver
-from lattice_client.redirects import GivenUpCalls, RedirectedCalls
-from lattice_client.retry import Outcome, RetryPolicy
+from lattice_client.redirects import RedirectedCalls
+from lattice_client.retry import IDEMPOTENT_METHODS, Outcome, RetryPolicy
 from lattice_client.wire import AiohttpRequest, is_small
 
 try:
@@ -31,6 +32,8 @@ __all__ = ["client_session", "middleware"]
 
 # Seconds.
 _PATIENCE = 5.0
+# Calls that were given up; the oldest ones beyond are forgotten.
+_REMEMBERED = 4096
 
 _Handler = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
 
@@ -58,7 +61,7 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
     ) -> None:
         self._level = Level(auth, retry, observers, names)
         self._redirected = RedirectedCalls()
-        self._given_up = GivenUpCalls()
+        self._given_up = _GivenUpCalls()
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: _Handler
@@ -164,3 +167,35 @@ class _Hands:
                     await response.read()
         finally:
             response.release()
+
+
+class _GivenUpCalls:
+    """The calls that have been given up. aiohttp repeats by itself what a lost connection has
+    swallowed: such a repeat sends nothing."""
+
+    def __init__(self) -> None:
+        # By the call, the request that was given up, and why.
+        self._calls: dict[int, tuple[object, int, Exception]] = {}
+
+    def note(self, request: Any, error: Exception) -> None:
+        """Remember a call that ends with an error after which aiohttp makes another request."""
+        call = getattr(request, "_timer", None)
+        # It repeats these methods alone ("Retrying requests", RFC 9112 section 9.3.1).
+        if call is None or request.method not in IDEMPOTENT_METHODS:
+            return
+        while len(self._calls) >= _REMEMBERED:
+            for oldest in list(self._calls)[:1]:
+                self._calls.pop(oldest, None)
+        # A copy, for the error itself holds on to all that was under way.
+        self._calls[id(call)] = (call, id(request), copy(error))
+
+    def refuse(self, request: Any) -> None:
+        """Raise the error of a call that was given up, once more.
+
+        The same request again is another middleware's doing, and its leave.
+        """
+        if self._calls:
+            call = getattr(request, "_timer", None)
+            _, given_up, error = self._calls.pop(id(call), (None, id(request), None))
+            if error is not None and given_up != id(request):
+                raise error

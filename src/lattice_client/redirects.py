@@ -1,20 +1,17 @@
-"""What is known of a call of aiohttp's when it makes another request for it.
+"""Which origin a call was made to, when aiohttp follows a redirect.
 
-aiohttp calls its middlewares for each hop of a redirect: none must be signed for a stranger that
-the call's own server has named. And it repeats by itself what a lost connection has swallowed: not
-where our own retries have given up already.
+aiohttp makes a new request for each hop of a redirect and calls its middlewares for it; the hook
+must not sign one for a stranger that the call's own server has named.
 """
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Any
 
 from lattice_client.names import Endpoint
-from lattice_client.retry import IDEMPOTENT_METHODS
 from lattice_client.wire import REDIRECTS
 
-__all__ = ["GivenUpCalls", "RedirectedCalls"]
+__all__ = ["RedirectedCalls"]
 
 # The oldest ones beyond are forgotten.
 _REMEMBERED = 4096
@@ -60,37 +57,6 @@ class RedirectedCalls:
                 led = url if endpoint is None else url.with_host(endpoint.host)
                 home = frozenset((url.origin(), led.origin()))
             self._calls[id(call)] = (call, home)
-
-
-class GivenUpCalls:
-    """The calls that have been given up, so that aiohttp's own repeat of them sends nothing."""
-
-    def __init__(self) -> None:
-        # By the call, the request that was given up, and why.
-        self._calls: dict[int, tuple[object, int, Exception]] = {}
-
-    def note(self, request: Any, error: Exception) -> None:
-        """Remember a call that ends with an error after which aiohttp makes another request."""
-        call = getattr(request, "_timer", None)
-        # It repeats these methods alone ("Retrying requests", RFC 9112 section 9.3.1).
-        if call is None or request.method not in IDEMPOTENT_METHODS:
-            return
-        while len(self._calls) >= _REMEMBERED:
-            for oldest in list(self._calls)[:1]:
-                self._calls.pop(oldest, None)
-        # A copy, for the error itself holds on to all that was under way.
-        self._calls[id(call)] = (call, id(request), copy(error))
-
-    def refuse(self, request: Any) -> None:
-        """Raise the error of a call that was given up, once more.
-
-        The same request again is another middleware's doing, and its leave.
-        """
-        if self._calls:
-            call = getattr(request, "_timer", None)
-            _, given_up, error = self._calls.pop(id(call), (None, id(request), None))
-            if error is not None and given_up != id(request):
-                raise error
 
 
 def _call_of(request: Any) -> object:
