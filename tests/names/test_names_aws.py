@@ -17,7 +17,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from lattice_client import ConfigurationError, Credentials, NameSourceError
-from lattice_client.names import CloudMapNames, DnsNames, LatticeNames, Names, Route53Names
+from lattice_client.names import (
+    CloudMapNames,
+    DnsNames,
+    LatticeNames,
+    Names,
+    Route53Names,
+    region_of,
+)
+from lattice_client.names.source import led_to
 from support import canary
 from support.raw_server import RawRequest, raw_server
 
@@ -500,6 +508,21 @@ class TestLattice:
                 assert (found.host, found.service_arn) == (found.managed_name, nameless["arn"])
                 found = names.resolve("shadow.example.com")
                 assert (found.host, found.region) == ("shadow.example.com", None)
+
+    def test_what_it_knows_counts_for_more_than_where_a_name_leads(self, plane, source, clock):
+        """Who lies about a custom domain chooses neither Host nor region."""
+        orders = plane.service(1, "orders.example.com")
+        plane.services.append(orders)
+        other = plane.service(2, region="eu-west-3")["dnsEntry"]["domainName"]
+
+        class Liar:
+            def find(self, name, now):
+                return led_to(name, other, "a liar", now + 60, "managed")
+
+        found = Names(Liar(), source, clock=clock).resolve("orders.example.com")
+        assert (found.host, found.service_arn) == ("orders.example.com", orders["arn"])
+        assert found.managed_name == orders["dnsEntry"]["domainName"]
+        assert found.region == region_of(found.managed_name) != region_of(other)
 
     def test_what_is_written_down_needs_no_completing(self):
         """Where the control plane cannot be reached, a map still serves."""
