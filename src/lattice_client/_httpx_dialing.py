@@ -96,6 +96,9 @@ class Transports:
     def _own(self, request: Any) -> _Own | None:
         name = request.extensions.get(_NAME)
         if name is None:
+            if self._make is None and request.url.scheme == "https":
+                # Its connections are its URL's host's, which may be another's address.
+                self._claim(request.url.host, request)
             return None
         if "Proxy" in type(getattr(self.first, "_pool", None)).__name__:
             raise ConfigurationError(
@@ -104,10 +107,10 @@ class Transports:
             )
         if request.url.scheme != "https":
             return None
+        if self._make is None:
+            self._claim(name, request)
+            return None
         with self._lock:
-            if self._make is None:
-                self._claim(name, (request.url.host, request.url.port))
-                return None
             own = self._of_name.get(name)
             if own is None:
                 if len(self._of_name) >= _MANY:
@@ -116,7 +119,9 @@ class Transports:
             own.sending += 1
             return own
 
-    def _claim(self, name: str, address: tuple[str, int | None]) -> None:
+    def _claim(self, name: str, request: Any) -> None:
+        """The first who asks has an address for himself; a dictionary does that in one step."""
+        address = request.url.host, request.url.port
         owner = self._names.setdefault(address, name)
         if owner != name:
             raise ConfigurationError(
