@@ -524,6 +524,13 @@ class TestWatching:
         watch._thread.join(30)
         assert not watch._thread.is_alive()
 
+    def test_one_thread_however_often_it_is_started(self, names):
+        with names.watch() as watch:
+            first = watch._thread
+            watch.start()
+            assert watch._thread is first
+        assert not first.is_alive()
+
     def test_stopping_does_not_wait_for_a_source_that_hangs(self, names, source, clock):
         names.resolve(NAME)
         source.open.clear()
@@ -585,6 +592,8 @@ names.resolve("a.example")
 names._flight("slow.example")
 entered.wait(30)
 names._lock.acquire()
+event = watch._stopped
+event._cond.acquire()
 child = os.fork()
 if child == 0:
     good = (
@@ -595,6 +604,7 @@ if child == 0:
     )
     watch.stop()
     os._exit(0 if good else 1)
+event._cond.release()
 names._lock.release()
 gate.set()
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
