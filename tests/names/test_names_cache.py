@@ -20,6 +20,7 @@ import pytest
 
 from lattice_client import ConfigurationError, MissingExtraError, NameSourceError
 from lattice_client.names import DnsNames, Endpoint, ManagedNames, Names
+from lattice_client.names.listing import Listing
 from lattice_client.names.resolver import _MOST_THREADS
 from support.sources import Clock
 
@@ -628,3 +629,11 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_the_default_clock_is_the_systems():
     assert Names({})._clock is time.time
     assert isinstance(Clock()(), float)
+
+
+def test_a_list_serves_those_who_waited_for_it():
+    """They have begun before whoever fetched it."""
+    fetched = iter("abc")
+    listing = Listing[str](60.0)
+    lists = [listing.get(now, fetched.__next__)[1] for now in (1000, 999.99, 1059.9, 1060, 900)]
+    assert lists == ["a", "a", "a", "b", "c"]
