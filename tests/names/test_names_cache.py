@@ -216,7 +216,8 @@ class TestFailures:
         assert len(set(map(id, raised))) == 3
         assert ("a/secret" in str(raised[0])) == (kind is NameSourceError)
         if kind in (ValueError, SystemExit):
-            assert f"a source raised {kind.__name__}" in str(raised[0])
+            assert f"a source raised {kind.__name__} ({__file__}, line " in str(raised[0])
+            assert str(raised[0]).endswith(", in find)")
         source.failure = None
         assert names.resolve(NAME).is_lattice
 

@@ -296,7 +296,7 @@ class Names:
         except LatticeClientError as error:
             return self._still(name, error) or error
         except BaseException as error:  # noqa: BLE001 whoever waits must be told, whatever it is
-            broken = NameSourceError(f"{name}: a source raised {type(error).__name__}")
+            broken = NameSourceError(f"{name}: a source raised {_told(error)}")
             return self._still(name, broken) or broken
         if failure is not None:
             # Better all of what was known before than a part of what is known now.
@@ -340,6 +340,14 @@ class Names:
         if not told:
             _log().warning("%s cannot be looked up, the old answer serves: %s", name, failure)
         return remembered.endpoint
+
+
+def _told(error: BaseException) -> str:
+    """Its kind and the place in the code; its message may hold anything."""
+    from traceback import extract_tb
+
+    (*_, frame) = extract_tb(error.__traceback__)
+    return f"{type(error).__name__} ({frame.filename}, line {frame.lineno}, in {frame.name})"
 
 
 def _log() -> logging.Logger:
