@@ -221,6 +221,15 @@ class TestFailures:
         source.failure = None
         assert names.resolve(NAME).is_lattice
 
+    def test_a_source_may_have_errors_of_its_own(self, names, source):
+        class ConsulError(NameSourceError):
+            def __init__(self, host: str, port: int) -> None:
+                super().__init__(f"nobody at {host}:{port}")
+
+        source.failure = ConsulError("127.0.0.1", 8500)
+        with pytest.raises(NameSourceError, match=r"nobody at 127\.0\.0\.1:8500"):
+            names.resolve(NAME)
+
     def test_a_source_that_does_not_answer_is_not_waited_for_for_ever(self, source):
         names = Names(source, patience=0.2)
         source.open.clear()

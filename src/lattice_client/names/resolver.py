@@ -248,7 +248,7 @@ class Names:
             return remembered.endpoint
         if result is None:
             raise NameSourceError(f"{name}: no answer in {self._patience:g} s")
-        raise copy(result)
+        raise _again(result)
 
     def _remembered(self, name: str) -> _Entry | None:
         """What may serve while a source fails."""
@@ -340,6 +340,14 @@ class Names:
         if not told:
             _log().warning("%s cannot be looked up, the old answer serves: %s", name, failure)
         return remembered.endpoint
+
+
+def _again(error: LatticeClientError) -> LatticeClientError:
+    """A copy; of a kind that cannot be copied, what it says."""
+    try:
+        return copy(error)
+    except Exception:  # noqa: BLE001 somebody else's class
+        return NameSourceError(str(error))
 
 
 def _told(error: BaseException) -> str:
