@@ -243,6 +243,23 @@ class TestFailures:
         landed(names)
         assert names.peek(NAME) is not None
 
+    def test_a_source_that_hangs_is_waited_for_once_while_something_is_remembered(
+        self, names, source, clock, caplog, monkeypatch
+    ):
+        found = names.resolve(NAME)
+        source.open.clear()
+        clock.now += 60
+        with monkeypatch.context() as impatient:
+            impatient.setattr(names, "_patience", 0.01)
+            assert names.resolve(NAME) is found
+        assert "orders.example.com: no answer in 0.01 s" in caplog.text
+        assert names.peek(NAME) is found  # without waiting
+        clock.now += 5
+        assert names._left(NAME, names._flight(NAME)) == 0
+        source.open.set()
+        landed(names)
+        assert names.peek(NAME).expires_at == clock.now + 55
+
     def test_a_failing_source_before_one_that_knows(self, source, clock):
         source.failure = NameSourceError("it is down")
         names = Names(source, Source(service_arn="arn:of-the-second"), clock=clock)

@@ -243,12 +243,13 @@ class Names:
         result = flight.result() if flight.done() else None
         if isinstance(result, Endpoint):
             return result
+        late = NameSourceError(f"{name}: no answer in {self._patience:g} s")
         remembered = self._remembered(name)
         if remembered is not None:
+            if result is None and not remembered.failing:
+                self._still(name, late)
             return remembered.endpoint
-        if result is None:
-            raise NameSourceError(f"{name}: no answer in {self._patience:g} s")
-        raise _again(result)
+        raise late if result is None else _again(result)
 
     def _remembered(self, name: str) -> _Entry | None:
         """What may serve while a source fails."""
