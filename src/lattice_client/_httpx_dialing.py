@@ -27,6 +27,8 @@ _NAME = "lattice_name"
 
 # So many names, and then the pools that are idle are given up.
 _MANY = 64
+# And so many hosts that the caller's own transport has called.
+_MANY_ADDRESSES = 4096
 
 
 class Attempt(HttpxRequest):
@@ -120,9 +122,13 @@ class Transports:
             return own
 
     def _claim(self, name: str, request: Any) -> None:
-        """The first who asks has an address for himself; a dictionary does that in one step."""
+        """The first who asks has an address for himself."""
         address = request.url.host, request.url.port
-        owner = self._names.setdefault(address, name)
+        with self._lock:
+            if len(self._names) >= _MANY_ADDRESSES:
+                # Most are of hosts by their own names, whose connections have long been closed.
+                self._names = {at: by for at, by in self._names.items() if by != at[0]}
+            owner = self._names.setdefault(address, name)
         if owner != name:
             raise ConfigurationError(
                 f"{name!r} and {owner!r} are to be reached at one address, {address[0]!r} "
