@@ -27,6 +27,8 @@ _NAME = "lattice_name"
 
 # So many names, and then the pools that are idle are given up.
 _MANY = 64
+# And so many hosts that the caller's own transport has called.
+_MANY_ADDRESSES = 4096
 
 
 class Attempt(HttpxRequest):
@@ -96,6 +98,9 @@ class Transports:
     def _own(self, request: Any) -> _Own | None:
         name = request.extensions.get(_NAME)
         if name is None:
+            if self._make is None and request.url.scheme == "https":
+                # Its connections are its URL's host's, which may be another's address.
+                self._claim(request.url.host, request)
             return None
         if "Proxy" in type(getattr(self.first, "_pool", None)).__name__:
             raise ConfigurationError(
@@ -104,10 +109,10 @@ class Transports:
             )
         if request.url.scheme != "https":
             return None
+        if self._make is None:
+            self._claim(name, request)
+            return None
         with self._lock:
-            if self._make is None:
-                self._claim(name, (request.url.host, request.url.port))
-                return None
             own = self._of_name.get(name)
             if own is None:
                 if len(self._of_name) >= _MANY:
@@ -116,8 +121,14 @@ class Transports:
             own.sending += 1
             return own
 
-    def _claim(self, name: str, address: tuple[str, int | None]) -> None:
-        owner = self._names.setdefault(address, name)
+    def _claim(self, name: str, request: Any) -> None:
+        """The first who asks has an address for himself."""
+        address = request.url.host, request.url.port
+        with self._lock:
+            if len(self._names) >= _MANY_ADDRESSES:
+                # Most are of hosts by their own names, whose connections have long been closed.
+                self._names = {at: by for at, by in self._names.items() if by != at[0]}
+            owner = self._names.setdefault(address, name)
         if owner != name:
             raise ConfigurationError(
                 f"{name!r} and {owner!r} are to be reached at one address, {address[0]!r} "

@@ -298,6 +298,41 @@ class TestOwnTransports:
                     client.get(f"https://{managed}/")
 
     @pytest.mark.parametrize("module", [lattice_client.httpx, lattice_client.httpx2])
+    @pytest.mark.parametrize("led_first", [True, False])
+    def test_a_name_and_the_address_itself_are_refused(self, module, led_first, lattice):
+        """A connection whose certificate was checked for the one is none of the other's."""
+        library = httpx if module is lattice_client.httpx else httpx2
+        stranger = "localhost"
+        address = f"{stranger}:{lattice.port}"
+        endpoints = Endpoint(FRIENDLY, REGION, address), Endpoint(stranger, is_lattice=False)
+        names = Told({endpoint.host: endpoint for endpoint in endpoints})
+        auth = LatticeAuth(credentials=canary.credentials(), names=names)
+        context = ssl.create_default_context(cafile=lattice.ca_file)
+        context.check_hostname = False
+        transport = library.HTTPTransport(verify=context)
+        urls = [f"https://{FRIENDLY}/", f"https://{address}/"]
+        with module.Client(auth=auth, transport=transport) as client:
+            first, second = urls if led_first else reversed(urls)
+            client.get(first)
+            with pytest.raises(ConfigurationError, match="would share TLS connections"):
+                client.get(second)
+
+    def test_hosts_are_not_remembered_without_end(self, monkeypatch):
+        monkeypatch.setattr("lattice_client._httpx_dialing._MANY_ADDRESSES", 3)
+        strangers = [*(f"{letter}.example.com" for letter in "abcdef"), "10.0.0.7"]
+        names = Told({name: Endpoint(name, is_lattice=False) for name in strangers})
+        names.known[FRIENDLY] = Endpoint(FRIENDLY, REGION, "10.0.0.7")
+        auth = LatticeAuth(credentials=canary.credentials(), names=names)
+        own = httpx.MockTransport(lambda _: httpx.Response(200))
+        transport = lattice_client.httpx.Transport(auth, transport=own)
+        with httpx.Client(transport=transport) as client:
+            for name in (FRIENDLY, *strangers[:-1]):
+                assert client.get(f"https://{name}/").status_code == 200
+                assert len(transport._inner._names) <= 3
+            with pytest.raises(ConfigurationError, match="would share TLS connections"):
+                client.get("https://10.0.0.7/")
+
+    @pytest.mark.parametrize("module", [lattice_client.httpx, lattice_client.httpx2])
     def test_a_transport_made_here_keeps_them_apart(self, module, lattice):
         library = httpx if module is lattice_client.httpx else httpx2
         address = f"127.0.0.1:{lattice.port}"

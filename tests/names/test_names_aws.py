@@ -17,7 +17,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from lattice_client import ConfigurationError, Credentials, NameSourceError
-from lattice_client.names import CloudMapNames, DnsNames, LatticeNames, Names, Route53Names
+from lattice_client.names import (
+    CloudMapNames,
+    DnsNames,
+    LatticeNames,
+    Names,
+    Route53Names,
+    region_of,
+)
+from lattice_client.names.source import led_to
 from support import canary
 from support.raw_server import RawRequest, raw_server
 
@@ -297,6 +305,35 @@ class TestRoute53:
         # Which one a call goes to DNS alone knows.
         assert source.find(zones.named("moving"), 0) is None
 
+    def test_an_alias_moves_by_weights_and_no_call_is_taken_for_a_strangers(
+        self, zones, moto_url, clock
+    ):
+        name, zone = zones.named("orders"), zones.add()
+        aliases = Route53Names(endpoint_url=moto_url, host="managed", **SETTINGS)
+        names = Names(aliases, clock=clock)
+
+        def weigh(*weights: int) -> None:
+            for target, weight in zip((MANAGED, OTHER), weights, strict=True):
+                weighted = alias(name, target, SetIdentifier=target, Weight=weight)
+                change = {"Action": "UPSERT", "ResourceRecordSet": weighted}
+                zones.route53.change_resource_record_sets(
+                    HostedZoneId=zone, ChangeBatch={"Changes": [change]}
+                )
+
+        called = []
+        for weights in ((100, 0), (90, 10), (10, 90), (0, 100)):
+            weigh(*weights)
+            names.resolve(name)
+            for flight in list(names._flights.values()):
+                flight.result(30)  # in the background, while the old answer serves
+            found = names.resolve(name)
+            called.append((found.is_lattice, found.host))
+            clock.now += 61
+        assert called == [(True, MANAGED)] * 3 + [(True, OTHER)]
+        weigh(50, 50)
+        with pytest.raises(NameSourceError, match=f"leads to several places.*{MANAGED}"):
+            Names(aliases, clock=clock).resolve(name)
+
     def test_thousands_of_records_and_more_zones_than_a_page_holds(self, zones, source, moto_url):
         for n in range(101):
             zones.add(f"sub{n}", private=False)
@@ -500,6 +537,21 @@ class TestLattice:
                 assert (found.host, found.service_arn) == (found.managed_name, nameless["arn"])
                 found = names.resolve("shadow.example.com")
                 assert (found.host, found.region) == ("shadow.example.com", None)
+
+    def test_what_it_knows_counts_for_more_than_where_a_name_leads(self, plane, source, clock):
+        """Who lies about a custom domain chooses neither Host nor region."""
+        orders = plane.service(1, "orders.example.com")
+        plane.services.append(orders)
+        other = plane.service(2, region="eu-west-3")["dnsEntry"]["domainName"]
+
+        class Liar:
+            def find(self, name, now):
+                return led_to(name, other, "a liar", now + 60, "managed")
+
+        found = Names(Liar(), source, clock=clock).resolve("orders.example.com")
+        assert (found.host, found.service_arn) == ("orders.example.com", orders["arn"])
+        assert found.managed_name == orders["dnsEntry"]["domainName"]
+        assert found.region == region_of(found.managed_name) != region_of(other)
 
     def test_what_is_written_down_needs_no_completing(self):
         """Where the control plane cannot be reached, a map still serves."""

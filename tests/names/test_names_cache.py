@@ -20,6 +20,7 @@ import pytest
 
 from lattice_client import ConfigurationError, MissingExtraError, NameSourceError
 from lattice_client.names import DnsNames, Endpoint, ManagedNames, Names
+from lattice_client.names.listing import Listing
 from lattice_client.names.resolver import _MOST_THREADS
 from support.sources import Clock
 
@@ -215,9 +216,19 @@ class TestFailures:
         assert len(set(map(id, raised))) == 3
         assert ("a/secret" in str(raised[0])) == (kind is NameSourceError)
         if kind in (ValueError, SystemExit):
-            assert f"a source raised {kind.__name__}" in str(raised[0])
+            assert f"a source raised {kind.__name__} ({__file__}, line " in str(raised[0])
+            assert str(raised[0]).endswith(", in find)")
         source.failure = None
         assert names.resolve(NAME).is_lattice
+
+    def test_a_source_may_have_errors_of_its_own(self, names, source):
+        class ConsulError(NameSourceError):
+            def __init__(self, host: str, port: int) -> None:
+                super().__init__(f"nobody at {host}:{port}")
+
+        source.failure = ConsulError("127.0.0.1", 8500)
+        with pytest.raises(NameSourceError, match=r"nobody at 127\.0\.0\.1:8500"):
+            names.resolve(NAME)
 
     def test_a_source_that_does_not_answer_is_not_waited_for_for_ever(self, source):
         names = Names(source, patience=0.2)
@@ -231,6 +242,23 @@ class TestFailures:
         source.open.set()
         landed(names)
         assert names.peek(NAME) is not None
+
+    def test_a_source_that_hangs_is_waited_for_once_while_something_is_remembered(
+        self, names, source, clock, caplog, monkeypatch
+    ):
+        found = names.resolve(NAME)
+        source.open.clear()
+        clock.now += 60
+        with monkeypatch.context() as impatient:
+            impatient.setattr(names, "_patience", 0.01)
+            assert names.resolve(NAME) is found
+        assert "orders.example.com: no answer in 0.01 s" in caplog.text
+        assert names.peek(NAME) is found  # without waiting
+        clock.now += 5
+        assert names._left(NAME, names._flight(NAME)) == 0
+        source.open.set()
+        landed(names)
+        assert names.peek(NAME).expires_at == clock.now + 55
 
     def test_a_failing_source_before_one_that_knows(self, source, clock):
         source.failure = NameSourceError("it is down")
@@ -524,6 +552,13 @@ class TestWatching:
         watch._thread.join(30)
         assert not watch._thread.is_alive()
 
+    def test_one_thread_however_often_it_is_started(self, names):
+        with names.watch() as watch:
+            first = watch._thread
+            watch.start()
+            assert watch._thread is first
+        assert not first.is_alive()
+
     def test_stopping_does_not_wait_for_a_source_that_hangs(self, names, source, clock):
         names.resolve(NAME)
         source.open.clear()
@@ -585,6 +620,8 @@ names.resolve("a.example")
 names._flight("slow.example")
 entered.wait(30)
 names._lock.acquire()
+event = watch._stopped
+event._cond.acquire()
 child = os.fork()
 if child == 0:
     good = (
@@ -595,6 +632,7 @@ if child == 0:
     )
     watch.stop()
     os._exit(0 if good else 1)
+event._cond.release()
 names._lock.release()
 gate.set()
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
@@ -618,3 +656,11 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_the_default_clock_is_the_systems():
     assert Names({})._clock is time.time
     assert isinstance(Clock()(), float)
+
+
+def test_a_list_serves_those_who_waited_for_it():
+    """They have begun before whoever fetched it."""
+    fetched = iter("abc")
+    listing = Listing[str](60.0)
+    lists = [listing.get(now, fetched.__next__)[1] for now in (1000, 999.99, 1059.9, 1060, 900)]
+    assert lists == ["a", "a", "a", "b", "c"]

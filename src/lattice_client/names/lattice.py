@@ -100,9 +100,10 @@ class LatticeNames:
         if len(known) > 1 and service.managed_name != managed:
             return found
         knows_name = name in (service.custom_domain, service.managed_name)
+        # Lattice's word counts for more than that of who looked the name up.
         return found._replace(
-            host=found.host if knows_name else service.managed_name or found.host,
-            region=found.region or service.region,
+            host=name if knows_name else service.managed_name or found.host,
+            region=service.region or found.region,
             managed_name=service.managed_name or managed,
             service_arn=service.arn,
             source=f"{found.source}; VPC Lattice",

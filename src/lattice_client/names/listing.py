@@ -16,6 +16,9 @@ _ListT = TypeVar("_ListT")
 
 # So many seconds after a failure nobody asks again.
 _PAUSE = 5.0
+# Whoever waits for a list that another fetches has begun before it; a clock that is set back by
+# more than this makes its times worthless.
+_STEP_BACK = 60.0
 
 
 class Listing(Generic[_ListT]):
@@ -43,7 +46,7 @@ class Listing(Generic[_ListT]):
         :raises NameSourceError: what ``fetch`` raises, and again for a few seconds after it.
         """
         with self._lock:
-            if self._state is not None and self._state[0] <= now < self._state[1]:
+            if self._state is not None and self._state[0] - _STEP_BACK <= now < self._state[1]:
                 return self._state[1:]
             why, pause_ends = self._failure
             if time.monotonic() < pause_ends:

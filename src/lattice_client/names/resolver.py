@@ -243,12 +243,13 @@ class Names:
         result = flight.result() if flight.done() else None
         if isinstance(result, Endpoint):
             return result
+        late = NameSourceError(f"{name}: no answer in {self._patience:g} s")
         remembered = self._remembered(name)
         if remembered is not None:
+            if result is None and not remembered.failing:
+                self._still(name, late)
             return remembered.endpoint
-        if result is None:
-            raise NameSourceError(f"{name}: no answer in {self._patience:g} s")
-        raise copy(result)
+        raise late if result is None else _again(result)
 
     def _remembered(self, name: str) -> _Entry | None:
         """What may serve while a source fails."""
@@ -296,7 +297,7 @@ class Names:
         except LatticeClientError as error:
             return self._still(name, error) or error
         except BaseException as error:  # noqa: BLE001 whoever waits must be told, whatever it is
-            broken = NameSourceError(f"{name}: a source raised {type(error).__name__}")
+            broken = NameSourceError(f"{name}: a source raised {_told(error)}")
             return self._still(name, broken) or broken
         if failure is not None:
             # Better all of what was known before than a part of what is known now.
@@ -340,6 +341,22 @@ class Names:
         if not told:
             _log().warning("%s cannot be looked up, the old answer serves: %s", name, failure)
         return remembered.endpoint
+
+
+def _again(error: LatticeClientError) -> LatticeClientError:
+    """A copy; of a kind that cannot be copied, what it says."""
+    try:
+        return copy(error)
+    except Exception:  # noqa: BLE001 somebody else's class
+        return NameSourceError(str(error))
+
+
+def _told(error: BaseException) -> str:
+    """Its kind and the place in the code; its message may hold anything."""
+    from traceback import extract_tb
+
+    (*_, frame) = extract_tb(error.__traceback__)
+    return f"{type(error).__name__} ({frame.filename}, line {frame.lineno}, in {frame.name})"
 
 
 def _log() -> logging.Logger:

@@ -62,7 +62,9 @@ class Route53Names:
     The zone is the one with the longest name that fits; of several with the same name the private
     ones come first. Wildcard records count as in DNS. Where weighted, latency or failover records
     lead a name to several places, all have to be VPC Lattice, or this source does not know the
-    name; a weight of zero counts for nothing.
+    name; a weight of zero counts for nothing. With ``host="managed"`` several are a failure of this
+    source: a name that moves by weights goes on to where it led before, until one is left or the
+    old answer has had its time (``stale`` of ``Names``).
 
     :param vpc_id: only the private zones that are associated with this VPC (ListHostedZonesByVPC,
         which tells no public ones; ``region`` is then the VPC's). None: all zones of the account.
@@ -143,9 +145,15 @@ class Route53Names:
         if len(ends.managed) == 1 and not ends.by_address:
             return led_to(name, ends.managed.pop(), "Route 53", expires_at, self._host)
         told = [led_to(name, each, "Route 53", expires_at, "kept") for each in ends.managed]
-        # Which of the managed names a call is for nobody can say.
-        if not (told or ends.by_address) or (told and self._host == "managed"):
+        if not (told or ends.by_address):
             return None
+        if told and self._host == "managed":
+            # Which of them a call is for nobody can say. Whoever called one before goes on.
+            several = ", ".join(sorted(ends.managed))
+            raise NameSourceError(
+                f"Route 53: {name} leads to several places, {several} among them, so none is the "
+                "managed name for Host (host='managed')"
+            )
         regions = {each.region for each in told}
         return Endpoint(
             name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ VARIABLE = "LATTICE_CLIENT_NAMES"
 Target = str | Mapping[str, Any]
 
 _REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]+")
-_ADDRESS = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:\[([0-9a-f:.]+)\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?", re.IGNORECASE)
+_HIGHEST_PORT = 65535
 _TEXTS = ("managed_name", "region", "connect_to", "service_arn")
 _SWITCHES = ("custom_domain", "is_lattice")
 _ALTERNATIVES = (
@@ -183,8 +185,18 @@ def _is_sound(given: Mapping[str, Any]) -> bool:
         and all(isinstance(given[key], str) for key in _TEXTS if key in given)
         and all(isinstance(given[key], bool) for key in _SWITCHES if key in given)
         and ("region" not in given or bool(_REGION.fullmatch(given["region"])))
-        and ("connect_to" not in given or bool(_ADDRESS.fullmatch(given["connect_to"])))
+        and ("connect_to" not in given or _is_address(given["connect_to"]))
     )
+
+
+def _is_address(text: str) -> bool:
+    found = _ADDRESS.fullmatch(text)
+    if found is None or not 1 <= int(found[2] or 1) <= _HIGHEST_PORT:
+        return False
+    try:
+        return found[1] is None or bool(IPv6Address(found[1]))
+    except ValueError:
+        return False
 
 
 def _read(path: str) -> str:

@@ -42,8 +42,10 @@ class Watch:
         return not self._stopped.is_set()
 
     def start(self) -> None:
-        """Begin, also anew in a forked child, which has no threads."""
-        if self.running:
+        """Begin; whatever runs already goes on. A forked child has no threads, and begins anew."""
+        if self.running and (self._thread is None or not self._thread.is_alive()):
+            # The parent's thread may hold a lock of its event.
+            self._stopped = threading.Event()
             self._thread = threading.Thread(
                 target=_watch,
                 args=(self._names, self._stopped, self._every),
