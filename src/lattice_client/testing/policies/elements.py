@@ -38,7 +38,8 @@ class Mismatch:
 class PrincipalElement:
     """``Principal``, or ``NotPrincipal`` if ``negated``.
 
-    :param values: as the policy has them, account ids for accounts.
+    :param values: as the policy has them, account ids for accounts; those of another kind than
+        ``AWS`` with their kind before them.
     """
 
     values: tuple[str, ...]
