@@ -21,6 +21,8 @@ __all__ = ["CONNECT", "INVOKE", "PolicyPrincipal", "PolicyRequest", "PrincipalTy
 INVOKE: Final = "vpc-lattice-svcs:Invoke"
 CONNECT: Final = "vpc-lattice-svcs:Connect"
 
+_SERVICE_ARN: Final = re.compile(r"arn:[^:]+:vpc-lattice:[^:]*:[^:]*:service/[^/:]+")
+
 PrincipalType: TypeAlias = Literal["Account", "AssumedRole", "User"]
 """``aws:PrincipalType`` of callers who signed; that of the others is ``Anonymous``."""
 
@@ -99,7 +101,7 @@ class PolicyRequest:
     def __post_init__(self) -> None:
         if self.action == INVOKE and (not self.path.startswith("/") or "?" in self.path):
             raise ValueError("path begins with '/' and has no query; that is for query=…")
-        if not re.fullmatch(r"arn:[^:]+:vpc-lattice:[^:]*:[^:]*:service/[^/:]+", self.service_arn):
+        if not _SERVICE_ARN.fullmatch(self.service_arn):
             raise ValueError(f"{self.service_arn!r} is no ARN of a service (without a path)")
         if isinstance(self.time, datetime) and self.time.tzinfo is None:
             raise ValueError("time must have a zone, such as datetime.UTC")
