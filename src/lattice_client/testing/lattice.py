@@ -386,7 +386,8 @@ class LocalLattice:
             except RefusedError as refusal:
                 if refusal.failure is not None:
                     exchange.failed(refusal.failure)
-                await exchange.answer(refusal.status, refusal.text)
+                close = [(b"connection", b"close")] if refusal.closes else []
+                await exchange.answer(refusal.status, refusal.text, close)
         except Exception:
             exchange.failed("InternalError")
             raise
