@@ -253,7 +253,7 @@ def test_services_are_found_by_host(local):
         assert headers_seen(response)["host"] == host
 
 
-def test_what_is_remembered_of_requests_is_no_more_than_is_shown():
+def test_what_is_remembered_of_requests_is_no_more_than_is_shown(open_lattice):
     local = open_lattice()
     fetch(local, unsigned())
     # An index for each of thousands would cost the requests that follow a third of their time.
