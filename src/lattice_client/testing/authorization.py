@@ -20,6 +20,7 @@ from lattice_client.testing.policies import (
     PolicyRequest,
     evaluate,
 )
+from lattice_client.testing.policies.request import ODD_BYTES
 from lattice_client.testing.refusals import RefusedError, access_denied
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class _Texts(Sequence[tuple[str, str]]):
         if isinstance(index, slice):
             return _Texts(self._headers[index])
         name, value = self._headers[index]
-        return name.decode("latin-1"), value.decode("latin-1")
+        return name.decode("latin-1"), value.decode("utf-8", ODD_BYTES)
 
 
 def policy_request(
@@ -193,7 +194,7 @@ def policy_request(
         request.method,
         request.path.decode("latin-1"),
         exchange.principal,
-        query=request.query.decode("latin-1"),
+        query=request.query.decode("utf-8", ODD_BYTES),
         headers=_Texts(request.headers),
         port=port,
         service_arn=service.arn,

@@ -2,8 +2,8 @@
 
 Sources: "Control access to VPC Lattice services using auth policies" (VPC Lattice User Guide) and
 "AWS global condition context keys" (IAM User Guide). What neither says is inferred: several header
-lines of one name are joined by a comma, keys and values of the query are percent-decoded, and the
-path is the one on the wire.
+lines of one name are joined by a comma, keys and values of the query are percent-decoded, both are
+UTF-8, and the path is the one on the wire.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from functools import cached_property
 from typing import Final, Literal, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
-__all__ = ["CONNECT", "INVOKE", "PolicyPrincipal", "PolicyRequest", "PrincipalType"]
+__all__ = ["CONNECT", "INVOKE", "ODD_BYTES", "PolicyPrincipal", "PolicyRequest", "PrincipalType"]
 
 INVOKE: Final = "vpc-lattice-svcs:Invoke"
 CONNECT: Final = "vpc-lattice-svcs:Connect"
+#: How bytes that are no UTF-8 become text: as something that stands in no policy.
+ODD_BYTES: Final = "surrogateescape"
 
 _SERVICE_ARN: Final = re.compile(r"arn:[^:]+:vpc-lattice:[^:]*:[^:]*:service/[^/:]+")
 
@@ -145,7 +147,7 @@ class PolicyRequest:
         if self.action != INVOKE:
             pass
         elif isinstance(self.query, str):
-            pairs = parse_qsl(self.query, keep_blank_values=True, encoding="latin-1")
+            pairs = parse_qsl(self.query, keep_blank_values=True, errors=ODD_BYTES)
         else:
             for name, values in self.query.items():
                 pairs += [(name, value) for value in _listed(values)]
