@@ -213,8 +213,8 @@ class WSGIIdentityMiddleware:
 
     WSGI spells ``x_amzn_lattice_identity`` and ``x-amzn-lattice-identity`` alike. Lattice is not
     known to strip the former: let the server drop names with underscores, as gunicorn does unless
-    told otherwise (``header_map``). Where both arrive and are joined, the status is ``unknown`` as far
-    as that can be seen; of joined tags it cannot.
+    told otherwise (``header_map``). Where both arrive and are joined, the status is ``unknown``, as
+    far as that can be seen; of joined tags it cannot.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
