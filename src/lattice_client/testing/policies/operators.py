@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
-from lattice_client.testing.policies.request import ODD_BYTES
 from lattice_client.testing.policies.variables import Lookup, Template
 
 __all__ = ["Family", "Matcher", "Operator", "Quantifier", "find_operator"]
@@ -198,7 +197,7 @@ def _binary_equals(value: str, variables: bool) -> Matcher:  # noqa: FBT001 - as
         expected = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         raise ValueError(f"{value!r} is no base64") from None
-    return lambda actual, _: actual.encode("utf-8", ODD_BYTES) == expected
+    return lambda actual, _: actual.encode("utf-8", "surrogateescape") == expected
 
 
 def _null(value: str, variables: bool) -> Matcher:  # noqa: FBT001 - as above
