@@ -54,8 +54,13 @@ _READ = frozenset({_IDENTITY, _TAGS, _NETWORK, _TARGET, _REQUEST_ID})
 
 _OWS = " \t"
 _SEPARATOR = re.compile(r"(?<!\\);")
-# Servers and frameworks join what comes twice with a comma.
-_JOINED = re.compile(r",[ \t]*Principal=", re.IGNORECASE)
+# Servers and frameworks join what comes twice with a comma: before a field's name, or after a type,
+# which has none.
+_JOINED = re.compile(
+    r",[ \t]*(?:Principal|PrincipalOrgID|SessionName|Type|X509[\w/]*)="
+    r"|(?:^|;)[ \t]*Type=[^;]*,",
+    re.IGNORECASE | re.ASCII,
+)
 # The characters of IAM's names: "IAM and AWS STS quotas" (IAM User Guide).
 _PRINCIPAL = re.compile(
     r"arn:aws[a-z-]*:(?:iam|sts)::(?P<account>[0-9]{12}):"
@@ -208,7 +213,8 @@ class WSGIIdentityMiddleware:
 
     WSGI spells ``x_amzn_lattice_identity`` and ``x-amzn-lattice-identity`` alike. Lattice is not
     known to strip the former: let the server drop names with underscores, as gunicorn does unless
-    told otherwise (``header_map``). Where both arrive and are joined, the status is ``unknown``.
+    told otherwise (``header_map``). Where both arrive and are joined, the status is ``unknown``, as
+    far as that can be seen; of joined tags it cannot.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:

@@ -1014,6 +1014,25 @@ def _principals() -> Iterator[Case]:
             ALLOW,
         ),
         ("federated callers", statement(Principal={"Federated": "www.amazon.com"}), {}, NOTHING),
+        ("federated callers, all of them", statement(Principal={"Federated": "*"}), {}, NOTHING),
+        (
+            "a federation called as an account",
+            statement(Principal={"Federated": ACCOUNT}),
+            {},
+            NOTHING,
+        ),
+        (
+            "federated callers are not anonymous ones",
+            statement(Principal={"Federated": "*"}),
+            {"caller": ANONYMOUS},
+            NOTHING,
+        ),
+        (
+            "no exception for federated callers from a denial",
+            statement("Deny", NotPrincipal={"Federated": "*"}),
+            {},
+            DENY,
+        ),
         (
             "Deny * but for one, by aws:PrincipalArn: the one",
             [

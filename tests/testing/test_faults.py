@@ -76,6 +76,18 @@ def test_one_service(lattice, service):
         assert statuses(lattice, 1, host="nobody.example.com") == [404]
 
 
+def test_the_service_that_the_network_routes_to(lattice):
+    partners = lattice.add_network("partners")
+    partners.associate(lattice.service("books"))
+    with lattice.faults.status(503, service="books"):
+        assert get(partners, host="127.0.0.1").status == 503
+        assert get(lattice, host="127.0.0.1").status == 200
+    with lattice.faults.status(503, service="orders", times=1):
+        assert get(partners, host="127.0.0.1").status == 200
+        assert get(partners, host=HOST).status == 404
+        assert get(lattice, host="127.0.0.1").status == 503
+
+
 def test_one_path(lattice):
     with lattice.faults.status(503, path="/orders/*", times=1):
         assert statuses(lattice, 1, target="/books/1?x=/orders/1") == [200]

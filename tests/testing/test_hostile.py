@@ -200,6 +200,14 @@ class TestHostileInput:
             assert statuses(until_the_end(sock)) == [200] * 50 + [400]
         assert reached == [f"/{number}" for number in range(50)]
 
+    def test_after_two_lengths_nothing_is_read(self, running, reached):
+        """RFC 9112, section 6.1: the connection is closed after the response."""
+        lengths = CHUNKED + b"\r\ncontent-length: 5"
+        with connect(running) as sock:
+            sock.sendall(post(lengths, b"0\r\n\r\n" + SMUGGLED))
+            assert statuses(until_the_end(sock)) == [400]
+        assert reached == []
+
     def test_a_body_is_not_read_as_a_request(self, running, reached):
         length = b"content-length: %d" % len(SMUGGLED)
         chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)

@@ -288,3 +288,28 @@ def test_a_module_that_fails_to_import_fails_as_it_does(tmp_path, monkeypatch):
     (tmp_path / "a.toml").write_text("targets.blue = 'broken_application:app'")
     with pytest.raises(ModuleNotFoundError, match="no_such_module_at_all"):
         load(tmp_path / "a.toml")
+
+
+NESTED = "Resources: {A: {Type: AWS::VpcLattice::Service, Properties: {Name: %s}}}"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("deep.yaml", "[" * 3000 + "]" * 3000),
+        ("deep.json", NESTED % ('{"Fn::Sub": ' * 400 + "a" + "}" * 400)),
+        ("deep.toml", "a = " + "[" * 3000 + "]" * 3000),
+    ],
+)
+def test_what_is_nested_too_deeply_is_refused(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigurationError, match=f"^{name}: .*nested too deeply"):
+        load(tmp_path / name)
+
+
+def test_aliases_of_aliases_are_refused_before_they_are_written_out(tmp_path):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 8)}]" for n in range(1, 30)]
+    (tmp_path / "bomb.yaml").write_text("\n".join(lines))
+    with pytest.raises(ConfigurationError, match=r"^bomb\.yaml: its aliases stand for over"):
+        load(tmp_path / "bomb.yaml")

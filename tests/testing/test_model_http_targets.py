@@ -90,6 +90,21 @@ def test_odd_targets_stay_as_they_are(target):
         assert f'"path": "{path}", "query": "{query}"'.encode() in answer
 
 
+def test_no_client_takes_out_what_lattice_adds():
+    names = "host, Content-Length, X-Forwarded-For, x-amzn-lattice-network, x-amzn-requestid, x-own"
+    sent = [f"Connection: close, {names}", "Content-Length: 2", "X-Own: 1"]
+    with upstream(echo) as url, serve(lattice_to(url)) as running:
+        status, answer = answer_to(running, raw("/", *sent, method="POST", content=b"ab"))
+        assert status == 200
+        got = dict(httpx.Response(200, content=answer.partition(b"\r\n\r\n")[2]).json()["headers"])
+        assert got["host"] == HOST
+        assert got["content-length"] == "2"
+        assert got["x-forwarded-for"] == "127.0.0.1"
+        assert got["x-amzn-lattice-network"].startswith("SourceVpcArn=")
+        assert "x-amzn-requestid" in got
+        assert "x-own" not in got
+
+
 def test_what_belongs_to_the_connection_is_not_passed_on():
     async def app(scope, receive, send):
         if scope["path"] == "/":

@@ -91,6 +91,18 @@ INFERRED = [
         True,
     ),
     (
+        "the query is UTF-8",
+        {"StringEquals": {QUERY + "a": "ü"}},
+        {"query": "a=%C3%BC"},
+        True,
+    ),
+    (
+        "one case is that of a letter, and no other spelling",
+        {"StringEqualsIgnoreCase": {HEADER + "x": "STRASSE"}},
+        {"headers": {"x": "straße"}},
+        False,
+    ),
+    (
         "header lines of one name are joined",
         {"StringEquals": {HEADER + "x": "a,b"}},
         {"headers": [("X", "a"), ("x", "b")]},

@@ -353,3 +353,18 @@ def test_policies_as_text():
         network_auth_type="AWS_IAM", network_policy=json.dumps(policy(statement()))
     )
     assert local.network.policy == ALLOW
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [("ü".encode(), 403), ("ü".encode("latin-1"), 200), (b"u", 200)]
+)
+@pytest.mark.parametrize("place", ["RequestHeader/x", "RequestQueryString/x"])
+def test_what_is_sent_is_read_as_utf_8(place, sent, status):
+    deny = statement("Deny", Condition={"StringEquals": {f"vpc-lattice-svcs:{place}": "ü"}})
+    lattice = LocalLattice()
+    lattice.add_service("orders", domain=HOST, policy=policy(statement(), deny))
+    escaped = "".join(f"%{byte:02X}" for byte in sent)
+    target = f"/?x={escaped}" if "Query" in place else "/"
+    headers = [(b"host", HOST.encode())] + ([(b"x", sent)] if "Header" in place else [])
+    request = wire("GET", target, [])
+    assert Exchange(lattice, request, headers=headers).run().status == status

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from lattice_client.testing.policies import (
     ALLOW_AUTHENTICATED,
@@ -20,9 +20,11 @@ from lattice_client.testing.policies import (
     PolicyRequest,
     evaluate,
 )
+from lattice_client.testing.policies.request import ODD_BYTES
 from lattice_client.testing.refusals import RefusedError, access_denied
 
 if TYPE_CHECKING:
+    from lattice_client.testing.canonical import Headers
     from lattice_client.testing.exchange import Exchange
     from lattice_client.testing.services import Service
 
@@ -151,6 +153,26 @@ def _refusal(layer: LayerName, decision: Decision, request: PolicyRequest) -> Re
     return access_denied(user, request.action, request.resource, because)
 
 
+class _Texts(Sequence[tuple[str, str]]):
+    """Headers as text: read when a policy asks for one, and most do not."""
+
+    def __init__(self, headers: Headers) -> None:
+        self._headers = headers
+
+    def __len__(self) -> int:
+        return len(self._headers)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[str, str]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[tuple[str, str]]: ...
+    def __getitem__(self, index: int | slice) -> tuple[str, str] | Sequence[tuple[str, str]]:
+        if isinstance(index, slice):
+            return _Texts(self._headers[index])
+        name, value = self._headers[index]
+        return name.decode("latin-1"), value.decode("utf-8", ODD_BYTES)
+
+
 def policy_request(
     exchange: Exchange,
     service: Service,
@@ -172,10 +194,8 @@ def policy_request(
         request.method,
         request.path.decode("latin-1"),
         exchange.principal,
-        query=request.query.decode("latin-1"),
-        headers=[
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers
-        ],
+        query=request.query.decode("utf-8", ODD_BYTES),
+        headers=_Texts(request.headers),
         port=port,
         service_arn=service.arn,
         network_arn=network_arn,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from urllib.parse import quote
 from lattice_client.testing.access_log import AccessRecord, FailureReason, new_record
 from lattice_client.testing.asgi import Message, Receive, Scope, Send
 from lattice_client.testing.callers import Principal
-from lattice_client.testing.canonical import Headers, IndexedHeaders, header_values
+from lattice_client.testing.canonical import Headers, header_values
 from lattice_client.testing.connection import Connection
 from lattice_client.testing.refusals import malformed
 from lattice_client.testing.services import Listener, Service
@@ -173,14 +172,19 @@ class Exchange:
         self.started = True
         self._response_began = time.perf_counter()
         self._status = message["status"]
-        sent = IndexedHeaders(message.get("headers", ()))
-        headers = [header for header in sent if header[0].lower() != _REQUEST_ID]
-        if "date" not in sent.by_name:
+        headers, dated = [], False
+        for name, value in message.get("headers", ()):
+            plain = name.lower()
+            if plain == _REQUEST_ID:
+                continue
+            if plain == b"date":
+                dated = True
+            elif plain == b"content-length" and value.isdigit():
+                self._content_length = int(value)
+            headers.append((name, value))
+        if not dated:
             headers.append((b"date", _http_date(int(self._clock()))))
         headers.append((_REQUEST_ID, self.request_id))
-        lengths = header_values(sent, "content-length")
-        if lengths and lengths[0].isdigit():
-            self._content_length = int(lengths[0])
         self._trailers = message.get("trailers", False)
         self._bytes_sent += _size(headers)
         return {**message, "headers": headers}
@@ -256,8 +260,9 @@ def _request_id(headers: Headers) -> bytes:
 
 
 def _new_request_id() -> bytes:
-    # uuid4() asks the system for each, and lets other threads go first.
-    return str(uuid.UUID(int=random.getrandbits(128), version=4)).encode()
+    # A version 4 UUID. uuid4() asks the system for each, and lets other threads go first.
+    digits = f"{random.getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}".encode()
 
 
 def _size(headers: Headers) -> int:

@@ -32,6 +32,7 @@ from lattice_client.testing.access_log import FailureReason
 from lattice_client.testing.asgi import Message, Scope, Send
 from lattice_client.testing.canonical import PathEncoding, header_values
 from lattice_client.testing.connection import Connection, ConnectionCutError, ConnectionLimits
+from lattice_client.testing.services import service_at
 from lattice_client.testing.wildcards import wildcard_match
 
 if TYPE_CHECKING:
@@ -136,17 +137,13 @@ class Fault:
 
 
 class Faults:
-    """The faults of one local Lattice, ``lattice.faults``.
+    """The faults of one local Lattice, ``lattice.faults``."""
 
-    :param find_service: host name in, the service that answers to it out.
-    """
-
-    def __init__(self, find_service: Callable[[str], Service | None]) -> None:
+    def __init__(self) -> None:
         #: Draws for ``fraction``; give it another seed for another order of events.
         self.random = random.Random(0)  # noqa: S311 - it is to be repeatable
         #: What connections are held to, also where no fault is asked for.
         self.connections = ConnectionLimits()
-        self._find_service = find_service
         self._lock = threading.Lock()
         self._faults: tuple[Fault, ...] = ()
 
@@ -232,12 +229,15 @@ class Faults:
         with self._lock:
             self._faults = tuple(each for each in self._faults if each is not fault)
 
-    def strike(self, scope: Scope) -> Struck:
-        """The faults that strike a call; they are counted."""
+    def strike(self, scope: Scope, services: tuple[Service, ...]) -> Struck:
+        """The faults that strike a call; they are counted.
+
+        :param services: those of the service network that it came in through.
+        """
         if not self._faults:
             return _NONE
         hosts = header_values(scope["headers"], "host")
-        service = self._find_service(hosts[0].decode("latin-1")) if hosts else None
+        service = service_at(hosts[0].decode("latin-1"), services) if hosts else None
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
         with self._lock:
             effects = [

@@ -42,20 +42,32 @@ def load(
         names the place.
     :raises MissingExtraError: for YAML, if the extra ``testing`` is not installed.
     """
+    path = Path(path)
+    try:
+        return _load(path, targets or {}, parameters or {}, options)
+    except RecursionError:
+        raise ConfigurationError(f"{path.name}: nested too deeply") from None
+
+
+def _load(
+    path: Path,
+    targets: Mapping[str, ASGIApp | str],
+    parameters: Mapping[str, str],
+    options: dict[str, Any],
+) -> LocalLattice:
     from lattice_client.testing.document import from_document
     from lattice_client.testing.targets import named_app
 
-    path = Path(path)
     document = _read(path)
     apps = {
         name: [named_app(target) if isinstance(target, str) else target]
-        for name, target in (targets or {}).items()
+        for name, target in targets.items()
     }
     tables = document.table()
     if "Resources" in tables:
-        return _from_template(document, None, path, apps, parameters or {}, options)
+        return _from_template(document, None, path, apps, parameters, options)
     if "template" in tables:
-        return _from_template(None, document, path, apps, parameters or {}, options)
+        return _from_template(None, document, path, apps, parameters, options)
     if parameters:
         raise ConfigurationError(f"{path.name}: only CloudFormation templates have parameters")
     return from_document(document, folder=path.parent, targets=apps, **options)
@@ -94,7 +106,7 @@ def _from_template(
     if "callers" in tables:
         add_callers(lattice, tables["callers"], folder=path.parent)
     for note in notes:
-        warnings.warn(note, TemplateWarning, stacklevel=3)
+        warnings.warn(note, TemplateWarning, stacklevel=4)
     return lattice
 
 

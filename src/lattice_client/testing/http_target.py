@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from lattice_client.errors import ConfigurationError, MissingExtraError
 from lattice_client.testing.asgi import Message, Receive, Scope, Send
 from lattice_client.testing.target_groups import TargetFailedError
+from lattice_client.testing.target_headers import is_lattices_own
 
 if TYPE_CHECKING:
     import httpcore
@@ -43,6 +44,9 @@ _HOP_BY_HOP: Final = frozenset(
         b"upgrade",
     )
 )
+#: What a client cannot have taken out by naming it in ``Connection``: framing and routing. Neither
+#: can it Lattice's own headers: without them it would be somebody else, or nobody.
+_END_TO_END: Final = frozenset((b"content-length", b"host"))
 _CONNECT_SECONDS = 5.0
 _KEPT_CONNECTIONS = 100
 # Less than any server keeps one open: what it closes just then would be a failed request.
@@ -266,6 +270,8 @@ def _without_hop_by_hop(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[by
     for name, value in headers:
         if name.lower() == b"connection":
             dropped.update(token.strip().lower() for token in value.split(b","))
+    dropped -= _END_TO_END
+    dropped -= {name for name in dropped if is_lattices_own(name)}
     return [(name, value) for name, value in headers if name.lower() not in dropped]
 
 

@@ -49,10 +49,9 @@ from lattice_client.testing.refusals import (
 from lattice_client.testing.rules import Targets
 from lattice_client.testing.services import (
     Service,
-    host_name,
     host_port,
-    is_loopback,
     resource_id,
+    service_at,
 )
 from lattice_client.testing.signature import is_signed
 from lattice_client.testing.target_groups import TargetGroup
@@ -136,7 +135,7 @@ class LocalLattice:
         self._lifespans = Lifespans()
         # A coin, not a key.
         self._forwarder = Forwarder(self._lifespans, random.Random(seed).random)  # noqa: S311
-        self.faults = Faults(self._service_at)
+        self.faults = Faults()
         self._access_file = None if access_log is None else AccessLogFile(access_log)
         self._access_log: deque[AccessRecord] = deque(maxlen=history)
         self._requests: deque[ReceivedRequest] = deque(maxlen=history)
@@ -265,7 +264,7 @@ class LocalLattice:
 
         :raises KeyError: if there is none.
         """
-        found = self._services.get(name) or self._service_at(name)
+        found = self._services.get(name) or service_at(name, self.services)
         if found is None:
             raise KeyError(f"no service {name!r}; there are: {', '.join(self._services) or 'none'}")
         return found
@@ -363,7 +362,7 @@ class LocalLattice:
     async def _serve(
         self, network: ServiceNetwork, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        faults = self.faults.strike(scope)
+        faults = self.faults.strike(scope, network.services)
         exchange = Exchange(
             scope,
             receive,
@@ -387,7 +386,8 @@ class LocalLattice:
             except RefusedError as refusal:
                 if refusal.failure is not None:
                     exchange.failed(refusal.failure)
-                await exchange.answer(refusal.status, refusal.text)
+                close = [(b"connection", b"close")] if refusal.closes else []
+                await exchange.answer(refusal.status, refusal.text, close)
         except Exception:
             exchange.failed("InternalError")
             raise
@@ -441,7 +441,7 @@ class LocalLattice:
             raise malformed("there must be one Host header")
         host = hosts[0].decode("latin-1")
         network = exchange.network
-        service = _at(host, network.services)
+        service = service_at(host, network.services)
         if service is None:
             raise not_found()
         exchange.service = service
@@ -450,9 +450,6 @@ class LocalLattice:
             # Lattice would not take the connection.
             raise not_found()
         return service, network
-
-    def _service_at(self, host: str) -> Service | None:
-        return _at(host, self.services)
 
     async def _authenticate(
         self, exchange: Exchange, layers: tuple[AuthLayer, ...], verifier: Verifier
@@ -505,13 +502,3 @@ class LocalLattice:
     def _now(self) -> float:
         # Looked up each time: tests set lattice.clock.
         return self.clock()
-
-
-def _at(host: str, services: tuple[Service, ...]) -> Service | None:
-    """The one of the services that answers to ``host``."""
-    name = host_name(host)
-    for service in services:
-        if name in service.names:
-            return service
-    # Lattice knows no such addresses; here they save tests from having to resolve names.
-    return services[0] if services and is_loopback(name) else None

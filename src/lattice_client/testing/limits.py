@@ -27,7 +27,8 @@ def check_limits(request: WireRequest, http_version: str = "1.1") -> None:
     if http_version not in _VERSIONS:
         raise malformed("this version of HTTP is not spoken here")
     if {"transfer-encoding", "content-length"} <= headers.by_name.keys():
-        # Two lengths are two opinions of where the next request begins: RFC 9112, section 6.1.
-        raise malformed("there must not be both Transfer-Encoding and Content-Length")
+        # Two lengths are two opinions of where the next request begins: RFC 9112, section 6.1,
+        # which wants the connection closed.
+        raise malformed("there must not be both Transfer-Encoding and Content-Length", closes=True)
     if not request.path.startswith(b"/"):
         raise malformed("the target must be a path")

@@ -54,7 +54,8 @@ class ReceivedRequest:
             method=request.method,
             path=request.path,
             query=request.query,
-            headers=request.headers,
+            # Without their index: thousands are kept, and the collector would go through it.
+            headers=tuple(request.headers),
             service=service.name if service else None,
             verified=verified,
             refusal=refusal.text if refusal else None,

@@ -28,7 +28,8 @@ class RefusedError(Exception):
     ``failure`` is the reason that the access log gives. ``canonical_request`` and
     ``string_to_sign`` are what the verifier calculated, where it got that far: compare them with
     the signer's to find out where the two part. They hold the session token, so neither stands in
-    ``str()`` or ``repr()``.
+    ``str()`` or ``repr()``. ``closes`` says that nothing after it is to be believed: the connection
+    is closed.
     """
 
     def __init__(
@@ -39,8 +40,10 @@ class RefusedError(Exception):
         failure: FailureReason | None = None,
         canonical_request: str | None = None,
         string_to_sign: str | None = None,
+        closes: bool = False,
     ) -> None:
         super().__init__(text)
+        self.closes = closes
         self.status = status
         self.text = text
         self.failure: FailureReason | None = failure
@@ -95,9 +98,9 @@ def access_denied(user: str, action: str, resource: str, because: str) -> Refuse
     )
 
 
-def malformed(text: str) -> RefusedError:
+def malformed(text: str, *, closes: bool = False) -> RefusedError:
     """A request that is no proper HTTP request, or is over Lattice's limits."""
-    return RefusedError(400, f"Bad Request: {text}", failure="ClientProtocolError")
+    return RefusedError(400, f"Bad Request: {text}", failure="ClientProtocolError", closes=closes)
 
 
 def not_found() -> RefusedError:

@@ -26,6 +26,7 @@ __all__ = [
     "host_port",
     "is_loopback",
     "resource_id",
+    "service_at",
 ]
 
 Protocol: TypeAlias = Literal["HTTP", "HTTPS"]
@@ -211,6 +212,16 @@ class Service:
     def listener_ids(self) -> dict[str, str]:
         """The ids of the listeners, by scheme; of several, the first."""
         return {found.protocol.lower(): found.id for found in reversed(self.listeners)}
+
+
+def service_at(host: str, services: tuple[Service, ...]) -> Service | None:
+    """The one of the services that answers to a ``Host``; None if none does."""
+    name = host_name(host)
+    for service in services:
+        if name in service.names:
+            return service
+    # Lattice knows no such addresses; here they save tests from having to resolve names.
+    return services[0] if services and is_loopback(name) else None
 
 
 def host_name(host: str) -> str:

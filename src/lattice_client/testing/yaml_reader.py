@@ -10,20 +10,37 @@ from lattice_client.errors import ConfigurationError
 
 __all__ = ["read_yaml"]
 
+# Far more than any template has (CloudFormation's are at most 1 MB).
+_MAX_VALUES = 1_000_000
+
 
 def read_yaml(text: str, name: str) -> Any:
     """What a YAML (or JSON) document holds, with CloudFormation's short forms written out.
 
     :param name: the file's, for errors.
-    :raises ConfigurationError: if it is no YAML, or has a key twice; the message names the line.
+    :raises ConfigurationError: if it is no YAML, has a key twice, or grows without measure by
+        its aliases; the message names the line where there is one.
     """
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
+        content = yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{name}, line {mark.line + 1}" if mark is not None else name
         problem = getattr(error, "problem", None) or "this is no YAML"
         raise ConfigurationError(f"{place}: {problem}") from error
+    if _written_out(content, {}) > _MAX_VALUES:
+        raise ConfigurationError(f"{name}: its aliases stand for over {_MAX_VALUES} values")
+    return content
+
+
+def _written_out(value: Any, known: dict[int, int]) -> int:
+    """How many values there are where each alias is written out."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        inner = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_written_out(item, known) for item in inner)
+    return known[id(value)]
 
 
 class _Loader(yaml.SafeLoader):

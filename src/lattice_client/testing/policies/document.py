@@ -227,8 +227,10 @@ class _StatementReader:
             for kind, listed in value.items():
                 for where, principal in _strings(f"{place}.{kind}", listed):
                     _checked(where, check_principal, kind, principal)
-                    # "The account ARN and the shortened account ID behave the same way."
-                    values.append(account_of(principal) or principal)
+                    # "The account ARN and the shortened account ID behave the same way." What is
+                    # of another kind names none of Lattice's callers, whatever it looks like.
+                    named = account_of(principal) or principal
+                    values.append(named if kind == "AWS" else f"{kind} {principal}")
         else:
             raise PolicyError(place, 'must be "*" or an object such as {"AWS": "111122223333"}')
         return PrincipalElement(tuple(values), negated=name == "NotPrincipal")

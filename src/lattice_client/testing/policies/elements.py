@@ -38,7 +38,8 @@ class Mismatch:
 class PrincipalElement:
     """``Principal``, or ``NotPrincipal`` if ``negated``.
 
-    :param values: as the policy has them, account ids for accounts.
+    :param values: as the policy has them, account ids for accounts; those of another kind than
+        ``AWS`` with their kind before them.
     """
 
     values: tuple[str, ...]
@@ -50,9 +51,11 @@ class PrincipalElement:
 
     def mismatch(self, caller: PolicyPrincipal | None, *, allow: bool) -> str | None:
         """Why it does not match a caller (None: an anonymous one); None if it does."""
+        if not self.negated and "*" in self.values:
+            return None
         names = _names(caller)
         if not self.negated:
-            if "*" in self.values or not names.isdisjoint(self.values):
+            if not names.isdisjoint(self.values):
                 return None
             return f"{_who(caller)} is not among {_list(self.values)}"
         if allow:

@@ -91,7 +91,7 @@ def _string_equals_ignore_case(value: str, variables: bool) -> Matcher:  # noqa:
 
     def matches(actual: str, lookup: Lookup) -> bool | None:
         text = template.text(lookup)
-        return None if text is None else actual.casefold() == text.casefold()
+        return None if text is None else actual.lower() == text.lower()
 
     return matches
 
@@ -197,7 +197,7 @@ def _binary_equals(value: str, variables: bool) -> Matcher:  # noqa: FBT001 - as
         expected = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         raise ValueError(f"{value!r} is no base64") from None
-    return lambda actual, _: actual.encode("latin-1", "replace") == expected
+    return lambda actual, _: actual.encode("utf-8", "surrogateescape") == expected
 
 
 def _null(value: str, variables: bool) -> Matcher:  # noqa: FBT001 - as above

@@ -2,8 +2,8 @@
 
 Sources: "Control access to VPC Lattice services using auth policies" (VPC Lattice User Guide) and
 "AWS global condition context keys" (IAM User Guide). What neither says is inferred: several header
-lines of one name are joined by a comma, keys and values of the query are percent-decoded, and the
-path is the one on the wire.
+lines of one name are joined by a comma, keys and values of the query are percent-decoded, both are
+UTF-8, and the path is the one on the wire.
 """
 
 from __future__ import annotations
@@ -16,10 +16,14 @@ from functools import cached_property
 from typing import Final, Literal, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
-__all__ = ["CONNECT", "INVOKE", "PolicyPrincipal", "PolicyRequest", "PrincipalType"]
+__all__ = ["CONNECT", "INVOKE", "ODD_BYTES", "PolicyPrincipal", "PolicyRequest", "PrincipalType"]
 
 INVOKE: Final = "vpc-lattice-svcs:Invoke"
 CONNECT: Final = "vpc-lattice-svcs:Connect"
+#: How bytes that are no UTF-8 become text: as something that stands in no policy.
+ODD_BYTES: Final = "surrogateescape"
+
+_SERVICE_ARN: Final = re.compile(r"arn:[^:]+:vpc-lattice:[^:]*:[^:]*:service/[^/:]+")
 
 PrincipalType: TypeAlias = Literal["Account", "AssumedRole", "User"]
 """``aws:PrincipalType`` of callers who signed; that of the others is ``Anonymous``."""
@@ -99,7 +103,7 @@ class PolicyRequest:
     def __post_init__(self) -> None:
         if self.action == INVOKE and (not self.path.startswith("/") or "?" in self.path):
             raise ValueError("path begins with '/' and has no query; that is for query=…")
-        if not re.fullmatch(r"arn:[^:]+:vpc-lattice:[^:]*:[^:]*:service/[^/:]+", self.service_arn):
+        if not _SERVICE_ARN.fullmatch(self.service_arn):
             raise ValueError(f"{self.service_arn!r} is no ARN of a service (without a path)")
         if isinstance(self.time, datetime) and self.time.tzinfo is None:
             raise ValueError("time must have a zone, such as datetime.UTC")
@@ -143,7 +147,7 @@ class PolicyRequest:
         if self.action != INVOKE:
             pass
         elif isinstance(self.query, str):
-            pairs = parse_qsl(self.query, keep_blank_values=True, encoding="latin-1")
+            pairs = parse_qsl(self.query, keep_blank_values=True, errors=ODD_BYTES)
         else:
             for name, values in self.query.items():
                 pairs += [(name, value) for value in _listed(values)]
