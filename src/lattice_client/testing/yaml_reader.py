@@ -24,6 +24,8 @@ def read_yaml(text: str, name: str) -> Any:
         place = f"{name}, line {mark.line + 1}" if mark is not None else name
         problem = getattr(error, "problem", None) or "this is no YAML"
         raise ConfigurationError(f"{place}: {problem}") from error
+    except RecursionError:
+        raise ConfigurationError(f"{name}: nested too deeply") from None
 
 
 class _Loader(yaml.SafeLoader):
