@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 import re
 import subprocess
 import sys
@@ -65,6 +67,17 @@ def test_every_page_is_in_the_navigation():
     site = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
     named = set(_pages_of(site["nav"]))
     assert named == {page.relative_to(DOCS).as_posix() for page in PAGES}
+
+
+@pytest.mark.parametrize("module", ["", ".testing", ".names"])
+def test_every_public_name_is_in_the_reference(module):
+    pages = "".join(page.read_text(encoding="utf-8") for page in DOCS.glob("reference/*.md"))
+    shown = set()
+    for identifier in re.findall(r"^::: (\S+)", pages, flags=re.MULTILINE):
+        shown.add(identifier.rpartition(".")[2])
+        shown |= set(getattr(pkgutil.resolve_name(identifier), "__all__", ()))
+    public = set(importlib.import_module(f"lattice_client{module}").__all__) - {"__version__"}
+    assert public <= shown, public - shown
 
 
 def _pages_of(entry):

@@ -225,6 +225,36 @@ def test_a_proxy_of_the_environment(run, credentials, server, monkeypatch):
     assert request.verified()
 
 
+def test_a_proxy_without_a_scheme(run, credentials, server):
+    url = "http://orders.internal.example.com/orders"
+    assert run("call", url, "-x", server.url.removeprefix("http://")).code == 0
+    assert server.requests[0].target == url.encode()
+
+
+@pytest.mark.parametrize("proxy", ["ftp://user:word@proxy", "socks5://user:word@proxy"])
+def test_a_proxy_that_is_none(run, credentials, url, proxy):
+    result = run("call", url, "--proxy", proxy)
+    assert result.code == 2
+    assert "http://HOST:PORT" in result.stderr
+    assert "word" not in result.stderr
+
+
+def test_an_option_comes_before_the_environments_names(run, credentials, server, monkeypatch):
+    monkeypatch.setenv("LATTICE_CLIENT_NAMES", f"{NAME}=us-west-2@127.0.0.1:1")
+    url = f"http://{NAME}/"
+    assert run("call", url).code == 7
+    assert run("call", url, "--connect-to", f"127.0.0.1:{server.port}").code == 0
+    elsewhere = f"shop.example.com::127.0.0.1:{server.port}"
+    assert run("call", url, "--connect-to", elsewhere).code == 7
+
+
+def test_a_failure_is_told_once(run, url, monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    result = run("call", url, "--profile", "nobody", "--region", "us-west-2")
+    assert result.code == 67
+    assert result.stderr.count("ProfileNotFound") == 1
+
+
 # The answer
 
 

@@ -100,6 +100,12 @@ def test_it_is_called_and_shows_its_log(run, file, monkeypatch):
     assert "aws_secret" not in local.said
 
 
+def test_an_address_that_others_reach_is_told_in_a_line(file):
+    with serving(file, "--host", "0.0.0.0") as local:
+        assert "lattice-client: the local Lattice listens at 0.0.0.0" in local.said
+        assert ".py" not in local.said
+
+
 def test_records_for_machines_over_tls(run, file, monkeypatch):
     with serving(file, "--json", "--tls", "--caller", "jobs") as local:
         for name, value in local.settings("jobs").items():

@@ -145,6 +145,9 @@ def test_a_document_that_aws_would_refuse(run, monkeypatch, text, says):
         (["FILE", "--as", "x", "--path", "orders"], 2, "path begins with '/'"),
         (["FILE", "--as", "x", "--service", "orders"], 2, "no ARN of a service"),
         (["FILE", "--as", "x", "--tag", "a"], 2, "KEY=VALUE"),
+        (["FILE", "--as", "x", "--source-ip", "10.0"], 2, "'10.0' does not appear to be an IP"),
+        (["FILE", "--as", "x", "--port", "65536"], 2, "65536 is not in the range"),
+        (["FILE", "--as", ""], 2, "nobody is named"),
     ],
 )
 def test_what_goes_wrong(run, policy, arguments, code, says):

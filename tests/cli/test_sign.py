@@ -38,6 +38,7 @@ def test_without_a_format_nothing_is_given_away(run, credentials, arguments):
     assert str(credentials.token) not in result.text
     assert "region: us-west-2" in result.text
     assert "Signature=***" in result.text
+    assert "expires: not known" in result.text  # they have a token, so they do
     assert "--headers, --curl" in result.stderr
 
 

@@ -260,6 +260,8 @@ def test_errors_name_the_place(tmp_path, text, words):
         ("a.yaml", "1: x", "the key 1 must be text"),
         ("a.yaml", "- x", "this must be a table"),
         ("a.yaml", "x: !!python/object:os.system {}", "a.yaml, line 1: "),
+        ("a.yaml", "x: " + "[" * 50_000, "a.yaml: nested too deeply"),
+        ("a.toml", "x = " + "[" * 50_000, "a.toml: nested too deeply"),
     ],
 )
 def test_files_that_are_none(tmp_path, name, text, words):

@@ -12,6 +12,7 @@ import click
 import httpx
 
 from lattice_client.cli.failures import URL, Failure
+from lattice_client.cli.sending import PORTS, leads_to
 from lattice_client.cli.signing_options import Signing
 from lattice_client.names import Endpoint, StaticNames, region_of
 
@@ -71,8 +72,10 @@ def destination(
         return url, addresses, signing
     if endpoint.connect_to and (place := _PLACE.fullmatch(endpoint.connect_to)):
         led = {(endpoint.host, 0): (_bare(place[1]), int(place[2] or 0))}
-        led_by = addresses.led_by if addresses.connect_to else endpoint.source
-        addresses = addresses._replace(connect_to={**led, **addresses.connect_to}, led_by=led_by)
+        # An option for any host comes before what is known of this one.
+        if leads_to(addresses.connect_to, endpoint.host, url.port or PORTS[url.scheme]) is None:
+            led |= addresses.connect_to
+            addresses = addresses._replace(connect_to=led, led_by=endpoint.source)
     if endpoint.region and not signing.region:
         signing = signing._replace(region=endpoint.region, region_by=endpoint.source)
     return url.copy_with(host=endpoint.host), addresses, signing

@@ -108,8 +108,8 @@ def command(
     """Send one signed request, as curl would.
 
     The options are curl's where curl has them, so its examples work with "lattice-client call" in
-    curl's place. The body goes to stdout and everything else to stderr; no secret, token or
-    signature is shown.
+    curl's place. The answer's body goes to stdout as it is, and everything else to stderr, without
+    any secret, token or signature.
     """
     call = _Call(url, signing, addresses, ctx.meta.get("pieces", []), given)
     try:
@@ -120,7 +120,7 @@ def command(
         failure = failure_of(error, call.host)
         if failure is None:
             raise
-        if call.quiet:
+        if call.quiet or failure.text in call.remarks.told:
             return failure.code
         raise failure from None
 
@@ -149,6 +149,7 @@ class _Call:
         self._refuse_authorization()
         self._redaction = Redaction()
         self._talk = Talk(self._redaction, verbose=given["verbose"])
+        self.remarks = Remarks()
         self._deadline = Deadline(given["max_time"])
 
     # The request.
@@ -206,7 +207,7 @@ class _Call:
         given, quiet = self._given, self.quiet
         with ExitStack() as stack:
             if not quiet:
-                stack.enter_context(Remarks())
+                stack.enter_context(self.remarks)
             client = stack.enter_context(self._client())
             request = client.build_request(
                 self._method, self._url, headers=self._header_pairs(), content=self._content(stack)

@@ -24,6 +24,7 @@ from lattice_client.cli.help import Command
 from lattice_client.cli.terminal import console, note, say
 from lattice_client.testing import (
     Caller,
+    ExposedLatticeWarning,
     LocalLattice,
     RunningLattice,
     TemplateWarning,
@@ -142,11 +143,16 @@ def _served(
         port = given["port"] + index if given["port"] else 0
         serving = serve(network, host=given["host"], port=port, tls=given["tls"])
         try:
-            yield stack.enter_context(serving)
+            with warnings.catch_warnings(record=True) as remarks:
+                warnings.simplefilter("always", ExposedLatticeWarning)
+                entered = stack.enter_context(serving)
         except OSError as error:
             raise Failure(
                 CONNECT, f"There is no listening at {given['host']}:{port}: {error.strerror}."
             ) from None
+        for remark in remarks:
+            note(f"{remark.message}")
+        yield entered
 
 
 def _write_settings(lattice: LocalLattice, running: list[RunningLattice], folder: Path) -> None:

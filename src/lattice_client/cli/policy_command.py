@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 import click
@@ -59,7 +60,7 @@ class _Layer(NamedTuple):
 @click.option("-H", "--header", multiple=True, metavar="LINE", help="With which header.")
 @click.option("--service", metavar="ARN", help="Which service.")
 @click.option("--network", metavar="ARN", help="In which service network.")
-@click.option("--port", type=int, help="At which port.")
+@click.option("--port", type=click.IntRange(1, 65535), help="At which port.")
 @click.option("--source-vpc", metavar="VPC", help="From which VPC.")
 @click.option("--source-ip", metavar="ADDRESS", help="From which address.")
 @click.option("--org", metavar="ID", help="The organization that the caller belongs to.")
@@ -109,6 +110,8 @@ def check(file: str, *, as_json: bool, **given: Any) -> int:
 
 def _request(given: dict[str, Any]) -> PolicyRequest:
     path, _, query = given["path"].partition("?")
+    if given["source_ip"]:
+        ip_address(given["source_ip"])  # a ValueError otherwise, in words for people
     headers = [
         (name.decode(), (value or b"").decode("utf-8", "replace"))
         for name, value in headers_of(given["header"]).items()
@@ -131,6 +134,8 @@ def _request(given: dict[str, Any]) -> PolicyRequest:
 
 def _principal(given: dict[str, Any]) -> Principal | None:
     who: str = given["caller"]
+    if not who:
+        raise click.BadParameter("nobody is named (an empty variable?)", param_hint="--as")
     if who == _ANONYMOUS:
         return None
     parts = (given["service"] or "").split(":")
@@ -201,7 +206,7 @@ def _style(allowed: bool) -> str:  # noqa: FBT001 what it is about
 # lint
 
 
-@command.command("lint")
+@command.command("lint", short_help="Find what is legal and does something else.")
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="FILE..."
 )

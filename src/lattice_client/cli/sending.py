@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import certifi
 import httpx
 
-from lattice_client.cli.failures import READ, TIMEOUT, Failure
+from lattice_client.cli.failures import READ, TIMEOUT, USAGE, Failure
 
 __all__ = ["PORTS", "Deadline", "Sending", "Watcher", "leads_to", "proxy_of", "trust"]
 
@@ -69,7 +69,15 @@ class Sending(httpx.BaseTransport):
         watchers: tuple[Watcher, ...] = (),
     ) -> None:
         proxy = proxy or proxy_of(url)
-        self._inner = httpx.HTTPTransport(verify=verify, proxy=proxy, trust_env=False)
+        if proxy and "://" not in proxy:
+            proxy = f"http://{proxy}"  # as curl reads it
+        try:
+            self._inner = httpx.HTTPTransport(verify=verify, proxy=proxy, trust_env=False)
+        except (ImportError, ValueError, httpx.InvalidURL):
+            # Not which one it is: it may hold a password.
+            raise Failure(
+                USAGE, "The proxy must be an HTTP one, of the form http://HOST:PORT."
+            ) from None
         self._connect_to = connect_to
         self._deadline = deadline
         self._connect_timeout = connect_timeout

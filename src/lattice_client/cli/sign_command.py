@@ -216,6 +216,7 @@ def _describe(signed: _Signed) -> None:
     from rich.table import Table
 
     expires = signed.credentials.expires_at
+    unknown = "not known" if signed.credentials.token else "never"
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -224,7 +225,7 @@ def _describe(signed: _Signed) -> None:
         "service": signed.service,
         "region": signed.region,
         "access key": signed.credentials.access_key,
-        "expires": "never" if expires is None else f"{expires:%Y-%m-%d %H:%M:%S %Z}",
+        "expires": unknown if expires is None else f"{expires:%Y-%m-%d %H:%M:%S %Z}",
         **{
             name: redaction.header(name, value).partition(": ")[2]
             for name, value in signed.added.items()

@@ -95,9 +95,11 @@ class Remarks(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
+        self.told: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         if not record.name.startswith("lattice_client.denial"):
+            self.told.add(record.getMessage())
             note(record.getMessage())
 
     def __enter__(self) -> Self:

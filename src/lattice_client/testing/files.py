@@ -121,6 +121,8 @@ def _read(path: Path) -> Node:
             return Node(tomllib.loads(text), f"{path.name}: ")
         except tomllib.TOMLDecodeError as error:
             raise ConfigurationError(f"{path.name}: {error}") from error
+        except RecursionError:
+            raise ConfigurationError(f"{path.name}: nested too deeply") from None
     try:
         from lattice_client.testing.yaml_reader import read_yaml
     except ImportError as error:
