@@ -294,7 +294,11 @@ class _SyncHands(_Hands):
         calls.wait(seconds)
 
     def read(self, response: Any) -> bytes:
-        return unread_httpx(response, response.read())
+        try:
+            return unread_httpx(response, response.read())
+        except BaseException:  # nobody else has it yet
+            response.close()
+            raise
 
     def discard(self, response: Any) -> None:
         try:
@@ -323,7 +327,11 @@ class _AsyncHands(_Hands):
         await sleep(seconds)
 
     async def read(self, response: Any) -> bytes:
-        return unread_httpx(response, await response.aread())
+        try:
+            return unread_httpx(response, await response.aread())
+        except BaseException:  # nobody else has it yet
+            await response.aclose()
+            raise
 
     async def discard(self, response: Any) -> None:
         try:

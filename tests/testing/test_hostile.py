@@ -187,7 +187,7 @@ class TestHostileInput:
     def test_a_folded_header_is_one_value_and_hides_no_other(self, running, reached):
         """RFC 9112, section 5.2, lets a server read a fold as spaces."""
         folded = b"GET /good HTTP/1.1\r\n" + H + b"x-a: 1\r\n transfer-encoding: chunked\r\n\r\n"
-        with connect(running) as sock, running.faults.idle(0.1):
+        with connect(running) as sock, running.faults.idle(1):
             sock.sendall(folded)
             assert statuses(until_the_end(sock)) == [200]
         assert running.requests[0].header("x-a") == "1 transfer-encoding: chunked"
@@ -195,7 +195,7 @@ class TestHostileInput:
 
     def test_requests_in_a_row_are_answered_in_order(self, running, reached):
         row = b"".join(GET.replace(b"good", b"%d" % number) for number in range(50))
-        with connect(running) as sock, running.faults.idle(0.1):
+        with connect(running) as sock, running.faults.idle(1):
             sock.sendall(row + b"nonsense\r\n\r\n" + SMUGGLED)
             assert statuses(until_the_end(sock)) == [200] * 50 + [400]
         assert reached == [f"/{number}" for number in range(50)]
@@ -211,18 +211,20 @@ class TestHostileInput:
     def test_a_body_is_not_read_as_a_request(self, running, reached):
         length = b"content-length: %d" % len(SMUGGLED)
         chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)
-        with connect(running) as sock, running.faults.idle(0.1):
+        with connect(running) as sock, running.faults.idle(1):
             sock.sendall(post(length, SMUGGLED) + post(CHUNKED, chunk) + GET)
             assert statuses(until_the_end(sock)) == [200] * 3
         assert reached == ["/post", "/post", "/good"]
 
     def test_slow_ones_keep_nobody_else_waiting(self, local, running):
         """Heads that never end, on new connections and on used ones."""
-        good, *used = [connect(running) for _ in range(51)]
-        with running.faults.idle(0.3):
-            slow = [*(connect(running) for _ in range(50)), *used]
+        with contextlib.ExitStack() as stack:
+            good, *used = [stack.enter_context(connect(running)) for _ in range(51)]
+            stack.enter_context(running.faults.idle(2))
+            slow = [*(stack.enter_context(connect(running)) for _ in range(50)), *used]
             for sock in used:
-                sock.sendall(GET)
+                send(sock, GET)
+            for sock in used:
                 assert sock.recv(4096).startswith(b"HTTP/1.1 200")
             for number, sock in enumerate(slow):
                 send(sock, GET[: 3 + number % 20])
@@ -230,7 +232,6 @@ class TestHostileInput:
             for sock in slow:
                 send(sock, b"x")  # Another byte is no excuse.
                 until_the_end(sock)
-                sock.close()
 
     def test_one_who_never_reads_keeps_nobody_else_waiting(self, local, running):
         async def target(_scope, _receive, send):
