@@ -7,8 +7,9 @@ from typing import Any
 
 from lattice_client._readable import unread_httpx
 from lattice_client.auth import SigV4Auth
+from lattice_client.headers import is_small
 from lattice_client.remedies import FORBIDDEN, Remedy
-from lattice_client.wire import is_small, outgoing
+from lattice_client.wire import outgoing
 
 __all__ = ["HttpxFlow"]
 

@@ -14,9 +14,10 @@ from lattice_client.auth import SigV4Auth
 from lattice_client.calls import REQUEST_ID, Level, refuse_retries, run, run_async
 from lattice_client.denial import ATTEMPT
 from lattice_client.events import Observer
+from lattice_client.headers import is_small
 from lattice_client.names import Resolver
 from lattice_client.retry import Outcome, RetryPolicy
-from lattice_client.wire import REDIRECTS, is_small, origin_of
+from lattice_client.urls import REDIRECTS, origin_of
 
 __all__ = ["RETRY", "AsyncSigningTransport", "SigningClient", "SigningTransport"]
 

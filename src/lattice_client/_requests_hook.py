@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lattice_client._readable import read_requests
+from lattice_client.headers import is_small, set_signature, strip_signature
 from lattice_client.remedies import FORBIDDEN, Remedy
-from lattice_client.wire import REDIRECTS, RequestsRequest, forget_signature, is_small
+from lattice_client.urls import REDIRECTS, origin_of
+from lattice_client.wire import RequestsRequest
 
 if TYPE_CHECKING:
     from lattice_client.auth import SigV4Auth
@@ -38,7 +40,7 @@ class _Guard:
             response = self._cured(response, how_sent)
         if response.status_code in REDIRECTS:
             # Of the request that was asked for, not of one that a remedy has made.
-            forget_signature(request, response.headers.get("Location"))
+            _forget_signature(request, response.headers.get("Location"))
         return response
 
     def _cured(self, response: Any, how_sent: dict[str, Any]) -> Any:
@@ -55,3 +57,18 @@ class _Guard:
             refusal, response = response, response.connection.send(signed.request, **how_sent)
             response.history.append(refusal)
         return response
+
+
+def _forget_signature(request: Any, location: str | None) -> None:
+    """A request that was redirected is the template for the one that follows, and its
+    signature is neither valid there nor meant for other eyes."""
+    from urllib.parse import urljoin  # loaded by requests anyway, and slow to load
+
+    try:
+        target = urljoin(request.url, location or "")
+    except ValueError:
+        target = ""
+    if origin_of(target) == origin_of(request.url):
+        set_signature(request.headers, {}, stale=True)
+    else:
+        strip_signature(request.headers)

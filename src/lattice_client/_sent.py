@@ -15,7 +15,7 @@ from lattice_client.signing.canonical import (
     canonical_target,
     collapsed,
 )
-from lattice_client.wire import split_url
+from lattice_client.urls import split_url
 
 __all__ = ["GivenHeaders", "SentRequest", "lowered"]
 

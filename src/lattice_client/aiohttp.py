@@ -16,10 +16,11 @@ from lattice_client.auth import SigV4Auth
 from lattice_client.calls import REQUEST_ID, Level, run_async
 from lattice_client.errors import MissingExtraError
 from lattice_client.events import Observer
+from lattice_client.headers import is_small
 from lattice_client.names import Resolver
 from lattice_client.redirects import RedirectedCalls
 from lattice_client.retry import IDEMPOTENT_METHODS, Outcome, RetryPolicy
-from lattice_client.wire import AiohttpRequest, is_small
+from lattice_client.wire import AiohttpRequest
 
 try:
     import aiohttp

@@ -20,6 +20,7 @@ from lattice_client.credentials import (
 )
 from lattice_client.endpoints import bracketed, checked, find, find_async, split_port
 from lattice_client.errors import ConfigurationError, NotLatticeError, RegionError
+from lattice_client.headers import is_small, strip_signature
 from lattice_client.hosts import HostScope
 from lattice_client.names import Resolver
 from lattice_client.payload import payload_hash
@@ -35,17 +36,8 @@ from lattice_client.signing import (
 )
 from lattice_client.signing.canonical import PathEncoding
 from lattice_client.signing.presign import DEFAULT_EXPIRES, MAX_EXPIRES, without_signature
-from lattice_client.wire import (
-    AiohttpRequest,
-    AnySigner,
-    Outgoing,
-    RequestsRequest,
-    is_small,
-    outgoing,
-    split_url,
-    strip_signature,
-    with_encoded_spaces,
-)
+from lattice_client.urls import split_url, with_encoded_spaces
+from lattice_client.wire import AiohttpRequest, AnySigner, Outgoing, RequestsRequest, outgoing
 
 __all__ = ["Algorithm", "LatticeAuth", "Payload", "Placement", "SigV4Auth"]
 

@@ -15,11 +15,12 @@ from typing import Any, Literal, Protocol
 from lattice_client.auth import LatticeAuth, SigV4Auth
 from lattice_client.errors import ConfigurationError
 from lattice_client.events import AnyWatch, Observer, Observers
+from lattice_client.headers import is_small
 from lattice_client.names import Resolver
 from lattice_client.quotas import RetryQuotas
 from lattice_client.remedies import FORBIDDEN, Remedy
 from lattice_client.retry import NO_RETRIES, Attempts, Outcome, RetryPolicy
-from lattice_client.wire import Outgoing, is_small
+from lattice_client.wire import Outgoing
 
 __all__ = ["REQUEST_ID", "Course", "Hands", "Level", "refuse_retries", "run", "run_async", "wait"]
 

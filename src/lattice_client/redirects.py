@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from lattice_client.names import Endpoint
-from lattice_client.wire import REDIRECTS
+from lattice_client.urls import REDIRECTS
 
 __all__ = ["RedirectedCalls"]
 

@@ -6,34 +6,28 @@ all of them, in whichever order they are imported.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, MutableMapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from lattice_client.endpoints import Led, bracketed, split_port
-from lattice_client.errors import ConfigurationError, InvalidHeaderError
+from lattice_client.errors import ConfigurationError
+from lattice_client.headers import as_text, candidates, set_signature, signable
 from lattice_client.names import Endpoint
-from lattice_client.signing import SIGNATURE_HEADERS, SigV4ASigner, SigV4Signer
+from lattice_client.signing import SigV4ASigner, SigV4Signer
+from lattice_client.urls import DEFAULT_PORT, FINAL_DOT, url_parts
 
 __all__ = [
-    "REDIRECTS",
     "AiohttpRequest",
     "AnySigner",
     "HttpxRequest",
     "Outgoing",
     "RequestsRequest",
-    "forget_signature",
-    "is_small",
-    "origin_of",
     "outgoing",
-    "split_url",
-    "strip_signature",
-    "with_encoded_spaces",
 ]
 
 AnySigner = SigV4Signer | SigV4ASigner
 
-REDIRECTS = frozenset((301, 302, 303, 307, 308))
+# Encodings of text that aiohttp sends as it stands.
+_AS_IT_IS = (None, "utf-8", "UTF-8", "utf8")
 
 
 class Outgoing(Protocol):
@@ -119,17 +113,17 @@ class RequestsRequest(Led):
         self.method: str = request.method or "GET"
         self.target: str = request.path_url
         given = request.headers.get("Host")
-        self.host = self._host_to_be() if given is None else _text(given)
+        self.host = self._host_to_be() if given is None else as_text(given)
 
     @property
     def scheme(self) -> str:
-        return _parts(self.request.url)[0]
+        return url_parts(self.request.url)[0]
 
     def _host_to_be(self) -> str:
         """The Host header that http.client will make of the URL."""
-        scheme, netloc, target, fragment = _parts(self.request.url)
+        scheme, netloc, target, fragment = url_parts(self.request.url)
         host = netloc.rpartition("@")[2]
-        default = _DEFAULT_PORT.get(scheme, ":")
+        default = DEFAULT_PORT.get(scheme, ":")
         if host.endswith(default):
             # http.client leaves the scheme's own port out, but not on the way through a proxy.
             netloc = netloc.removesuffix(default)
@@ -138,13 +132,13 @@ class RequestsRequest(Led):
         if host[-1:] != "." and ".:" not in host:
             return host
         # urllib3 leaves out the dot of an absolute name.
-        return _FINAL_DOT.sub("", host)
+        return FINAL_DOT.sub("", host)
 
     def url_host(self) -> str:
-        return split_port(_parts(self.request.url)[1].rpartition("@")[2])[0]
+        return split_port(url_parts(self.request.url)[1].rpartition("@")[2])[0]
 
     def readdress(self, name: str, port: int | None) -> None:
-        scheme, netloc, target, fragment = _parts(self.request.url)
+        scheme, netloc, target, fragment = url_parts(self.request.url)
         user, at, host = netloc.rpartition("@")
         there = bracketed(name) + (split_port(host)[1] if port is None else f":{port}")
         self.request.url = f"{scheme}://{user}{at}{there}{target}{fragment}"
@@ -159,19 +153,19 @@ class RequestsRequest(Led):
         # The names and values of requests' own kind of headers, without a look-up for each.
         store = getattr(headers, "_store", None)
         pairs = headers.items() if store is None else store.values()
-        found, self._signed_before = _signable(_candidates(pairs, names), names)
-        return [(name, _text(value)) for name, value in found]
+        found, self._signed_before = signable(candidates(pairs, names), names)
+        return [(name, as_text(value)) for name, value in found]
 
     def body(self) -> object:
         return self.request.body
 
     def retarget(self, target: str) -> None:
-        scheme, netloc, _, fragment = _parts(self.request.url)
+        scheme, netloc, _, fragment = url_parts(self.request.url)
         self.request.url = f"{scheme}://{netloc}{target}{fragment}"
         self.target = target
 
     def write(self, headers: dict[str, str]) -> None:
-        _write(self.request.headers, headers, stale=self._signed_before)
+        set_signature(self.request.headers, headers, stale=self._signed_before)
 
     def rewind(self) -> bool:
         body = self.request.body
@@ -225,7 +219,7 @@ class HttpxRequest(Led):
         pairs = self.request.headers.raw
         if not names:
             pairs = [pair for pair in pairs if pair[0][:1] in b"xX"]
-        found, self._signed_before = _signable(
+        found, self._signed_before = signable(
             [(name.decode("latin-1"), value) for name, value in pairs], names
         )
         return [(name, value.decode("latin-1")) for name, value in found]
@@ -243,7 +237,7 @@ class HttpxRequest(Led):
         self.target = target
 
     def write(self, headers: dict[str, str]) -> None:
-        _write(self.request.headers, headers, stale=self._signed_before)
+        set_signature(self.request.headers, headers, stale=self._signed_before)
 
     def rewind(self) -> bool:
         if self._file is not None:
@@ -327,7 +321,7 @@ class AiohttpRequest(Led):
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
         pairs = self.request.headers.items()
-        found, self._signed_before = _signable(_candidates(pairs, names), names)
+        found, self._signed_before = signable(candidates(pairs, names), names)
         # aiohttp sends text as UTF-8.
         return [(name, value.encode().decode("latin-1")) for name, value in found]
 
@@ -355,7 +349,7 @@ class AiohttpRequest(Led):
         self.target = target
 
     def write(self, headers: dict[str, str]) -> None:
-        _write(self.request.headers, headers, stale=self._signed_before)
+        set_signature(self.request.headers, headers, stale=self._signed_before)
 
     def rewind(self) -> bool:
         """The body is put back by aiohttp itself, where it can."""
@@ -401,141 +395,3 @@ def _file_at(body: Any) -> tuple[Any, int] | None:
         return body, body.tell()
     except (AttributeError, OSError, ValueError):
         return None
-
-
-_Value = TypeVar("_Value", str, bytes)
-_AS_IT_IS = (None, "utf-8", "UTF-8", "utf8")
-
-
-def _candidates(
-    pairs: Iterable[tuple[str, _Value]], names: frozenset[str]
-) -> Iterable[tuple[str, _Value]]:
-    """The headers worth a closer look: a letter is looked at sooner than a name is lowered."""
-    return pairs if names else [pair for pair in pairs if pair[0][:1] in "xX"]
-
-
-def _signable(
-    pairs: Iterable[tuple[str, _Value]], names: frozenset[str]
-) -> tuple[list[tuple[str, _Value]], bool]:
-    """Those of the headers to be signed, names in lower case, and whether an earlier signature is
-    among the others."""
-    found, signed_before = [], False
-    for given_name, value in pairs:
-        name = given_name.lower()
-        if name in SIGNATURE_HEADERS:
-            signed_before = True
-        elif name.startswith("x-amz-") or name in names:
-            found.append((name, value))
-    return found, signed_before
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value
-
-
-def with_encoded_spaces(target: str) -> str:
-    """The target with ``+`` in its query as ``%20``.
-
-    Form encoders send a space as ``+``, which a SigV4 verifier reads as a plus sign.
-    """
-    path, mark, query = target.partition("?")
-    return path + mark + query.replace("+", "%20")
-
-
-# --- Headers ----------------------------------------------------------------------------------
-
-
-def _write(present: MutableMapping[str, str], headers: dict[str, str], *, stale: bool) -> None:
-    if stale:
-        for name in SIGNATURE_HEADERS.difference(headers):
-            present.pop(name, None)
-    # With the signature in the query, Authorization may hold somebody's own token.
-    if "Authorization" not in headers and _text(present.get("Authorization", "")).startswith(
-        "AWS4-"
-    ):
-        del present["Authorization"]
-    for name, value in headers.items():
-        present[name] = value
-
-
-def strip_signature(headers: MutableMapping[str, str]) -> None:
-    """Remove what must not reach a stranger: every ``x-amz-*`` header, and Authorization."""
-    for name in list(headers):
-        if name.lower().startswith("x-amz-") or name.lower() == "authorization":
-            headers.pop(name, None)
-
-
-# A small answer is worth reading, to know what it says or to use its connection again. In bytes.
-_SMALL = 1 << 16
-_SMALL_DIGITS = 5
-
-
-def is_small(headers: Any) -> bool:
-    """Whether an answer with these headers is a small one, and not compressed."""
-    length = headers.get("Content-Length") or ""
-    return (
-        length.isascii()
-        and length.isdigit()
-        and len(length) <= _SMALL_DIGITS
-        and int(length) <= _SMALL
-        and not headers.get("Content-Encoding")
-    )
-
-
-# --- URLs and redirects -----------------------------------------------------------------------
-
-_DEFAULT_PORT = {"http": ":80", "https": ":443"}
-
-# RFC 3986 appendix B, for URLs with an authority. Some parsers end it at a backslash, some do not;
-# one that holds a backslash belongs to no origin here.
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#\\]*)([^#\\]*)(#.*)?", re.DOTALL).fullmatch
-_FINAL_DOT = re.compile(r"\.+(?=(?::\d*)?$)")
-
-
-def _parts(url: str) -> tuple[str, str, str, str]:
-    """Scheme (in lower case), authority, path with query, and fragment with its ``#``."""
-    found = _URL(url)
-    if found is None:
-        raise InvalidHeaderError("the URL of the request is no absolute URL, or has a backslash")
-    scheme, netloc, target, fragment = found.groups("")
-    return scheme.lower(), netloc, target, fragment
-
-
-def split_url(url: str) -> tuple[str, str, str]:
-    """The origin, Host header and target of a URL, its user information and fragment left out.
-
-    :raises ConfigurationError: for what is no absolute http(s) URL.
-    """
-    found = _URL(url)
-    scheme, netloc, target, _ = found.groups("") if found else ("", "", "", "")
-    scheme = scheme.lower()
-    default = _DEFAULT_PORT.get(scheme)
-    host = netloc.rpartition("@")[2].removesuffix(default or "").removesuffix(":")
-    if not default or not host:
-        raise ConfigurationError("the URL must be absolute: https://HOST/PATH?QUERY")
-    if not target.startswith("/"):
-        target = f"/{target}"
-    return f"{scheme}://{host}", host, with_encoded_spaces(target)
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL, the scheme's own port left out; empty where it has none."""
-    try:
-        return split_url(url)[0].lower()
-    except ConfigurationError:
-        return ""
-
-
-def forget_signature(request: Any, location: str | None) -> None:
-    """For requests: a request that was redirected is the template for the one that follows, and its
-    signature is neither valid there nor meant for other eyes."""
-    from urllib.parse import urljoin  # loaded by requests anyway, and slow to load
-
-    try:
-        target = urljoin(request.url, location or "")
-    except ValueError:
-        target = ""
-    if origin_of(target) == origin_of(request.url):
-        _write(request.headers, {}, stale=True)
-    else:
-        strip_signature(request.headers)

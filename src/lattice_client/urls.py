@@ -1,0 +1,69 @@
+"""URLs as far as signing needs them: their parts, origins and Host headers."""
+
+from __future__ import annotations
+
+import re
+
+from lattice_client.errors import ConfigurationError, InvalidHeaderError
+
+__all__ = [
+    "DEFAULT_PORT",
+    "FINAL_DOT",
+    "REDIRECTS",
+    "origin_of",
+    "split_url",
+    "url_parts",
+    "with_encoded_spaces",
+]
+
+REDIRECTS = frozenset((301, 302, 303, 307, 308))
+
+DEFAULT_PORT = {"http": ":80", "https": ":443"}
+
+# RFC 3986 appendix B, for URLs with an authority. Some parsers end it at a backslash, some do not;
+# one that holds a backslash belongs to no origin here.
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#\\]*)([^#\\]*)(#.*)?", re.DOTALL).fullmatch
+FINAL_DOT = re.compile(r"\.+(?=(?::\d*)?$)")
+
+
+def url_parts(url: str) -> tuple[str, str, str, str]:
+    """Scheme (in lower case), authority, path with query, and fragment with its ``#``."""
+    found = _URL(url)
+    if found is None:
+        raise InvalidHeaderError("the URL of the request is no absolute URL, or has a backslash")
+    scheme, netloc, target, fragment = found.groups("")
+    return scheme.lower(), netloc, target, fragment
+
+
+def split_url(url: str) -> tuple[str, str, str]:
+    """The origin, Host header and target of a URL, its user information and fragment left out.
+
+    :raises ConfigurationError: for what is no absolute http(s) URL.
+    """
+    found = _URL(url)
+    scheme, netloc, target, _ = found.groups("") if found else ("", "", "", "")
+    scheme = scheme.lower()
+    default = DEFAULT_PORT.get(scheme)
+    host = netloc.rpartition("@")[2].removesuffix(default or "").removesuffix(":")
+    if not default or not host:
+        raise ConfigurationError("the URL must be absolute: https://HOST/PATH?QUERY")
+    if not target.startswith("/"):
+        target = f"/{target}"
+    return f"{scheme}://{host}", host, with_encoded_spaces(target)
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL, the scheme's own port left out; empty where it has none."""
+    try:
+        return split_url(url)[0].lower()
+    except ConfigurationError:
+        return ""
+
+
+def with_encoded_spaces(target: str) -> str:
+    """The target with ``+`` in its query as ``%20``.
+
+    Form encoders send a space as ``+``, which a SigV4 verifier reads as a plus sign.
+    """
+    path, mark, query = target.partition("?")
+    return path + mark + query.replace("+", "%20")
