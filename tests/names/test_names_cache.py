@@ -137,7 +137,7 @@ class TestTime:
 class TestFailures:
     def test_a_warm_cache_survives_a_dead_dns(self, server, clock, caplog):
         server.add(NAME, "A", V4, ttl=20)
-        dns = DnsNames(nameservers=[server.address], timeout=0.1)
+        dns = DnsNames(nameservers=[server.address], timeout=0.5)
         names = Names(dns, clock=clock, stale=600)
         found = names.resolve(NAME)
         server.faults[NAME] = "silence"

@@ -71,6 +71,9 @@ REFUSED = {
     "chunked twice": (post(b"transfer-encoding: chunked, chunked", b"0\r\n\r\n"), [400, 501]),
     "a tab in the encoding": (post(b"transfer-encoding:\x0bchunked", b"0\r\n\r\n"), [400, 501]),
 }
+# A connection that is closed while there is more to read is reset, and an answer may be lost with
+# that (RFC 9112, section 9.6). In bytes.
+READ_AT_LEAST = 50_000
 CHUNKED = b"transfer-encoding: chunked"
 # The target is asked already when these turn out to be wrong; it gets no whole request.
 CUT_SHORT = {
@@ -160,7 +163,7 @@ class TestHostileInput:
     def test_it_is_refused_or_cut_and_does_no_harm(self, local, running, reached):
         cases = {name: data for name, (data, _) in REFUSED.items()} | CUT_SHORT
         sockets = {name: connect(running) for name in cases}
-        with running.faults.idle(0.3):
+        with running.faults.idle(2):
             senders = [
                 threading.Thread(
                     target=send, args=(sockets[name], data), kwargs={"is_all": name in CUT_SHORT}
@@ -176,8 +179,8 @@ class TestHostileInput:
                 sock.close()
         wrong = {
             name: came[name]
-            for name, (_, right) in REFUSED.items()
-            if not came[name] or set(came[name]) - set(right)
+            for name, (data, right) in REFUSED.items()
+            if set(came[name]) - set(right) or not (came[name] or len(data) > READ_AT_LEAST)
         }
         wrong |= {name: came[name] for name in CUT_SHORT if set(came[name]) - {400}}
         assert wrong == {}
@@ -220,12 +223,11 @@ class TestHostileInput:
         """Heads that never end, on new connections and on used ones."""
         with contextlib.ExitStack() as stack:
             good, *used = [stack.enter_context(connect(running)) for _ in range(51)]
-            stack.enter_context(running.faults.idle(2))
-            slow = [*(stack.enter_context(connect(running)) for _ in range(50)), *used]
-            for sock in used:
-                send(sock, GET)
-            for sock in used:
+            for sock in (good, *used):
+                sock.sendall(GET)
                 assert sock.recv(4096).startswith(b"HTTP/1.1 200")
+            stack.enter_context(running.faults.idle(1))
+            slow = [*(stack.enter_context(connect(running)) for _ in range(50)), *used]
             for number, sock in enumerate(slow):
                 send(sock, GET[: 3 + number % 20])
             assert_it_goes_on(running, local.caller("frontend"), good)
