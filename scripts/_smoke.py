@@ -33,8 +33,8 @@ LIBRARIES = {
     "sigv4a": ["cryptography"],
     "otel": ["opentelemetry"],
     "dns": ["dns"],
-    "testing": ["uvicorn", "h11", "trustme", "cryptography"],
-    "cli": ["rich", "requests", "httpx", "httpx2", "aiohttp", "uvicorn"],
+    "testing": ["trustme", "cryptography", "httpcore", "yaml"],
+    "cli": ["rich", "requests", "httpx", "httpx2", "aiohttp", "trustme"],
 }
 
 

@@ -20,7 +20,6 @@ HEAVY = (
     "dns",
     "opentelemetry",
     "trustme",
-    "uvicorn",
 )
 EXTRAS = {
     "aiohttp": "aiohttp",
@@ -53,7 +52,7 @@ sys.meta_path.insert(0, Absent())
 
 
 # Only imported by lattice_client.testing.serve(), which names the extra.
-BEHIND_SERVE = {"lattice_client.testing.certificates", "lattice_client.testing.uvicorn"}
+BEHIND_SERVE = {"lattice_client.testing.certificates"}
 # Only imported by the command, likewise; this is where it begins.
 COMMAND = {"lattice_client.cli.__main__", "lattice_client.cli.app"}
 MODULES = [
@@ -139,7 +138,6 @@ def test_each_module_imports_alone_or_names_its_extra(module):
     others = (
         "cryptography",
         "awscrt",
-        "uvicorn",
         "h11",
         "trustme",
         "click",

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["local_lattice", "main", "run"]
 
 # What is used on the way. All of it comes with the extra "cli".
-_LIBRARIES = ("requests", "httpx", "httpx2", "aiohttp", "rich", "uvicorn", "h11", "trustme")
+_LIBRARIES = ("requests", "httpx", "httpx2", "aiohttp", "rich", "trustme")
 # One call alone says little about the time that it takes.
 _TIMES = 5
 _OK, _FORBIDDEN = 200, 403

@@ -5,10 +5,11 @@ import contextlib
 import socket
 import threading
 
+import uvicorn
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
-from lattice_client.testing.uvicorn import ServerThread
+from lattice_client.testing.server_thread import ServerThread
 
 
 def listener():
@@ -37,6 +38,7 @@ def http2_upstream(app, certificate=None):
     config = Config()
     config.bind = [f"fd://{sock.detach()}"]
     config.errorlog = None
+    config.include_date_header = False
     if certificate is not None:
         config.certfile, config.keyfile = certificate
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
@@ -52,6 +54,28 @@ def http2_upstream(app, certificate=None):
         loop.call_soon_threadsafe(stop.set)
         thread.join()
         loop.close()
+
+
+@contextlib.contextmanager
+def under_uvicorn(app):
+    """An ASGI application under uvicorn; gives its URL."""
+    sock, port = listener()
+    started = threading.Event()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets=None):
+            await super().startup(sockets)
+            started.set()
+
+    server = Server(uvicorn.Config(app, http="h11", log_config=None, date_header=False))
+    thread = threading.Thread(target=server.run, args=([sock],))
+    thread.start()
+    try:
+        assert started.wait(10)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def with_lifespan(app):

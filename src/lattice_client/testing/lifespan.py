@@ -34,7 +34,7 @@ class Lifespans:
     """
 
     def __init__(self) -> None:
-        self._lifespans: dict[asyncio.AbstractEventLoop, dict[int, _Lifespan]] = {}
+        self._lifespans: dict[asyncio.AbstractEventLoop, dict[int, Lifespan]] = {}
 
     async def run(self, receive: Receive, send: Send) -> None:
         """The local Lattice's own lifespan, from startup to shutdown."""
@@ -58,11 +58,11 @@ class Lifespans:
             return {}
         lifespan = lifespans.get(id(target))
         if lifespan is None:
-            lifespan = lifespans[id(target)] = _Lifespan(target)
+            lifespan = lifespans[id(target)] = Lifespan(target)
         return await lifespan.started()
 
 
-class _Lifespan:
+class Lifespan:
     """One target's lifespan, in a task of its own: it must begin and end in the same one."""
 
     def __init__(self, target: ASGIApp) -> None:
@@ -76,14 +76,19 @@ class _Lifespan:
         self._task = asyncio.create_task(self._run())
 
     async def started(self) -> dict[str, Any]:
+        """Wait for its startup; the state that it left for requests.
+
+        :raises RuntimeError: if it said that it failed.
+        """
         await self._answered.wait()
         if self._failure is not None:
             raise RuntimeError(f"the target's startup failed: {self._failure}")
         return dict(self._state)
 
-    async def stop(self) -> None:
+    async def stop(self, grace: float | None = _GRACE_SECONDS) -> None:
+        """Let it shut down; after ``grace`` seconds it is cancelled."""
         self._stopping.set()
-        _, pending = await asyncio.wait([self._task], timeout=_GRACE_SECONDS)
+        _, pending = await asyncio.wait([self._task], timeout=grace)
         if pending:
             _log.warning("a target's shutdown takes too long and is cancelled")
             self._task.cancel()

@@ -1,6 +1,6 @@
 """The local Lattice on a real socket: a server thread, its URLs and its certificates.
 
-uvicorn and trustme are imported when a server starts, and not before.
+trustme is imported when a server with TLS starts, and not before.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from lattice_client.errors import MissingExtraError
 from lattice_client.testing.networks import ServiceNetwork
 from lattice_client.testing.resolving import resolving
+from lattice_client.testing.server_thread import ServerThread
 from lattice_client.testing.services import is_loopback
 
 if TYPE_CHECKING:
@@ -74,7 +76,6 @@ class RunningLattice:
     def __init__(
         self, served: LocalLattice | ServiceNetwork, *, host: str, tls: bool, port: int
     ) -> None:
-        server = _of_the_extra("uvicorn")
         lattice = served.lattice if isinstance(served, ServiceNetwork) else served
         self.lattice = lattice
         self.add_service = lattice.add_service
@@ -90,9 +91,8 @@ class RunningLattice:
             self.host, self.port = _address(listener)
             if tls:
                 # Imported for TLS alone: it takes as long as all the rest.
-                certificates = _of_the_extra("certificates")
-                self._certificates = certificates.Certificates(lambda: lattice.names)
-            self._thread = server.ServerThread(
+                self._certificates = _certificates().Certificates(lambda: lattice.names)
+            self._thread = ServerThread(
                 served, listener, self._certificates, lattice.faults.connections
             )
         except BaseException:
@@ -177,17 +177,15 @@ class RunningLattice:
             self._certificates.close()
 
 
-def _of_the_extra(module: str) -> ModuleType:
-    """A module of this package that needs the extra ``testing``.
+def _certificates() -> ModuleType:
+    """The module for them, which needs the extra ``testing``.
 
     :raises MissingExtraError: if it is not installed.
     """
     try:
-        return import_module(f"lattice_client.testing.{module}")
+        return import_module("lattice_client.testing.certificates")
     except ImportError as error:
-        from lattice_client.errors import MissingExtraError
-
-        library = (error.name or "uvicorn").partition(".")[0]
+        library = (error.name or "trustme").partition(".")[0]
         raise MissingExtraError("testing", library) from error
 
 

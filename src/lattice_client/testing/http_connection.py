@@ -1,0 +1,399 @@
+"""ASGI over HTTP/1.1: a connection, and the requests on it, one after the other.
+
+A request is read when the response before it is complete, so that answers keep their order; what
+comes early waits, and where much of it comes the connection is not read. Source: ASGI
+specification, "HTTP & WebSocket ASGI Message Format"; RFC 9112, whose sections are named below.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+from lattice_client.testing.asgi import ASGIApp, Message, Scope
+from lattice_client.testing.connection import CONNECTION_STATE, Connection, ConnectionLimits
+from lattice_client.testing.exchange import TLS_STATE, TLSDetails
+from lattice_client.testing.http1 import (
+    MalformedRequestError,
+    RequestHead,
+    RequestReader,
+    ResponseWriter,
+)
+
+if TYPE_CHECKING:
+    from lattice_client.testing.certificates import Certificates
+
+__all__ = ["HTTPConnection", "Served"]
+
+_log = logging.getLogger("lattice_client.testing")
+
+# What may wait to be read by an application before the client is left waiting.
+_MAX_WAITING_BYTES: Final = 64 * 1024
+# How long a client may go on sending what nobody reads, before the connection is cut.
+_LINGER_SECONDS: Final = 5.0
+
+
+@dataclass(eq=False)
+class Served:
+    """An application that is being served, and what is going on.
+
+    :param state: what its lifespan left for requests.
+    """
+
+    app: ASGIApp
+    limits: ConnectionLimits
+    certificates: Certificates | None = None
+    state: dict[str, Any] = field(default_factory=dict)
+    connections: set[HTTPConnection] = field(default_factory=set)
+    calls: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+class HTTPConnection(asyncio.Protocol):
+    """One client's connection."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self._loop = asyncio.get_running_loop()
+        self._reader = RequestReader()
+        self._call: _Call | None = None
+        self._connection = Connection(reset_after=self._reset)
+        self._scope: Scope = {}
+        self._state = {**served.state, CONNECTION_STATE: self._connection}
+        self._held = b""
+        self._is_reading = True
+        self._is_refusing = False
+        self._is_in_head = False
+        self._writable = asyncio.Event()
+        self._writable.set()
+        # Ends the connection, unless there is a request in time.
+        self._waiting: asyncio.TimerHandle | None = None
+
+    # For the server
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether there is a request without a complete response."""
+        return self._call is not None and not self._call.is_answered
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything left to be sent."""
+        with contextlib.suppress(AttributeError):  # Raised by a TLS transport closed twice.
+            return self.in_flight or self._transport.get_write_buffer_size() > 0
+        return False
+
+    def finish(self) -> None:
+        """Close when the response in flight is complete."""
+        if self._call is not None:
+            self._call.writer.keep_alive = False
+
+    def abort(self) -> None:
+        """Close at once. To say goodbye would be to wait for a TLS client to do so as well."""
+        self._transport.abort()
+
+    # For the transport
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+        self._served.connections.add(self)
+        self._lifetime = self._loop.call_later(self._served.limits.lifetime, self._expire)
+        self._wait()
+        tls = transport.get_extra_info("ssl_object")
+        self._scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "server": _address(transport, "sockname"),
+            "client": _address(transport, "peername"),
+            "scheme": "http" if tls is None else "https",
+            "root_path": "",
+        }
+        certificates = self._served.certificates
+        if certificates is not None and tls is not None:
+            cipher = tls.cipher()
+            self._state[TLS_STATE] = TLSDetails(
+                version=tls.version(),
+                cipher=cipher[0] if cipher else None,
+                server_name=certificates.server_name(tls),
+            )
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
+        self._served.connections.discard(self)
+        self._lifetime.cancel()
+        self._stop_waiting()
+        self._writable.set()
+        if self._call is not None:
+            self._call.leave()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refusing:
+            return
+        self._reader.feed(data)
+        self._read()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    # For calls
+
+    async def writable(self) -> None:
+        """Wait until what has been written is on its way."""
+        await self._writable.wait()
+
+    def write_head(self, data: bytes) -> None:
+        """Write a head, with the body's first part if that follows in this turn of the loop."""
+        self._held += data
+        self._loop.call_soon(self.write, b"")
+
+    def write(self, data: bytes) -> None:
+        """Write what comes next."""
+        if self._held:
+            data, self._held = self._held + data, b""
+        if data and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def read_more(self) -> None:
+        """Go on reading: what had come has been taken."""
+        if not self._is_reading and not self._transport.is_closing():
+            self._is_reading = True
+            self._transport.resume_reading()
+
+    def answered(self, call: _Call) -> None:
+        """Go on to the next request: the response is complete."""
+        if self._transport.is_closing():
+            return
+        if not call.writer.keep_alive:
+            self._close()
+            return
+        self._wait()
+        self.read_more()
+        self._read()
+
+    def cut(self) -> None:
+        """Close in the middle of a response."""
+        self.write(b"")
+        self._transport.close()
+
+    def _read(self) -> None:
+        """Go on with the request in flight, and begin the next one."""
+        try:
+            while True:
+                call = self._call
+                if call is not None:
+                    call.take(self._reader.next_body(), complete=self._reader.complete)
+                    if not (call.is_answered and self._reader.complete):
+                        break
+                head = self._reader.next_head()
+                self._call = None if head is None else self._begin(head)
+                if head is None:
+                    if self._reader.unread and not self._is_in_head:
+                        # However slowly it comes, a head is to be there in time.
+                        self._is_in_head = True
+                        self._wait()
+                    return
+        except MalformedRequestError as error:
+            self._refuse(error)
+            return
+        if self._is_reading and self._reader.unread + call.waiting > _MAX_WAITING_BYTES:
+            self._is_reading = False
+            self._transport.pause_reading()
+
+    def _begin(self, head: RequestHead) -> _Call:
+        self._stop_waiting()
+        self._is_in_head = False
+        path, _, query = head.target.partition(b"?")
+        text = path.decode("ascii")
+        scope = {
+            **self._scope,
+            "http_version": head.version,
+            "method": head.method,
+            "path": unquote(text) if "%" in text else text,
+            "raw_path": path,
+            "query_string": query,
+            "headers": head.headers,
+            "state": self._state.copy(),
+        }
+        call = _Call(self, head, scope)
+        task = self._loop.create_task(call.run(self._served.app))
+        self._served.calls.add(task)
+        task.add_done_callback(self._served.calls.discard)
+        return call
+
+    def _refuse(self, error: MalformedRequestError) -> None:
+        _log.warning("a request was refused: %s", error)
+        call, self._call = self._call, None
+        if call is None or call.is_answered or not call.has_started:
+            writer = ResponseWriter(RequestHead("GET", b"/", "1.1", [], False, False))
+            text = f"Bad Request: {error}".encode()
+            headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(text))]
+            self.write(writer.start(error.status, headers) + writer.body(text, more=False))
+        if call is not None:
+            call.leave()
+        self._linger()
+
+    def _close(self) -> None:
+        if self._reader.complete and not self._reader.unread:
+            self._transport.close()
+        else:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Close, but not with a reset, which takes what was sent from a client that still sends:
+        section 9.6."""
+        self._is_refusing = True
+        self._stop_waiting()
+        if self._transport.is_closing() or not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self._transport.write_eof()
+        self.read_more()
+        self._waiting = self._loop.call_later(_LINGER_SECONDS, self._transport.abort)
+
+    def _reset(self, last: bytes) -> None:
+        """Send what there is and some last bytes, and let the other side see a reset."""
+        if self._transport.is_closing():
+            return
+        self.write(last)
+        # Not to linger is to reset: SO_LINGER in socket(7).
+        with contextlib.suppress(OSError):
+            self._transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+        self._transport.abort()
+
+    def _expire(self) -> None:
+        self._connection.expired = True
+        if self.in_flight:
+            self.abort()
+        else:
+            self._transport.close()
+
+    def _wait(self) -> None:
+        """Wait for a request, but not for ever."""
+        self._stop_waiting()
+        self._waiting = self._loop.call_later(self._served.limits.idle, self._transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+
+class _Call:
+    """One request and its response: what an application gets."""
+
+    def __init__(self, connection: HTTPConnection, head: RequestHead, scope: Scope) -> None:
+        self.writer = ResponseWriter(head)
+        self.has_started = False
+        self.is_answered = False
+        self._connection = connection
+        self._scope = scope
+        self._expects_continue = head.expects_continue
+        self._parts: list[bytes] = []
+        self._is_complete = False
+        self._is_given = False
+        self._client_is_gone = False
+        self._news = asyncio.Event()
+        self.waiting = 0
+
+    # For the connection
+
+    def take(self, part: bytes, *, complete: bool) -> None:
+        """Take a part of the body, for the application to receive."""
+        if not self.is_answered:
+            if part:
+                self._parts.append(part)
+                self.waiting += len(part)
+            if part or complete:
+                self._is_complete = complete
+                self._news.set()
+
+    def leave(self) -> None:
+        """Note that the client is gone."""
+        self._client_is_gone = True
+        self._news.set()
+
+    async def run(self, app: ASGIApp) -> None:
+        """Let the application answer."""
+        try:
+            await app(self._scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            self._connection.cut()
+            raise
+        except BaseException:  # noqa: BLE001 - what applications do is not to end the server
+            _log.exception("the application failed")
+            await self._fail()
+        else:
+            if not self.is_answered and not self._client_is_gone:
+                _log.error("the application returned without a complete response")
+                await self._fail()
+
+    # For the application
+
+    async def receive(self) -> Message:
+        """ASGI's ``receive``."""
+        if self._expects_continue:
+            self._expects_continue = False
+            if not self._is_complete and not self.has_started:
+                self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while not (self._client_is_gone or self.is_answered):
+            if self._parts or (self._is_complete and not self._is_given):
+                body = b"".join(self._parts)
+                self._parts.clear()
+                self.waiting = 0
+                self._is_given = self._is_complete
+                self._connection.read_more()
+                return {"type": "http.request", "body": body, "more_body": not self._is_complete}
+            self._news.clear()
+            await self._news.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """ASGI's ``send``.
+
+        :raises ValueError: if the response cannot be sent so.
+        :raises RuntimeError: if this is not the message's turn.
+        """
+        await self._connection.writable()
+        if self._client_is_gone:
+            return
+        kind = message["type"]
+        if kind == "http.response.start" and not self.has_started:
+            if self._expects_continue and not self._is_complete:
+                # Whether the body comes now is the client's choice: RFC 9110, section 10.1.1.
+                self.writer.keep_alive = False
+            head = self.writer.start(message["status"], message.get("headers", ()))
+            self.has_started = True
+            self._connection.write_head(head)
+        elif kind == "http.response.body" and self.has_started and not self.is_answered:
+            more = message.get("more_body", False)
+            self._connection.write(self.writer.body(message.get("body", b""), more=more))
+            if not more:
+                self.is_answered = True
+                self._parts, self.waiting = [], 0  # What is left of the body nobody asks for.
+                self._news.set()
+                self._connection.answered(self)
+        else:
+            raise RuntimeError(f"this is not the turn of {kind!r}")
+
+    async def _fail(self) -> None:
+        if self.has_started:
+            self._connection.cut()
+            return
+        text = b"Internal Server Error"
+        headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(text))]
+        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
+        await self.send({"type": "http.response.body", "body": text})
+
+
+def _address(transport: asyncio.Transport, which: str) -> tuple[str, int] | None:
+    address = transport.get_extra_info(which)
+    return (address[0], address[1]) if address else None
