@@ -509,6 +509,42 @@ def test_stopping_lets_a_response_be_finished(local):
             assert response.result(10) == (200, b"done")
 
 
+def test_without_a_file_to_spare_it_waits_and_goes_on():
+    pytest.importorskip("resource")
+    script = """
+        import http.client, logging, os, resource, socket, threading
+        from lattice_client.testing import LocalLattice, serve
+        said, warnings = threading.Event(), []
+        class Handler(logging.Handler):
+            def emit(self, record):
+                warnings.append(record.getMessage())
+                said.set()
+        logging.getLogger("lattice_client.testing").addHandler(Handler())
+        with serve(LocalLattice()) as running:
+            client = http.client.HTTPConnection(running.host, running.port, timeout=10)
+            client.connect()
+            client.request("GET", "/")
+            client.getresponse().read()  # All that is imported late has been.
+            client.close()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+            taken = []
+            try:
+                while True:
+                    taken.append(os.dup(0))
+            except OSError:
+                os.close(taken.pop())
+            client.connect()
+            client.request("GET", "/")
+            assert said.wait(10)
+            for number in taken:
+                os.close(number)
+            print(client.getresponse().status, warnings[0], len(warnings) < 100)
+    """
+    result = run_python(script)
+    assert "404 no connection can be accepted just now: " in result.stdout, result.stderr
+    assert result.stdout.endswith(" True\n")
+
+
 def test_a_forgotten_server_does_not_keep_the_interpreter():
     script = """
         from lattice_client.testing import LocalLattice, serve

@@ -88,7 +88,7 @@ class RequestReader:
         """How many bytes have come that were not given yet."""
         return len(self._buffer)
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """Take what came."""
         self._buffer += data
 

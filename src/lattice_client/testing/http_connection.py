@@ -35,6 +35,7 @@ _log = logging.getLogger("lattice_client.testing")
 
 # What may wait to be read by an application before the client is left waiting.
 _MAX_WAITING_BYTES: Final = 64 * 1024
+_BUFFER_BYTES: Final = 64 * 1024
 # How long a client may go on sending what nobody reads, before the connection is cut.
 _LINGER_SECONDS: Final = 5.0
 
@@ -52,9 +53,11 @@ class Served:
     state: dict[str, Any] = field(default_factory=dict)
     connections: set[HTTPConnection] = field(default_factory=set)
     calls: set[asyncio.Task[None]] = field(default_factory=set)
+    # One for all: what comes is taken out of it before anything else does.
+    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_BUFFER_BYTES)))
 
 
-class HTTPConnection(asyncio.Protocol):
+class HTTPConnection(asyncio.BufferedProtocol):
     """One client's connection."""
 
     def __init__(self, served: Served) -> None:
@@ -130,11 +133,13 @@ class HTTPConnection(asyncio.Protocol):
         if self._call is not None:
             self._call.leave()
 
-    def data_received(self, data: bytes) -> None:
-        if self._is_refusing:
-            return
-        self._reader.feed(data)
-        self._read()
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
+        return self._served.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if not self._is_refusing:
+            self._reader.feed(self._served.buffer[:nbytes])
+            self._read()
 
     def pause_writing(self) -> None:
         self._writable.clear()
