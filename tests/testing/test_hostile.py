@@ -208,6 +208,14 @@ class TestHostileInput:
             assert statuses(until_the_end(sock)) == [400]
         assert reached == []
 
+    def test_a_bad_body_gets_no_second_answer(self, local, running, reached):
+        local.service("orders").auth.auth_type = "AWS_IAM"
+        with connect(running) as sock:
+            sock.sendall(post(CHUNKED))
+            assert sock.recv(12) == b"HTTP/1.1 403"
+            sock.sendall(b"zz\r\n")
+            assert statuses(until_the_end(sock)) == []
+
     def test_a_body_is_not_read_as_a_request(self, running, reached):
         length = b"content-length: %d" % len(SMUGGLED)
         chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)

@@ -235,7 +235,8 @@ class HTTPConnection(asyncio.BufferedProtocol):
     def _refuse(self, error: MalformedRequestError) -> None:
         _log.warning("a request was refused: %s", error)
         call, self._call = self._call, None
-        if call is None or call.is_answered or not call.has_started:
+        # Where it is the body that makes no sense, its request may have been answered.
+        if self._reader.complete or call is None or not call.has_started:
             writer = ResponseWriter(RequestHead("GET", b"/", "1.1", [], False, False))
             text = f"Bad Request: {error}".encode()
             headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(text))]
