@@ -9,13 +9,15 @@
 
 Each fault lasts until its context is left, or ``remove()`` is called, and may be narrowed:
 
-- ``times``: to the next so many calls;
+- ``times``: to the next so many calls that it can strike;
 - ``fraction``: to a part of all calls, drawn by ``lattice.faults.random``, which is seeded;
 - ``service``: to a service, by name or host name;
 - ``path``: to a path, ``*`` and ``?`` being wildcards.
 
-A call that is answered or cut here has been verified and authorised before, as has any other, and
-stands in the access log. Several faults may strike the same call.
+A call is verified and authorised first, as any other. One that is refused (403, 404) is refused as
+ever: no fault strikes it, and none counts it. ``clock_skew`` and ``path_encoding`` alone are about
+the verification itself: they strike, and count, whatever arrives. Several faults may strike the
+same call, and each has its record in the access log.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self, TypeAlias, TypedDict
 
 from lattice_client.testing.access_log import FailureReason
 from lattice_client.testing.asgi import Message, Scope, Send
@@ -73,8 +75,12 @@ class Which(TypedDict, total=False):
 
 
 class Effect:
-    """What a fault does to a call. This one does nothing."""
+    """What a fault does to a call. This one does nothing.
 
+    ``on_arrival`` says when it strikes: before the call is verified, or once it is let through.
+    """
+
+    on_arrival: ClassVar[bool] = False
     skew = 0.0
     path_encoding: PathEncoding | None = None
 
@@ -230,7 +236,7 @@ class Faults:
             self._faults = tuple(each for each in self._faults if each is not fault)
 
     def strike(self, scope: Scope, services: tuple[Service, ...]) -> Struck:
-        """The faults that strike a call; they are counted.
+        """What a call has coming; those faults that strike on arrival are counted.
 
         :param services: those of the service network that it came in through.
         """
@@ -239,13 +245,21 @@ class Faults:
         hosts = header_values(scope["headers"], "host")
         service = service_at(hosts[0].decode("latin-1"), services) if hosts else None
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-        with self._lock:
-            effects = [
-                fault.effect
-                for fault in self._faults
-                if fault.strikes(service, path, self.random.random)
-            ]
-        return Struck(effects, Connection.of(scope))
+
+        def effects(*, on_arrival: bool) -> list[Effect]:
+            with self._lock:
+                return [
+                    fault.effect
+                    for fault in self._faults
+                    if fault.effect.on_arrival == on_arrival
+                    and fault.strikes(service, path, self.random.random)
+                ]
+
+        return Struck(
+            effects(on_arrival=True),
+            Connection.of(scope),
+            later=lambda: effects(on_arrival=False),
+        )
 
     def _add(self, effect: Effect, which: Which) -> Fault:
         fault = Fault(self, effect, which)
@@ -255,11 +269,21 @@ class Faults:
 
 
 class Struck:
-    """What one call has coming."""
+    """What one call has coming.
 
-    def __init__(self, effects: Sequence[Effect], connection: Connection) -> None:
-        self._effects = effects
+    :param effects: of the faults that struck it on arrival.
+    :param later: gives those of the faults that strike it once it is let through.
+    """
+
+    def __init__(
+        self,
+        effects: Sequence[Effect],
+        connection: Connection,
+        later: Callable[[], Sequence[Effect]] | None = None,
+    ) -> None:
         self._connection = connection
+        self._later = later
+        self._send: Send  # from wrap(), which comes first
         self._is_cut = False
         self._missing: ConnectionCutError | None = None
         self._skew = sum(effect.skew for effect in effects)
@@ -279,14 +303,23 @@ class Struck:
         return verifier.variant(clock=self.clock, path_encoding=self._path_encoding)
 
     def wrap(self, send: Send) -> Send:
-        """The server's ``send``, as the exchange gets it."""
-        for effect in self._effects:
-            send = effect.wrap(send, self._cut)
-        return send
+        """The server's ``send``, as the exchange gets it: what ``instead`` finds changes it."""
+        if self._later is None:
+            return send
+        self._send = send
+
+        async def send_on(message: Message) -> None:
+            await self._send(message)
+
+        return send_on
 
     async def instead(self, exchange: Exchange) -> bool:
-        """Done before the target is called; whether it is not to be called any more."""
-        for effect in self._effects:
+        """Done when the call is let through, before the target is called; whether that is not to
+        be called any more."""
+        effects = self._later() if self._later is not None else ()
+        for effect in effects:
+            self._send = effect.wrap(self._send, self._cut)
+        for effect in effects:
             if await effect.instead(exchange):
                 return True
         return False
@@ -390,6 +423,7 @@ class _SlowBody(Effect):
 
 @dataclass
 class _Reading(Effect):
+    on_arrival: ClassVar[bool] = True
     skew: float = 0.0
     path_encoding: PathEncoding | None = None
 
