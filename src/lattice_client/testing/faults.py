@@ -22,18 +22,25 @@ same call, and each has its record in the access log.
 
 from __future__ import annotations
 
-import asyncio
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Self, TypedDict
 
-from lattice_client.testing.access_log import FailureReason
 from lattice_client.testing.asgi import Message, Scope, Send
 from lattice_client.testing.canonical import PathEncoding, header_values
 from lattice_client.testing.connection import Connection, ConnectionCutError, ConnectionLimits
+from lattice_client.testing.fault_effects import (
+    Answer,
+    Effect,
+    Latency,
+    Reading,
+    Reset,
+    SlowBody,
+    Stage,
+    until_disconnected,
+)
 from lattice_client.testing.services import service_at
 from lattice_client.testing.wildcards import wildcard_match
 
@@ -46,24 +53,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Fault", "Faults", "Stage", "Struck", "Which"]
 
-Stage: TypeAlias = Literal["before head", "mid head", "mid body"]
-
-# What Lattice says, where that is known; a client should look at the status alone.
-_TEXTS: Final = {
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-}
-_FAILURES: Final[dict[int, FailureReason]] = {
-    429: "ClientRateLimited",
-    500: "TargetConnectionError",
-    502: "InternalError",
-    503: "InternalError",
-    504: "TargetDataTimeout",
-}
-
 
 class Which(TypedDict, total=False):
     """Which calls a fault strikes; see the module."""
@@ -72,25 +61,6 @@ class Which(TypedDict, total=False):
     fraction: float
     service: str
     path: str
-
-
-class Effect:
-    """What a fault does to a call. This one does nothing.
-
-    ``on_arrival`` says when it strikes: before the call is verified, or once it is let through.
-    """
-
-    on_arrival: ClassVar[bool] = False
-    skew = 0.0
-    path_encoding: PathEncoding | None = None
-
-    async def instead(self, _exchange: Exchange) -> bool:
-        """Done before the target is called; whether it is not to be called any more."""
-        return False
-
-    def wrap(self, send: Send, _cut: Callable[[], None]) -> Send:
-        """The server's ``send``, as the exchange gets it; ``cut`` resets the connection."""
-        return send
 
 
 class Fault:
@@ -160,17 +130,17 @@ class Faults:
 
     def latency(self, seconds: float, **which: Unpack[Which]) -> Fault:
         """Wait before the target is called."""
-        return self._add(_Latency(seconds), which)
+        return self._add(Latency(seconds), which)
 
     def status(self, status: int, **which: Unpack[Which]) -> Fault:
         """Answer with an error such as 500, 502, 503 or 504 in the target's place."""
-        return self._add(_Answer(status), which)
+        return self._add(Answer(status), which)
 
     def throttle(
         self, *, status: int = 429, retry_after: float | None = 1, **which: Unpack[Which]
     ) -> Fault:
         """Answer with 429, or 503, and ``Retry-After`` in seconds; None sends no such header."""
-        return self._add(_Answer(status, retry_after, failure="ClientRateLimited"), which)
+        return self._add(Answer(status, retry_after, failure="ClientRateLimited"), which)
 
     def reset(self, stage: Stage = "before head", **which: Unpack[Which]) -> Fault:
         """Reset the connection.
@@ -182,23 +152,23 @@ class Faults:
         """
         if stage not in ("before head", "mid head", "mid body"):
             raise ValueError(f"stage is 'before head', 'mid head' or 'mid body', not {stage!r}")
-        return self._add(_Reset(stage), which)
+        return self._add(Reset(stage), which)
 
     def slow_body(self, seconds: float, *, chunk: int = 1024, **which: Unpack[Which]) -> Fault:
         """Send the response's body in pieces of ``chunk`` bytes, with ``seconds`` after each."""
         if chunk < 1:
             raise ValueError(f"chunk is 1 byte or more, not {chunk!r}")
-        return self._add(_SlowBody(seconds, chunk), which)
+        return self._add(SlowBody(seconds, chunk), which)
 
     def clock_skew(self, seconds: float, **which: Unpack[Which]) -> Fault:
         """Verify, and date the response, by a clock that is ahead (negative: behind)."""
-        return self._add(_Reading(skew=seconds), which)
+        return self._add(Reading(skew=seconds), which)
 
     def path_encoding(self, path_encoding: PathEncoding, **which: Unpack[Which]) -> Fault:
         """Read paths as ``single`` or ``double`` encoded when signatures are verified."""
         if path_encoding not in ("double", "single"):
             raise ValueError(f"path_encoding is 'double' or 'single', not {path_encoding!r}")
-        return self._add(_Reading(path_encoding=path_encoding), which)
+        return self._add(Reading(path_encoding=path_encoding), which)
 
     # Limits of connections
 
@@ -332,7 +302,7 @@ class Struck:
         if self._missing is not None:
             raise self._missing
         if self._is_cut:
-            await _until_disconnected(exchange)
+            await until_disconnected(exchange)
 
     def _cut(self) -> None:
         self._is_cut = True
@@ -344,103 +314,3 @@ class Struck:
 
 
 _NONE = Struck((), Connection())
-
-
-@dataclass
-class _Latency(Effect):
-    seconds: float
-
-    async def instead(self, _exchange: Exchange) -> bool:
-        await _sleep(self.seconds)
-        return False
-
-
-@dataclass
-class _Answer(Effect):
-    status: int
-    retry_after: float | None = None
-    failure: FailureReason | None = None
-
-    async def instead(self, exchange: Exchange) -> bool:
-        exchange.failed(self.failure or _FAILURES.get(self.status, "InternalError"))
-        retry_after = [] if self.retry_after is None else [f"{self.retry_after:g}".encode()]
-        headers = [(b"retry-after", value) for value in retry_after]
-        await exchange.answer(self.status, _TEXTS.get(self.status, "Error"), headers)
-        return True
-
-
-@dataclass
-class _Reset(Effect):
-    stage: Stage
-
-    async def instead(self, exchange: Exchange) -> bool:
-        if self.stage == "mid body":
-            exchange.failed("TargetConnectionClosed")
-            return False
-        exchange.failed("InternalError")
-        part = b"HTTP/1.1 200 OK\r\ncontent-ty" if self.stage == "mid head" else b""
-        Connection.of(exchange.scope).reset(part)
-        await _until_disconnected(exchange)
-        return True
-
-    def wrap(self, send: Send, reset: Callable[[], None]) -> Send:
-        is_cut = False
-
-        async def cut(message: Message) -> None:
-            nonlocal is_cut
-            body = message.get("body", b"")
-            if is_cut:
-                return
-            if message["type"] != "http.response.body" or (message.get("more_body") and not body):
-                await send(message)
-                return
-            if len(body) > 1:
-                await send({**message, "body": body[: len(body) // 2], "more_body": True})
-            is_cut = True
-            reset()
-
-        return cut if self.stage == "mid body" else send
-
-
-@dataclass
-class _SlowBody(Effect):
-    seconds: float
-    chunk: int
-
-    def wrap(self, send: Send, _cut: Callable[[], None]) -> Send:
-        async def slowly(message: Message) -> None:
-            body = message.get("body", b"")
-            while message["type"] == "http.response.body" and len(body) > self.chunk:
-                await send({**message, "body": body[: self.chunk], "more_body": True})
-                await _sleep(self.seconds)
-                body = body[self.chunk :]
-            await send({**message, "body": body} if "body" in message else message)
-            if message.get("more_body"):
-                await _sleep(self.seconds)
-
-        return slowly
-
-
-@dataclass
-class _Reading(Effect):
-    on_arrival: ClassVar[bool] = True
-    skew: float = 0.0
-    path_encoding: PathEncoding | None = None
-
-
-async def _until_disconnected(exchange: Exchange) -> None:
-    """Until the server has noticed a reset; before, it would miss the rest of the response."""
-    while (await exchange.receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _sleep(seconds: float) -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        # In-process, under trio.
-        import trio  # type: ignore[import-not-found, unused-ignore]
-
-        await trio.sleep(seconds)
-    else:
-        await asyncio.sleep(seconds)
