@@ -268,6 +268,36 @@ def _other_operators() -> Iterator[Case]:
         ),
         ("IpAddress of the other family", {"IpAddress": {"aws:SourceIp": "::/0"}}, {}, NO),
         (
+            "IpAddress, an IPv4-mapped address in the range",
+            {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
+            {"source_ip": "::ffff:203.0.113.7"},
+            YES,
+        ),
+        (
+            "IpAddress, an IPv4-mapped address outside",
+            {"IpAddress": {"aws:SourceIp": ["198.51.100.0/24", "::/0"]}},
+            {"source_ip": "::ffff:cb00:7107"},
+            NO,
+        ),
+        (
+            "IpAddress, an IPv4-mapped range",
+            {"IpAddress": {"aws:SourceIp": "::ffff:203.0.113.0/120"}},
+            {},
+            YES,
+        ),
+        (
+            "IpAddress, a range that goes beyond mapped addresses is IPv6's",
+            {"IpAddress": {"aws:SourceIp": "::ffff:0:0/95"}},
+            {},
+            NO,
+        ),
+        (
+            "NotIpAddress, an IPv4-mapped address in the range",
+            {"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
+            {"source_ip": "::ffff:203.0.113.7"},
+            NO,
+        ),
+        (
             "IpAddress where the key is missing",
             {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}},
             {"source_ip": None},
