@@ -268,6 +268,30 @@ def _other_operators() -> Iterator[Case]:
         ),
         ("IpAddress of the other family", {"IpAddress": {"aws:SourceIp": "::/0"}}, {}, NO),
         (
+            "IpAddress where the key is missing",
+            {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}},
+            {"source_ip": None},
+            NO,
+        ),
+        ("NotIpAddress in the range", {"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}}, {}, NO),
+        ("NotIpAddress outside", {"NotIpAddress": {"aws:SourceIp": "198.51.100.0/24"}}, {}, YES),
+        (
+            "NotIpAddress of several ranges",
+            {"NotIpAddress": {"aws:SourceIp": ["198.51.100.0/24", "203.0.113.0/24"]}},
+            {},
+            NO,
+        ),
+        (
+            "NotIpAddress where the key is missing",
+            {"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
+            {"source_ip": None},
+            YES,
+        ),
+    )
+    # That IAM goes by this is inferred.
+    yield from conditions(
+        "IP Version 6 Addressing Architecture (RFC 4291), IPv4-Mapped IPv6 Address",
+        (
             "IpAddress, an IPv4-mapped address in the range",
             {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
             {"source_ip": "::ffff:203.0.113.7"},
@@ -296,26 +320,6 @@ def _other_operators() -> Iterator[Case]:
             {"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
             {"source_ip": "::ffff:203.0.113.7"},
             NO,
-        ),
-        (
-            "IpAddress where the key is missing",
-            {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}},
-            {"source_ip": None},
-            NO,
-        ),
-        ("NotIpAddress in the range", {"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}}, {}, NO),
-        ("NotIpAddress outside", {"NotIpAddress": {"aws:SourceIp": "198.51.100.0/24"}}, {}, YES),
-        (
-            "NotIpAddress of several ranges",
-            {"NotIpAddress": {"aws:SourceIp": ["198.51.100.0/24", "203.0.113.0/24"]}},
-            {},
-            NO,
-        ),
-        (
-            "NotIpAddress where the key is missing",
-            {"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
-            {"source_ip": None},
-            YES,
         ),
     )
 
