@@ -77,6 +77,32 @@ class Template:
             return [item for item in items if item is not NO_VALUE]
         return value
 
+    def kind(self, name: str) -> str:
+        """The Type of a resource, by its logical id."""
+        table = self.resources[name].table()
+        if "Type" not in table:
+            raise self.resources[name].error("a resource needs a Type")
+        return table["Type"].text()
+
+    def is_there(self, name: str) -> bool:
+        """Whether a resource's condition holds, or it has none."""
+        condition = self.resources[name].table().get("Condition")
+        return condition is None or self.holds(condition.text(), condition)
+
+    def of_kind(self, *kinds: str) -> list[str]:
+        """The logical ids of the resources that are there and have one of these Types."""
+        return [name for name in self.resources if self.kind(name) in kinds and self.is_there(name)]
+
+    def properties(self, name: str) -> dict[str, Node]:
+        """A resource's properties, not worked out."""
+        table = self.resources[name].table()
+        return table["Properties"].table() if "Properties" in table else {}
+
+    def value(self, properties: Mapping[str, Node], key: str, default: Any = None) -> Any:
+        """A property worked out, or the default where it is missing or turns out to be nothing."""
+        value = self.resolve(properties[key]) if key in properties else NO_VALUE
+        return default if value is NO_VALUE else value
+
     def holds(self, name: str, node: Node) -> bool:
         """Whether a condition of the template holds.
 
