@@ -2,13 +2,13 @@
 
 Source: "Amazon VPC Lattice resource type reference" (CloudFormation Template Reference). What has
 no meaning here (tags, certificates, health checks, VPCs) is passed over; what might have one and is
-not understood is a note, and what cannot be made sense of an error. Roles become callers, so that
-policies that name them can be tried.
+not understood is a note, and what cannot be made sense of an error. Roles become callers: see
+``lattice_client.testing.roles``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from lattice_client.testing.asgi import ASGIApp
@@ -25,6 +25,7 @@ from lattice_client.testing.references import (
     made_name,
     references,
 )
+from lattice_client.testing.roles import add_roles
 from lattice_client.testing.rules import Condition, HeaderMatch, Rule
 from lattice_client.testing.services import Listener, Service
 from lattice_client.testing.target_groups import TargetGroup
@@ -64,6 +65,7 @@ def from_template(
     *,
     parameters: Mapping[str, str] | None = None,
     targets: Mapping[str, list[ASGIApp]] | None = None,
+    callers: Collection[str] = (),
     note: Callable[[str], object],
     stack: str = "local",
     **options: Any,
@@ -73,12 +75,13 @@ def from_template(
     :param parameters: values for the template's parameters.
     :param targets: what stands for target groups: by the group's logical id, its name, or the id of
         one of its targets.
+    :param callers: names of callers that somebody else adds: roles of these names become none.
     :param note: called with what was not understood, and what was left out.
     :param stack: ``AWS::StackName``.
     :param options: arguments of ``LocalLattice``.
     :raises ConfigurationError: for what cannot be made sense of; the message names the place.
     """
-    builder = _Builder(document, parameters or {}, targets or {}, note, stack, options)
+    builder = _Builder(document, parameters or {}, targets or {}, callers, note, stack, options)
     return builder.build_all()
 
 
@@ -88,6 +91,7 @@ class _Builder:
         document: Node,
         parameters: Mapping[str, str],
         targets: Mapping[str, list[ASGIApp]],
+        callers: Collection[str],
         note: Callable[[str], object],
         stack: str,
         options: dict[str, Any],
@@ -97,6 +101,7 @@ class _Builder:
         self._document = document
         self._account = account
         self._targets = targets
+        self._callers = callers
         self._note = note
         self._pseudo = {
             "AWS::AccountId": account,
@@ -131,9 +136,7 @@ class _Builder:
                 self._build(name)
             elif kind not in _IDLE_TYPES:
                 self._note(f"{self._resources[name].place}: {_PREFIX}{kind} is not understood")
-        for name in self._resources:
-            if self._template.kind(name) == "AWS::IAM::Role" and self._template.is_there(name):
-                self._caller(name)
+        add_roles(self.lattice, self._template, note=self._note, others=self._callers)
         self._check()
         return self.lattice
 
@@ -387,14 +390,6 @@ class _Builder:
             and self._template.kind(name) == f"{_PREFIX}Listener"
             and self._build(name) is None
         )
-
-    def _caller(self, name: str) -> None:
-        properties = self._template.properties(name)
-        node = self._resources[name]
-        role = str(self._template.value(properties, "RoleName", name))
-        path = str(self._template.value(properties, "Path", "/"))
-        with node.naming_it():
-            self.lattice.add_caller(role, role=f"{path}{role}".lstrip("/"))
 
     # Looking it over
 

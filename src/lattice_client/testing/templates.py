@@ -103,6 +103,12 @@ class Template:
         value = self.resolve(properties[key]) if key in properties else NO_VALUE
         return default if value is NO_VALUE else value
 
+    def chosen(self, node: Node) -> Node:
+        """What ``Fn::If`` chooses where the node is one, so that the rest is read part by part."""
+        while isinstance(node.value, Mapping) and tuple(node.value) == ("Fn::If",):
+            node = self._branch(node.child("Fn::If"))
+        return node
+
     def holds(self, name: str, node: Node) -> bool:
         """Whether a condition of the template holds.
 
@@ -128,7 +134,7 @@ class Template:
             "Fn::Equals": self._equals,
             "Fn::FindInMap": self._find_in_map,
             "Fn::GetAtt": self._get_att,
-            "Fn::If": self._if,
+            "Fn::If": lambda node: self.resolve(self._branch(node)),
             "Fn::Join": self._join,
             "Fn::Not": lambda node: not self._truth(self._some(node, 1)[0]),
             "Fn::Or": lambda node: any(self._truth(item) for item in node.items()),
@@ -212,9 +218,9 @@ class Template:
         except (IndexError, TypeError, ValueError):
             raise node.error("Fn::Select needs an index, and a list that is long enough") from None
 
-    def _if(self, node: Node) -> Any:
+    def _branch(self, node: Node) -> Node:
         name, then, otherwise = self._some(node, 3)
-        return self.resolve(then if self.holds(name.text(), name) else otherwise)
+        return then if self.holds(name.text(), name) else otherwise
 
     def _equals(self, node: Node) -> bool:
         left, right = (self.resolve(item) for item in self._some(node, 2))
