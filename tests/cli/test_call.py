@@ -138,6 +138,22 @@ def test_headers(sent, tmp_path):
     assert request.header("x-from-file") == "yes"
 
 
+def test_headers_that_have_options_of_their_own(sent):
+    request = sent("-A", "me", "-e", "https://example.com/", "-b", "a=1", "-b", "b=2; c=3")
+    assert request.header("user-agent") == "me"
+    assert request.header("referer") == "https://example.com/"
+    assert request.header("cookie") == "a=1; b=2; c=3"
+    assert request.verified()
+    request = sent("-A", "", "-b", "a=1", "-H", "Cookie: b=2")
+    assert request.header("user-agent") is None
+    assert request.header("cookie") == "b=2"
+
+
+def test_the_url_as_an_option(run, credentials, server):
+    assert run("call", "--url", f"{server.url}/orders", "-d", "a").code == 0
+    assert server.requests[-1].target == b"/orders"
+
+
 def test_a_signature_in_the_query_leaves_authorization(sent):
     request = sent("--query", "-H", "Authorization: Bearer of-the-service")
     assert request.header("authorization") == "Bearer of-the-service"
@@ -273,6 +289,64 @@ def test_a_file(run, credentials, server, tmp_path):
     result = run("call", server.url, "-o", tmp_path / "answer")
     assert (tmp_path / "answer").read_bytes() == b"ok"
     assert (result.code, result.stdout, result.stderr) == (0, b"", "")
+
+
+def test_the_heads_in_a_file(run, credentials, server, tmp_path):
+    with raw_server(lambda _: redirect_to(server.url)) as first:
+        result = run("call", "-L", "-D", tmp_path / "heads", first.url)
+    assert result.stdout == b"ok"
+    heads = (tmp_path / "heads").read_bytes().split(b"\r\n\r\n")
+    assert [head.partition(b"\r\n")[0][:12] for head in heads] == [
+        b"HTTP/1.1 302",
+        b"HTTP/1.1 200",
+        b"",
+    ]
+
+
+def test_the_head_on_stdout(run, credentials, server):
+    result = run("call", "-D", "-", server.url)
+    assert result.text == "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def test_what_is_said_when_it_is_over(run, credentials, server, tmp_path):
+    template = tmp_path / "template"
+    template.write_text(r"%{http_code} %{size_download} 100%% %header{content-length}\n")
+    url = f"{server.url}/orders"
+    assert run("call", url, "-w", f"@{template}").text == "ok200 2 100% 2\n"
+    template = (
+        "%{method} %{scheme} %{http_version} %{response_code} %{remote_ip} %{num_redirects} "
+        "%{url_effective} %{content_type}|%{redirect_url}|%{errormsg}|%{exitcode}"
+    )
+    result = run("call", url, "--query", "-o", tmp_path / "answer", "-w", template)
+    assert result.text == f"GET http 1.1 200 127.0.0.1 0 {url} |||0"
+
+
+def test_times_are_said_when_it_is_over(run, credentials, lattice_https):
+    names = ["time_connect", "time_appconnect", "time_starttransfer", "time_total"]
+    template = " ".join(f"%{{{name}}}" for name in names)
+    arguments = "--cacert", lattice_https.ca_file, "-I", "-w", f"\\t{template}"
+    result = run("call", lattice_https.url_for("orders"), *arguments)
+    times = [float(time) for time in result.text.rpartition("\t")[2].split(" ")]
+    assert 0 < times[0] < times[1] < times[2] < times[3]
+
+
+def test_what_is_said_of_a_redirect_that_is_not_followed(run, credentials, server):
+    with raw_server(lambda _: redirect_to(server.url)) as first:
+        assert run("call", first.url, "-w", "%{redirect_url}").text == server.url
+        result = run("call", "-L", first.url, "-w", " %{num_redirects} %{redirect_url}")
+    assert result.text == "ok 1 "
+
+
+def test_what_is_said_of_a_call_that_failed(run, credentials):
+    url = f"http://127.0.0.1:{refused_port()}"
+    template = "%{http_code} %{exitcode} %{size_download} %{errormsg}"
+    result = run("call", "-s", url, "-w", template)
+    assert (result.code, result.stderr) == (7, "")
+    assert result.text == "000 7  No connection to 127.0.0.1: Connection refused."
+    answer = b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno"
+    with raw_server(lambda _: answer) as server:
+        result = run("call", "-f", server.url, "-w", "%{http_code} %{exitcode}")
+    assert (result.code, result.text) == (22, "500 22")
 
 
 def test_what_is_binary_stays_as_it_is(run, credentials):
@@ -463,6 +537,20 @@ def refused_port():
         (["http://127.0.0.1:PLAIN", "--assume-role", "orders"], 2, "is no role's ARN"),
         ([], 2, "Missing argument 'URL'"),
         (["http://127.0.0.1:PLAIN", "--frobnicate"], 2, "No such option"),
+        (["http://127.0.0.1:PLAIN", "--url", "http://127.0.0.1:PLAIN"], 2, "Give one URL"),
+        (["http://127.0.0.1:PLAIN", "-w", "%{http_kode}"], 2, "no variable 'http_kode'; there are"),
+        (["http://127.0.0.1:PLAIN", "-w", "@/no/such/file"], 26, "/no/such/file cannot be read"),
+        (["http://127.0.0.1:PLAIN", "-D", "/no/such/file"], 23, "/no/such/file cannot be written"),
+        (["http://127.0.0.1:PLAIN", "-b", "secret-of-mine"], 2, "NAME=VALUE; files of cookies are"),
+        (
+            ["http://127.0.0.1:PLAIN", "-b", "a=1\nsecret-of-mine"],
+            2,
+            "'--cookie': the value of Cookie",
+        ),
+        (["http://127.0.0.1:PLAIN", "-e", ";auto"], 2, "';auto' is not here"),
+        (["http://127.0.0.1:PLAIN", "-F", "file=@a"], 2, "Curl's -F is not here: forms of"),
+        (["http://127.0.0.1:PLAIN", "-Ffile=@a"], 2, "Curl's -F is not here: forms of"),
+        (["http://127.0.0.1:PLAIN", "--cert", "a.pem"], 2, "--cert is not here: HTTPS listeners"),
     ],
 )
 def test_exit_codes(run, credentials, server, lattice_http, arguments, code, says):
