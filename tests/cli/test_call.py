@@ -247,12 +247,59 @@ def test_a_proxy_without_a_scheme(run, credentials, server):
     assert server.requests[0].target == url.encode()
 
 
-@pytest.mark.parametrize("proxy", ["ftp://user:word@proxy", "socks5://user:word@proxy"])
-def test_a_proxy_that_is_none(run, credentials, url, proxy):
+@pytest.mark.parametrize(
+    ("proxy", "shown"),
+    [
+        ("ftp://user:word@proxy", "ftp://proxy (the proxy of --proxy)"),
+        ("socks5://user:word@proxy:1", "socks5://proxy:1 (the proxy of --proxy)"),
+        ("http://user:word@pro xy:no", "what is given (the proxy of --proxy)"),
+        ("user:word", "what is given (the proxy of --proxy)"),
+    ],
+)
+def test_a_proxy_that_is_none(run, credentials, url, proxy, shown):
     result = run("call", url, "--proxy", proxy)
     assert result.code == 2
-    assert "http://HOST:PORT" in result.stderr
+    assert f"{shown} is no HTTP proxy, of the form http://HOST:PORT." in result.stderr
     assert "word" not in result.stderr
+
+
+def test_a_proxy_whose_name_does_not_resolve(run, credentials, monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://user:word@proxy.nowhere.invalid:3128")
+    result = run("call", f"https://{NAME}/", "--retry", "1")
+    assert result.code == 5
+    named = "proxy.nowhere.invalid:3128 (the proxy of https_proxy) could not be resolved"
+    assert named in result.stderr
+    assert f"or go without it: no_proxy={NAME}." in result.stderr
+    assert "word" not in result.stderr
+
+
+def test_a_proxy_that_takes_no_connection(run, credentials):
+    port = refused_port()
+    result = run("call", f"http://{NAME}/", "-x", f"127.0.0.1:{port}")
+    assert result.code == 7
+    named = f"No connection to 127.0.0.1:{port} (the proxy of --proxy): Connection refused. Give"
+    assert named in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "step"), [(403, "Set ALL_PROXY to"), (407, "It wants a user and a password")]
+)
+def test_a_proxy_that_refuses(run, credentials, monkeypatch, status, step):
+    answer = f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode()
+    with raw_server(lambda _: answer) as proxy:
+        monkeypatch.setenv("ALL_PROXY", proxy.url)
+        result = run("call", f"https://{NAME}/")
+    assert result.code == 97
+    named = f"127.0.0.1:{proxy.port} (the proxy of ALL_PROXY) does not let it through"
+    assert f"{named}: it answered {status}. {step}" in result.stderr
+
+
+def test_what_fails_behind_a_proxy_is_not_laid_to_it(run, credentials):
+    with raw_server(faults=["after the request"]) as proxy:
+        result = run("call", f"http://{NAME}/", "-x", proxy.url)
+    assert result.code in (52, 56)
+    assert NAME in result.stderr
+    assert "proxy" not in result.stderr
 
 
 def test_an_option_comes_before_the_environments_names(run, credentials, server, monkeypatch):

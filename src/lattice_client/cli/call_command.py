@@ -18,6 +18,7 @@ from lattice_client.cli.bodies import Body, body_of, headers_of, short_headers
 from lattice_client.cli.failures import HTTP_ERROR, Failure, failure_of
 from lattice_client.cli.left_out import CurlCommand
 from lattice_client.cli.output import Output, head_of
+from lattice_client.cli.proxies import proxy_of
 from lattice_client.cli.redaction import Redaction
 from lattice_client.cli.sending import Deadline, Sending, trust
 from lattice_client.cli.signing_options import Signing, signing_options
@@ -143,7 +144,7 @@ def command(
     except BrokenPipeError:
         raise
     except Exception as error:
-        failure = failure_of(error, call.host)
+        failure = call.failure_of(error)
         if failure is None:
             raise
         call.write_out(failure)
@@ -180,6 +181,8 @@ class _Call:
         self._talk = Talk(self._redaction, verbose=given["verbose"])
         self.remarks = Remarks()
         self._deadline = Deadline(given["max_time"])
+        self._proxy = proxy_of(self._url, given["proxy"])
+        self._sending: Sending | None = None
         self._response: httpx.Response | None = None
         self._write_out = WriteOut(given["write_out"] or "")
 
@@ -231,9 +234,11 @@ class _Call:
 
     # The call.
 
-    @property
-    def host(self) -> str:
-        return self._url.host
+    def failure_of(self, error: Exception) -> Failure | None:
+        """What an exception of ``run`` means."""
+        sending = self._sending
+        reached = sending is None or not sending.at_proxy
+        return failure_of(error, self._url.host, self._proxy, reached=reached)
 
     @property
     def quiet(self) -> bool:
@@ -274,19 +279,18 @@ class _Call:
         verify = trust(
             given["cacert"],
             insecure=given["insecure"],
-            needed=self._url.scheme == "https" or given["location"] or bool(given["proxy"]),
+            needed=self._url.scheme == "https" or given["location"] or bool(self._proxy),
         )
-        sending = Sending(
-            self._url,
+        self._sending = Sending(
             verify=verify,
             connect_to=self._addresses.connect_to,
-            proxy=given["proxy"],
+            proxy=self._proxy,
             deadline=self._deadline,
             connect_timeout=given["connect_timeout"],
             watchers=(self._talk, self._write_out),
         )
         settings: dict[str, Any] = {
-            "transport": sending,
+            "transport": self._sending,
             "trust_env": False,
             "follow_redirects": given["location"],
             "max_redirects": given["max_redirs"],
