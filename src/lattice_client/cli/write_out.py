@@ -61,7 +61,7 @@ class WriteOut:
     def sent(self, request: httpx.Request) -> None:
         """Of the request there is nothing to say."""
 
-    def received(self, _response: httpx.Response) -> None:
+    def received(self, response: httpx.Response) -> None:  # noqa: ARG002 the protocol's
         self._mark("time_starttransfer")
 
     def text(self, response: httpx.Response | None, failure: Failure | None) -> str:
