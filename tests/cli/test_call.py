@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import re
@@ -12,6 +13,9 @@ import time
 
 import pytest
 
+from lattice_client.cli.redaction import Redaction
+from lattice_client.cli.talk import Talk
+from lattice_client.cli.write_out import WriteOut
 from lattice_client.testing import LocalLattice, serve
 from support import canary
 from support.raw_server import OK, raw_server, redirect_to
@@ -642,6 +646,19 @@ def test_a_certificate_that_is_not_accepted(run, credentials, lattice_https):
 def test_a_connection_that_breaks(run, credentials, fault, codes):
     with raw_server(faults=[fault]) as server:
         assert run("call", server.url).code in codes
+
+
+def test_a_connection_that_is_gone_before_anybody_looks():
+    class Stream:
+        def get_extra_info(self, name):
+            if name == "server_addr":
+                raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    talk = Talk(Redaction(), verbose=True)
+    out = WriteOut("%{remote_ip}%{http_code}")
+    for watcher in (talk, out):
+        watcher.connected(Stream())
+    assert out.text(None, None) == "000"
 
 
 def test_time_is_up(run, credentials):

@@ -16,7 +16,7 @@ import httpx
 from lattice_client.cli.failures import READ, TIMEOUT, USAGE, Failure
 from lattice_client.cli.proxies import Proxy
 
-__all__ = ["PORTS", "Deadline", "Sending", "Watcher", "leads_to", "trust"]
+__all__ = ["PORTS", "Deadline", "Sending", "Watcher", "address_of", "leads_to", "trust"]
 
 PORTS = {"http": 80, "https": 443}
 
@@ -133,6 +133,15 @@ class Sending(httpx.BaseTransport):
 
     def close(self) -> None:
         self._inner.close()
+
+
+def address_of(stream: Any) -> tuple[str, int] | None:
+    """Host and port that a new connection leads to; None where it has ended already."""
+    try:
+        address = stream.get_extra_info("server_addr")
+    except OSError:
+        return None
+    return (address[0], address[1]) if address else None
 
 
 def leads_to(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from lattice_client.cli.bodies import read
+from lattice_client.cli.sending import address_of
 
 if TYPE_CHECKING:
     import httpx
@@ -55,7 +56,7 @@ class WriteOut:
             self._mark("time_appconnect")
             return
         self._mark("time_connect")
-        address = stream.get_extra_info("server_addr")
+        address = address_of(stream)
         self.remote_ip = address[0] if address else ""
 
     def sent(self, request: httpx.Request) -> None:
