@@ -32,7 +32,7 @@ _POLICIES: Final = {
     _MANAGED_POLICY: "Roles",
 }
 _CALL: Final = "vpc-lattice-svcs:Invoke"
-_AWS_MANAGED: Final = "arn:aws:iam::aws:policy/"
+_AWS_MANAGED: Final = ":iam::aws:policy/"
 # What AWS's own policies say of calls. Source: AWS Managed Policy Reference Guide. Those that are
 # not here are taken to say nothing: that of VPCLatticeFullAccess, for one, is about the control
 # plane alone.
@@ -163,8 +163,9 @@ class _Policies:
         arn = str(self._template.resolve(item))
         if arn in self._managed:
             return self._managed[arn]
-        if arn.startswith(_AWS_MANAGED):
-            return Node(_AWS_POLICIES.get(arn.removeprefix(_AWS_MANAGED)), item.place)
+        _, of_aws, name = arn.partition(_AWS_MANAGED)
+        if of_aws:
+            return Node(_AWS_POLICIES.get(name), item.place)
         raise item.error(f"{arn!r} is no policy of this template")
 
     def _worked_out(self, document: Node) -> Any:
