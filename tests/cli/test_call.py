@@ -456,6 +456,15 @@ def test_redirects_are_followed_where_asked_for(run, credentials, server):
     assert not server.requests[0].signed
 
 
+@pytest.mark.parametrize("options", [[], ["-b", "mine=1"], ["--unsigned"]])
+def test_cookies_go_no_further_than_the_first_request(run, credentials, server, options):
+    redirect = redirect_to(f"{server.url}/b").replace(b"\r\n\r\n", b"\r\nSet-Cookie: own=2\r\n\r\n")
+    with raw_server(lambda _: redirect) as first:
+        assert run("call", "-L", first.url, *options).code == 0
+        assert first.requests[0].header("cookie") == ("mine=1" if "-b" in options else None)
+    assert server.requests[0].header("cookie") is None
+
+
 def test_a_remedy_is_told(run, monkeypatch, lattice):
     held = lattice.caller("orders-frontend").credentials
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", held.access_key)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import IO, Any
 
 import click
@@ -294,6 +295,8 @@ class _Call:
             "trust_env": False,
             "follow_redirects": given["location"],
             "max_redirects": given["max_redirs"],
+            # None are kept, not even from a redirect for the request that follows.
+            "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         }
         if given["unsigned"]:
             return httpx.Client(**settings)
