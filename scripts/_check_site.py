@@ -1,7 +1,9 @@
-"""Checks a built site as a reader's browser would meet it:  _check_site.py SITE DOCS"""
+"""Checks a built site as a reader's browser would meet it, and that its reference has every public
+name:  _check_site.py SITE DOCS SOURCE"""
 
 from __future__ import annotations
 
+import ast
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,6 +17,27 @@ FETCHED = {
     ("link", "href"),
     ("source", "src"),
 }
+
+# The modules that users import from; the others are for these alone.
+PUBLIC = (
+    "",
+    "aiohttp",
+    "auth",
+    "credentials",
+    "denial",
+    "errors",
+    "events",
+    "httpx",
+    "identity",
+    "names",
+    "otel",
+    "requests",
+    "retry",
+    "signing",
+    "testing",
+)
+# The pages say of these in words that they are like others. So they do of all of httpx2's.
+IN_WORDS = {"__version__", "httpx.LatticeAuth", "httpx.SigV4Auth"}
 
 
 class Page(HTMLParser):
@@ -80,7 +103,39 @@ def faults(site: Path, docs: Path) -> list[str]:
     return found
 
 
+def unlisted(site: Path, package: Path) -> list[str]:
+    """The public names that have no place in the reference, one line each."""
+    anchors: set[str] = set()
+    for page in (site / "reference").glob("*.html"):
+        anchors |= Page(page.read_text(encoding="utf-8")).anchors
+    found = []
+    for module in PUBLIC:
+        path = package / f"{module}.py" if (package / f"{module}.py").exists() else package / module
+        source = path / "__init__.py" if path.is_dir() else path
+        dotted = f"{package.name}.{module}".rstrip(".")
+        for name in public_names(source.read_text(encoding="utf-8")):
+            # What a package has from one of its modules may stand under that module.
+            listed = any(
+                anchor.startswith(f"{dotted}.") and anchor.endswith(f".{name}")
+                for anchor in anchors
+            )
+            if not listed and f"{module}.{name}".lstrip(".") not in IN_WORDS:
+                found.append(f"{dotted}.{name} is not in the reference")
+    return found
+
+
+def public_names(source: str) -> list[str]:
+    """A module's ``__all__``."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets
+        ):
+            return [str(name) for name in ast.literal_eval(node.value)]
+    raise ValueError("there is no __all__")
+
+
 if __name__ == "__main__":
-    wrong = faults(Path(sys.argv[1]), Path(sys.argv[2]))
+    site, docs, package = map(Path, sys.argv[1:])
+    wrong = faults(site, docs) + unlisted(site, package)
     print(*wrong, sep="\n", file=sys.stderr)
     sys.exit(1 if wrong else 0)

@@ -11,14 +11,19 @@ import pytest
 from support.documents import ROOT, blocks
 
 
-@pytest.fixture
-def faults(tmp_path):
-    """What is wrong with a site of these pages, each of which has a source."""
+@pytest.fixture(scope="module")
+def checker():
     spec = importlib.util.spec_from_file_location(
         "_check_site", ROOT / "scripts" / "_check_site.py"
     )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def faults(tmp_path, checker):
+    """What is wrong with a site of these pages, each of which has a source."""
 
     def check(**pages):
         site, docs = tmp_path / "site", tmp_path / "docs"
@@ -28,7 +33,7 @@ def faults(tmp_path):
             (site / f"{name}.html").write_text(text, encoding="utf-8")
             (docs / f"{name}.md").write_text("", encoding="utf-8")
         (docs / "unbuilt.md").write_text("", encoding="utf-8")
-        return [fault for fault in module.faults(site, docs) if "unbuilt" not in fault]
+        return [fault for fault in checker.faults(site, docs) if "unbuilt" not in fault]
 
     return check
 
@@ -58,6 +63,30 @@ def test_a_page_that_nobody_finds_is_a_fault(faults):
 def test_a_good_site_has_no_faults(faults):
     there = '<h2 id="here"><a href="#here"><a href="index.html#top"><a href="https://example.com/">'
     assert faults(index='<a id="top" href="page.html#here">', page=there) == []
+
+
+def test_a_public_name_without_a_place_in_the_reference_is_a_fault(tmp_path, checker, monkeypatch):
+    monkeypatch.setattr(checker, "PUBLIC", ("", "retry", "testing"))
+    package, reference = tmp_path / "package", tmp_path / "reference"
+    (package / "testing").mkdir(parents=True)
+    (package / "__init__.py").write_text('__all__ = ["Policy", "__version__"]')
+    (package / "retry.py").write_text('__all__ = ["Policy", "Decision"]')
+    (package / "testing" / "__init__.py").write_text('__all__ = ["Decision"]')
+    reference.mkdir()
+    anchors = "package.retry.Policy", "package.testing.evaluation.Decision"
+    (reference / "page.html").write_text("".join(f'<h2 id="{anchor}">' for anchor in anchors))
+    assert checker.unlisted(tmp_path, package) == ["package.retry.Decision is not in the reference"]
+
+
+def test_every_module_is_known_to_be_public_or_not(checker):
+    """A new one has to be put on one of the lists."""
+    inner = {
+        *("calls", "cli", "clock", "demo", "endpoints", "headers", "hosts", "httpx2", "payload"),
+        *("quotas", "redirects", "remedies", "signers", "urls", "wire"),
+    }
+    package = ROOT / "src" / "lattice_client"
+    modules = {path.stem for path in package.iterdir() if not path.name.startswith(("_", "py."))}
+    assert modules - inner == set(checker.PUBLIC) - {""}
 
 
 @pytest.mark.long

@@ -40,10 +40,11 @@ Kind = Literal[
     "header limits",
     "unknown",
 ]
+"""Why a request was refused, in a word."""
 
-# The key in an httpx response's ``extensions`` under which a transport that signs a copy of the
-# request leaves that copy.
 ATTEMPT = "lattice_client.attempt"
+"""The key in an httpx response's ``extensions`` under which a transport that signs a copy of the
+request leaves that copy."""
 
 
 class Denial(NamedTuple):

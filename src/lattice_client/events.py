@@ -163,7 +163,10 @@ Event = (
     | CallEnded
     | CredentialsRefreshed
 )
+"""What observers are told."""
+
 Observer = Callable[[Event], object]
+"""Whoever is told; what it gives back does not matter."""
 
 
 # --- The observers of a client ----------------------------------------------------------------

@@ -35,8 +35,8 @@ __all__ = [
     "WSGIIdentityMiddleware",
 ]
 
-#: Where the middlewares put the identity: a key of the ASGI scope and of the WSGI environ.
 SCOPE_KEY: Final = "lattice.identity"
+"""Where the middlewares put the identity: a key of the ASGI scope and of the WSGI environ."""
 
 HeaderSource: TypeAlias = (
     Mapping[str, str]
@@ -44,6 +44,7 @@ HeaderSource: TypeAlias = (
     | Iterable[tuple[str, str]]
     | Iterable[tuple[bytes, bytes]]
 )
+"""Headers as any framework has them."""
 
 _IDENTITY = "x-amzn-lattice-identity"
 _TAGS = "x-amzn-lattice-identity-tags"

@@ -36,8 +36,8 @@ __all__ = [
     "http_date",
 ]
 
-# RFC 9110 section 9.2.2. CONNECT is no request that anybody repeats.
 IDEMPOTENT_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
+"""Those of RFC 9110 section 9.2.2."""
 
 Sent = Literal["no", "perhaps", "answered"]
 Reason = Literal[
@@ -52,6 +52,7 @@ Reason = Literal[
     "deadline",
     "quota",
 ]
+"""Why there is another attempt (the first three), or none."""
 
 _WORDS: dict[Reason, str] = {
     "not sent": "the request was not sent",
@@ -473,5 +474,5 @@ def _several(name: str, values: object) -> Iterable[object]:
     return cast("Iterable[object]", values)
 
 
-# For a call that is to have one attempt and no more.
 NO_RETRIES = RetryPolicy(attempts=1)
+"""For a call that is to have one attempt and no more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import re
@@ -12,6 +13,9 @@ import time
 
 import pytest
 
+from lattice_client.cli.redaction import Redaction
+from lattice_client.cli.talk import Talk
+from lattice_client.cli.write_out import WriteOut
 from lattice_client.testing import LocalLattice, serve
 from support import canary
 from support.raw_server import OK, raw_server, redirect_to
@@ -138,6 +142,22 @@ def test_headers(sent, tmp_path):
     assert request.header("x-from-file") == "yes"
 
 
+def test_headers_that_have_options_of_their_own(sent):
+    request = sent("-A", "me", "-e", "https://example.com/", "-b", "a=1", "-b", "b=2; c=3")
+    assert request.header("user-agent") == "me"
+    assert request.header("referer") == "https://example.com/"
+    assert request.header("cookie") == "a=1; b=2; c=3"
+    assert request.verified()
+    request = sent("-A", "", "-b", "a=1", "-H", "Cookie: b=2")
+    assert request.header("user-agent") is None
+    assert request.header("cookie") == "b=2"
+
+
+def test_the_url_as_an_option(run, credentials, server):
+    assert run("call", "--url", f"{server.url}/orders", "-d", "a").code == 0
+    assert server.requests[-1].target == b"/orders"
+
+
 def test_a_signature_in_the_query_leaves_authorization(sent):
     request = sent("--query", "-H", "Authorization: Bearer of-the-service")
     assert request.header("authorization") == "Bearer of-the-service"
@@ -231,12 +251,59 @@ def test_a_proxy_without_a_scheme(run, credentials, server):
     assert server.requests[0].target == url.encode()
 
 
-@pytest.mark.parametrize("proxy", ["ftp://user:word@proxy", "socks5://user:word@proxy"])
-def test_a_proxy_that_is_none(run, credentials, url, proxy):
+@pytest.mark.parametrize(
+    ("proxy", "shown"),
+    [
+        ("ftp://user:word@proxy", "ftp://proxy (the proxy of --proxy)"),
+        ("socks5://user:word@proxy:1", "socks5://proxy:1 (the proxy of --proxy)"),
+        ("http://user:word@pro xy:no", "what is given (the proxy of --proxy)"),
+        ("user:word", "what is given (the proxy of --proxy)"),
+    ],
+)
+def test_a_proxy_that_is_none(run, credentials, url, proxy, shown):
     result = run("call", url, "--proxy", proxy)
     assert result.code == 2
-    assert "http://HOST:PORT" in result.stderr
+    assert f"{shown} is no HTTP proxy, of the form http://HOST:PORT." in result.stderr
     assert "word" not in result.stderr
+
+
+def test_a_proxy_whose_name_does_not_resolve(run, credentials, monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://user:word@proxy.nowhere.invalid:3128")
+    result = run("call", f"https://{NAME}/", "--retry", "1")
+    assert result.code == 5
+    named = "proxy.nowhere.invalid:3128 (the proxy of https_proxy) could not be resolved"
+    assert named in result.stderr
+    assert f"or go without it: no_proxy={NAME}." in result.stderr
+    assert "word" not in result.stderr
+
+
+def test_a_proxy_that_takes_no_connection(run, credentials):
+    port = refused_port()
+    result = run("call", f"http://{NAME}/", "-x", f"127.0.0.1:{port}")
+    assert result.code == 7
+    named = f"No connection to 127.0.0.1:{port} (the proxy of --proxy): Connection refused. Give"
+    assert named in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "step"), [(403, "Set ALL_PROXY to"), (407, "It wants a user and a password")]
+)
+def test_a_proxy_that_refuses(run, credentials, monkeypatch, status, step):
+    answer = f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode()
+    with raw_server(lambda _: answer) as proxy:
+        monkeypatch.setenv("ALL_PROXY", proxy.url)
+        result = run("call", f"https://{NAME}/")
+    assert result.code == 97
+    named = f"127.0.0.1:{proxy.port} (the proxy of ALL_PROXY) does not let it through"
+    assert f"{named}: it answered {status}. {step}" in result.stderr
+
+
+def test_what_fails_behind_a_proxy_is_not_laid_to_it(run, credentials):
+    with raw_server(faults=["after the request"]) as proxy:
+        result = run("call", f"http://{NAME}/", "-x", proxy.url)
+    assert result.code in (52, 56)
+    assert NAME in result.stderr
+    assert "proxy" not in result.stderr
 
 
 def test_an_option_comes_before_the_environments_names(run, credentials, server, monkeypatch):
@@ -273,6 +340,64 @@ def test_a_file(run, credentials, server, tmp_path):
     result = run("call", server.url, "-o", tmp_path / "answer")
     assert (tmp_path / "answer").read_bytes() == b"ok"
     assert (result.code, result.stdout, result.stderr) == (0, b"", "")
+
+
+def test_the_heads_in_a_file(run, credentials, server, tmp_path):
+    with raw_server(lambda _: redirect_to(server.url)) as first:
+        result = run("call", "-L", "-D", tmp_path / "heads", first.url)
+    assert result.stdout == b"ok"
+    heads = (tmp_path / "heads").read_bytes().split(b"\r\n\r\n")
+    assert [head.partition(b"\r\n")[0][:12] for head in heads] == [
+        b"HTTP/1.1 302",
+        b"HTTP/1.1 200",
+        b"",
+    ]
+
+
+def test_the_head_on_stdout(run, credentials, server):
+    result = run("call", "-D", "-", server.url)
+    assert result.text == "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def test_what_is_said_when_it_is_over(run, credentials, server, tmp_path):
+    template = tmp_path / "template"
+    template.write_text(r"%{http_code} %{size_download} 100%% %header{content-length}\n")
+    url = f"{server.url}/orders"
+    assert run("call", url, "-w", f"@{template}").text == "ok200 2 100% 2\n"
+    template = (
+        "%{method} %{scheme} %{http_version} %{response_code} %{remote_ip} %{num_redirects} "
+        "%{url_effective} %{content_type}|%{redirect_url}|%{errormsg}|%{exitcode}"
+    )
+    result = run("call", url, "--query", "-o", tmp_path / "answer", "-w", template)
+    assert result.text == f"GET http 1.1 200 127.0.0.1 0 {url} |||0"
+
+
+def test_times_are_said_when_it_is_over(run, credentials, lattice_https):
+    names = ["time_connect", "time_appconnect", "time_starttransfer", "time_total"]
+    template = " ".join(f"%{{{name}}}" for name in names)
+    arguments = "--cacert", lattice_https.ca_file, "-I", "-w", f"\\t{template}"
+    result = run("call", lattice_https.url_for("orders"), *arguments)
+    times = [float(time) for time in result.text.rpartition("\t")[2].split(" ")]
+    assert 0 < times[0] < times[1] < times[2] < times[3]
+
+
+def test_what_is_said_of_a_redirect_that_is_not_followed(run, credentials, server):
+    with raw_server(lambda _: redirect_to(server.url)) as first:
+        assert run("call", first.url, "-w", "%{redirect_url}").text == server.url
+        result = run("call", "-L", first.url, "-w", " %{num_redirects} %{redirect_url}")
+    assert result.text == "ok 1 "
+
+
+def test_what_is_said_of_a_call_that_failed(run, credentials):
+    url = f"http://127.0.0.1:{refused_port()}"
+    template = "%{http_code} %{exitcode} %{size_download} %{errormsg}"
+    result = run("call", "-s", url, "-w", template)
+    assert (result.code, result.stderr) == (7, "")
+    assert result.text == "000 7  No connection to 127.0.0.1: Connection refused."
+    answer = b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno"
+    with raw_server(lambda _: answer) as server:
+        result = run("call", "-f", server.url, "-w", "%{http_code} %{exitcode}")
+    assert (result.code, result.text) == (22, "500 22")
 
 
 def test_what_is_binary_stays_as_it_is(run, credentials):
@@ -329,6 +454,15 @@ def test_redirects_are_followed_where_asked_for(run, credentials, server):
         assert first.requests[0].signed
     # Another origin: it gets nothing of ours.
     assert not server.requests[0].signed
+
+
+@pytest.mark.parametrize("options", [[], ["-b", "mine=1"], ["--unsigned"]])
+def test_cookies_go_no_further_than_the_first_request(run, credentials, server, options):
+    redirect = redirect_to(f"{server.url}/b").replace(b"\r\n\r\n", b"\r\nSet-Cookie: own=2\r\n\r\n")
+    with raw_server(lambda _: redirect) as first:
+        assert run("call", "-L", first.url, *options).code == 0
+        assert first.requests[0].header("cookie") == ("mine=1" if "-b" in options else None)
+    assert server.requests[0].header("cookie") is None
 
 
 def test_a_remedy_is_told(run, monkeypatch, lattice):
@@ -463,6 +597,20 @@ def refused_port():
         (["http://127.0.0.1:PLAIN", "--assume-role", "orders"], 2, "is no role's ARN"),
         ([], 2, "Missing argument 'URL'"),
         (["http://127.0.0.1:PLAIN", "--frobnicate"], 2, "No such option"),
+        (["http://127.0.0.1:PLAIN", "--url", "http://127.0.0.1:PLAIN"], 2, "Give one URL"),
+        (["http://127.0.0.1:PLAIN", "-w", "%{http_kode}"], 2, "no variable 'http_kode'; there are"),
+        (["http://127.0.0.1:PLAIN", "-w", "@/no/such/file"], 26, "/no/such/file cannot be read"),
+        (["http://127.0.0.1:PLAIN", "-D", "/no/such/file"], 23, "/no/such/file cannot be written"),
+        (["http://127.0.0.1:PLAIN", "-b", "secret-of-mine"], 2, "NAME=VALUE; files of cookies are"),
+        (
+            ["http://127.0.0.1:PLAIN", "-b", "a=1\nsecret-of-mine"],
+            2,
+            "'--cookie': the value of Cookie",
+        ),
+        (["http://127.0.0.1:PLAIN", "-e", ";auto"], 2, "';auto' is not here"),
+        (["http://127.0.0.1:PLAIN", "-F", "file=@a"], 2, "Curl's -F is not here: forms of"),
+        (["http://127.0.0.1:PLAIN", "-Ffile=@a"], 2, "Curl's -F is not here: forms of"),
+        (["http://127.0.0.1:PLAIN", "--cert", "a.pem"], 2, "--cert is not here: HTTPS listeners"),
     ],
 )
 def test_exit_codes(run, credentials, server, lattice_http, arguments, code, says):
@@ -507,6 +655,19 @@ def test_a_certificate_that_is_not_accepted(run, credentials, lattice_https):
 def test_a_connection_that_breaks(run, credentials, fault, codes):
     with raw_server(faults=[fault]) as server:
         assert run("call", server.url).code in codes
+
+
+def test_a_connection_that_is_gone_before_anybody_looks():
+    class Stream:
+        def get_extra_info(self, name):
+            if name == "server_addr":
+                raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    talk = Talk(Redaction(), verbose=True)
+    out = WriteOut("%{remote_ip}%{http_code}")
+    for watcher in (talk, out):
+        watcher.connected(Stream())
+    assert out.text(None, None) == "000"
 
 
 def test_time_is_up(run, credentials):

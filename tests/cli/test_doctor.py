@@ -606,7 +606,39 @@ def test_a_proxy_of_the_environment(diagnose, lattice_http, monkeypatch):
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{lattice_http.port}")
     _, _, checks = diagnose(lattice_http.url_for("orders"))
     assert checks[3]["status"] == "warning"
-    assert "proxy" in checks[3]["text"]
+    named = f"127.0.0.1:{lattice_http.port} (the proxy of http_proxy)"
+    assert checks[3]["text"] == f"It goes through {named}."
+
+
+@pytest.mark.parametrize(
+    ("proxy", "says"),
+    [
+        ("socks9://user:word@proxy:1080", "socks9://proxy:1080 (the proxy of http_proxy) is no"),
+        ("proxy.nowhere.invalid:3128", "proxy.nowhere.invalid:3128 (the proxy of http_proxy) does"),
+        ("http://127.0.0.1:REFUSED", "takes no connection: Connection refused."),
+    ],
+)
+def test_an_unusable_proxy(diagnose, lattice_http, monkeypatch, proxy, says):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    monkeypatch.setenv("http_proxy", proxy.replace("REFUSED", str(port)))
+    faults, said, _ = diagnose(lattice_http.url_for("orders"))
+    assert faults == ["unusable proxy"]
+    assert says in said
+    assert f"Set http_proxy to http://HOST:PORT, or go without it: no_proxy={NAME}." in said
+    assert "word" not in said
+
+
+def test_a_proxy_that_refuses(diagnose, monkeypatch):
+    answer = b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"
+    with raw_server(lambda _: answer) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        faults, said, checks = diagnose("https://orders.nowhere.invalid/")
+    assert faults == ["unusable proxy"]
+    assert "does not let it through: it answered 407. It wants a user and a password" in said
+    # The proxy asks for the name, from where it stands.
+    assert checks[2]["status"] == "warning"
+    assert "does not resolve" in checks[2]["text"]
 
 
 # The rest

@@ -288,6 +288,40 @@ def _other_operators() -> Iterator[Case]:
             YES,
         ),
     )
+    # That IAM goes by this is inferred.
+    yield from conditions(
+        "IP Version 6 Addressing Architecture (RFC 4291), IPv4-Mapped IPv6 Address",
+        (
+            "IpAddress, an IPv4-mapped address in the range",
+            {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
+            {"source_ip": "::ffff:203.0.113.7"},
+            YES,
+        ),
+        (
+            "IpAddress, an IPv4-mapped address outside",
+            {"IpAddress": {"aws:SourceIp": ["198.51.100.0/24", "::/0"]}},
+            {"source_ip": "::ffff:cb00:7107"},
+            NO,
+        ),
+        (
+            "IpAddress, an IPv4-mapped range",
+            {"IpAddress": {"aws:SourceIp": "::ffff:203.0.113.0/120"}},
+            {},
+            YES,
+        ),
+        (
+            "IpAddress, a range that goes beyond mapped addresses is IPv6's",
+            {"IpAddress": {"aws:SourceIp": "::ffff:0:0/95"}},
+            {},
+            NO,
+        ),
+        (
+            "NotIpAddress, an IPv4-mapped address in the range",
+            {"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}},
+            {"source_ip": "::ffff:203.0.113.7"},
+            NO,
+        ),
+    )
 
 
 def _arn_operators() -> Iterator[Case]:

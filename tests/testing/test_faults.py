@@ -148,6 +148,31 @@ def test_the_callers_signature_counts_before_a_fault(local):
     with local.faults.status(503) as fault:
         assert fetch(local, crt_sign()).status_code == 403
         assert fetch(local, signed_by(local.caller("frontend"))).status_code == 503
+    assert fault.struck == 1
+
+
+def test_refused_calls_are_none_of_the_next_calls(local):
+    """``times=2`` fails two calls that would have passed, whatever is refused between them."""
+    caller = local.caller("frontend")
+    lost = wire("GET", "/", [("host", "nobody.example.com")])
+    fault = local.faults.status(503, times=2)
+    calls = [crt_sign(), signed_by(caller), lost, signed_by(caller), signed_by(caller)]
+    assert [fetch(local, call).status_code for call in calls] == [403, 503, 404, 503, 200]
+    assert fault.struck == 2
+
+
+def test_a_refusal_is_neither_cut_nor_slowed_down(local):
+    slow = local.faults.slow_body(0, chunk=1)
+    cut = local.faults.reset("mid body")
+    refused = Exchange(local, crt_sign()).run()
+    assert (refused.status, len(refused.sent)) == (403, 2)
+    assert (slow.struck, cut.struck) == (0, 0)
+
+
+def test_what_is_about_verification_strikes_refused_calls_too(local):
+    call = signed_by(local.caller("frontend"))
+    fault = local.faults.clock_skew(3600, times=2)
+    assert [fetch(local, call).status_code for _ in range(3)] == [403, 403, 200]
     assert fault.struck == 2
 
 

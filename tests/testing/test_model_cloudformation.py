@@ -157,10 +157,10 @@ def test_a_document_says_what_a_template_leaves_open(tmp_path, shop):
 # Small templates
 
 
-def from_text(tmp_path, text, **arguments):
+def from_text(tmp_path, text, *, after="", **arguments):
     """A local Lattice of a template's resources, and what was noted."""
     path = tmp_path / "t.yaml"
-    path.write_text("Resources:\n" + textwrap.indent(textwrap.dedent(text), "  "))
+    path.write_text("Resources:\n" + textwrap.indent(textwrap.dedent(text), "  ") + after)
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always")
         lattice = load(path, **arguments)
@@ -408,3 +408,221 @@ def test_a_function_of_a_template_may_be_one_target_among_others(tmp_path):
     )
     assert len(lattice.target_group("group").targets) == 2
     assert len(notes) == 1
+
+
+# Roles, and what their policies let them do
+
+GUARDED = """
+    Orders:
+      Type: AWS::VpcLattice::Service
+      Properties: {AuthType: AWS_IAM}
+    Listener:
+      Type: AWS::VpcLattice::Listener
+      Properties:
+        ServiceIdentifier: !Ref Orders
+        Protocol: HTTP
+        DefaultAction: {FixedResponse: {StatusCode: 404}}
+    Open:
+      Type: AWS::VpcLattice::AuthPolicy
+      Properties:
+        ResourceIdentifier: !Ref Orders
+        Policy: {Statement: {Effect: Allow, Principal: "*", Action: "*", Resource: "*"}}
+"""
+
+
+def who_may(folder, resources, path="/", **arguments):
+    """The callers of a template who get through to the service ``orders``, and the notes."""
+    lattice, notes = from_text(folder, GUARDED + resources, clock=lambda: NOW, **arguments)
+    host = [("host", lattice.service("orders").managed_name)]
+    statuses = {
+        name: Exchange(lattice, signed_by(caller, "GET", path, headers=host)).run().status
+        for name, caller in lattice.callers.items()
+    }
+    assert set(statuses.values()) <= {403, 404}
+    return {name for name, status in statuses.items() if status == 404}, notes
+
+
+ALLOWED = "{Effect: Allow, Action: vpc-lattice-svcs:Invoke, Resource: '*'}"
+ELSEWHERE = "{Effect: Allow, Action: [s3:*], Resource: !GetAtt Bucket.Arn}"
+ROLES = f"""
+    Inline:
+      Type: AWS::IAM::Role
+      Properties:
+        Policies:
+        - {{PolicyName: a, PolicyDocument: {{Version: 2012-10-17, Statement: [{ALLOWED}]}}}}
+    Named: {{Type: AWS::IAM::Role, Properties: {{RoleName: batch, Path: /team/}}}}
+    Attached:
+      Type: AWS::IAM::Policy
+      Properties:
+        PolicyDocument: {{Statement: {ALLOWED}}}
+        Roles: [!Ref Named]
+    RolePolicy:
+      Type: AWS::IAM::RolePolicy
+      Properties: {{PolicyDocument: {{Statement: {ALLOWED}}}, RoleName: !Ref OfItsOwn}}
+    OfItsOwn: {{Type: AWS::IAM::Role}}
+    Managed:
+      Type: AWS::IAM::ManagedPolicy
+      Properties: {{PolicyDocument: {{Statement: {ALLOWED}}}, Roles: [!Ref Given]}}
+    Given: {{Type: AWS::IAM::Role}}
+    Takes: {{Type: AWS::IAM::Role, Properties: {{ManagedPolicyArns: [!Ref Managed]}}}}
+    OfAWS:
+      Type: AWS::IAM::Role
+      Properties:
+        ManagedPolicyArns:
+        - !Sub arn:${{AWS::Partition}}:iam::aws:policy/VPCLatticeServicesInvokeAccess
+    None: {{Type: AWS::IAM::Role}}
+    OtherThings:
+      Type: AWS::IAM::Role
+      Properties:
+        ManagedPolicyArns:
+        - arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole
+        Policies:
+        - {{PolicyName: a, PolicyDocument: {{Statement: [{ELSEWHERE}]}}}}
+        - {{PolicyName: b, PolicyDocument: {{Statement: {ELSEWHERE}}}}}
+    Denied:
+      Type: AWS::IAM::Role
+      Properties:
+        ManagedPolicyArns: [!Ref Managed, "arn:aws:iam::aws:policy/AWSDenyAll"]
+    Bucket: {{Type: AWS::S3::Bucket}}
+"""
+
+
+def test_roles_may_do_what_their_policies_say(tmp_path):
+    allowed, notes = who_may(tmp_path, ROLES)
+    assert allowed == {"Inline", "batch", "OfItsOwn", "Given", "Takes", "OfAWS", "None"}
+    assert notes == []
+
+
+CONDITIONAL = f"""
+    Role:
+      Type: AWS::IAM::Role
+      Properties:
+        Policies:
+        - PolicyName: calls
+          PolicyDocument:
+            Version: 2012-10-17
+            Statement:
+            - {ELSEWHERE}
+            - !If [Never, {ALLOWED}, !Ref AWS::NoValue]
+            - Effect: Allow
+              Action: VPC-Lattice-svcs:*
+              Resource: !Sub "${{Orders.Arn}}/public/${{!aws:PrincipalTag/team}}"
+        - !If
+          - Never
+          - {{PolicyName: a, PolicyDocument: {{Statement: {ALLOWED}}}}}
+          - !Ref AWS::NoValue
+        Tags: [{{Key: team, Value: !Ref AWS::StackName}}]
+    Bucket: {{Type: AWS::S3::Bucket}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("/public/local", {"Role"}), ("/public/other", set()), ("/private", set())],
+)
+def test_a_statement_about_calls_counts_among_others(tmp_path, path, allowed):
+    conditions = "Conditions: {Never: !Equals [a, b]}"
+    assert who_may(tmp_path, CONDITIONAL, path, after=conditions) == (allowed, [])
+
+
+UNKNOWN = [
+    (
+        "{ManagedPolicyArns: ['arn:aws:iam::111122223333:policy/own']}",
+        (
+            "Role.Properties.ManagedPolicyArns[0]: 'arn:aws:iam::111122223333:policy/own' is no "
+            "policy of this template; so the role 'Role' is taken to allow every call"
+        ),
+    ),
+    (
+        "{ManagedPolicyArns: !Split [',', !ImportValue policies]}",
+        (
+            "Role.Properties.ManagedPolicyArns.Fn::Split[1].Fn::ImportValue: the local Lattice "
+            "does not know Fn::ImportValue: give its value as a parameter; so the role 'Role' is "
+            "taken to allow every call"
+        ),
+    ),
+    (
+        (
+            "{Policies: [{PolicyName: a, PolicyDocument: {Statement: {Effect: Allow, "
+            "NotAction: 's3:*', Resource: !ImportValue x}}}]}"
+        ),
+        (
+            "Role.Properties.Policies[0].PolicyDocument.Statement.Resource.Fn::ImportValue: the "
+            "local Lattice does not know Fn::ImportValue: give its value as a parameter; so the "
+            "role 'Role' is taken to allow every call"
+        ),
+    ),
+    (
+        "{PermissionsBoundary: !ImportValue boundary}",
+        "Role.Properties.PermissionsBoundary: boundaries are not evaluated",
+    ),
+    (
+        "{Tags: [{Key: team, Value: !ImportValue team}]}",
+        (
+            "Role.Properties.Tags[0].Value.Fn::ImportValue: the local Lattice does not know "
+            "Fn::ImportValue: give its value as a parameter; so the role's tags are left out"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("properties", "note"), UNKNOWN)
+def test_what_is_not_known_of_a_role_is_named_and_lets_it_call(tmp_path, properties, note):
+    role = f"    Role: {{Type: AWS::IAM::Role, Properties: {properties}}}\n"
+    assert who_may(tmp_path, role) == ({"Role"}, [note])
+
+
+def test_a_policy_for_a_role_that_is_not_known_is_named(tmp_path):
+    policy = f"""
+    Policy:
+      Type: AWS::IAM::Policy
+      Properties: {{PolicyDocument: {{Statement: {ALLOWED}}}, Roles: [!ImportValue role]}}
+"""
+    _, notes = who_may(tmp_path, policy)
+    assert notes == [
+        (
+            "Policy.Properties.Roles[0].Fn::ImportValue: the local Lattice does not know "
+            "Fn::ImportValue: give its value as a parameter; so the policy is left out"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("resource", "words"),
+    [
+        ("{Type: AWS::IAM::Policy}", "Role: the property 'PolicyDocument' is missing"),
+        (
+            "{Type: AWS::IAM::Role, Properties: {Policies: [{PolicyName: a}]}}",
+            "Role.Properties.Policies[0]: the property 'PolicyDocument' is missing",
+        ),
+        (
+            (
+                "{Type: AWS::IAM::Role, Properties: {Policies: "
+                "[{PolicyName: a, PolicyDocument: {Statement: {Effect: Allowed}}}]}}"
+            ),
+            "Role.Properties.Policies[0].PolicyDocument: Statement.Effect",
+        ),
+    ],
+)
+def test_policies_that_iam_would_refuse_are_errors(tmp_path, resource, words):
+    with pytest.raises(ConfigurationError) as caught:
+        who_may(tmp_path, f"    Role: {resource}\n")
+    assert words in str(caught.value)
+
+
+def test_a_caller_of_the_document_takes_the_place_of_a_role(tmp_path):
+    (tmp_path / "t.yaml").write_text(
+        "Resources:\n" + textwrap.indent(textwrap.dedent(GUARDED + ROLES), "  ")
+    )
+    (tmp_path / "local.toml").write_text(
+        """
+        template = "t.yaml"
+        [callers.Inline]
+        tags = { team = "a" }
+        identity_policies = []
+        """
+    )
+    lattice = load(tmp_path / "local.toml")
+    inline = lattice.caller("Inline").identity
+    assert (inline.tags, inline.policies) == ({"team": "a"}, ())
+    assert lattice.caller("OtherThings").identity.policies == ()

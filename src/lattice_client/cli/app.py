@@ -120,7 +120,7 @@ def run(argv: list[str] | None = None) -> int:
         if failure is None:
             raise
         if failure.text:
-            note(failure.text)
+            note(f"{failure.text} {failure.next_step}".rstrip())
         return failure.code
     return code
 

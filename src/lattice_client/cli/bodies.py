@@ -12,7 +12,16 @@ import click
 
 from lattice_client.cli.failures import READ, Failure
 
-__all__ = ["Body", "body_of", "headers_of", "opened", "read", "shown", "urlencoded"]
+__all__ = [
+    "Body",
+    "body_of",
+    "headers_of",
+    "opened",
+    "read",
+    "short_headers",
+    "shown",
+    "urlencoded",
+]
 
 Header = tuple[bytes, bytes]
 
@@ -32,10 +41,13 @@ class Body(NamedTuple):
         return f"Body(headers={self.headers!r})"
 
 
-def headers_of(given: tuple[str, ...]) -> dict[bytes, bytes | None]:
+def headers_of(
+    given: tuple[str, ...], *, hint: str = "'-H' / '--header'"
+) -> dict[bytes, bytes | None]:
     """Curl's ``-H``: ``Name: value``, ``Name;`` for one without a value, ``Name:`` for none at all,
     and ``@FILE`` for a file of such lines.
 
+    :param hint: which options they are, for errors.
     :returns: by name as it is written; None for one that is to be left out.
     """
     lines: list[str] = []
@@ -52,15 +64,31 @@ def headers_of(given: tuple[str, ...]) -> dict[bytes, bytes | None]:
         name, value = name.strip(), value.strip()
         if not colon or not _NAME.fullmatch(name):
             # Not the line: a secret may stand there.
-            raise click.BadParameter(
-                "a header has the form 'Name: value'", param_hint="'-H' / '--header'"
-            )
+            raise click.BadParameter("a header has the form 'Name: value'", param_hint=hint)
         if _NOT_IN_A_VALUE.search(value):
-            raise click.BadParameter(
-                f"the value of {name} has a line break in it", param_hint="'-H' / '--header'"
-            )
+            raise click.BadParameter(f"the value of {name} has a line break in it", param_hint=hint)
         headers[name.encode()] = None if colon == ":" and not value else os.fsencode(value)
     return headers
+
+
+def short_headers(
+    *, user_agent: str | None, referer: str | None, cookies: tuple[str, ...]
+) -> dict[bytes, bytes | None]:
+    """Curl's ``-A``, ``-e`` and ``-b``, which are headers.
+
+    :returns: as ``headers_of``; an empty value leaves the header out, as with curl.
+    """
+    if any("=" not in cookie for cookie in cookies):
+        # Not the cookie: it may be a secret.
+        raise click.BadParameter(
+            "a cookie has the form NAME=VALUE; files of cookies are not read",
+            param_hint="'-b' / '--cookie'",
+        )
+    if referer is not None and referer.endswith(";auto"):
+        raise click.BadParameter("';auto' is not here", param_hint="'-e' / '--referer'")
+    given = {"User-Agent": user_agent, "Referer": referer, "Cookie": "; ".join(cookies) or None}
+    lines = [f"{name}: {value}" for name, value in given.items() if value is not None]
+    return headers_of(tuple(lines), hint="'--user-agent', '--referer' or '--cookie'")
 
 
 def body_of(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import IO, Any
 
 import click
@@ -13,15 +15,17 @@ import httpx
 from lattice_client import Credentials, CredentialsProvider, RetryPolicy
 from lattice_client._version import __version__
 from lattice_client.cli.addresses import Addresses, address_options, destination
-from lattice_client.cli.bodies import Body, body_of, headers_of
+from lattice_client.cli.bodies import Body, body_of, headers_of, short_headers
 from lattice_client.cli.failures import HTTP_ERROR, Failure, failure_of
-from lattice_client.cli.help import Command
+from lattice_client.cli.left_out import CurlCommand
 from lattice_client.cli.output import Output, head_of
+from lattice_client.cli.proxies import proxy_of
 from lattice_client.cli.redaction import Redaction
 from lattice_client.cli.sending import Deadline, Sending, trust
 from lattice_client.cli.signing_options import Signing, signing_options
 from lattice_client.cli.talk import LOOKED_AT, Remarks, Talk, explained
-from lattice_client.cli.terminal import note
+from lattice_client.cli.terminal import binary, note
+from lattice_client.cli.write_out import WriteOut
 from lattice_client.httpx import Client
 
 __all__ = ["command"]
@@ -54,10 +58,14 @@ def _data(kind: str, *names: str, text: str) -> _Decorator:
     )
 
 
-@click.command("call", cls=Command)
-@click.argument("url")
+@click.command("call", cls=CurlCommand)
+@click.argument("url", required=False)
+@click.option("--url", "urls", multiple=True, metavar="URL", help="The URL, as an option.")
 @click.option("-X", "--request", "method", metavar="METHOD", help="The method.")
 @click.option("-H", "--header", multiple=True, metavar="LINE", help="A header; @FILE for many.")
+@click.option("-A", "--user-agent", metavar="NAME", help="The header User-Agent.")
+@click.option("-e", "--referer", metavar="URL", help="The header Referer.")
+@click.option("-b", "--cookie", "cookies", multiple=True, metavar="NAME=VALUE", help="A cookie.")
 @_data("data", "-d", "--data", "--data-ascii", text="POST this; @FILE, or @- for stdin.")
 @_data("data-raw", "--data-raw", text="POST this, @ and all.")
 @_data("data-binary", "--data-binary", text="POST this; @FILE as it is, line breaks kept.")
@@ -76,6 +84,14 @@ def _data(kind: str, *names: str, text: str) -> _Decorator:
     "-o", "--output", type=click.Path(), metavar="FILE", help="Write the answer's body there."
 )
 @click.option("-i", "--include", "--show-headers", is_flag=True, help="Show the head too.")
+@click.option(
+    "-D",
+    "--dump-header",
+    type=click.Path(),
+    metavar="FILE",
+    help="Write the heads there, redirects' too.",
+)
+@click.option("-w", "--write-out", metavar="FORMAT", help="Say this of it: %{http_code}.")
 @click.option("-f", "--fail", is_flag=True, help="End with 22, and no body, from 400 on.")
 @click.option("--fail-with-body", is_flag=True, help="The same, with the body.")
 @click.option("-L", "--location", is_flag=True, help="Follow redirects.")
@@ -103,7 +119,14 @@ def _data(kind: str, *names: str, text: str) -> _Decorator:
 @signing_options
 @click.pass_context
 def command(
-    ctx: click.Context, /, *, url: str, signing: Signing, addresses: Addresses, **given: Any
+    ctx: click.Context,
+    /,
+    *,
+    url: str | None,
+    urls: tuple[str, ...],
+    signing: Signing,
+    addresses: Addresses,
+    **given: Any,
 ) -> int:
     """Send one signed request, as curl would.
 
@@ -111,18 +134,26 @@ def command(
     curl's place. The answer's body goes to stdout as it is, and everything else to stderr, without
     any secret, token or signature.
     """
-    call = _Call(url, signing, addresses, ctx.meta.get("pieces", []), given)
+    asked = [*urls] if url is None else [url, *urls]
+    if not asked:
+        raise click.MissingParameter(ctx=ctx, param_hint="'URL'", param_type="argument")
+    if len(asked) > 1:
+        raise click.UsageError("Give one URL: there is one request for each command.", ctx)
+    call = _Call(asked[0], signing, addresses, ctx.meta.get("pieces", []), given)
     try:
-        return call.run()
+        call.run()
     except BrokenPipeError:
         raise
     except Exception as error:
-        failure = failure_of(error, call.host)
+        failure = call.failure_of(error)
         if failure is None:
             raise
+        call.write_out(failure)
         if call.quiet or failure.text in call.remarks.told:
             return failure.code
         raise failure from None
+    call.write_out()
+    return 0
 
 
 class _Call:
@@ -151,6 +182,10 @@ class _Call:
         self._talk = Talk(self._redaction, verbose=given["verbose"])
         self.remarks = Remarks()
         self._deadline = Deadline(given["max_time"])
+        self._proxy = proxy_of(self._url, given["proxy"])
+        self._sending: Sending | None = None
+        self._response: httpx.Response | None = None
+        self._write_out = WriteOut(given["write_out"] or "")
 
     # The request.
 
@@ -167,7 +202,12 @@ class _Call:
     def _all_headers(self) -> dict[bytes, bytes | None]:
         typical = dict(_TYPICAL)
         typical[b"Accept-Encoding"] = b"gzip, deflate" if self._given["compressed"] else b""
-        headers: dict[bytes, bytes | None] = {**typical, **dict(self._body.headers)}
+        short = short_headers(
+            user_agent=self._given["user_agent"],
+            referer=self._given["referer"],
+            cookies=self._given["cookies"],
+        )
+        headers: dict[bytes, bytes | None] = {**typical, **dict(self._body.headers), **short}
         for name, value in headers_of(self._given["header"]).items():
             for known in [known for known in headers if known.lower() == name.lower()]:
                 del headers[known]
@@ -195,15 +235,17 @@ class _Call:
 
     # The call.
 
-    @property
-    def host(self) -> str:
-        return self._url.host
+    def failure_of(self, error: Exception) -> Failure | None:
+        """What an exception of ``run`` means."""
+        sending = self._sending
+        reached = sending is None or not sending.at_proxy
+        return failure_of(error, self._url.host, self._proxy, reached=reached)
 
     @property
     def quiet(self) -> bool:
         return bool(self._given["silent"] and not self._given["show_error"])
 
-    def run(self) -> int:
+    def run(self) -> None:
         given, quiet = self._given, self.quiet
         with ExitStack() as stack:
             if not quiet:
@@ -215,6 +257,7 @@ class _Call:
             _leave_out(request, self._headers)
             response = client.send(request, stream=True)
             stack.callback(response.close)
+            self._response = response
             looked_at = self._write(response)
             denial = explained(response, self._talk.request or request, looked_at)
             if denial is not None and not quiet:
@@ -226,29 +269,34 @@ class _Call:
                     HTTP_ERROR,
                     "" if quiet or denial else f"{response.status_code} from {self._url.host}.",
                 )
-        return 0
+
+    def write_out(self, failure: Failure | None = None) -> None:
+        """Say on stdout what is asked for of the call, however it ended."""
+        out = binary(sys.stdout)
+        out.write(os.fsencode(self._write_out.text(self._response, failure)))
 
     def _client(self) -> httpx.Client:
         given = self._given
         verify = trust(
             given["cacert"],
             insecure=given["insecure"],
-            needed=self._url.scheme == "https" or given["location"] or bool(given["proxy"]),
+            needed=self._url.scheme == "https" or given["location"] or bool(self._proxy),
         )
-        sending = Sending(
-            self._url,
+        self._sending = Sending(
             verify=verify,
             connect_to=self._addresses.connect_to,
-            proxy=given["proxy"],
+            proxy=self._proxy,
             deadline=self._deadline,
             connect_timeout=given["connect_timeout"],
-            watchers=(self._talk,),
+            watchers=(self._talk, self._write_out),
         )
         settings: dict[str, Any] = {
-            "transport": sending,
+            "transport": self._sending,
             "trust_env": False,
             "follow_redirects": given["location"],
             "max_redirects": given["max_redirs"],
+            # None are kept, not even from a redirect for the request that follows.
+            "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         }
         if given["unsigned"]:
             return httpx.Client(**settings)
@@ -286,6 +334,9 @@ class _Call:
                     break
             body = iter(())
         size = response.headers.get("Content-Length", "")
+        if given["dump_header"]:
+            heads = b"".join(map(head_of, (*response.history, response)))
+            Output(given["dump_header"], progress=False).write(heads, iter(()), None)
         output = Output(given["output"], progress=not given["silent"])
         output.write(head, body, int(size) if size.isdigit() else None)
         return bytes(beginning)

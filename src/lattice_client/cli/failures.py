@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from lattice_client.errors import (
     ConfigurationError,
@@ -19,10 +20,13 @@ from lattice_client.errors import (
     SigningError,
 )
 
+if TYPE_CHECKING:
+    from lattice_client.cli.proxies import Proxy
+
 __all__ = ["BROKEN_PIPE", "EXIT_CODES", "INTERRUPTED", "Failure", "failure_of"]
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
-OK, FAULT, USAGE, URL, NAME, CONNECT = 0, 1, 2, 3, 6, 7
+OK, FAULT, USAGE, URL, PROXY_NAME, NAME, CONNECT = 0, 1, 2, 3, 5, 6, 7
 HTTP_ERROR, WRITE, READ, TIMEOUT, TLS, REDIRECTS = 22, 23, 26, 28, 35, 47
 NO_ANSWER, SEND, RECEIVE, CERTIFICATE, CREDENTIALS, PROXY = 52, 55, 56, 60, 67, 97
 
@@ -31,6 +35,7 @@ EXIT_CODES = {
     FAULT: "doctor found a fault, policy check says no, policy lint found something",
     USAGE: "wrong arguments, or no region",
     URL: "no URL",
+    PROXY_NAME: "the proxy's name did not resolve",
     NAME: "the name did not resolve",
     CONNECT: "no connection",
     HTTP_ERROR: "the answer was 400 or above, with --fail",
@@ -53,23 +58,57 @@ class Failure(Exception):  # noqa: N818 it is what the user sees, and no fault o
     """The end of a command.
 
     :param text: a sentence for stderr; empty where there is nothing to say.
+    :param next_step: what to do about it, as another sentence, where that can be told.
     """
 
-    def __init__(self, code: int, text: str = "") -> None:
+    def __init__(self, code: int, text: str = "", next_step: str = "") -> None:
         super().__init__(text)
         self.code = code
         self.text = text
+        self.next_step = next_step
 
 
-def failure_of(error: BaseException, where: str = "the server") -> Failure | None:
+def failure_of(
+    error: BaseException,
+    host: str = "the server",
+    proxy: Proxy | None = None,
+    *,
+    reached: bool = True,
+) -> Failure | None:
     """An exception of this package or of httpx as a failure; None for what nobody has thought of.
 
-    :param where: whom the command was talking to, as a person would say it.
+    :param host: whom the command was talking to, as a person would say it.
+    :param proxy: what it went through.
+    :param reached: whether there was a connection to the proxy.
     """
     if isinstance(error, Failure):
         return error
     if isinstance(error, LatticeClientError):
         return Failure(_code_of(error), str(error))
+    if proxy is not None and (failure := _failure_of_proxy(error, host, proxy, reached=reached)):
+        return failure
+    return _failure_at(error, host)
+
+
+def _failure_of_proxy(
+    error: BaseException, host: str, proxy: Proxy, *, reached: bool
+) -> Failure | None:
+    import httpx
+
+    if isinstance(error, httpx.ProxyError):
+        # httpcore has the status of the answer to CONNECT there, and the proxy's own words.
+        status = str(error).partition(" ")[0]
+        said = f": it answered {status}" if status.isdecimal() else ""
+        text = f"{proxy} does not let it through{said}."
+        return Failure(PROXY, text, proxy.remedy(host, status=status))
+    failure = None if reached else _failure_at(error, str(proxy))
+    if failure is None:
+        return None
+    code = PROXY_NAME if failure.code == NAME else failure.code
+    return Failure(code, failure.text, proxy.remedy(host))
+
+
+def _failure_at(error: BaseException, where: str) -> Failure | None:
     import httpx
 
     causes = list(_causes(error))
@@ -90,7 +129,6 @@ def failure_of(error: BaseException, where: str = "the server") -> Failure | Non
     told: tuple[tuple[type[BaseException], int, str], ...] = (
         (httpx.ConnectTimeout, TIMEOUT, f"No connection to {where} in time."),
         (httpx.TimeoutException, TIMEOUT, f"No answer from {where} in time."),
-        (httpx.ProxyError, PROXY, "The proxy does not let it through."),
         (httpx.ConnectError, CONNECT, f"No connection to {where}{why}."),
         (httpx.WriteError, SEND, f"{where} broke off while the request was sent{why}."),
         (httpx.ReadError, RECEIVE, f"{where} broke off in its answer{why}."),

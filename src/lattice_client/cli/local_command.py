@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
-import signal
-import sys
 import tempfile
 import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +19,13 @@ from lattice_client.cli.access_view import AccessView, line_of
 from lattice_client.cli.failures import CONNECT, Failure
 from lattice_client.cli.help import Command
 from lattice_client.cli.terminal import console, note, say
-from lattice_client.testing import (
-    Caller,
-    ExposedLatticeWarning,
-    LocalLattice,
-    RunningLattice,
-    TemplateWarning,
-    lint,
-    load,
-    serve,
+from lattice_client.testing import Caller, LocalLattice, RunningLattice
+from lattice_client.testing.commands import (
+    entered,
+    interruptible,
+    loaded,
+    pair,
+    until_interrupted,
 )
 
 __all__ = ["command"]
@@ -60,18 +55,31 @@ def command(*, file: str, as_json: bool, **given: Any) -> None:
     FILE is TOML, YAML, or a CloudFormation template. Its callers are put into an AWS configuration
     file of their own, as profiles; no credentials are shown.
     """
-    # Applications that the file names are those of the folder one stands in, as with any server.
-    sys.path.insert(0, str(Path.cwd()))
     out = console()
     live = out.is_terminal and not as_json
     show = _Shown(None if live else (json.dumps if as_json else line_of))
     with ExitStack() as stack:
-        lattice = _loaded(file, show, given)
-        running = list(_served(stack, lattice, given))
+        stack.enter_context(interruptible())
+        lattice = loaded(
+            file,
+            targets=_pairs("--target", given["target"]),
+            parameters=_pairs("--parameter", given["parameter"]),
+            callers=given["caller"],
+            account=given["account"],
+            region=given["region"],
+            on_access=show,
+            note=note,
+        )
+        at = {name: given[name] for name in ("host", "port", "tls")}
+        try:
+            running = stack.enter_context(entered(lattice, **at, note=note))
+        except OSError as error:
+            raise Failure(
+                CONNECT, f"There is no listening at {error.filename}: {error.strerror}."
+            ) from None
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lattice-client-")))
         _write_settings(lattice, running, folder)
         told = _told(lattice, running, folder)
-        stack.enter_context(_interruptible())
         if live:
             show.view = view = AccessView(told)
             stack.enter_context(Live(view, console=out, refresh_per_second=8))
@@ -79,7 +87,7 @@ def command(*, file: str, as_json: bool, **given: Any) -> None:
             for line in told:
                 say(line)
             say("Serving; Ctrl-C ends it.")
-        threading.Event().wait()
+        until_interrupted()
 
 
 class _Shown:
@@ -98,61 +106,11 @@ class _Shown:
                 print(self._form(record), flush=True)  # noqa: T201 it may be JSON
 
 
-def _loaded(file: str, show: _Shown, given: dict[str, Any]) -> LocalLattice:
-    settings = {name: given[name] for name in ("account", "region") if given[name]}
-    with warnings.catch_warnings(record=True) as remarks:
-        warnings.simplefilter("always", TemplateWarning)
-        lattice = load(
-            file,
-            targets=_pairs("--target", given["target"]),
-            parameters=_pairs("--parameter", given["parameter"]),
-            on_access=show,
-            **settings,
-        )
-    for remark in [*(str(each.message) for each in remarks), *_surprises(lattice)]:
-        note(remark)
-    for name in given["caller"] or ([] if lattice.callers else ["local-caller"]):
-        if name not in lattice.callers:
-            lattice.add_caller(name)
-    return lattice
-
-
-def _surprises(lattice: LocalLattice) -> Iterator[str]:
-    """What is legal in the auth policies, and does something else than it seems to."""
-    layers = {f"service network {name}": one.auth for name, one in lattice.networks.items()}
-    layers |= {f"service {service.name}": service.auth for service in lattice.services}
-    for owner, layer in layers.items():
-        if layer.document is not None:
-            yield from (f"the policy of {owner}, {finding}" for finding in lint(layer.policy))
-
-
 def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
-    pairs = {}
-    for one in given:
-        name, equals, value = one.partition("=")
-        if not name or not equals:
-            raise click.BadParameter(f"{one!r} has not the form NAME=VALUE", param_hint=option)
-        pairs[name] = value
-    return pairs
-
-
-def _served(
-    stack: ExitStack, lattice: LocalLattice, given: dict[str, Any]
-) -> Iterator[RunningLattice]:
-    for index, network in enumerate(lattice.networks.values()):
-        port = given["port"] + index if given["port"] else 0
-        serving = serve(network, host=given["host"], port=port, tls=given["tls"])
-        try:
-            with warnings.catch_warnings(record=True) as remarks:
-                warnings.simplefilter("always", ExposedLatticeWarning)
-                entered = stack.enter_context(serving)
-        except OSError as error:
-            raise Failure(
-                CONNECT, f"There is no listening at {given['host']}:{port}: {error.strerror}."
-            ) from None
-        for remark in remarks:
-            note(f"{remark.message}")
-        yield entered
+    try:
+        return dict(map(pair, given))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
 
 
 def _write_settings(lattice: LocalLattice, running: list[RunningLattice], folder: Path) -> None:
@@ -207,16 +165,3 @@ def _told(lattice: LocalLattice, running: list[RunningLattice], folder: Path) ->
         path = shlex.quote(str(_settings_of(caller, folder)))
         lines.append(Text.assemble("  ", (f". {path}", "green"), overflow="fold"))
     return lines
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ends as by Ctrl-C also where it is told to terminate, or where a shell has started it in the
-    background and made it ignore Ctrl-C."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ssl
 import time
-import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -15,8 +14,9 @@ import certifi
 import httpx
 
 from lattice_client.cli.failures import READ, TIMEOUT, USAGE, Failure
+from lattice_client.cli.proxies import Proxy
 
-__all__ = ["PORTS", "Deadline", "Sending", "Watcher", "leads_to", "proxy_of", "trust"]
+__all__ = ["PORTS", "Deadline", "Sending", "Watcher", "address_of", "leads_to", "trust"]
 
 PORTS = {"http": 80, "https": 443}
 
@@ -54,38 +54,40 @@ class Deadline:
 
 class Sending(httpx.BaseTransport):
     """:param connect_to: where to go instead, by host and port, as curl's --connect-to.
+    :param proxy: what to go through.
     :param watchers: who is told.
     """
 
     def __init__(
         self,
-        url: httpx.URL,
         *,
         verify: ssl.SSLContext,
         connect_to: Mapping[tuple[str, int], tuple[str, int]],
-        proxy: str | None = None,
+        proxy: Proxy | None = None,
         deadline: Deadline,
         connect_timeout: float | None = None,
         watchers: tuple[Watcher, ...] = (),
     ) -> None:
-        proxy = proxy or proxy_of(url)
-        if proxy and "://" not in proxy:
-            proxy = f"http://{proxy}"  # as curl reads it
         try:
-            self._inner = httpx.HTTPTransport(verify=verify, proxy=proxy, trust_env=False)
+            self._inner = httpx.HTTPTransport(
+                verify=verify, proxy=proxy.url if proxy else None, trust_env=False
+            )
         except (ImportError, ValueError, httpx.InvalidURL):
-            # Not which one it is: it may hold a password.
             raise Failure(
-                USAGE, "The proxy must be an HTTP one, of the form http://HOST:PORT."
+                USAGE, f"{proxy} is no HTTP proxy, of the form http://HOST:PORT."
             ) from None
+        self._proxy = proxy
         self._connect_to = connect_to
         self._deadline = deadline
         self._connect_timeout = connect_timeout
         self._watchers = watchers
+        #: The proxy, while there is no connection to it.
+        self.at_proxy: Proxy | None = None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         for watcher in self._watchers:
             watcher.sent(request)
+        self.at_proxy = self._proxy
         response = self._inner.handle_request(self._led(request))
         for watcher in self._watchers:
             watcher.received(response)
@@ -123,12 +125,23 @@ class Sending(httpx.BaseTransport):
             # httpcore looks at them anew for each part of a request. It is not to be raised in.
             with suppress(Failure):
                 timeout.update(self._timeout())
+        if event not in ("connection.connect_tcp.started", "connection.connect_tcp.failed"):
+            self.at_proxy = None
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             for watcher in self._watchers:
                 watcher.connected(details["return_value"])
 
     def close(self) -> None:
         self._inner.close()
+
+
+def address_of(stream: Any) -> tuple[str, int] | None:
+    """Host and port that a new connection leads to; None where it has ended already."""
+    try:
+        address = stream.get_extra_info("server_addr")
+    except OSError:
+        return None
+    return (address[0], address[1]) if address else None
 
 
 def leads_to(
@@ -165,11 +178,3 @@ def trust(cacert: str | None, *, insecure: bool = False, needed: bool = True) ->
         context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def proxy_of(url: httpx.URL) -> str | None:
-    """The proxy that the environment has for a URL."""
-    if urllib.request.proxy_bypass(url.host):
-        return None
-    proxies = urllib.request.getproxies()
-    return proxies.get(url.scheme) or proxies.get("all")

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from lattice_client import Credentials
 from lattice_client.cli.redaction import Redaction
+from lattice_client.cli.sending import address_of
 from lattice_client.cli.terminal import note, printable, say
 from lattice_client.denial import Denial, explain_parts
 from lattice_client.events import Event, RemedyApplied, RetryPlanned, Signed
@@ -53,7 +54,7 @@ class Talk:
             cipher = tls.cipher()
             self._say("*", f"{tls.version()}, {cipher[0] if cipher else 'no cipher'}")
             return
-        address = stream.get_extra_info("server_addr")
+        address = address_of(stream)
         if address:
             self._say("*", f"connected to {address[0]} port {address[1]}")
 

@@ -120,8 +120,10 @@ def _check_text(what: str, text: str) -> None:
 # --- The payload ------------------------------------------------------------------------------
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-# The SHA-256 of no bytes at all.
+"""What stands in the place of a payload's hash where it is not signed, as Lattice wants it."""
+
 EMPTY_PAYLOAD = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+"""The SHA-256 of no bytes at all, in hexadecimal."""
 
 _STREAMING_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 

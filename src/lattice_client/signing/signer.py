@@ -45,18 +45,18 @@ __all__ = [
     "Signer",
 ]
 
-# The signing name of services behind VPC Lattice (the control plane has another).
 LATTICE = "vpc-lattice-svcs"
+"""The signing name of services behind VPC Lattice (the control plane has another)."""
 
 # Services that want to be sent the payload's hash in a header, whatever it is.
 _S3_SERVICES = frozenset(("s3", "s3-object-lambda", "s3-outposts", "s3express"))
 _CONTENT_SHA256_SERVICES = _S3_SERVICES | {LATTICE, "aoss", "glacier"}
 
-# The signer sets these itself, beside Authorization; whatever a request has of them already, an
-# earlier signature has left.
 SIGNATURE_HEADERS = frozenset(
     ("x-amz-content-sha256", "x-amz-date", "x-amz-region-set", "x-amz-security-token")
 )
+"""Headers that the signer sets itself, beside Authorization; whatever a request has of them
+already, an earlier signature has left."""
 
 # Years of four digits, for x-amz-date has no room for others and strftime() adds no zeros.
 _FIRST_YEAR, _LAST_YEAR = 1000, 9999

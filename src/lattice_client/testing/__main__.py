@@ -6,22 +6,25 @@ import argparse
 import contextlib
 import secrets
 import shlex
-import signal
 import string
 import sys
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from lattice_client.errors import LatticeClientError
 from lattice_client.testing.access_log import as_json_line
-from lattice_client.testing.services import is_loopback
+from lattice_client.testing.commands import (
+    entered,
+    interruptible,
+    loaded,
+    pair,
+    until_interrupted,
+)
 
 if TYPE_CHECKING:
     from lattice_client.credentials import Credentials
-    from lattice_client.testing.authorization import AuthLayer
     from lattice_client.testing.lattice import LocalLattice
     from lattice_client.testing.server import RunningLattice
 
@@ -36,21 +39,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :param arguments: those of the command line; None for the process's own.
     """
     options = _parser().parse_args(arguments)
-    # Applications that the file names are those of the folder one stands in, as with any server.
-    sys.path.insert(0, str(Path.cwd()))
     try:
         with contextlib.ExitStack() as stack:
-            log = _Log(stack.enter_context(_opened(options.access_log)))
-            lattice = _load(options, log)
-            running = list(_serve(stack, lattice, options))
-            _tell(lattice, running, options)
-            _until_interrupted()
+            stack.enter_context(interruptible())
+            lattice = loaded(
+                options.file,
+                targets=dict(options.target),
+                parameters=dict(options.parameter),
+                callers=options.caller,
+                account=options.account,
+                region=options.region,
+                on_access=_Log(stack.enter_context(_opened(options.access_log))),
+                note=_note,
+            )
+            for caller in lattice.callers.values():
+                caller.rotate(_credentials())
+            entrances = entered(
+                lattice, host=options.host, port=options.port, tls=options.tls, note=_note
+            )
+            _tell(lattice, stack.enter_context(entrances), options)
+            until_interrupted()
     except (LatticeClientError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped", flush=True)
     return 0
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -90,10 +108,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} must be NAME=VALUE")
-    return name, value
+    try:
+        return pair(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 @contextlib.contextmanager
@@ -117,44 +135,6 @@ class _Log:
             print(as_json_line(record), end="", file=self._file, flush=True)
 
 
-def _load(options: argparse.Namespace, log: _Log) -> LocalLattice:
-    from lattice_client.testing.files import TemplateWarning, load
-
-    settings = {
-        name: getattr(options, name) for name in ("account", "region") if getattr(options, name)
-    }
-    with warnings.catch_warnings(record=True) as noted:
-        warnings.simplefilter("always", TemplateWarning)
-        lattice = load(
-            options.file,
-            targets=dict(options.target),
-            parameters=dict(options.parameter),
-            on_access=log,
-            **settings,
-        )
-    for note in [*(str(warning.message) for warning in noted), *_findings(lattice)]:
-        print(f"note: {note}", file=sys.stderr)
-    for name in options.caller or ([] if lattice.callers else ["local-caller"]):
-        if name not in lattice.callers:
-            lattice.add_caller(name)
-    for caller in lattice.callers.values():
-        caller.rotate(_credentials())
-    return lattice
-
-
-def _findings(lattice: LocalLattice) -> Iterator[str]:
-    """What is legal in the auth policies, but surprising."""
-    from lattice_client.testing.policies import lint
-
-    owners: dict[str, AuthLayer] = {
-        f"service network {name}": network.auth for name, network in lattice.networks.items()
-    }
-    owners |= {f"service {service.name}": service.auth for service in lattice.services}
-    for owner, layer in owners.items():
-        if layer.document is not None:
-            yield from (f"the policy of {owner}, {finding}" for finding in lint(layer.document))
-
-
 def _credentials() -> Credentials:
     """Made up, and nobody can take them for real ones."""
     from lattice_client.credentials import Credentials
@@ -165,28 +145,6 @@ def _credentials() -> Credentials:
         f"local-lattice-{secrets.token_urlsafe(20)}",
         f"local-lattice-{secrets.token_urlsafe(20)}",
     )
-
-
-def _serve(
-    stack: contextlib.ExitStack, lattice: LocalLattice, options: argparse.Namespace
-) -> Iterator[RunningLattice]:
-    from lattice_client.testing.server import ExposedLatticeWarning, serve
-
-    _warn_of(options.host)
-    warnings.simplefilter("ignore", ExposedLatticeWarning)  # which says the same
-    for index, network in enumerate(lattice.networks.values()):
-        port = options.port + index if options.port else 0
-        yield stack.enter_context(serve(network, host=options.host, port=port, tls=options.tls))
-
-
-def _warn_of(host: str) -> None:
-    """Say so where others than this machine can reach what is served."""
-    if not is_loopback(host):
-        print(
-            f"warning: {host} is no loopback address: whoever reaches this machine reaches the "
-            "targets, too",
-            file=sys.stderr,
-        )
 
 
 def _tell(
@@ -218,13 +176,6 @@ def _tell(
     where = "standard output" if options.access_log == "-" else options.access_log
     lines += ["", f"access log: {where}", "serving; Ctrl-C ends it"]
     print("\n".join(lines), flush=True)
-
-
-def _until_interrupted() -> None:
-    # Also where a shell has started it in the background, and told it to ignore Ctrl-C.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    threading.Event().wait()
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 Source: "Amazon VPC Lattice resource type reference" (CloudFormation Template Reference). What has
 no meaning here (tags, certificates, health checks, VPCs) is passed over; what might have one and is
-not understood is a note, and what cannot be made sense of an error. Roles become callers, so that
-policies that name them can be tried.
+not understood is a note, and what cannot be made sense of an error. Roles become callers: see
+``lattice_client.testing.roles``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from lattice_client.testing.asgi import ASGIApp
@@ -25,6 +25,7 @@ from lattice_client.testing.references import (
     made_name,
     references,
 )
+from lattice_client.testing.roles import add_roles
 from lattice_client.testing.rules import Condition, HeaderMatch, Rule
 from lattice_client.testing.services import Listener, Service
 from lattice_client.testing.target_groups import TargetGroup
@@ -33,7 +34,7 @@ from lattice_client.testing.templates import NO_VALUE, Template
 __all__ = ["from_template"]
 
 _PREFIX: Final = "AWS::VpcLattice::"
-_ASSOCIATION: Final = "ServiceNetworkServiceAssociation"
+_ASSOCIATION: Final = f"{_PREFIX}ServiceNetworkServiceAssociation"
 #: The properties that are read, and those that mean nothing here.
 _READ: Final[Mapping[str, tuple[str, ...]]] = {
     "AuthPolicy": ("Policy", "ResourceIdentifier"),
@@ -64,6 +65,7 @@ def from_template(
     *,
     parameters: Mapping[str, str] | None = None,
     targets: Mapping[str, list[ASGIApp]] | None = None,
+    callers: Collection[str] = (),
     note: Callable[[str], object],
     stack: str = "local",
     **options: Any,
@@ -73,12 +75,13 @@ def from_template(
     :param parameters: values for the template's parameters.
     :param targets: what stands for target groups: by the group's logical id, its name, or the id of
         one of its targets.
+    :param callers: names of callers that somebody else adds: roles of these names become none.
     :param note: called with what was not understood, and what was left out.
     :param stack: ``AWS::StackName``.
     :param options: arguments of ``LocalLattice``.
     :raises ConfigurationError: for what cannot be made sense of; the message names the place.
     """
-    builder = _Builder(document, parameters or {}, targets or {}, note, stack, options)
+    builder = _Builder(document, parameters or {}, targets or {}, callers, note, stack, options)
     return builder.build_all()
 
 
@@ -88,6 +91,7 @@ class _Builder:
         document: Node,
         parameters: Mapping[str, str],
         targets: Mapping[str, list[ASGIApp]],
+        callers: Collection[str],
         note: Callable[[str], object],
         stack: str,
         options: dict[str, Any],
@@ -97,6 +101,7 @@ class _Builder:
         self._document = document
         self._account = account
         self._targets = targets
+        self._callers = callers
         self._note = note
         self._pseudo = {
             "AWS::AccountId": account,
@@ -114,7 +119,7 @@ class _Builder:
         self._found: dict[str, Resource] = {}
         self._building: list[str] = []
         self._used: set[str] = set()
-        networks = self._of_type("ServiceNetwork")
+        networks = self._template.of_kind(f"{_PREFIX}ServiceNetwork")
         if networks:
             options = options | {"network_name": self._name(networks[0])}
         with document.naming_it():
@@ -123,66 +128,38 @@ class _Builder:
 
     def build_all(self) -> LocalLattice:
         for name in self._resources:
-            kind = self._type(name)
-            if not kind.startswith(_PREFIX) or not self._is_there(name):
+            kind = self._template.kind(name)
+            if not kind.startswith(_PREFIX) or not self._template.is_there(name):
                 continue
             kind = kind.removeprefix(_PREFIX)
             if kind in _READ:
                 self._build(name)
             elif kind not in _IDLE_TYPES:
                 self._note(f"{self._resources[name].place}: {_PREFIX}{kind} is not understood")
-        for name in self._resources:
-            if self._type(name) == "AWS::IAM::Role" and self._is_there(name):
-                self._caller(name)
+        add_roles(self.lattice, self._template, note=self._note, others=self._callers)
         self._check()
         return self.lattice
 
     # Finding resources
 
-    def _type(self, name: str) -> str:
-        table = self._resources[name].table()
-        if "Type" not in table:
-            raise self._resources[name].error("a resource needs a Type")
-        return table["Type"].text()
-
-    def _is_there(self, name: str) -> bool:
-        table = self._resources[name].table()
-        condition = table.get("Condition")
-        return condition is None or self._template.holds(condition.text(), condition)
-
-    def _of_type(self, kind: str) -> list[str]:
-        return [
-            name
-            for name in self._resources
-            if self._type(name) == _PREFIX + kind and self._is_there(name)
-        ]
-
-    def _properties(self, name: str) -> dict[str, Node]:
-        table = self._resources[name].table()
-        return table["Properties"].table() if "Properties" in table else {}
-
-    def _value(self, properties: dict[str, Node], key: str, default: Any = None) -> Any:
-        value = self._template.resolve(properties[key]) if key in properties else NO_VALUE
-        return default if value is NO_VALUE else value
-
     def _name(self, name: str) -> str:
         """The resource's name; where it has none, one of its logical id."""
-        given = self._value(self._properties(name), "Name")
+        given = self._template.value(self._template.properties(name), "Name")
         return str(given) if given is not None else made_name(name, self._pseudo["AWS::StackName"])
 
     def _attribute(self, name: str, attribute: str | None) -> Any:
         """What ``Ref`` (None) and ``Fn::GetAtt`` give."""
-        kind = self._type(name)
-        if not self._is_there(name):
+        kind = self._template.kind(name)
+        if not self._template.is_there(name):
             raise LookupError(f"{name!r} is left out by its condition")
         if kind.startswith(_PREFIX):
             known = references(self._build(name))
         else:
-            properties = self._properties(name)
+            properties = self._template.properties(name)
             known = foreign_references(
                 kind,
-                self._value(properties, NAME_PROPERTIES.get(kind, ""), name),
-                path=self._value(properties, "Path", "/"),
+                self._template.value(properties, NAME_PROPERTIES.get(kind, ""), name),
+                path=self._template.value(properties, "Path", "/"),
                 region=self._pseudo["AWS::Region"],
                 account=self._account,
             )
@@ -206,7 +183,7 @@ class _Builder:
             return self._built[name]
         if name in self._building:
             raise self._resources[name].error("this resource depends on itself")
-        kind = self._type(name).removeprefix(_PREFIX)
+        kind = self._template.kind(name).removeprefix(_PREFIX)
         makers: dict[str, Callable[[str, dict[str, Node]], Resource]] = {
             "AuthPolicy": self._auth_policy,
             "Listener": self._listener,
@@ -218,7 +195,7 @@ class _Builder:
         }
         if kind not in makers:
             raise LookupError(f"the local Lattice has no {_PREFIX}{kind}")
-        node, properties = self._resources[name], self._properties(name)
+        node, properties = self._resources[name], self._template.properties(name)
         for key, value in properties.items():
             if key not in _READ[kind] and key not in _IDLE.get(kind, ()):
                 self._note(f"{value.place}: this property is not understood")
@@ -253,27 +230,29 @@ class _Builder:
     def _network(self, name: str, properties: dict[str, Node]) -> ServiceNetwork:
         given = self._name(name)
         network = self.lattice.networks.get(given) or self.lattice.add_network(given)
-        network.auth_type = self._value(properties, "AuthType", "NONE")
+        network.auth_type = self._template.value(properties, "AuthType", "NONE")
         network.policy = NO_POLICY
         return network
 
     def _service(self, name: str, properties: dict[str, Node]) -> Service:
         service = self.lattice.add_service(
             self._name(name),
-            domain=self._value(properties, "CustomDomainName"),
-            auth_type=self._value(properties, "AuthType", "NONE"),
+            domain=self._template.value(properties, "CustomDomainName"),
+            auth_type=self._template.value(properties, "AuthType", "NONE"),
             policy=NO_POLICY,
-            networks=[] if self._has_networks or self._of_type(_ASSOCIATION) else None,
+            networks=[] if self._has_networks or self._template.of_kind(_ASSOCIATION) else None,
         )
         for tag in properties["Tags"].items() if "Tags" in properties else ():
             parts = tag.table(("Key", "Value"))
-            service.tags[str(self._value(parts, "Key"))] = str(self._value(parts, "Value"))
+            service.tags[str(self._template.value(parts, "Key"))] = str(
+                self._template.value(parts, "Value")
+            )
         return service
 
     def _target_group(self, name: str, properties: dict[str, Node]) -> TargetGroup:
         given = self._name(name)
         config = properties["Config"].table() if "Config" in properties else {}
-        if self._value(config, "LambdaEventStructureVersion", "V2") != "V2":
+        if self._template.value(config, "LambdaEventStructureVersion", "V2") != "V2":
             self._note(
                 f"{config['LambdaEventStructureVersion'].place}: functions get events of version 2"
             )
@@ -312,11 +291,11 @@ class _Builder:
 
     def _listener(self, name: str, properties: dict[str, Node]) -> Listener | None:
         service = self._find(self._need(name, properties, "ServiceIdentifier"), Service)
-        protocol = self._value(properties, "Protocol")
+        protocol = self._template.value(properties, "Protocol")
         if protocol == "TLS_PASSTHROUGH":
             self._note(f"{self._resources[name].place}: no TLS is passed through: it is left out")
             return None
-        port = self._value(properties, "Port")
+        port = self._template.value(properties, "Port")
         listener: Listener = service.add_listener(protocol, None if port is None else int(port))
         self._act(self._need(name, properties, "DefaultAction"), listener.otherwise)
         return listener
@@ -330,12 +309,12 @@ class _Builder:
         parts = match["HttpMatch"].table(_HTTP_MATCH)
         conditions: dict[str, Any] = {}
         if "Method" in parts:
-            conditions["method"] = self._value(parts, "Method")
+            conditions["method"] = self._template.value(parts, "Method")
         if "PathMatch" in parts:
             path = parts["PathMatch"].table(("CaseSensitive", "Match"))
             kinds = path["Match"].table(("Exact", "Prefix"))
-            conditions["path"] = self._value(kinds, "Exact")
-            conditions["prefix"] = self._value(kinds, "Prefix")
+            conditions["path"] = self._template.value(kinds, "Exact")
+            conditions["prefix"] = self._template.value(kinds, "Prefix")
             conditions["case_sensitive"] = self._flag(path)
         if "HeaderMatches" in parts:
             conditions["headers"] = [self._header(item) for item in parts["HeaderMatches"].items()]
@@ -347,22 +326,22 @@ class _Builder:
         table = node.table(("CaseSensitive", "Match", "Name"))
         kinds = table["Match"].table(("Contains", "Exact", "Prefix"))
         return HeaderMatch(
-            self._value(table, "Name"),
-            exact=self._value(kinds, "Exact"),
-            prefix=self._value(kinds, "Prefix"),
-            contains=self._value(kinds, "Contains"),
+            self._template.value(table, "Name"),
+            exact=self._template.value(kinds, "Exact"),
+            prefix=self._template.value(kinds, "Prefix"),
+            contains=self._template.value(kinds, "Contains"),
             case_sensitive=self._flag(table),
         )
 
     def _flag(self, table: dict[str, Node]) -> bool:
-        return str(self._value(table, "CaseSensitive", default=False)).lower() == "true"
+        return str(self._template.value(table, "CaseSensitive", default=False)).lower() == "true"
 
     def _act(self, node: Node, rule: Rule | Condition) -> None:
         table = node.table(("FixedResponse", "Forward"))
         with node.naming_it():
             if "FixedResponse" in table:
                 fixed = table["FixedResponse"].table(("StatusCode",))
-                rule.respond(int(self._value(fixed, "StatusCode")))  # type: ignore[arg-type]
+                rule.respond(int(self._template.value(fixed, "StatusCode")))  # type: ignore[arg-type]
                 return
             if "Forward" not in table:
                 raise node.error("an action is Forward or FixedResponse")
@@ -371,7 +350,7 @@ class _Builder:
             for item in groups.items():
                 weighted = item.table(("TargetGroupIdentifier", "Weight"))
                 group = self._find(weighted["TargetGroupIdentifier"], TargetGroup)
-                weights[group] = int(self._value(weighted, "Weight", 1))
+                weights[group] = int(self._template.value(weighted, "Weight", 1))
             rule.forward_to(weights)
 
     def _auth_policy(self, name: str, properties: dict[str, Node]) -> None:
@@ -408,17 +387,9 @@ class _Builder:
         name = str(argument[0] if isinstance(argument, list) else argument).partition(".")[0]
         return (
             name in self._resources
-            and self._type(name) == f"{_PREFIX}Listener"
+            and self._template.kind(name) == f"{_PREFIX}Listener"
             and self._build(name) is None
         )
-
-    def _caller(self, name: str) -> None:
-        properties = self._properties(name)
-        node = self._resources[name]
-        role = str(self._value(properties, "RoleName", name))
-        path = str(self._value(properties, "Path", "/"))
-        with node.naming_it():
-            self.lattice.add_caller(role, role=f"{path}{role}".lstrip("/"))
 
     # Looking it over
 

@@ -9,29 +9,38 @@
 
 Each fault lasts until its context is left, or ``remove()`` is called, and may be narrowed:
 
-- ``times``: to the next so many calls;
+- ``times``: to the next so many calls that it can strike;
 - ``fraction``: to a part of all calls, drawn by ``lattice.faults.random``, which is seeded;
 - ``service``: to a service, by name or host name;
 - ``path``: to a path, ``*`` and ``?`` being wildcards.
 
-A call that is answered or cut here has been verified and authorised before, as has any other, and
-stands in the access log. Several faults may strike the same call.
+A call is verified and authorised first, as any other. One that is refused (403, 404) is refused as
+ever: no fault strikes it, and none counts it. ``clock_skew`` and ``path_encoding`` alone are about
+the verification itself: they strike, and count, whatever arrives. Several faults may strike the
+same call, and each has its record in the access log.
 """
 
 from __future__ import annotations
 
-import asyncio
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Self, TypedDict
 
-from lattice_client.testing.access_log import FailureReason
 from lattice_client.testing.asgi import Message, Scope, Send
 from lattice_client.testing.canonical import PathEncoding, header_values
 from lattice_client.testing.connection import Connection, ConnectionCutError, ConnectionLimits
+from lattice_client.testing.fault_effects import (
+    Answer,
+    Effect,
+    Latency,
+    Reading,
+    Reset,
+    SlowBody,
+    Stage,
+    until_disconnected,
+)
 from lattice_client.testing.services import service_at
 from lattice_client.testing.wildcards import wildcard_match
 
@@ -44,24 +53,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Fault", "Faults", "Stage", "Struck", "Which"]
 
-Stage: TypeAlias = Literal["before head", "mid head", "mid body"]
-
-# What Lattice says, where that is known; a client should look at the status alone.
-_TEXTS: Final = {
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-}
-_FAILURES: Final[dict[int, FailureReason]] = {
-    429: "ClientRateLimited",
-    500: "TargetConnectionError",
-    502: "InternalError",
-    503: "InternalError",
-    504: "TargetDataTimeout",
-}
-
 
 class Which(TypedDict, total=False):
     """Which calls a fault strikes; see the module."""
@@ -70,21 +61,6 @@ class Which(TypedDict, total=False):
     fraction: float
     service: str
     path: str
-
-
-class Effect:
-    """What a fault does to a call. This one does nothing."""
-
-    skew = 0.0
-    path_encoding: PathEncoding | None = None
-
-    async def instead(self, _exchange: Exchange) -> bool:
-        """Done before the target is called; whether it is not to be called any more."""
-        return False
-
-    def wrap(self, send: Send, _cut: Callable[[], None]) -> Send:
-        """The server's ``send``, as the exchange gets it; ``cut`` resets the connection."""
-        return send
 
 
 class Fault:
@@ -154,17 +130,17 @@ class Faults:
 
     def latency(self, seconds: float, **which: Unpack[Which]) -> Fault:
         """Wait before the target is called."""
-        return self._add(_Latency(seconds), which)
+        return self._add(Latency(seconds), which)
 
     def status(self, status: int, **which: Unpack[Which]) -> Fault:
         """Answer with an error such as 500, 502, 503 or 504 in the target's place."""
-        return self._add(_Answer(status), which)
+        return self._add(Answer(status), which)
 
     def throttle(
         self, *, status: int = 429, retry_after: float | None = 1, **which: Unpack[Which]
     ) -> Fault:
         """Answer with 429, or 503, and ``Retry-After`` in seconds; None sends no such header."""
-        return self._add(_Answer(status, retry_after, failure="ClientRateLimited"), which)
+        return self._add(Answer(status, retry_after, failure="ClientRateLimited"), which)
 
     def reset(self, stage: Stage = "before head", **which: Unpack[Which]) -> Fault:
         """Reset the connection.
@@ -176,23 +152,23 @@ class Faults:
         """
         if stage not in ("before head", "mid head", "mid body"):
             raise ValueError(f"stage is 'before head', 'mid head' or 'mid body', not {stage!r}")
-        return self._add(_Reset(stage), which)
+        return self._add(Reset(stage), which)
 
     def slow_body(self, seconds: float, *, chunk: int = 1024, **which: Unpack[Which]) -> Fault:
         """Send the response's body in pieces of ``chunk`` bytes, with ``seconds`` after each."""
         if chunk < 1:
             raise ValueError(f"chunk is 1 byte or more, not {chunk!r}")
-        return self._add(_SlowBody(seconds, chunk), which)
+        return self._add(SlowBody(seconds, chunk), which)
 
     def clock_skew(self, seconds: float, **which: Unpack[Which]) -> Fault:
         """Verify, and date the response, by a clock that is ahead (negative: behind)."""
-        return self._add(_Reading(skew=seconds), which)
+        return self._add(Reading(skew=seconds), which)
 
     def path_encoding(self, path_encoding: PathEncoding, **which: Unpack[Which]) -> Fault:
         """Read paths as ``single`` or ``double`` encoded when signatures are verified."""
         if path_encoding not in ("double", "single"):
             raise ValueError(f"path_encoding is 'double' or 'single', not {path_encoding!r}")
-        return self._add(_Reading(path_encoding=path_encoding), which)
+        return self._add(Reading(path_encoding=path_encoding), which)
 
     # Limits of connections
 
@@ -230,7 +206,7 @@ class Faults:
             self._faults = tuple(each for each in self._faults if each is not fault)
 
     def strike(self, scope: Scope, services: tuple[Service, ...]) -> Struck:
-        """The faults that strike a call; they are counted.
+        """What a call has coming; those faults that strike on arrival are counted.
 
         :param services: those of the service network that it came in through.
         """
@@ -239,13 +215,21 @@ class Faults:
         hosts = header_values(scope["headers"], "host")
         service = service_at(hosts[0].decode("latin-1"), services) if hosts else None
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-        with self._lock:
-            effects = [
-                fault.effect
-                for fault in self._faults
-                if fault.strikes(service, path, self.random.random)
-            ]
-        return Struck(effects, Connection.of(scope))
+
+        def effects(*, on_arrival: bool) -> list[Effect]:
+            with self._lock:
+                return [
+                    fault.effect
+                    for fault in self._faults
+                    if fault.effect.on_arrival == on_arrival
+                    and fault.strikes(service, path, self.random.random)
+                ]
+
+        return Struck(
+            effects(on_arrival=True),
+            Connection.of(scope),
+            later=lambda: effects(on_arrival=False),
+        )
 
     def _add(self, effect: Effect, which: Which) -> Fault:
         fault = Fault(self, effect, which)
@@ -255,11 +239,21 @@ class Faults:
 
 
 class Struck:
-    """What one call has coming."""
+    """What one call has coming.
 
-    def __init__(self, effects: Sequence[Effect], connection: Connection) -> None:
-        self._effects = effects
+    :param effects: of the faults that struck it on arrival.
+    :param later: gives those of the faults that strike it once it is let through.
+    """
+
+    def __init__(
+        self,
+        effects: Sequence[Effect],
+        connection: Connection,
+        later: Callable[[], Sequence[Effect]] | None = None,
+    ) -> None:
         self._connection = connection
+        self._later = later
+        self._send: Send  # from wrap(), which comes first
         self._is_cut = False
         self._missing: ConnectionCutError | None = None
         self._skew = sum(effect.skew for effect in effects)
@@ -279,14 +273,23 @@ class Struck:
         return verifier.variant(clock=self.clock, path_encoding=self._path_encoding)
 
     def wrap(self, send: Send) -> Send:
-        """The server's ``send``, as the exchange gets it."""
-        for effect in self._effects:
-            send = effect.wrap(send, self._cut)
-        return send
+        """The server's ``send``, as the exchange gets it: what ``instead`` finds changes it."""
+        if self._later is None:
+            return send
+        self._send = send
+
+        async def send_on(message: Message) -> None:
+            await self._send(message)
+
+        return send_on
 
     async def instead(self, exchange: Exchange) -> bool:
-        """Done before the target is called; whether it is not to be called any more."""
-        for effect in self._effects:
+        """Done when the call is let through, before the target is called; whether that is not to
+        be called any more."""
+        effects = self._later() if self._later is not None else ()
+        for effect in effects:
+            self._send = effect.wrap(self._send, self._cut)
+        for effect in effects:
             if await effect.instead(exchange):
                 return True
         return False
@@ -299,7 +302,7 @@ class Struck:
         if self._missing is not None:
             raise self._missing
         if self._is_cut:
-            await _until_disconnected(exchange)
+            await until_disconnected(exchange)
 
     def _cut(self) -> None:
         self._is_cut = True
@@ -311,102 +314,3 @@ class Struck:
 
 
 _NONE = Struck((), Connection())
-
-
-@dataclass
-class _Latency(Effect):
-    seconds: float
-
-    async def instead(self, _exchange: Exchange) -> bool:
-        await _sleep(self.seconds)
-        return False
-
-
-@dataclass
-class _Answer(Effect):
-    status: int
-    retry_after: float | None = None
-    failure: FailureReason | None = None
-
-    async def instead(self, exchange: Exchange) -> bool:
-        exchange.failed(self.failure or _FAILURES.get(self.status, "InternalError"))
-        retry_after = [] if self.retry_after is None else [f"{self.retry_after:g}".encode()]
-        headers = [(b"retry-after", value) for value in retry_after]
-        await exchange.answer(self.status, _TEXTS.get(self.status, "Error"), headers)
-        return True
-
-
-@dataclass
-class _Reset(Effect):
-    stage: Stage
-
-    async def instead(self, exchange: Exchange) -> bool:
-        if self.stage == "mid body":
-            exchange.failed("TargetConnectionClosed")
-            return False
-        exchange.failed("InternalError")
-        part = b"HTTP/1.1 200 OK\r\ncontent-ty" if self.stage == "mid head" else b""
-        Connection.of(exchange.scope).reset(part)
-        await _until_disconnected(exchange)
-        return True
-
-    def wrap(self, send: Send, reset: Callable[[], None]) -> Send:
-        is_cut = False
-
-        async def cut(message: Message) -> None:
-            nonlocal is_cut
-            body = message.get("body", b"")
-            if is_cut:
-                return
-            if message["type"] != "http.response.body" or (message.get("more_body") and not body):
-                await send(message)
-                return
-            if len(body) > 1:
-                await send({**message, "body": body[: len(body) // 2], "more_body": True})
-            is_cut = True
-            reset()
-
-        return cut if self.stage == "mid body" else send
-
-
-@dataclass
-class _SlowBody(Effect):
-    seconds: float
-    chunk: int
-
-    def wrap(self, send: Send, _cut: Callable[[], None]) -> Send:
-        async def slowly(message: Message) -> None:
-            body = message.get("body", b"")
-            while message["type"] == "http.response.body" and len(body) > self.chunk:
-                await send({**message, "body": body[: self.chunk], "more_body": True})
-                await _sleep(self.seconds)
-                body = body[self.chunk :]
-            await send({**message, "body": body} if "body" in message else message)
-            if message.get("more_body"):
-                await _sleep(self.seconds)
-
-        return slowly
-
-
-@dataclass
-class _Reading(Effect):
-    skew: float = 0.0
-    path_encoding: PathEncoding | None = None
-
-
-async def _until_disconnected(exchange: Exchange) -> None:
-    """Until the server has noticed a reset; before, it would miss the rest of the response."""
-    while (await exchange.receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _sleep(seconds: float) -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        # In-process, under trio.
-        import trio  # type: ignore[import-not-found, unused-ignore]
-
-        await trio.sleep(seconds)
-    else:
-        await asyncio.sleep(seconds)

@@ -100,6 +100,7 @@ def _from_template(
         template,
         parameters=parameters,
         targets=targets,
+        callers=tables["callers"].table() if "callers" in tables else (),
         note=notes.append,
         **(settings(tables) | options),
     )

@@ -24,13 +24,16 @@ __all__ = [
 #: What a resource of a template is here; None for one that is a rule, a policy or left out.
 Resource: TypeAlias = ServiceNetwork | Service | TargetGroup | Listener | None
 
+_MANAGED_POLICY: Final = "AWS::IAM::ManagedPolicy"
 #: The properties that name other services' resources: those that policies and targets refer to.
 NAME_PROPERTIES: Final = {
+    _MANAGED_POLICY: "ManagedPolicyName",
     "AWS::IAM::Role": "RoleName",
     "AWS::Lambda::Function": "FunctionName",
     "AWS::Serverless::Function": "FunctionName",
 }
 _ARNS: Final = {
+    _MANAGED_POLICY: "arn:aws:iam::{account}:policy{path}{name}",
     "AWS::IAM::Role": "arn:aws:iam::{account}:role{path}{name}",
     "AWS::Lambda::Function": "arn:aws:lambda:{region}:{account}:function:{name}",
     "AWS::Serverless::Function": "arn:aws:lambda:{region}:{account}:function:{name}",
@@ -64,12 +67,14 @@ def foreign_references(
 ) -> dict[str | None, Any]:
     """The same of a resource of another kind: its name, and the ARN where that is plain.
 
-    :param path: a role's, ``/`` for those that have none.
+    :param path: a role's or a policy's, ``/`` for those that have none.
     """
-    known: dict[str | None, Any] = {None: name}
-    if kind in _ARNS:
-        known["Arn"] = _ARNS[kind].format(name=name, path=path, region=region, account=account)
-    return known
+    if kind not in _ARNS:
+        return {None: name}
+    arn = _ARNS[kind].format(name=name, path=path, region=region, account=account)
+    if kind == _MANAGED_POLICY:
+        return {None: arn, "PolicyArn": arn}
+    return {None: name, "Arn": arn}
 
 
 def made_name(logical_id: str, stack: str) -> str:

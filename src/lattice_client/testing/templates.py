@@ -77,6 +77,38 @@ class Template:
             return [item for item in items if item is not NO_VALUE]
         return value
 
+    def kind(self, name: str) -> str:
+        """The Type of a resource, by its logical id."""
+        table = self.resources[name].table()
+        if "Type" not in table:
+            raise self.resources[name].error("a resource needs a Type")
+        return table["Type"].text()
+
+    def is_there(self, name: str) -> bool:
+        """Whether a resource's condition holds, or it has none."""
+        condition = self.resources[name].table().get("Condition")
+        return condition is None or self.holds(condition.text(), condition)
+
+    def of_kind(self, *kinds: str) -> list[str]:
+        """The logical ids of the resources that are there and have one of these Types."""
+        return [name for name in self.resources if self.kind(name) in kinds and self.is_there(name)]
+
+    def properties(self, name: str) -> dict[str, Node]:
+        """A resource's properties, not worked out."""
+        table = self.resources[name].table()
+        return table["Properties"].table() if "Properties" in table else {}
+
+    def value(self, properties: Mapping[str, Node], key: str, default: Any = None) -> Any:
+        """A property worked out, or the default where it is missing or turns out to be nothing."""
+        value = self.resolve(properties[key]) if key in properties else NO_VALUE
+        return default if value is NO_VALUE else value
+
+    def chosen(self, node: Node) -> Node:
+        """What ``Fn::If`` chooses where the node is one, so that the rest is read part by part."""
+        while isinstance(node.value, Mapping) and tuple(node.value) == ("Fn::If",):
+            node = self._branch(node.child("Fn::If"))
+        return node
+
     def holds(self, name: str, node: Node) -> bool:
         """Whether a condition of the template holds.
 
@@ -102,7 +134,7 @@ class Template:
             "Fn::Equals": self._equals,
             "Fn::FindInMap": self._find_in_map,
             "Fn::GetAtt": self._get_att,
-            "Fn::If": self._if,
+            "Fn::If": lambda node: self.resolve(self._branch(node)),
             "Fn::Join": self._join,
             "Fn::Not": lambda node: not self._truth(self._some(node, 1)[0]),
             "Fn::Or": lambda node: any(self._truth(item) for item in node.items()),
@@ -186,9 +218,9 @@ class Template:
         except (IndexError, TypeError, ValueError):
             raise node.error("Fn::Select needs an index, and a list that is long enough") from None
 
-    def _if(self, node: Node) -> Any:
+    def _branch(self, node: Node) -> Node:
         name, then, otherwise = self._some(node, 3)
-        return self.resolve(then if self.holds(name.text(), name) else otherwise)
+        return then if self.holds(name.text(), name) else otherwise
 
     def _equals(self, node: Node) -> bool:
         left, right = (self.resolve(item) for item in self._some(node, 2))

@@ -12,7 +12,8 @@ import httpx
 
 from lattice_client.cli.doctor.findings import Finding
 from lattice_client.cli.doctor.identity import in_words
-from lattice_client.cli.failures import failure_of
+from lattice_client.cli.failures import PROXY, failure_of
+from lattice_client.cli.proxies import Proxy
 from lattice_client.cli.talk import LOOKED_AT, explained
 from lattice_client.denial import Denial
 
@@ -147,11 +148,16 @@ def about_clock(answer: Answer | None) -> Finding:
     return Finding.of_fault("clock", "clock", text, step, **details)
 
 
-def broken_off(error: Exception, host: str) -> Finding | None:
-    """A call that had no answer; None for what nobody has thought of."""
-    failure = failure_of(error, host)
+def broken_off(error: Exception, host: str, proxy: Proxy | None) -> Finding | None:
+    """A call that had no answer; None for what nobody has thought of.
+
+    :param proxy: what it went through.
+    """
+    failure = failure_of(error, host, proxy)
     if failure is None:
         return None
+    if proxy and failure.code == PROXY:
+        return Finding.of_fault("call", "unusable proxy", failure.text, failure.next_step)
     return Finding.of_fault(
         "call",
         "no answer",

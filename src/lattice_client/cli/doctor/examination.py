@@ -23,8 +23,10 @@ from lattice_client.cli.doctor.network import (
     about_tls,
     known_to_aws,
 )
+from lattice_client.cli.doctor.proxy import about_proxy, resolved_by_proxy
 from lattice_client.cli.doctor.refusals import Case, about_call
-from lattice_client.cli.sending import PORTS, Deadline, Sending, leads_to, proxy_of
+from lattice_client.cli.proxies import proxy_of
+from lattice_client.cli.sending import PORTS, Deadline, Sending, leads_to
 from lattice_client.cli.signing_options import Signing
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ def examination(asked: Question) -> Iterator[Finding]:
     else:
         region = about_region(asked.url.host, asked.signing, auth, managed)
     yield region
+    if proxy_of(asked.url):
+        name = resolved_by_proxy(name)
     yield name
     way = list(_way(asked, place, addresses))
     yield from way
@@ -89,8 +93,9 @@ _UNSIGNED = "Nothing is to be signed."
 
 def _way(asked: Question, place: Place, addresses: list[Address]) -> Iterator[Finding]:
     """Connection and TLS."""
-    if proxy_of(asked.url):
-        yield Finding.warning("connection", "It goes through the environment's proxy.")
+    proxy = proxy_of(asked.url)
+    if proxy:
+        yield about_proxy(proxy, lambda: _transport(asked, {}), asked.url.host, asked.timeout)
         yield Finding.skipped("TLS", "What is beyond the proxy cannot be seen.")
         return
     if not addresses:
@@ -132,7 +137,7 @@ def _called(asked: Question, auth: Any, managed: str | None) -> Iterator[Finding
     try:
         answer = caller.call(auth)
     except Exception as error:
-        finding = broken_off(error, asked.url.host)
+        finding = broken_off(error, asked.url.host, proxy_of(asked.url))
         if finding is None:
             raise
         yield about_clock(None)
@@ -168,7 +173,7 @@ def _by_managed_name(asked: Question, auth: Any, managed: str | None) -> Callabl
 
 def _transport(asked: Question, connect_to: Any) -> Sending:
     return Sending(
-        asked.url,
+        proxy=proxy_of(asked.url),
         verify=asked.verify,
         connect_to=connect_to,
         deadline=Deadline(asked.timeout),

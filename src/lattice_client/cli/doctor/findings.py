@@ -23,6 +23,7 @@ FAULTS = {
     "name does not resolve": "DNS knows no address for the name.",
     "not Lattice": "What answers is not VPC Lattice.",
     "alias without custom domain": "The name leads to Lattice, which does not know it.",
+    "unusable proxy": "The proxy on the way is none, cannot be reached, or refuses.",
     "unreachable": "No address takes a connection.",
     "no TLS": "The server does not speak TLS at this port.",
     "TLS name mismatch": "The certificate is for other names.",

@@ -175,13 +175,24 @@ def _bool(text: str) -> bool:
 
 
 _Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+_MAPPED_PREFIX = 96
 
 
 def _network(text: str) -> _Network:
+    """A range of addresses; IPv4-mapped IPv6 addresses are the IPv4 addresses that they stand for.
+
+    Source: RFC 4291, section 2.5.5.2: "to represent the addresses of IPv4 nodes as IPv6 addresses",
+    as a dual-stack socket has them. That IAM takes them so is inferred; AWS's pages do not say.
+    """
     try:
-        return ipaddress.ip_network(text, strict=False)
+        network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise ValueError(f"{text!r} is no IP address or CIDR range") from None
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_PREFIX:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_PREFIX))
+    return network
 
 
 def _in_network(actual: _Network, expected: _Network) -> bool:
