@@ -137,6 +137,8 @@ class Exchange:
 
         The record is written just before the part that lets the client see the response's end, so
         that whoever has the response finds its record in the log.
+
+        :raises OSError: if the server says so that the client is gone.
         """
         if message["type"] == "http.response.start":
             message = self._start(message)
@@ -145,7 +147,12 @@ class Exchange:
         self.ended = self.ended or self._is_last(message)
         if self.ended or self._client_has_all():
             self.finish()
-        await self._send(message)
+        try:
+            await self._send(message)
+        except OSError:
+            self.disconnected = True
+            self.failed("ClientConnectionClosed")
+            raise
 
     async def answer(self, status: int, text: str, extra: Headers = ()) -> None:
         """Answer in plain text, as Lattice itself does."""

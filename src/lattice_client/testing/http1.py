@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
 __all__ = ["MalformedRequestError", "RequestHead", "RequestReader", "ResponseWriter"]
 
@@ -26,29 +25,20 @@ _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _REQUEST_LINE: Final = re.compile(rb"(%b) ([\x21-\x7e]++) HTTP/(1\.[01])" % _TOKEN)
 # Section 5.5 of RFC 9110: CR, LF and NUL are dangerous, other control characters may be kept.
 _FIELDS: Final = re.compile(rb"(?:%b:[^\0\r\n]*+\r\n)*+" % _TOKEN)
+# A first byte that begins no method, but for an empty line; a line that ends with LF alone.
+_NO_HEAD: Final = re.compile(rb"\A(?!\r?\Z)[\0- ]|(?<!\r)\n")
 _FOLD: Final = re.compile(rb"[ \t]*\r\n[ \t]+")
 _CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)[ \t]*(?:;[^\0\r\n]*)?")
 _ABOUT_MESSAGES: Final = frozenset(
     (b"connection", b"content-length", b"expect", b"transfer-encoding")
 )
+_HOW_TO_END: Final = (b"close", b"keep-alive", b"")
 _WITHOUT_BODY: Final = (204, 304)
 
-Fields = list[tuple[bytes, bytes]]
+Fields: TypeAlias = list[tuple[bytes, bytes]]
 
 
-class MalformedRequestError(Exception):
-    """What came is no request. After it nothing on the connection can be made sense of.
-
-    :param status: what to answer.
-    """
-
-    def __init__(self, words: str, status: int = 400) -> None:
-        super().__init__(words)
-        self.status = status
-
-
-@dataclass(slots=True)
-class RequestHead:
+class RequestHead(NamedTuple):
     """A request line and headers.
 
     :param target: as it came.
@@ -64,6 +54,24 @@ class RequestHead:
     headers: Fields
     keep_alive: bool
     expects_continue: bool
+
+
+class MalformedRequestError(Exception):
+    """What came is no request. After it nothing on the connection can be made sense of.
+
+    :param status: what to answer.
+    """
+
+    def __init__(self, words: str, status: int = 400) -> None:
+        super().__init__(words)
+        self.status = status
+        self.phrase = HTTPStatus(status).phrase
+
+    def answer(self, headers: Fields, body: bytes) -> bytes:
+        """The last response on the connection."""
+        request = RequestHead("GET", b"/", "1.1", [], keep_alive=False, expects_continue=False)
+        writer = ResponseWriter(request)
+        return writer.start(self.status, headers) + writer.body(body, more=False)
 
 
 class RequestReader:
@@ -100,12 +108,14 @@ class RequestReader:
         buffer = self._buffer
         while buffer.startswith(b"\r\n"):  # Section 2.2.
             del buffer[:2]
+            self._searched = 0
         end = buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
         if max(end, len(buffer) if end < 0 else 0) > _MAX_HEAD_BYTES:
             raise MalformedRequestError("the head is too large")
         if end < 0:
-            if buffer and buffer[0] <= ord(" "):
-                raise MalformedRequestError("this is not HTTP")  # TLS, for one, and it would wait.
+            if _NO_HEAD.search(buffer, self._searched):
+                # TLS, for one; and both sides would wait.
+                raise MalformedRequestError("this is not HTTP/1.1: lines end with CR and LF")
             self._searched = len(buffer)
             return None
         self._searched = 0
@@ -114,10 +124,18 @@ class RequestReader:
         line = _REQUEST_LINE.fullmatch(head, 0, line_end)
         if line is None:
             raise MalformedRequestError("the request line is none of HTTP/1.1")
-        headers = _fields(head[line_end + 2 : -2])
         method, target, version = line.groups()
-        return self._about_message(
-            RequestHead(method.decode(), target, version.decode(), headers, True, False)
+        headers = _fields(head[line_end + 2 : -2])
+        said = _about_message(headers)
+        is_newest = version == b"1.1"
+        self._expect_body(said, is_newest=is_newest)
+        return RequestHead(
+            method.decode(),
+            target,
+            version.decode(),
+            headers,
+            keep_alive=is_newest and b"close" not in _tokens(said.get(b"connection", b"")),
+            expects_continue=is_newest and said.get(b"expect", b"").lower() == b"100-continue",
         )
 
     def next_body(self) -> bytes:
@@ -130,28 +148,12 @@ class RequestReader:
             parts.append(part)
         return b"".join(parts)
 
-    def _about_message(self, head: RequestHead) -> RequestHead:
-        """The head, with what its headers say about the message: sections 6.1, 6.3 and 9.3."""
-        said: dict[bytes, bytes] = {}
-        for name, value in head.headers:
-            if name in _ABOUT_MESSAGES:
-                if name in said and name in (b"content-length", b"transfer-encoding"):
-                    raise MalformedRequestError("the body's length is there twice")
-                said[name] = said[name] + b"," + value if name in said else value
-        if head.version == "1.0":
-            head.keep_alive = False
-        if said:
-            head.keep_alive &= b"close" not in _tokens(said.get(b"connection", b""))
-            head.expects_continue = head.version == "1.1" and (
-                said.get(b"expect", b"").lower() == b"100-continue"
-            )
-        self._expect_body(head, said.get(b"content-length"), said.get(b"transfer-encoding"))
-        return head
-
-    def _expect_body(self, head: RequestHead, length: bytes | None, encoding: bytes | None) -> None:
+    def _expect_body(self, said: dict[bytes, bytes], *, is_newest: bool) -> None:
+        """Sections 6.1 and 6.3."""
+        length, encoding = said.get(b"content-length"), said.get(b"transfer-encoding")
         self._left = 0
         if encoding is not None:
-            if length is not None or head.version == "1.0":
+            if length is not None or not is_newest:
                 raise MalformedRequestError("Transfer-Encoding beside Content-Length, or in 1.0")
             if encoding.lower() != b"chunked":
                 raise MalformedRequestError("the only Transfer-Encoding here is chunked", 501)
@@ -236,9 +238,14 @@ class ResponseWriter:
     def __init__(self, request: RequestHead) -> None:
         self.keep_alive = request.keep_alive
         self._to_head = request.method == "HEAD"
-        self._version = request.version
+        self._is_chunked = request.version == "1.1"
         self._bodiless = False
         self._left: int | None = None
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether only the end of the connection tells the end of the body."""
+        return self._left is None and not (self._is_chunked or self._bodiless)
 
     def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """The head, with what says how long the body is: section 6.3.
@@ -248,31 +255,40 @@ class ResponseWriter:
         if not 200 <= status <= 999:  # noqa: PLR2004
             raise ValueError(f"a response's status is 200 to 999, not {status!r}")
         self._bodiless = self._to_head or status in _WITHOUT_BODY
-        fields: list[bytes] = []
-        count, closes = 0, False
+        lines = self._sift(headers)
+        if self.ends_with_connection:
+            self.keep_alive = False
+        elif self._left is None and not self._bodiless:
+            lines.append(b"transfer-encoding: chunked\r\n")
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        block = b"".join(lines)
+        if not _FIELDS.fullmatch(block) or block.count(b"\r\n") != len(lines):
+            raise ValueError("a header of the response is none: name, colon, one line")
+        return b"".join((_status_line(status), block, b"\r\n"))
+
+    def _sift(self, headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+        """The lines of headers, but for those that are for this server to say."""
+        self._left = None
+        lines = []
         for name, value in headers:
             plain = name.lower()
-            if plain == b"transfer-encoding":
-                continue  # It is for this server to say.
             if plain == b"content-length":
+                if self._left is not None or not value.isdigit():
+                    raise ValueError("Content-Length is one number of bytes")
                 self._left = int(value)
             elif plain == b"connection":
-                closes = closes or b"close" in _tokens(value)
-            fields += (name, b": ", value, b"\r\n")
-            count += 1
-        block = b"".join(fields)
-        if not _FIELDS.fullmatch(block) or block.count(b"\r\n") != count:
-            raise ValueError("a header of the response is none: name, colon, one line")
-        ending = b""
-        if self._left is None and not self._bodiless:
-            if self._version == "1.0":
-                self.keep_alive = False
-            else:
-                ending = b"transfer-encoding: chunked\r\n"
-        self.keep_alive = self.keep_alive and not closes
-        if not self.keep_alive and not closes:
-            ending += b"connection: close\r\n"
-        return b"".join((_status_line(status), block, ending, b"\r\n"))
+                tokens = _tokens(value)
+                self.keep_alive = self.keep_alive and b"close" not in tokens
+                value = b", ".join([token for token in tokens if token not in _HOW_TO_END])
+                if not value:
+                    continue
+            elif plain == b"transfer-encoding":
+                continue
+            if b":" in name:
+                raise ValueError(f"{name!r} is no name of a header")
+            lines.append(b"%b: %b\r\n" % (name, value))
+        return lines
 
     def body(self, data: bytes, *, more: bool) -> bytes:
         """The next part of the body, the last one if there is no ``more``.
@@ -281,12 +297,13 @@ class ResponseWriter:
         """
         if self._bodiless:
             return b""
+        data = bytes(data)  # Of its own, where it is something that can be changed.
         if self._left is not None:
             self._left -= len(data)
             if self._left < 0 or (self._left and not more):
                 raise ValueError("the response's body is not as long as its Content-Length")
             return data
-        if self._version == "1.0":
+        if not self._is_chunked:
             return data
         chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
         return chunk if more else chunk + b"0\r\n\r\n"
@@ -303,6 +320,17 @@ def _fields(block: bytes) -> Fields:
         name, _, value = line.partition(b":")
         fields.append((name.lower(), value.strip(b" \t")))
     return fields
+
+
+def _about_message(headers: Fields) -> dict[bytes, bytes]:
+    """What headers say about a message as such."""
+    said: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in _ABOUT_MESSAGES:
+            if name in said and name != b"connection":
+                raise MalformedRequestError(f"{name.decode()} is there twice")
+            said[name] = said[name] + b"," + value if name in said else value
+    return said
 
 
 def _tokens(value: bytes) -> list[bytes]:

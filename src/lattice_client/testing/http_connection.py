@@ -16,15 +16,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from lattice_client.testing.asgi import ASGIApp, Message, Scope
+from lattice_client.testing.asgi import ASGIApp, Scope
 from lattice_client.testing.connection import CONNECTION_STATE, Connection, ConnectionLimits
 from lattice_client.testing.exchange import TLS_STATE, TLSDetails
-from lattice_client.testing.http1 import (
-    MalformedRequestError,
-    RequestHead,
-    RequestReader,
-    ResponseWriter,
-)
+from lattice_client.testing.http1 import MalformedRequestError, RequestHead, RequestReader
+from lattice_client.testing.http_call import Call, plain_answer
 
 if TYPE_CHECKING:
     from lattice_client.testing.certificates import Certificates
@@ -64,13 +60,12 @@ class HTTPConnection(asyncio.BufferedProtocol):
         self._served = served
         self._loop = asyncio.get_running_loop()
         self._reader = RequestReader()
-        self._call: _Call | None = None
+        self._call: Call | None = None
         self._connection = Connection(reset_after=self._reset)
         self._scope: Scope = {}
         self._state = {**served.state, CONNECTION_STATE: self._connection}
         self._held = b""
-        self._is_reading = True
-        self._is_refusing = False
+        self._is_lingering = False
         self._is_in_head = False
         self._writable = asyncio.Event()
         self._writable.set()
@@ -87,12 +82,10 @@ class HTTPConnection(asyncio.BufferedProtocol):
     @property
     def busy(self) -> bool:
         """Whether there is anything left to be sent."""
-        with contextlib.suppress(AttributeError):  # Raised by a TLS transport closed twice.
-            return self.in_flight or self._transport.get_write_buffer_size() > 0
-        return False
+        return self.in_flight or self._transport.get_write_buffer_size() > 0
 
     def finish(self) -> None:
-        """Close when the response in flight is complete."""
+        """Close when the response in flight is complete; it says so, unless it has started."""
         if self._call is not None:
             self._call.writer.keep_alive = False
 
@@ -110,7 +103,7 @@ class HTTPConnection(asyncio.BufferedProtocol):
         tls = transport.get_extra_info("ssl_object")
         self._scope = {
             "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
             "server": _address(transport, "sockname"),
             "client": _address(transport, "peername"),
             "scheme": "http" if tls is None else "https",
@@ -137,7 +130,7 @@ class HTTPConnection(asyncio.BufferedProtocol):
         return self._served.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        if not self._is_refusing:
+        if not self._is_lingering:
             self._reader.feed(self._served.buffer[:nbytes])
             self._read()
 
@@ -162,30 +155,34 @@ class HTTPConnection(asyncio.BufferedProtocol):
         """Write what comes next."""
         if self._held:
             data, self._held = self._held + data, b""
-        if data and not self._transport.is_closing():
+        if data and not self._is_lingering and not self._transport.is_closing():
             self._transport.write(data)
 
     def read_more(self) -> None:
         """Go on reading: what had come has been taken."""
-        if not self._is_reading and not self._transport.is_closing():
-            self._is_reading = True
+        if not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def answered(self, call: _Call) -> None:
+    def answered(self, call: Call) -> None:
         """Go on to the next request: the response is complete."""
         if self._transport.is_closing():
             return
-        if not call.writer.keep_alive:
+        if call.writer.keep_alive:
+            self._wait()
+            self.read_more()
+            self._read()
+        elif self._reader.complete and not self._reader.unread:
             self._close()
-            return
-        self._wait()
-        self.read_more()
-        self._read()
+        else:
+            self._linger()
 
     def cut(self) -> None:
-        """Close in the middle of a response."""
-        self.write(b"")
-        self._transport.close()
+        """Close in the middle of a response, so that it does not look whole."""
+        if self._call is not None and self._call.writer.ends_with_connection:
+            self._reset(b"")
+        else:
+            self.write(b"")
+            self._close()
 
     def _read(self) -> None:
         """Go on with the request in flight, and begin the next one."""
@@ -207,11 +204,12 @@ class HTTPConnection(asyncio.BufferedProtocol):
         except MalformedRequestError as error:
             self._refuse(error)
             return
-        if self._is_reading and self._reader.unread + call.waiting > _MAX_WAITING_BYTES:
-            self._is_reading = False
+        if call.is_answered:
+            self._wait()  # For the rest of a body that nobody reads: it still comes.
+        elif self._reader.unread + call.waiting > _MAX_WAITING_BYTES:
             self._transport.pause_reading()
 
-    def _begin(self, head: RequestHead) -> _Call:
+    def _begin(self, head: RequestHead) -> Call:
         self._stop_waiting()
         self._is_in_head = False
         path, _, query = head.target.partition(b"?")
@@ -226,8 +224,10 @@ class HTTPConnection(asyncio.BufferedProtocol):
             "headers": head.headers,
             "state": self._state.copy(),
         }
-        call = _Call(self, head, scope)
-        task = self._loop.create_task(call.run(self._served.app))
+        call = Call(self, head, scope)
+        # Never one that begins at once, as an application may have asked the loop for: the call has
+        # to be in flight before it is answered.
+        task = asyncio.Task(call.run(self._served.app), loop=self._loop)
         self._served.calls.add(task)
         task.add_done_callback(self._served.calls.discard)
         return call
@@ -237,31 +237,34 @@ class HTTPConnection(asyncio.BufferedProtocol):
         call, self._call = self._call, None
         # Where it is the body that makes no sense, its request may have been answered.
         if self._reader.complete or call is None or not call.has_started:
-            writer = ResponseWriter(RequestHead("GET", b"/", "1.1", [], False, False))
-            text = f"Bad Request: {error}".encode()
-            headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(text))]
-            self.write(writer.start(error.status, headers) + writer.body(text, more=False))
+            self.write(error.answer(*plain_answer(f"{error.phrase}: {error}")))
         if call is not None:
             call.leave()
         self._linger()
 
     def _close(self) -> None:
-        if self._reader.complete and not self._reader.unread:
+        # A TLS transport that is closed twice forgets that it is open.
+        if not self._transport.is_closing():
             self._transport.close()
-        else:
-            self._linger()
 
     def _linger(self) -> None:
         """Close, but not with a reset, which takes what was sent from a client that still sends:
         section 9.6."""
-        self._is_refusing = True
-        self._stop_waiting()
+        self.write(b"")
+        self._is_lingering = True
         if self._transport.is_closing() or not self._transport.can_write_eof():
-            self._transport.close()
+            self._close()
             return
         self._transport.write_eof()
         self.read_more()
-        self._waiting = self._loop.call_later(_LINGER_SECONDS, self._transport.abort)
+        self._linger_on()
+
+    def _linger_on(self) -> None:
+        """Until the client has left, or has been given the time to read all."""
+        self._stop_waiting()
+        unsent = self._transport.get_write_buffer_size()
+        then = self._linger_on if unsent else self._transport.abort
+        self._waiting = self._loop.call_later(_LINGER_SECONDS, then)
 
     def _reset(self, last: bytes) -> None:
         """Send what there is and some last bytes, and let the other side see a reset."""
@@ -277,127 +280,22 @@ class HTTPConnection(asyncio.BufferedProtocol):
 
     def _expire(self) -> None:
         self._connection.expired = True
-        if self.in_flight:
+        if self.in_flight or self._transport.is_closing():
             self.abort()
         else:
-            self._transport.close()
+            self._close()
+            # For a client that does not take what it was sent, or does not say goodbye.
+            self._lifetime = self._loop.call_later(_LINGER_SECONDS, self.abort)
 
     def _wait(self) -> None:
         """Wait for a request, but not for ever."""
         self._stop_waiting()
-        self._waiting = self._loop.call_later(self._served.limits.idle, self._transport.close)
+        self._waiting = self._loop.call_later(self._served.limits.idle, self._close)
 
     def _stop_waiting(self) -> None:
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
-
-
-class _Call:
-    """One request and its response: what an application gets."""
-
-    def __init__(self, connection: HTTPConnection, head: RequestHead, scope: Scope) -> None:
-        self.writer = ResponseWriter(head)
-        self.has_started = False
-        self.is_answered = False
-        self._connection = connection
-        self._scope = scope
-        self._expects_continue = head.expects_continue
-        self._parts: list[bytes] = []
-        self._is_complete = False
-        self._is_given = False
-        self._client_is_gone = False
-        self._news = asyncio.Event()
-        self.waiting = 0
-
-    # For the connection
-
-    def take(self, part: bytes, *, complete: bool) -> None:
-        """Take a part of the body, for the application to receive."""
-        if not self.is_answered:
-            if part:
-                self._parts.append(part)
-                self.waiting += len(part)
-            if part or complete:
-                self._is_complete = complete
-                self._news.set()
-
-    def leave(self) -> None:
-        """Note that the client is gone."""
-        self._client_is_gone = True
-        self._news.set()
-
-    async def run(self, app: ASGIApp) -> None:
-        """Let the application answer."""
-        try:
-            await app(self._scope, self.receive, self.send)
-        except asyncio.CancelledError:
-            self._connection.cut()
-            raise
-        except BaseException:  # noqa: BLE001 - what applications do is not to end the server
-            _log.exception("the application failed")
-            await self._fail()
-        else:
-            if not self.is_answered and not self._client_is_gone:
-                _log.error("the application returned without a complete response")
-                await self._fail()
-
-    # For the application
-
-    async def receive(self) -> Message:
-        """ASGI's ``receive``."""
-        if self._expects_continue:
-            self._expects_continue = False
-            if not self._is_complete and not self.has_started:
-                self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        while not (self._client_is_gone or self.is_answered):
-            if self._parts or (self._is_complete and not self._is_given):
-                body = b"".join(self._parts)
-                self._parts.clear()
-                self.waiting = 0
-                self._is_given = self._is_complete
-                self._connection.read_more()
-                return {"type": "http.request", "body": body, "more_body": not self._is_complete}
-            self._news.clear()
-            await self._news.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message: Message) -> None:
-        """ASGI's ``send``.
-
-        :raises ValueError: if the response cannot be sent so.
-        :raises RuntimeError: if this is not the message's turn.
-        """
-        await self._connection.writable()
-        if self._client_is_gone:
-            return
-        kind = message["type"]
-        if kind == "http.response.start" and not self.has_started:
-            if self._expects_continue and not self._is_complete:
-                # Whether the body comes now is the client's choice: RFC 9110, section 10.1.1.
-                self.writer.keep_alive = False
-            head = self.writer.start(message["status"], message.get("headers", ()))
-            self.has_started = True
-            self._connection.write_head(head)
-        elif kind == "http.response.body" and self.has_started and not self.is_answered:
-            more = message.get("more_body", False)
-            self._connection.write(self.writer.body(message.get("body", b""), more=more))
-            if not more:
-                self.is_answered = True
-                self._parts, self.waiting = [], 0  # What is left of the body nobody asks for.
-                self._news.set()
-                self._connection.answered(self)
-        else:
-            raise RuntimeError(f"this is not the turn of {kind!r}")
-
-    async def _fail(self) -> None:
-        if self.has_started:
-            self._connection.cut()
-            return
-        text = b"Internal Server Error"
-        headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(text))]
-        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
-        await self.send({"type": "http.response.body", "body": text})
 
 
 def _address(transport: asyncio.Transport, which: str) -> tuple[str, int] | None:
