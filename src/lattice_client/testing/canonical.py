@@ -31,6 +31,8 @@ __all__ = [
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 PathEncoding: TypeAlias = Literal["double", "single"]
 
+_UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+
 
 class IndexedHeaders(tuple[tuple[bytes, bytes], ...]):  # noqa: SLOT001 - tuples can have none
     """Headers in wire order that are found by name without a search.
@@ -48,7 +50,11 @@ class IndexedHeaders(tuple[tuple[bytes, bytes], ...]):  # noqa: SLOT001 - tuples
         size = 0
         for name, value in self:
             size += len(name) + len(value)
-            by_name.setdefault(name.lower().decode("latin-1"), []).append(value)
+            plain = name.lower().decode("latin-1")
+            if plain in by_name:
+                by_name[plain].append(value)
+            else:
+                by_name[plain] = [value]
         self.by_name, self.size = by_name, size
         return self
 
@@ -69,7 +75,7 @@ def canonical_path(
     """
     if path_encoding == "single":
         return _text(raw or b"/")
-    return quote_from_bytes(_resolve_segments(raw) if normalize else raw or b"/", safe="/")
+    return _encoded(_resolve_segments(raw) if normalize else raw or b"/", b"/")
 
 
 def canonical_query(raw: bytes, *, leave_out: bytes = b"X-Amz-Signature") -> str:
@@ -79,11 +85,7 @@ def canonical_query(raw: bytes, *, leave_out: bytes = b"X-Amz-Signature") -> str
     ``a-=1`` before ``a=2``.
     """
     encoded = sorted(
-        [
-            (quote_from_bytes(name, safe=""), quote_from_bytes(value, safe=""))
-            for name, value in query_pairs(raw)
-            if name != leave_out
-        ]
+        [(_encoded(name), _encoded(value)) for name, value in query_pairs(raw) if name != leave_out]
     )
     return "&".join([f"{name}={value}" for name, value in encoded])
 
@@ -100,16 +102,14 @@ def query_pairs(raw: bytes) -> list[tuple[bytes, bytes]]:
     return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in pairs]
 
 
-def canonical_headers(headers: Headers, signed: Iterable[str]) -> str:
+def canonical_headers(headers: IndexedHeaders, signed: Iterable[str]) -> str:
     """The canonical header lines of the ``signed`` names (lower case), one line feed after each.
 
     :raises KeyError: if a signed header was not received.
     """
     lines = []
     for name in signed:
-        values = header_values(headers, name)
-        if not values:
-            raise KeyError(name)
+        values = headers.by_name[name]
         # bytes.split() splits on ASCII white space only, which is what AWS collapses; str.split()
         # would also take U+00A0 and friends for white space.
         joined = b",".join([b" ".join(value.split()) for value in values])
@@ -138,7 +138,16 @@ def string_to_sign(algorithm: str, date: str, scope: str, canonical: str) -> str
     return f"{algorithm}\n{date}\n{scope}\n{digest}"
 
 
+def _encoded(raw: bytes, safe: bytes = b"") -> str:
+    """Percent-encoded, but for the unreserved bytes and the ``safe`` ones."""
+    if not raw.strip(_UNRESERVED + safe):
+        return raw.decode("ascii")  # As most are.
+    return quote_from_bytes(raw, safe)
+
+
 def _resolve_segments(raw: bytes) -> bytes:
+    if raw.startswith(b"/") and b"//" not in raw and b"/." not in raw:
+        return raw  # There are none to be resolved.
     segments: list[bytes] = []
     for segment in raw.split(b"/"):
         if segment == b"..":

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from lattice_client.testing import sigv4a
-from lattice_client.testing.canonical import IndexedHeaders, header_values, query_pairs
+from lattice_client.testing.canonical import IndexedHeaders, query_pairs
 from lattice_client.testing.refusals import (
     incomplete_signature,
     invalid_signature,
@@ -72,16 +72,16 @@ class WireRequest:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A credential scope. SigV4A's has no region."""
+    """A credential scope. SigV4A's has no region.
 
+    :param text: all of it, as it was sent.
+    """
+
+    text: str
     date: str
     region: str | None
     service: str
     terminator: str
-
-    def __str__(self) -> str:
-        region = () if self.region is None else (self.region,)
-        return "/".join((self.date, *region, self.service, self.terminator))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +132,13 @@ def parse(request: WireRequest) -> Signature:
 
 
 def _authorizations(request: WireRequest) -> list[bytes]:
-    values = header_values(request.headers, "authorization")
-    # Any algorithm of the family counts: one that is not supported is to be refused, and not to
-    # pass for an anonymous request.
-    signatures = [value for value in values if value.lstrip(_OWS_BYTES).startswith(b"AWS4-")]
-    return values if signatures else []
+    values = request.headers.by_name.get("authorization", [])
+    for value in values:
+        # Any algorithm of the family counts: one that is not supported is to be refused, and not
+        # to pass for an anonymous request.
+        if value.lstrip(_OWS_BYTES).startswith(b"AWS4-"):
+            return values
+    return []
 
 
 def _in_query(request: WireRequest) -> bool:
@@ -230,7 +232,8 @@ def _credential(credential: str, algorithm: str) -> tuple[str, Scope]:
             f"Credential must have exactly {count} slash-delimited elements, e.g. {form}."
         )
     access_key, date, *region, service, terminator = elements
-    return access_key, Scope(date, region[0] if region else None, service, terminator)
+    scope = "/".join(elements[1:])
+    return access_key, Scope(scope, date, region[0] if region else None, service, terminator)
 
 
 @lru_cache(maxsize=64)
@@ -256,10 +259,12 @@ def _expires(seconds: str) -> int:
 
 
 def _single_header(request: WireRequest, name: str) -> str | None:
-    values = header_values(request.headers, name)
+    values = request.headers.by_name.get(name)
+    if values is None:
+        return None
     if len(values) > 1:
         raise incomplete_signature(f"Header '{name}' is there more than once.")
-    return _ascii(values[0]).strip(_OWS) if values else None
+    return _ascii(values[0]).strip(_OWS)
 
 
 def _ascii(raw: bytes) -> str:

@@ -27,7 +27,6 @@ from lattice_client.testing.canonical import (
     canonical_path,
     canonical_query,
     canonical_request,
-    header_values,
     string_to_sign,
 )
 from lattice_client.testing.refusals import (
@@ -168,7 +167,7 @@ class Verifier:
             payload_hash,
         )
         to_sign = string_to_sign(
-            signature.algorithm, signature.date, str(signature.scope), canonical
+            signature.algorithm, signature.date, signature.scope.text, canonical
         )
         if not _matches(signature, credentials.secret_key, to_sign):
             raise invalid_signature(_MISMATCH, canonical_request=canonical, string_to_sign=to_sign)
@@ -301,8 +300,8 @@ def _matches(signature: Signature, secret_key: str, to_sign: str) -> bool:
         return sigv4a.signature_matches(
             signature.access_key, secret_key, to_sign, bytes.fromhex(signature.value)
         )
-    key = _signing_key(secret_key, str(signature.scope))
-    expected = hmac.new(key, to_sign.encode(), "sha256").hexdigest()
+    key = _signing_key(secret_key, signature.scope.text)
+    expected = hmac.digest(key, to_sign.encode(), "sha256").hex()
     return hmac.compare_digest(expected.encode(), signature.value.encode())
 
 
@@ -316,12 +315,10 @@ def _signing_key(secret_key: str, scope: str) -> bytes:
 
 
 def _content_sha256(request: WireRequest) -> str | None:
-    values = header_values(request.headers, _CONTENT_SHA256)
-    return (
-        b",".join([value.strip(b" \t") for value in values]).decode("ascii", "replace")
-        if values
-        else None
-    )
+    values = request.headers.by_name.get(_CONTENT_SHA256)
+    if values is None:
+        return None
+    return b",".join([value.strip(b" \t") for value in values]).decode("ascii", "replace")
 
 
 def _iso(seconds: int) -> str:
