@@ -26,7 +26,7 @@ def check_limits(request: WireRequest, http_version: str = "1.1") -> None:
         raise malformed("over 100 headers, or over 60 K of them")
     if http_version not in _VERSIONS:
         raise malformed("this version of HTTP is not spoken here")
-    if {"transfer-encoding", "content-length"} <= headers.by_name.keys():
+    if "transfer-encoding" in headers.by_name and "content-length" in headers.by_name:
         # Two lengths are two opinions of where the next request begins: RFC 9112, section 6.1,
         # which wants the connection closed.
         raise malformed("there must not be both Transfer-Encoding and Content-Length", closes=True)

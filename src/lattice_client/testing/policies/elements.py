@@ -7,6 +7,7 @@ Sources: the pages "AWS JSON policy elements: Principal", "â€¦ NotPrincipal", "â
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from lattice_client.testing.policies.operators import Matcher, Operator
 from lattice_client.testing.policies.request import PolicyPrincipal, PolicyRequest
@@ -93,10 +94,15 @@ class ActionElement:
 
     def mismatch(self, action: str) -> str | None:
         """Why it does not match an action; None if it does. Actions are the same in any case."""
-        named = any(wildcard_match(value.lower(), action.lower()) for value in self.values)
+        named = _is_among(action, self.values)
         if named is not self.negated:
             return None
         return f"{action} is {'among' if named else 'not among'} {_list(self.values)}"
+
+
+@lru_cache(maxsize=256)
+def _is_among(action: str, values: tuple[str, ...]) -> bool:
+    return any(wildcard_match(value.lower(), action.lower()) for value in values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,7 @@ class ResourceElement:
         patterns = [template.pattern(request.values) for template in self.templates]
         if self.negated and None in patterns:
             return _without_value(self.values, self.templates, request)
-        named = any(pattern is not None and pattern.matches(resource) for pattern in patterns)
+        named = True in [pattern is not None and pattern.matches(resource) for pattern in patterns]
         if named is not self.negated:
             return None
         if None in patterns:

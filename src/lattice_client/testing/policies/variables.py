@@ -87,8 +87,15 @@ class Template:
     def _fixed_pattern(self) -> Pattern:
         return Pattern(self._tokens(_no_values) or ())
 
+    @cached_property
+    def _fixed_text(self) -> str | None:
+        return self._resolved(_no_values)
+
     def text(self, lookup: Lookup) -> str | None:
         """Its text for a request, for exact comparison; None if a variable has no value."""
+        return self._resolved(lookup) if self.variables else self._fixed_text
+
+    def _resolved(self, lookup: Lookup) -> str | None:
         texts = [_resolve(part, lookup) for part in self.parts]
         return None if None in texts else "".join(text for text in texts if text is not None)
 
