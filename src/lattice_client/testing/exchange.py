@@ -237,7 +237,8 @@ class Exchange:
         if self.principal is not None:
             record["callerPrincipal"] = self.principal.arn
             record["callerPrincipalOrgID"] = self.principal.organization
-            record["callerPrincipalTags"] = identity_tags(self.principal.tags) or None
+            if self.principal.tags:
+                record["callerPrincipalTags"] = identity_tags(self.principal.tags)
         tls = (scope.get("state") or {}).get(TLS_STATE)
         if isinstance(tls, TLSDetails):
             record["tlsVersion"] = tls.version

@@ -69,7 +69,7 @@ class VerifierCredentials(Protocol):
     def expires_at(self) -> datetime | None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Verified:
     """A signature that held, and the checkpoints on the way to it."""
 
@@ -300,18 +300,18 @@ def _matches(signature: Signature, secret_key: str, to_sign: str) -> bool:
         return sigv4a.signature_matches(
             signature.access_key, secret_key, to_sign, bytes.fromhex(signature.value)
         )
-    key = _signing_key(secret_key, signature.scope.text)
-    expected = hmac.digest(key, to_sign.encode(), "sha256").hex()
-    return hmac.compare_digest(expected.encode(), signature.value.encode())
+    keyed = _signing_key(secret_key, signature.scope.text).copy()
+    keyed.update(to_sign.encode())
+    return hmac.compare_digest(keyed.hexdigest().encode(), signature.value.encode())
 
 
 @lru_cache(maxsize=64)
-def _signing_key(secret_key: str, scope: str) -> bytes:
-    """The signing key, the same for all requests of a day."""
+def _signing_key(secret_key: str, scope: str) -> hmac.HMAC:
+    """An HMAC with the signing key, the same for all requests of a day: to be copied."""
     key = b"AWS4" + secret_key.encode()
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
-    return key
+    return hmac.new(key, digestmod="sha256")
 
 
 def _content_sha256(request: WireRequest) -> str | None:

@@ -25,7 +25,7 @@ class Effect(Enum):
     IMPLICIT_DENY = "implicit deny"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Decision:
     """What a policy says to a request, and why. ``str()`` of it is for people.
 

@@ -50,7 +50,7 @@ class PolicyPrincipal(Protocol):
     def tags(self) -> Mapping[str, str]: ...
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class PolicyRequest:
     """A request to a service, for ``evaluate``.
 
