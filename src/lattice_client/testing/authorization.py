@@ -96,7 +96,7 @@ class AuthLayer:
 
     def decide(self, request: PolicyRequest) -> Decision | None:
         """What this layer says to a request; None if its auth type is ``NONE``."""
-        return None if self.auth_type == "NONE" else evaluate(self.policy, request)
+        return None if self._auth_type == "NONE" else evaluate(self._policy, request)
 
 
 @dataclass(frozen=True, slots=True)

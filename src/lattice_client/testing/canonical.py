@@ -32,6 +32,7 @@ Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 PathEncoding: TypeAlias = Literal["double", "single"]
 
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+_UNRESERVED_OR_SLASH = _UNRESERVED + b"/"
 
 
 class IndexedHeaders(tuple[tuple[bytes, bytes], ...]):  # noqa: SLOT001 - tuples can have none
@@ -75,7 +76,7 @@ def canonical_path(
     """
     if path_encoding == "single":
         return _text(raw or b"/")
-    return _encoded(_resolve_segments(raw) if normalize else raw or b"/", b"/")
+    return _encoded(_resolve_segments(raw) if normalize else raw or b"/", _UNRESERVED_OR_SLASH)
 
 
 def canonical_query(raw: bytes, *, leave_out: bytes = b"X-Amz-Signature") -> str:
@@ -107,14 +108,14 @@ def canonical_headers(headers: IndexedHeaders, signed: Iterable[str]) -> str:
 
     :raises KeyError: if a signed header was not received.
     """
-    lines = []
-    for name in signed:
-        values = headers.by_name[name]
-        # bytes.split() splits on ASCII white space only, which is what AWS collapses; str.split()
-        # would also take U+00A0 and friends for white space.
-        joined = b",".join([b" ".join(value.split()) for value in values])
-        lines.append(f"{name}:{_text(joined)}\n")
-    return "".join(lines)
+    by_name = headers.by_name
+    return "".join([f"{name}:{_canonical_value(by_name[name])}\n" for name in signed])
+
+
+def _canonical_value(values: list[bytes]) -> str:
+    # bytes.split() splits on ASCII white space only, which is what AWS collapses; str.split() would
+    # also take U+00A0 and friends for white space.
+    return _text(b",".join([b" ".join(value.split()) for value in values]))
 
 
 def header_values(headers: Headers, name: str) -> list[bytes]:
@@ -138,9 +139,9 @@ def string_to_sign(algorithm: str, date: str, scope: str, canonical: str) -> str
     return f"{algorithm}\n{date}\n{scope}\n{digest}"
 
 
-def _encoded(raw: bytes, safe: bytes = b"") -> str:
-    """Percent-encoded, but for the unreserved bytes and the ``safe`` ones."""
-    if not raw.strip(_UNRESERVED + safe):
+def _encoded(raw: bytes, safe: bytes = _UNRESERVED) -> str:
+    """Percent-encoded, but for the ``safe`` bytes."""
+    if not raw.strip(safe):
         return raw.decode("ascii")  # As most are.
     return quote_from_bytes(raw, safe)
 

@@ -418,7 +418,7 @@ class LocalLattice:
     def _authorize(
         self, exchange: Exchange, service: Service, layers: tuple[AuthLayer, ...]
     ) -> Denial | None:
-        if all([layer.auth_type == "NONE" for layer in layers]):
+        if "AWS_IAM" not in [layer.auth_type for layer in layers]:
             return None
         request = policy_request(
             exchange,

@@ -128,16 +128,14 @@ class PolicyRequest:
         if key == "aws:principalorgpaths":
             return tuple(self.caller.organization_paths) or None if self.caller else None
         prefix, slash, name = key.partition("/")
-        if not slash:
-            return None
-        match prefix:
-            case "vpc-lattice-svcs:requestheader":
+        match prefix + slash:
+            case "vpc-lattice-svcs:requestheader/":
                 return _header(self, name)
-            case "vpc-lattice-svcs:requestquerystring":
+            case "vpc-lattice-svcs:requestquerystring/":
                 return self._sent_query.get(name)
-            case "aws:principaltag":
+            case "aws:principaltag/":
                 return None if self.caller is None else _tag(self.caller.tags, name)
-            case "aws:resourcetag":
+            case "aws:resourcetag/":
                 return _tag(self.resource_tags, name)
         return None
 
