@@ -40,6 +40,7 @@ __all__ = [
 
 AuthType: TypeAlias = Literal["AWS_IAM", "NONE"]
 LayerName: TypeAlias = Literal["Identity", "Network", "Service"]
+_DENIALS = (Effect.EXPLICIT_DENY, Effect.IMPLICIT_DENY)
 PolicyLike: TypeAlias = AuthPolicy | Mapping[str, Any] | str | None
 
 
@@ -129,7 +130,7 @@ def authorize(
             decisions.append((layer.name, decision))
     if decisions and identity_policies is not None and request.caller is not None:
         decisions.insert(0, ("Identity", _together(identity_policies, request)))
-    for effect in (Effect.EXPLICIT_DENY, Effect.IMPLICIT_DENY):
+    for effect in _DENIALS:
         for name, decision in decisions:
             if decision.effect is effect:
                 return Denial(name, decision, _refusal(name, decision, request))

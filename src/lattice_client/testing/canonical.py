@@ -11,13 +11,12 @@ is there to check.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from typing import Literal, Self, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, TypeAlias
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 __all__ = [
     "Headers",
-    "IndexedHeaders",
     "PathEncoding",
     "canonical_headers",
     "canonical_path",
@@ -33,35 +32,6 @@ PathEncoding: TypeAlias = Literal["double", "single"]
 
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _UNRESERVED_OR_SLASH = _UNRESERVED + b"/"
-
-
-class IndexedHeaders(tuple[tuple[bytes, bytes], ...]):  # noqa: SLOT001 - tuples can have none
-    """Headers in wire order that are found by name without a search.
-
-    ``by_name`` has all values of each name in lower case, in wire order; ``size`` is that of all
-    names and values, in bytes.
-    """
-
-    by_name: dict[str, list[bytes]]
-    size: int
-
-    def __new__(cls, headers: Iterable[tuple[bytes, bytes]]) -> Self:
-        self = super().__new__(cls, headers)
-        by_name: dict[str, list[bytes]] = {}
-        size = 0
-        for name, value in self:
-            size += len(name) + len(value)
-            plain = name.lower().decode("latin-1")
-            if plain in by_name:
-                by_name[plain].append(value)
-            else:
-                by_name[plain] = [value]
-        self.by_name, self.size = by_name, size
-        return self
-
-    def __repr__(self) -> str:
-        # The values may be a token and a signature.
-        return f"<IndexedHeaders {', '.join(self.by_name)}>"
 
 
 def canonical_path(
@@ -98,21 +68,21 @@ def query_pairs(raw: bytes) -> list[tuple[bytes, bytes]]:
     empty pieces of ``&&`` are skipped.
     """
     pairs = [piece.partition(b"=") for piece in raw.split(b"&") if piece]
-    if b"%" not in raw:
+    if raw.find(b"%") < 0:
         return [(name, value) for name, _, value in pairs]
     return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in pairs]
 
 
-def canonical_headers(headers: IndexedHeaders, signed: Iterable[str]) -> str:
+def canonical_headers(by_name: Mapping[str, Iterable[bytes]], signed: Iterable[str]) -> str:
     """The canonical header lines of the ``signed`` names (lower case), one line feed after each.
 
+    :param by_name: all values of each header that was received.
     :raises KeyError: if a signed header was not received.
     """
-    by_name = headers.by_name
     return "".join([f"{name}:{_canonical_value(by_name[name])}\n" for name in signed])
 
 
-def _canonical_value(values: list[bytes]) -> str:
+def _canonical_value(values: Iterable[bytes]) -> str:
     # bytes.split() splits on ASCII white space only, which is what AWS collapses; str.split() would
     # also take U+00A0 and friends for white space.
     return _text(b",".join([b" ".join(value.split()) for value in values]))
@@ -120,8 +90,6 @@ def _canonical_value(values: list[bytes]) -> str:
 
 def header_values(headers: Headers, name: str) -> list[bytes]:
     """All values of the header ``name`` (lower case), in wire order."""
-    if isinstance(headers, IndexedHeaders):
-        return headers.by_name.get(name, [])
     wanted = name.encode("latin-1", "replace")
     return [value for key, value in headers if key.lower() == wanted]
 
@@ -147,7 +115,7 @@ def _encoded(raw: bytes, safe: bytes = _UNRESERVED) -> str:
 
 
 def _resolve_segments(raw: bytes) -> bytes:
-    if raw.startswith(b"/") and b"//" not in raw and b"/." not in raw:
+    if raw.startswith(b"/") and raw.find(b"//") < 0 and raw.find(b"/.") < 0:
         return raw  # There are none to be resolved.
     segments: list[bytes] = []
     for segment in raw.split(b"/"):

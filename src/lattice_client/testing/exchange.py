@@ -19,7 +19,7 @@ from urllib.parse import quote
 from lattice_client.testing.access_log import AccessRecord, FailureReason, new_record
 from lattice_client.testing.asgi import Message, Receive, Scope, Send
 from lattice_client.testing.callers import Principal
-from lattice_client.testing.canonical import Headers, IndexedHeaders
+from lattice_client.testing.canonical import Headers
 from lattice_client.testing.connection import Connection
 from lattice_client.testing.refusals import malformed
 from lattice_client.testing.services import Listener, Service
@@ -60,26 +60,6 @@ class Exchange:
     :param write: takes the finished access-log record; called exactly once.
     """
 
-    # Until they are known, or come about.
-    service: Service | None = None
-    listener: Listener | None = None
-    target_group: TargetGroup | None = None
-    principal: Principal | None = None
-    failure: FailureReason | None = None
-    forwarded = False
-    started = False
-    ended = False
-    disconnected = False
-    _written = False
-    _buffered: bytes | None = None
-    _status: int | None = None
-    _content_length: int | None = None
-    _trailers = False
-    _body_sent = 0
-    _bytes_sent = 0
-    _request_forwarded: float | None = None
-    _response_began: float | None = None
-
     def __init__(
         self,
         scope: Scope,
@@ -91,18 +71,39 @@ class Exchange:
         write: Callable[[AccessRecord], None],
     ) -> None:
         self.scope = scope
-        self.request = _wire_request(scope)
-        headers = self.request.headers
-        self.request_id = _request_id(headers)
+        self.request = request = _wire_request(scope)
+        self.request_id = _request_id(request)
         self.network = network
+        self.service: Service | None = None
+        self.listener: Listener | None = None
+        self.target_group: TargetGroup | None = None
+        self.principal: Principal | None = None
+        self.failure: FailureReason | None = None
         self.record = new_record()
+        self.forwarded = False
+        self.ended = False
+        self.disconnected = False
         self._receive = receive
         self._send = send
         self._clock = clock
         self._write = write
-        self._bytes_received = headers.size + 4 * len(headers)
+        self._written = False
+        self._buffered: bytes | None = None
+        self._status: int | None = None
+        self._content_length: int | None = None
+        self._trailers = False
+        self._body_sent = 0
+        self._bytes_received = request.header_bytes + 4 * len(request.headers)
+        self._bytes_sent = 0
         self._start_time = clock()
         self._began = time.perf_counter()
+        self._request_forwarded: float | None = None
+        self._response_began: float | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether the response has begun."""
+        return self._status is not None
 
     async def receive(self) -> Message:
         """The next part of the request."""
@@ -175,7 +176,6 @@ class Exchange:
             self._write(self.record)
 
     def _start(self, message: Message) -> Message:
-        self.started = True
         self._response_began = time.perf_counter()
         self._status = message["status"]
         headers, dated = [], False
@@ -255,10 +255,10 @@ def _wire_request(scope: Scope) -> WireRequest:
     return WireRequest(scope["method"], path, scope["query_string"], scope["headers"])
 
 
-def _request_id(headers: IndexedHeaders) -> bytes:
+def _request_id(request: WireRequest) -> bytes:
     """The client's own request id, cut at 512 bytes, or a new one. Source: "Request tracking"
     (VPC Lattice User Guide)."""
-    sent = headers.by_name.get("x-amzn-requestid")
+    sent = request.by_name.get("x-amzn-requestid")
     return (sent[0][:_REQUEST_ID_BYTES] if sent else b"") or _new_request_id()
 
 
@@ -269,7 +269,7 @@ def _new_request_id() -> bytes:
 
 
 def _header(request: WireRequest, name: str) -> str | None:
-    values = request.headers.by_name.get(name)
+    values = request.by_name.get(name)
     return values[0].decode("latin-1") if values else None
 
 

@@ -433,7 +433,7 @@ class LocalLattice:
         return authorize(layers, request, None if caller is None else caller.policies)
 
     def _route(self, exchange: Exchange) -> tuple[Service, ServiceNetwork]:
-        hosts = exchange.request.headers.by_name.get("host", ())
+        hosts = exchange.request.by_name.get("host", ())
         if len(hosts) != 1:
             raise malformed("there must be one Host header")
         host = hosts[0].decode("latin-1")

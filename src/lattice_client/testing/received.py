@@ -51,16 +51,15 @@ class ReceivedRequest:
         """Put together what is known of a request."""
         checkpoints = verified or refusal
         return cls(
-            method=request.method,
-            path=request.path,
-            query=request.query,
-            # Without their index: thousands are kept, and the collector would go through it.
-            headers=tuple(request.headers),
-            service=service.name if service else None,
-            verified=verified,
-            refusal=refusal.text if refusal else None,
-            canonical_request=checkpoints.canonical_request if checkpoints else None,
-            string_to_sign=checkpoints.string_to_sign if checkpoints else None,
+            request.method,
+            request.path,
+            request.query,
+            request.headers,
+            service.name if service else None,
+            verified,
+            refusal.text if refusal else None,
+            checkpoints.canonical_request if checkpoints else None,
+            checkpoints.string_to_sign if checkpoints else None,
         )
 
     def __repr__(self) -> str:

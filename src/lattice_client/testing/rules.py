@@ -17,7 +17,6 @@ from typing import Final, Literal, TypeAlias, TypedDict
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.asgi import ASGIApp
-from lattice_client.testing.canonical import header_values
 from lattice_client.testing.signature import WireRequest
 from lattice_client.testing.target_groups import TargetGroup
 
@@ -75,7 +74,7 @@ class HeaderMatch:
         """Whether the request has such a header."""
         return any(
             self._fits(value.decode("latin-1"))
-            for value in header_values(request.headers, self.name.lower())
+            for value in request.by_name.get(self.name.lower(), ())
         )
 
     def _fits(self, value: str) -> bool:

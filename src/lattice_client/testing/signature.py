@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from lattice_client.testing import sigv4a
-from lattice_client.testing.canonical import IndexedHeaders, query_pairs
+from lattice_client.testing.canonical import query_pairs
 from lattice_client.testing.refusals import (
     incomplete_signature,
     invalid_signature,
@@ -51,13 +51,18 @@ _MAX_EXPIRES = 7 * 24 * 3600
 class WireRequest:
     """What arrived: the method, the raw path and query of the target, the headers in wire order.
 
+    ``by_name`` has all values of each header's name in lower case, in wire order; ``header_bytes``
+    is the size of all names and values.
+
     Its repr leaves out the query and the header values: they may bear a token and a signature.
     """
 
     method: str
     path: bytes
     query: bytes
-    headers: IndexedHeaders
+    headers: tuple[tuple[bytes, bytes], ...]
+    by_name: dict[str, list[bytes]] = field(compare=False)
+    header_bytes: int = field(compare=False)
 
     def __init__(
         self, method: str, path: bytes, query: bytes, headers: Iterable[tuple[bytes, bytes]]
@@ -65,7 +70,17 @@ class WireRequest:
         self.method = method
         self.path = path
         self.query = query
-        self.headers = IndexedHeaders(headers)
+        self.headers = tuple(headers)
+        by_name: dict[str, list[bytes]] = {}
+        size = 0
+        for name, value in self.headers:
+            size += len(name) + len(value)
+            plain = name.lower().decode("latin-1")
+            if plain in by_name:
+                by_name[plain].append(value)
+            else:
+                by_name[plain] = [value]
+        self.by_name, self.header_bytes = by_name, size
 
     def __repr__(self) -> str:
         return f"<WireRequest {self.method} {self.path!r}, {len(self.headers)} headers>"
@@ -133,7 +148,7 @@ def parse(request: WireRequest) -> Signature:
 
 
 def _authorizations(request: WireRequest) -> list[bytes]:
-    values = request.headers.by_name.get("authorization", [])
+    values = request.by_name.get("authorization", [])
     for value in values:
         # Any algorithm of the family counts: one that is not supported is to be refused, and not
         # to pass for an anonymous request.
@@ -144,7 +159,7 @@ def _authorizations(request: WireRequest) -> list[bytes]:
 
 def _in_query(request: WireRequest) -> bool:
     query = request.query
-    if b"X-Amz-" not in query and b"%" not in query:
+    if query.find(b"X-Amz-") < 0 and query.find(b"%") < 0:
         return False
     return any(_ascii(name) in _QUERY_MARKS for name, _ in query_pairs(request.query))
 
@@ -171,17 +186,17 @@ def _from_header(authorization: bytes, request: WireRequest) -> Signature:
         raise incomplete_signature("Authorization header requires existence of 'X-Amz-Date'.")
     access_key, scope = _credential(parts["Credential"], algorithm)
     return Signature(
-        placement="header",
-        algorithm=algorithm,
-        access_key=access_key,
-        scope=scope,
-        signed_headers=_names(parts["SignedHeaders"]),
-        date=date,
-        timestamp=_timestamp(date),
-        expires=None,
-        region_set=_single_header(request, "x-amz-region-set"),
-        token=_single_header(request, "x-amz-security-token"),
-        value=parts["Signature"],
+        "header",
+        algorithm,
+        access_key,
+        scope,
+        _names(parts["SignedHeaders"]),
+        date,
+        _timestamp(date),
+        None,
+        _single_header(request, "x-amz-region-set"),
+        _single_header(request, "x-amz-security-token"),
+        parts["Signature"],
     )
 
 
@@ -260,7 +275,7 @@ def _expires(seconds: str) -> int:
 
 
 def _single_header(request: WireRequest, name: str) -> str | None:
-    values = request.headers.by_name.get(name)
+    values = request.by_name.get(name)
     if values is None:
         return None
     if len(values) > 1:

@@ -154,7 +154,7 @@ class Verifier:
         credentials = self._credentials(signature)
 
         try:
-            headers = canonical_headers(request.headers, signature.signed_headers)
+            headers = canonical_headers(request.by_name, signature.signed_headers)
         except KeyError:
             # Signed by the caller, lost on the way: it cannot match.
             raise invalid_signature(_MISMATCH) from None
@@ -172,12 +172,12 @@ class Verifier:
         if not _matches(signature, credentials.secret_key, to_sign):
             raise invalid_signature(_MISMATCH, canonical_request=canonical, string_to_sign=to_sign)
         return Verified(
-            access_key=signature.access_key,
-            algorithm=signature.algorithm,
-            placement=signature.placement,
-            signed_headers=signature.signed_headers,
-            canonical_request=canonical,
-            string_to_sign=to_sign,
+            signature.access_key,
+            signature.algorithm,
+            signature.placement,
+            signature.signed_headers,
+            canonical,
+            to_sign,
         )
 
     def _payload_hash(self, request: WireRequest, signature: Signature, body: bytes) -> str:
@@ -279,7 +279,7 @@ def _check_signed_headers(request: WireRequest, signature: Signature) -> None:
         raise incomplete_signature(
             "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
         )
-    for name in request.headers.by_name:
+    for name in request.by_name:
         # x-amzn-… does not begin with x-amz-: request and trace ids stay unsigned.
         if name.startswith("x-amz-") and name not in signed:
             raise incomplete_signature(
@@ -315,7 +315,7 @@ def _signing_key(secret_key: str, scope: str) -> hmac.HMAC:
 
 
 def _content_sha256(request: WireRequest) -> str | None:
-    values = request.headers.by_name.get(_CONTENT_SHA256)
+    values = request.by_name.get(_CONTENT_SHA256)
     if values is None:
         return None
     return b",".join([value.strip(b" \t") for value in values]).decode("ascii", "replace")
