@@ -6,7 +6,6 @@ Source: "Elements of an AWS API request signature" (IAM User Guide). A signature
 
 from __future__ import annotations
 
-import calendar
 import re
 import time
 from collections.abc import Iterable
@@ -86,7 +85,7 @@ class WireRequest:
         return f"<WireRequest {self.method} {self.path!r}, {len(self.headers)} headers>"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Scope:
     """A credential scope. SigV4A's has no region.
 
@@ -100,7 +99,7 @@ class Scope:
     terminator: str
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Signature:
     """A signature, taken apart.
 
@@ -117,8 +116,8 @@ class Signature:
     timestamp: int
     expires: int | None
     region_set: str | None
-    token: str | None = field(repr=False)
-    value: str = field(repr=False)
+    token: str | None
+    value: str
 
 
 def is_signed(request: WireRequest) -> bool:
@@ -260,6 +259,8 @@ def _names(names: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=64)
 def _timestamp(date: str) -> int:
+    import calendar  # Not needed before, and strptime() needs it, too.
+
     if re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", date):
         try:
             return calendar.timegm(time.strptime(date, "%Y%m%dT%H%M%SZ"))

@@ -19,7 +19,7 @@ Lookup: TypeAlias = Callable[[str], tuple[str, ...] | None]
 """A condition key in, its values in the request out; None where it has none."""
 
 # A default may hold a brace, a key may not.
-_VARIABLE = re.compile(r"\$\{([^}']*)(?:'([^']*)'\s*)?\}")
+_VARIABLE = r"\$\{([^}']*)(?:'([^']*)'\s*)?\}"
 _SPECIAL = {"*", "?", "$"}
 
 
@@ -67,7 +67,7 @@ class Template:
         while (start := text.find("${", position)) >= 0:
             if start > position:
                 parts.append(text[position:start])
-            found = _VARIABLE.match(text, start)
+            found = re.compile(_VARIABLE).match(text, start)
             if found is None:
                 raise ValueError(
                     f"the policy variable at {text[start : start + 40]!r} is not closed"
