@@ -65,7 +65,6 @@ class Exchange:
         scope: Scope,
         receive: Receive,
         send: Send,
-        *,
         network: ServiceNetwork,
         clock: Callable[[], float],
         write: Callable[[AccessRecord], None],

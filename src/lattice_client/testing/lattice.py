@@ -367,9 +367,9 @@ class LocalLattice:
             scope,
             receive,
             faults.wrap(send),
-            network=network,
-            clock=faults.clock(self._now),
-            write=self._write,
+            network,
+            faults.clock(self._now),
+            self._write,
         )
         exchange.record["serviceNetworkArn"] = network.arn
         exchange.record["sourceVpcArn"] = self.vpc_arn
