@@ -82,9 +82,12 @@ FIELDS: Final = (
 )
 
 
+_UNKNOWN: Final[AccessRecord] = dict.fromkeys(FIELDS)
+
+
 def new_record() -> AccessRecord:
     """A record with every field there, and nothing known yet."""
-    return dict.fromkeys(FIELDS)
+    return _UNKNOWN.copy()
 
 
 def as_json_line(record: AccessRecord) -> str:

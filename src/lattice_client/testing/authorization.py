@@ -40,6 +40,7 @@ __all__ = [
 
 AuthType: TypeAlias = Literal["AWS_IAM", "NONE"]
 LayerName: TypeAlias = Literal["Identity", "Network", "Service"]
+_DENIALS = (Effect.EXPLICIT_DENY, Effect.IMPLICIT_DENY)
 PolicyLike: TypeAlias = AuthPolicy | Mapping[str, Any] | str | None
 
 
@@ -96,7 +97,7 @@ class AuthLayer:
 
     def decide(self, request: PolicyRequest) -> Decision | None:
         """What this layer says to a request; None if its auth type is ``NONE``."""
-        return None if self.auth_type == "NONE" else evaluate(self.policy, request)
+        return None if self._auth_type == "NONE" else evaluate(self._policy, request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def authorize(
             decisions.append((layer.name, decision))
     if decisions and identity_policies is not None and request.caller is not None:
         decisions.insert(0, ("Identity", _together(identity_policies, request)))
-    for effect in (Effect.EXPLICIT_DENY, Effect.IMPLICIT_DENY):
+    for effect in _DENIALS:
         for name, decision in decisions:
             if decision.effect is effect:
                 return Denial(name, decision, _refusal(name, decision, request))

@@ -84,7 +84,7 @@ class Principal:
 
         :raises ValueError: if it is none of these.
         """
-        found = _ARN.fullmatch(arn)
+        found = re.fullmatch(_ARN, arn)
         if found is None:
             raise ValueError(
                 f"{arn!r} is the ARN neither of a role, a session, a user nor an account"
@@ -138,7 +138,7 @@ class Principal:
         return f"AIDA{unique}" if self.user is not None else f"AROA{unique}:{self.session}"
 
 
-_ARN = re.compile(
+_ARN = (
     r"(?:arn:aws[a-z-]*:(?:iam|sts)::)?(?P<account>[0-9]{12})"
     r"(?::(?:root|role/(?P<role>[^:]+)|user/(?P<user>[^:]+)"
     r"|assumed-role/(?P<assumed>[^/:]+)/(?P<session>[^/:]+)))?"

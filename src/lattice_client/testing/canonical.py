@@ -11,13 +11,12 @@ is there to check.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from typing import Literal, Self, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, TypeAlias
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 __all__ = [
     "Headers",
-    "IndexedHeaders",
     "PathEncoding",
     "canonical_headers",
     "canonical_path",
@@ -31,30 +30,8 @@ __all__ = [
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 PathEncoding: TypeAlias = Literal["double", "single"]
 
-
-class IndexedHeaders(tuple[tuple[bytes, bytes], ...]):  # noqa: SLOT001 - tuples can have none
-    """Headers in wire order that are found by name without a search.
-
-    ``by_name`` has all values of each name in lower case, in wire order; ``size`` is that of all
-    names and values, in bytes.
-    """
-
-    by_name: dict[str, list[bytes]]
-    size: int
-
-    def __new__(cls, headers: Iterable[tuple[bytes, bytes]]) -> Self:
-        self = super().__new__(cls, headers)
-        by_name: dict[str, list[bytes]] = {}
-        size = 0
-        for name, value in self:
-            size += len(name) + len(value)
-            by_name.setdefault(name.lower().decode("latin-1"), []).append(value)
-        self.by_name, self.size = by_name, size
-        return self
-
-    def __repr__(self) -> str:
-        # The values may be a token and a signature.
-        return f"<IndexedHeaders {', '.join(self.by_name)}>"
+_UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+_UNRESERVED_OR_SLASH = _UNRESERVED + b"/"
 
 
 def canonical_path(
@@ -69,7 +46,7 @@ def canonical_path(
     """
     if path_encoding == "single":
         return _text(raw or b"/")
-    return quote_from_bytes(_resolve_segments(raw) if normalize else raw or b"/", safe="/")
+    return _encoded(_resolve_segments(raw) if normalize else raw or b"/", _UNRESERVED_OR_SLASH)
 
 
 def canonical_query(raw: bytes, *, leave_out: bytes = b"X-Amz-Signature") -> str:
@@ -79,11 +56,7 @@ def canonical_query(raw: bytes, *, leave_out: bytes = b"X-Amz-Signature") -> str
     ``a-=1`` before ``a=2``.
     """
     encoded = sorted(
-        [
-            (quote_from_bytes(name, safe=""), quote_from_bytes(value, safe=""))
-            for name, value in query_pairs(raw)
-            if name != leave_out
-        ]
+        [(_encoded(name), _encoded(value)) for name, value in query_pairs(raw) if name != leave_out]
     )
     return "&".join([f"{name}={value}" for name, value in encoded])
 
@@ -95,32 +68,28 @@ def query_pairs(raw: bytes) -> list[tuple[bytes, bytes]]:
     empty pieces of ``&&`` are skipped.
     """
     pairs = [piece.partition(b"=") for piece in raw.split(b"&") if piece]
-    if b"%" not in raw:
+    if raw.find(b"%") < 0:
         return [(name, value) for name, _, value in pairs]
     return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in pairs]
 
 
-def canonical_headers(headers: Headers, signed: Iterable[str]) -> str:
+def canonical_headers(by_name: Mapping[str, Iterable[bytes]], signed: Iterable[str]) -> str:
     """The canonical header lines of the ``signed`` names (lower case), one line feed after each.
 
+    :param by_name: all values of each header that was received.
     :raises KeyError: if a signed header was not received.
     """
-    lines = []
-    for name in signed:
-        values = header_values(headers, name)
-        if not values:
-            raise KeyError(name)
-        # bytes.split() splits on ASCII white space only, which is what AWS collapses; str.split()
-        # would also take U+00A0 and friends for white space.
-        joined = b",".join([b" ".join(value.split()) for value in values])
-        lines.append(f"{name}:{_text(joined)}\n")
-    return "".join(lines)
+    return "".join([f"{name}:{_canonical_value(by_name[name])}\n" for name in signed])
+
+
+def _canonical_value(values: Iterable[bytes]) -> str:
+    # bytes.split() splits on ASCII white space only, which is what AWS collapses; str.split() would
+    # also take U+00A0 and friends for white space.
+    return _text(b",".join([b" ".join(value.split()) for value in values]))
 
 
 def header_values(headers: Headers, name: str) -> list[bytes]:
     """All values of the header ``name`` (lower case), in wire order."""
-    if isinstance(headers, IndexedHeaders):
-        return headers.by_name.get(name, [])
     wanted = name.encode("latin-1", "replace")
     return [value for key, value in headers if key.lower() == wanted]
 
@@ -138,7 +107,16 @@ def string_to_sign(algorithm: str, date: str, scope: str, canonical: str) -> str
     return f"{algorithm}\n{date}\n{scope}\n{digest}"
 
 
+def _encoded(raw: bytes, safe: bytes = _UNRESERVED) -> str:
+    """Percent-encoded, but for the ``safe`` bytes."""
+    if not raw.strip(safe):
+        return raw.decode("ascii")  # As most are.
+    return quote_from_bytes(raw, safe)
+
+
 def _resolve_segments(raw: bytes) -> bytes:
+    if raw.startswith(b"/") and raw.find(b"//") < 0 and raw.find(b"/.") < 0:
+        return raw  # There are none to be resolved.
     segments: list[bytes] = []
     for segment in raw.split(b"/"):
         if segment == b"..":

@@ -19,7 +19,7 @@ from urllib.parse import quote
 from lattice_client.testing.access_log import AccessRecord, FailureReason, new_record
 from lattice_client.testing.asgi import Message, Receive, Scope, Send
 from lattice_client.testing.callers import Principal
-from lattice_client.testing.canonical import Headers, header_values
+from lattice_client.testing.canonical import Headers
 from lattice_client.testing.connection import Connection
 from lattice_client.testing.refusals import malformed
 from lattice_client.testing.services import Listener, Service
@@ -53,6 +53,8 @@ class Exchange:
 
     ``receive`` and ``send`` are what the target gets in place of the server's.
 
+    ``record`` is the access-log record, as far as it is known.
+
     :param network: the service network it came in through.
     :param clock: the time for ``date`` and ``startTime``, in seconds since the epoch.
     :param write: takes the finished access-log record; called exactly once.
@@ -63,23 +65,21 @@ class Exchange:
         scope: Scope,
         receive: Receive,
         send: Send,
-        *,
         network: ServiceNetwork,
         clock: Callable[[], float],
         write: Callable[[AccessRecord], None],
     ) -> None:
         self.scope = scope
-        self.request = _wire_request(scope)
-        self.request_id = _request_id(self.request.headers)
+        self.request = request = _wire_request(scope)
+        self.request_id = _request_id(request)
         self.network = network
         self.service: Service | None = None
         self.listener: Listener | None = None
         self.target_group: TargetGroup | None = None
         self.principal: Principal | None = None
         self.failure: FailureReason | None = None
-        self.facts: AccessRecord = {}
+        self.record = new_record()
         self.forwarded = False
-        self.started = False
         self.ended = False
         self.disconnected = False
         self._receive = receive
@@ -92,12 +92,17 @@ class Exchange:
         self._content_length: int | None = None
         self._trailers = False
         self._body_sent = 0
-        self._bytes_received = self.request.headers.size + 4 * len(self.request.headers)
+        self._bytes_received = request.header_bytes + 4 * len(request.headers)
         self._bytes_sent = 0
         self._start_time = clock()
         self._began = time.perf_counter()
         self._request_forwarded: float | None = None
         self._response_began: float | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether the response has begun."""
+        return self._status is not None
 
     async def receive(self) -> Message:
         """The next part of the request."""
@@ -173,10 +178,10 @@ class Exchange:
         """Write the access-log record, if that has not been done."""
         if not self._written:
             self._written = True
-            self._write(self._record())
+            self._complete(self.record)
+            self._write(self.record)
 
     def _start(self, message: Message) -> Message:
-        self.started = True
         self._response_began = time.perf_counter()
         self._status = message["status"]
         headers, dated = [], False
@@ -193,7 +198,7 @@ class Exchange:
             headers.append((b"date", _http_date(int(self._clock()))))
         headers.append((_REQUEST_ID, self.request_id))
         self._trailers = message.get("trailers", False)
-        self._bytes_sent += _size(headers)
+        self._bytes_sent += sum([len(name) + len(value) + 4 for name, value in headers])
         return {**message, "headers": headers}
 
     def _is_last(self, message: Message) -> bool:
@@ -206,29 +211,27 @@ class Exchange:
             return True
         return self._content_length is not None and self._body_sent >= self._content_length
 
-    def _record(self) -> AccessRecord:
-        request, scope, record = self.request, self.scope, new_record()
+    def _complete(self, record: AccessRecord) -> None:
+        request, scope = self.request, self.scope
         now = time.perf_counter()
         status = self._status
         if status is None and self.failure == "ClientConnectionClosed":
             status = 400  # "Client closed early" in AWS's table; nobody is left to see it.
-        record.update(
-            hostHeader=_header(request, "host"),
-            requestMethod=request.method,
-            # Without the query: it may hold a signature and a token.
-            requestPath=request.path.decode("latin-1"),
-            protocol=f"HTTP/{scope.get('http_version', '1.1')}",
-            responseCode=status,
-            userAgent=_header(request, "user-agent"),
-            startTime=_iso_time(int(self._start_time)),
-            duration=_milliseconds(self._began, now),
-            bytesReceived=self._bytes_received,
-            bytesSent=self._bytes_sent + self._body_sent,
-            requestId=self.request_id.decode("latin-1"),
-            sourceIpPort=_address(scope.get("client")),
-            listenerType=scope.get("scheme", "http").upper(),
-            failureReason=self.failure,
-        )
+        record["hostHeader"] = _header(request, "host")
+        record["requestMethod"] = request.method
+        # Without the query: it may hold a signature and a token.
+        record["requestPath"] = request.path.decode("latin-1")
+        record["protocol"] = f"HTTP/{scope.get('http_version', '1.1')}"
+        record["responseCode"] = status
+        record["userAgent"] = _header(request, "user-agent")
+        record["startTime"] = _iso_time(int(self._start_time))
+        record["duration"] = _milliseconds(self._began, now)
+        record["bytesReceived"] = self._bytes_received
+        record["bytesSent"] = self._bytes_sent + self._body_sent
+        record["requestId"] = self.request_id.decode("latin-1")
+        record["sourceIpPort"] = _address(scope.get("client"))
+        record["listenerType"] = scope.get("scheme", "http").upper()
+        record["failureReason"] = self.failure
         if self.service is not None:
             record["serviceArn"] = self.service.arn
         if self.listener is not None:
@@ -240,14 +243,13 @@ class Exchange:
         if self.principal is not None:
             record["callerPrincipal"] = self.principal.arn
             record["callerPrincipalOrgID"] = self.principal.organization
-            record["callerPrincipalTags"] = identity_tags(self.principal.tags) or None
+            if self.principal.tags:
+                record["callerPrincipalTags"] = identity_tags(self.principal.tags)
         tls = (scope.get("state") or {}).get(TLS_STATE)
         if isinstance(tls, TLSDetails):
             record["tlsVersion"] = tls.version
             record["sslCipher"] = tls.cipher
             record["serverNameIndication"] = tls.server_name
-        record.update(self.facts)
-        return record
 
 
 def _wire_request(scope: Scope) -> WireRequest:
@@ -256,13 +258,13 @@ def _wire_request(scope: Scope) -> WireRequest:
         # Optional in ASGI. A server without it gives only the decoded path, which is another one
         # where escapes were sent.
         path = quote(scope["path"], safe="/:@!$&'()*+,;=").encode()
-    return WireRequest(scope["method"], path, scope["query_string"], tuple(scope["headers"]))
+    return WireRequest(scope["method"], path, scope["query_string"], scope["headers"])
 
 
-def _request_id(headers: Headers) -> bytes:
+def _request_id(request: WireRequest) -> bytes:
     """The client's own request id, cut at 512 bytes, or a new one. Source: "Request tracking"
     (VPC Lattice User Guide)."""
-    sent = header_values(headers, _REQUEST_ID.decode())
+    sent = request.by_name.get("x-amzn-requestid")
     return (sent[0][:_REQUEST_ID_BYTES] if sent else b"") or _new_request_id()
 
 
@@ -272,12 +274,8 @@ def _new_request_id() -> bytes:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}".encode()
 
 
-def _size(headers: Headers) -> int:
-    return sum([len(name) + len(value) + 4 for name, value in headers])
-
-
 def _header(request: WireRequest, name: str) -> str | None:
-    values = header_values(request.headers, name)
+    values = request.by_name.get(name)
     return values[0].decode("latin-1") if values else None
 
 

@@ -30,7 +30,7 @@ from lattice_client.testing.authorization import (
 )
 from lattice_client.testing.callers import Caller, CallerRegistry, Principal, issue
 from lattice_client.testing.calls import Calls
-from lattice_client.testing.canonical import PathEncoding, header_values
+from lattice_client.testing.canonical import PathEncoding
 from lattice_client.testing.echo import echo
 from lattice_client.testing.exchange import Exchange
 from lattice_client.testing.faults import Faults, Struck
@@ -367,16 +367,13 @@ class LocalLattice:
             scope,
             receive,
             faults.wrap(send),
-            network=network,
-            clock=faults.clock(self._now),
-            write=self._write,
+            network,
+            faults.clock(self._now),
+            self._write,
         )
-        exchange.facts.update(
-            serviceNetworkArn=network.arn,
-            sourceVpcArn=self.vpc_arn,
-            sourceVpcId=self.vpc_id,
-            destinationVpcId=self.vpc_id,
-        )
+        exchange.record["serviceNetworkArn"] = network.arn
+        exchange.record["sourceVpcArn"] = self.vpc_arn
+        exchange.record["sourceVpcId"] = exchange.record["destinationVpcId"] = self.vpc_id
         try:
             try:
                 await self._admit(exchange, faults)
@@ -411,7 +408,7 @@ class LocalLattice:
             verified = await self._authenticate(exchange, layers, faults.verifier(self._verifier))
             denial = self._authorize(exchange, service, layers)
             if denial is not None:
-                exchange.facts["authDeniedReason"] = denial.layer
+                exchange.record["authDeniedReason"] = denial.layer
                 raise denial.refusal
         except RefusedError as refusal:
             self._requests.append(ReceivedRequest.of(request, exchange.service, verified, refusal))
@@ -421,7 +418,7 @@ class LocalLattice:
     def _authorize(
         self, exchange: Exchange, service: Service, layers: tuple[AuthLayer, ...]
     ) -> Denial | None:
-        if all(layer.auth_type == "NONE" for layer in layers):
+        if "AWS_IAM" not in [layer.auth_type for layer in layers]:
             return None
         request = policy_request(
             exchange,
@@ -436,7 +433,7 @@ class LocalLattice:
         return authorize(layers, request, None if caller is None else caller.policies)
 
     def _route(self, exchange: Exchange) -> tuple[Service, ServiceNetwork]:
-        hosts = header_values(exchange.request.headers, "host")
+        hosts = exchange.request.by_name.get("host", ())
         if len(hosts) != 1:
             raise malformed("there must be one Host header")
         host = hosts[0].decode("latin-1")
@@ -457,17 +454,17 @@ class LocalLattice:
         request = exchange.request
         if not is_signed(request):
             if any(layer.auth_type == "AWS_IAM" for layer in layers):
-                exchange.facts["resolvedUser"] = "Anonymous"
+                exchange.record["resolvedUser"] = "Anonymous"
             return None
         # Also where anonymous callers may pass, and where no layer asks: "VPC Lattice attempts to
         # authenticate any request that is signed" (SIGv4 authenticated requests).
-        exchange.facts["resolvedUser"] = "Unknown"
+        exchange.record["resolvedUser"] = "Unknown"
         body = await exchange.read_body() if verifier.needs_body(request) else b""
         verified = verifier.verify(request, body)
         exchange.principal = self._callers.principal(verified.access_key)
         if exchange.principal is None:
             raise unrecognized_client()  # Revoked a moment ago.
-        exchange.facts["resolvedUser"] = exchange.principal.arn
+        exchange.record["resolvedUser"] = exchange.principal.arn
         return verified
 
     # How it is put together

@@ -14,8 +14,8 @@ Source: "Lifespan Protocol" (ASGI specification).
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 from lattice_client.testing.asgi import ASGIApp, Message, Receive, Scope, Send
@@ -25,6 +25,7 @@ __all__ = ["Lifespans"]
 _log = logging.getLogger("lattice_client.testing")
 
 _GRACE_SECONDS = 5.0
+_FUNCTIONS = (FunctionType, MethodType, BuiltinFunctionType)
 
 
 class Lifespans:
@@ -54,7 +55,7 @@ class Lifespans:
         :raises RuntimeError: if the target said that its startup failed.
         """
         lifespans = self._lifespans.get(asyncio.get_running_loop()) if self._lifespans else None
-        if lifespans is None or inspect.isroutine(target):
+        if lifespans is None or isinstance(target, _FUNCTIONS):
             return {}
         lifespan = lifespans.get(id(target))
         if lifespan is None:

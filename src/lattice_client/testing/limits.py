@@ -21,12 +21,11 @@ def check_limits(request: WireRequest, http_version: str = "1.1") -> None:
     :raises RefusedError: if it is of another version, has too many headers, too large ones, two
         kinds of length, or a target that is no path.
     """
-    headers = request.headers
-    if len(headers) > _MAX_HEADERS or headers.size > _MAX_HEADER_BYTES:
+    if len(request.headers) > _MAX_HEADERS or request.header_bytes > _MAX_HEADER_BYTES:
         raise malformed("over 100 headers, or over 60 K of them")
     if http_version not in _VERSIONS:
         raise malformed("this version of HTTP is not spoken here")
-    if {"transfer-encoding", "content-length"} <= headers.by_name.keys():
+    if "transfer-encoding" in request.by_name and "content-length" in request.by_name:
         # Two lengths are two opinions of where the next request begins: RFC 9112, section 6.1,
         # which wants the connection closed.
         raise malformed("there must not be both Transfer-Encoding and Content-Length", closes=True)

@@ -13,7 +13,7 @@ from lattice_client.testing.verifier import Verified
 __all__ = ["ReceivedRequest"]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, unsafe_hash=True, repr=False)
 class ReceivedRequest:
     """One request off the wire, and what the verifier made of it.
 
@@ -51,16 +51,15 @@ class ReceivedRequest:
         """Put together what is known of a request."""
         checkpoints = verified or refusal
         return cls(
-            method=request.method,
-            path=request.path,
-            query=request.query,
-            # Without their index: thousands are kept, and the collector would go through it.
-            headers=tuple(request.headers),
-            service=service.name if service else None,
-            verified=verified,
-            refusal=refusal.text if refusal else None,
-            canonical_request=checkpoints.canonical_request if checkpoints else None,
-            string_to_sign=checkpoints.string_to_sign if checkpoints else None,
+            request.method,
+            request.path,
+            request.query,
+            request.headers,
+            service.name if service else None,
+            verified,
+            refusal.text if refusal else None,
+            checkpoints.canonical_request if checkpoints else None,
+            checkpoints.string_to_sign if checkpoints else None,
         )
 
     def __repr__(self) -> str:

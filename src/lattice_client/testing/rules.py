@@ -17,7 +17,6 @@ from typing import Final, Literal, TypeAlias, TypedDict
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.asgi import ASGIApp
-from lattice_client.testing.canonical import header_values
 from lattice_client.testing.signature import WireRequest
 from lattice_client.testing.target_groups import TargetGroup
 
@@ -34,8 +33,8 @@ __all__ = [
     "Targets",
 ]
 
-_PATH = re.compile(r"/[a-zA-Z0-9@:%_+.~#?&/=-]{0,127}")
-_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,16}")
+_PATH = r"/[a-zA-Z0-9@:%_+.~#?&/=-]{0,127}"
+_METHOD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,16}"
 _MAX_PRIORITY: Final = 100
 _MAX_WEIGHT: Final = 999
 _MAX_HEADERS: Final = 5
@@ -75,7 +74,7 @@ class HeaderMatch:
         """Whether the request has such a header."""
         return any(
             self._fits(value.decode("latin-1"))
-            for value in header_values(request.headers, self.name.lower())
+            for value in request.by_name.get(self.name.lower(), ())
         )
 
     def _fits(self, value: str) -> bool:
@@ -108,12 +107,12 @@ class Match:
         if self.path is not None and self.prefix is not None:
             raise ConfigurationError("a rule has a path or a prefix, not both")
         path = self.path if self.prefix is None else self.prefix
-        if path is not None and not _PATH.fullmatch(path):
+        if path is not None and not re.fullmatch(_PATH, path):
             raise ConfigurationError(
                 f"{path!r} is no path for a rule: '/' and up to 127 of a-z, A-Z, 0-9 and "
                 "@:%_+.~#?&/=-, without wildcards"
             )
-        if self.method is not None and not _METHOD.fullmatch(self.method):
+        if self.method is not None and not re.fullmatch(_METHOD, self.method):
             raise ConfigurationError(f"{self.method!r} is no method")
         if len(self.headers) > _MAX_HEADERS:
             raise ConfigurationError(f"a rule has at most {_MAX_HEADERS} conditions on headers")

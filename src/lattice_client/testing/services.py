@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal, TypeAlias, Unpack
 
 from lattice_client.errors import ConfigurationError
@@ -186,8 +187,13 @@ class Service:
         """
         protocol = scheme.upper()
         port = _PORTS.get(protocol) if port is None else port
-        able = [listener for listener in self.listeners if listener.protocol == protocol]
-        return next((found for found in able if found.port == port), able[0] if able else None)
+        first = None
+        for listener in self.listeners:
+            if listener.protocol == protocol:
+                if listener.port == port:
+                    return listener
+                first = first or listener
+        return first
 
     def _new_rules(self) -> Rules:
         return Rules(self._make_group, Forward(((self.target_group, 1),)))
@@ -224,18 +230,22 @@ def service_at(host: str, services: tuple[Service, ...]) -> Service | None:
     return services[0] if services and is_loopback(name) else None
 
 
+# One caller's next request has the same Host.
+@lru_cache(maxsize=256)
 def host_name(host: str) -> str:
     """The name in a ``Host``: lower case, without port, brackets and final dot."""
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     return name.lower().removesuffix(".")
 
 
+@lru_cache(maxsize=256)
 def host_port(host: str) -> int | None:
     """The port in a ``Host``; None if there is none."""
     port = host.rpartition("]")[2].rpartition(":")[2] if ":" in host.rpartition("]")[2] else ""
     return int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else None  # noqa: PLR2004
 
 
+@lru_cache(maxsize=256)
 def is_loopback(name: str) -> bool:
     """Whether a host name is ``localhost`` or a loopback address."""
     if name == "localhost":

@@ -6,7 +6,6 @@ Source: "Elements of an AWS API request signature" (IAM User Guide). A signature
 
 from __future__ import annotations
 
-import calendar
 import re
 import time
 from collections.abc import Iterable
@@ -15,7 +14,7 @@ from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from lattice_client.testing import sigv4a
-from lattice_client.testing.canonical import IndexedHeaders, header_values, query_pairs
+from lattice_client.testing.canonical import query_pairs
 from lattice_client.testing.refusals import (
     incomplete_signature,
     invalid_signature,
@@ -45,9 +44,14 @@ _OWS, _OWS_BYTES = " \t", b" \t"
 _MAX_EXPIRES = 7 * 24 * 3600
 
 
-@dataclass(frozen=True, slots=True, init=False, repr=False)
+# Neither this nor anything else that is made for each request is frozen: to make one that is takes
+# four times as long.
+@dataclass(slots=True, unsafe_hash=True, init=False, repr=False)
 class WireRequest:
     """What arrived: the method, the raw path and query of the target, the headers in wire order.
+
+    ``by_name`` has all values of each header's name in lower case, in wire order; ``header_bytes``
+    is the size of all names and values.
 
     Its repr leaves out the query and the header values: they may bear a token and a signature.
     """
@@ -55,36 +59,47 @@ class WireRequest:
     method: str
     path: bytes
     query: bytes
-    headers: IndexedHeaders
+    headers: tuple[tuple[bytes, bytes], ...]
+    by_name: dict[str, list[bytes]] = field(compare=False)
+    header_bytes: int = field(compare=False)
 
     def __init__(
         self, method: str, path: bytes, query: bytes, headers: Iterable[tuple[bytes, bytes]]
     ) -> None:
-        write = object.__setattr__
-        write(self, "method", method)
-        write(self, "path", path)
-        write(self, "query", query)
-        write(self, "headers", IndexedHeaders(headers))
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = tuple(headers)
+        by_name: dict[str, list[bytes]] = {}
+        size = 0
+        for name, value in self.headers:
+            size += len(name) + len(value)
+            plain = name.lower().decode("latin-1")
+            if plain in by_name:
+                by_name[plain].append(value)
+            else:
+                by_name[plain] = [value]
+        self.by_name, self.header_bytes = by_name, size
 
     def __repr__(self) -> str:
         return f"<WireRequest {self.method} {self.path!r}, {len(self.headers)} headers>"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Scope:
-    """A credential scope. SigV4A's has no region."""
+    """A credential scope. SigV4A's has no region.
 
+    :param text: all of it, as it was sent.
+    """
+
+    text: str
     date: str
     region: str | None
     service: str
     terminator: str
 
-    def __str__(self) -> str:
-        region = () if self.region is None else (self.region,)
-        return "/".join((self.date, *region, self.service, self.terminator))
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Signature:
     """A signature, taken apart.
 
@@ -101,8 +116,8 @@ class Signature:
     timestamp: int
     expires: int | None
     region_set: str | None
-    token: str | None = field(repr=False)
-    value: str = field(repr=False)
+    token: str | None
+    value: str
 
 
 def is_signed(request: WireRequest) -> bool:
@@ -132,16 +147,18 @@ def parse(request: WireRequest) -> Signature:
 
 
 def _authorizations(request: WireRequest) -> list[bytes]:
-    values = header_values(request.headers, "authorization")
-    # Any algorithm of the family counts: one that is not supported is to be refused, and not to
-    # pass for an anonymous request.
-    signatures = [value for value in values if value.lstrip(_OWS_BYTES).startswith(b"AWS4-")]
-    return values if signatures else []
+    values = request.by_name.get("authorization", [])
+    for value in values:
+        # Any algorithm of the family counts: one that is not supported is to be refused, and not
+        # to pass for an anonymous request.
+        if value.lstrip(_OWS_BYTES).startswith(b"AWS4-"):
+            return values
+    return []
 
 
 def _in_query(request: WireRequest) -> bool:
     query = request.query
-    if b"X-Amz-" not in query and b"%" not in query:
+    if query.find(b"X-Amz-") < 0 and query.find(b"%") < 0:
         return False
     return any(_ascii(name) in _QUERY_MARKS for name, _ in query_pairs(request.query))
 
@@ -168,17 +185,17 @@ def _from_header(authorization: bytes, request: WireRequest) -> Signature:
         raise incomplete_signature("Authorization header requires existence of 'X-Amz-Date'.")
     access_key, scope = _credential(parts["Credential"], algorithm)
     return Signature(
-        placement="header",
-        algorithm=algorithm,
-        access_key=access_key,
-        scope=scope,
-        signed_headers=_names(parts["SignedHeaders"]),
-        date=date,
-        timestamp=_timestamp(date),
-        expires=None,
-        region_set=_single_header(request, "x-amz-region-set"),
-        token=_single_header(request, "x-amz-security-token"),
-        value=parts["Signature"],
+        "header",
+        algorithm,
+        access_key,
+        scope,
+        _names(parts["SignedHeaders"]),
+        date,
+        _timestamp(date),
+        None,
+        _single_header(request, "x-amz-region-set"),
+        _single_header(request, "x-amz-security-token"),
+        parts["Signature"],
     )
 
 
@@ -230,7 +247,8 @@ def _credential(credential: str, algorithm: str) -> tuple[str, Scope]:
             f"Credential must have exactly {count} slash-delimited elements, e.g. {form}."
         )
     access_key, date, *region, service, terminator = elements
-    return access_key, Scope(date, region[0] if region else None, service, terminator)
+    scope = "/".join(elements[1:])
+    return access_key, Scope(scope, date, region[0] if region else None, service, terminator)
 
 
 @lru_cache(maxsize=64)
@@ -241,6 +259,8 @@ def _names(names: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=64)
 def _timestamp(date: str) -> int:
+    import calendar  # Not needed before, and strptime() needs it, too.
+
     if re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", date):
         try:
             return calendar.timegm(time.strptime(date, "%Y%m%dT%H%M%SZ"))
@@ -256,10 +276,12 @@ def _expires(seconds: str) -> int:
 
 
 def _single_header(request: WireRequest, name: str) -> str | None:
-    values = header_values(request.headers, name)
+    values = request.by_name.get(name)
+    if values is None:
+        return None
     if len(values) > 1:
         raise incomplete_signature(f"Header '{name}' is there more than once.")
-    return _ascii(values[0]).strip(_OWS) if values else None
+    return _ascii(values[0]).strip(_OWS)
 
 
 def _ascii(raw: bytes) -> str:

@@ -47,31 +47,36 @@ _STRIPPED_PREFIX = b"x-amzn-lattice-"
 
 def target_headers(exchange: Exchange, vpc_arn: str) -> list[tuple[bytes, bytes]]:
     """The request's headers, as its target gets them."""
-    added = {
-        "x-amzn-lattice-network": f"SourceVpcArn={vpc_arn}",
-        "x-amzn-lattice-target": (
-            f"ServiceArn={_arn(exchange.service)};ServiceNetworkArn={exchange.network.arn};"
-            f"TargetGroupArn={_arn(exchange.target_group)}"
-        ),
-        "x-forwarded-proto": exchange.scope.get("scheme", "http"),
-    }
-    if exchange.principal is not None:
-        added["x-amzn-lattice-identity"] = identity(exchange.principal)
-        if exchange.principal.tags:
-            added["x-amzn-lattice-identity-tags"] = identity_tags(exchange.principal.tags)
-    if exchange.scope.get("client"):
-        added["x-forwarded-for"] = exchange.scope["client"][0]
-    if exchange.scope.get("server"):
-        added["x-forwarded-port"] = str(exchange.scope["server"][1])
-    return [
-        *[header for header in exchange.request.headers if not is_lattices_own(header[0])],
-        *[(name.encode(), value.encode()) for name, value in added.items()],
-        (b"x-amzn-requestid", exchange.request_id),
+    scope, caller = exchange.scope, exchange.principal
+    client, server = scope.get("client"), scope.get("server")
+    arns = _arn(exchange.service), exchange.network.arn, _arn(exchange.target_group)
+    headers = [header for header in exchange.request.headers if not is_lattices_own(header[0])]
+    headers += [
+        (b"x-amzn-lattice-network", b"SourceVpcArn=" + vpc_arn.encode()),
+        (b"x-amzn-lattice-target", _target(*arns)),
+        (b"x-forwarded-proto", scope.get("scheme", "http").encode()),
     ]
+    if caller is not None:
+        headers.append((b"x-amzn-lattice-identity", identity(caller).encode()))
+        if caller.tags:
+            headers.append((b"x-amzn-lattice-identity-tags", identity_tags(caller.tags).encode()))
+    if client:
+        headers.append((b"x-forwarded-for", client[0].encode()))
+    if server:
+        headers.append((b"x-forwarded-port", str(server[1]).encode()))
+    headers.append((b"x-amzn-requestid", exchange.request_id))
+    return headers
 
 
 def _arn(resource: Service | TargetGroup | None) -> str:
     return "" if resource is None else resource.arn
+
+
+@lru_cache(maxsize=256)
+def _target(service_arn: str, network_arn: str, group_arn: str) -> bytes:
+    return (
+        f"ServiceArn={service_arn};ServiceNetworkArn={network_arn};TargetGroupArn={group_arn}"
+    ).encode()
 
 
 @lru_cache(maxsize=1024)

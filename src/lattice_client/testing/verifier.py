@@ -27,7 +27,6 @@ from lattice_client.testing.canonical import (
     canonical_path,
     canonical_query,
     canonical_request,
-    header_values,
     string_to_sign,
 )
 from lattice_client.testing.refusals import (
@@ -70,7 +69,7 @@ class VerifierCredentials(Protocol):
     def expires_at(self) -> datetime | None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Verified:
     """A signature that held, and the checkpoints on the way to it."""
 
@@ -155,7 +154,7 @@ class Verifier:
         credentials = self._credentials(signature)
 
         try:
-            headers = canonical_headers(request.headers, signature.signed_headers)
+            headers = canonical_headers(request.by_name, signature.signed_headers)
         except KeyError:
             # Signed by the caller, lost on the way: it cannot match.
             raise invalid_signature(_MISMATCH) from None
@@ -168,17 +167,17 @@ class Verifier:
             payload_hash,
         )
         to_sign = string_to_sign(
-            signature.algorithm, signature.date, str(signature.scope), canonical
+            signature.algorithm, signature.date, signature.scope.text, canonical
         )
         if not _matches(signature, credentials.secret_key, to_sign):
             raise invalid_signature(_MISMATCH, canonical_request=canonical, string_to_sign=to_sign)
         return Verified(
-            access_key=signature.access_key,
-            algorithm=signature.algorithm,
-            placement=signature.placement,
-            signed_headers=signature.signed_headers,
-            canonical_request=canonical,
-            string_to_sign=to_sign,
+            signature.access_key,
+            signature.algorithm,
+            signature.placement,
+            signature.signed_headers,
+            canonical,
+            to_sign,
         )
 
     def _payload_hash(self, request: WireRequest, signature: Signature, body: bytes) -> str:
@@ -280,7 +279,7 @@ def _check_signed_headers(request: WireRequest, signature: Signature) -> None:
         raise incomplete_signature(
             "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
         )
-    for name in request.headers.by_name:
+    for name in request.by_name:
         # x-amzn-… does not begin with x-amz-: request and trace ids stay unsigned.
         if name.startswith("x-amz-") and name not in signed:
             raise incomplete_signature(
@@ -301,27 +300,25 @@ def _matches(signature: Signature, secret_key: str, to_sign: str) -> bool:
         return sigv4a.signature_matches(
             signature.access_key, secret_key, to_sign, bytes.fromhex(signature.value)
         )
-    key = _signing_key(secret_key, str(signature.scope))
-    expected = hmac.new(key, to_sign.encode(), "sha256").hexdigest()
-    return hmac.compare_digest(expected.encode(), signature.value.encode())
+    keyed = _signing_key(secret_key, signature.scope.text).copy()
+    keyed.update(to_sign.encode())
+    return hmac.compare_digest(keyed.hexdigest().encode(), signature.value.encode())
 
 
 @lru_cache(maxsize=64)
-def _signing_key(secret_key: str, scope: str) -> bytes:
-    """The signing key, the same for all requests of a day."""
+def _signing_key(secret_key: str, scope: str) -> hmac.HMAC:
+    """An HMAC with the signing key, the same for all requests of a day: to be copied."""
     key = b"AWS4" + secret_key.encode()
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
-    return key
+    return hmac.new(key, digestmod="sha256")
 
 
 def _content_sha256(request: WireRequest) -> str | None:
-    values = header_values(request.headers, _CONTENT_SHA256)
-    return (
-        b",".join([value.strip(b" \t") for value in values]).decode("ascii", "replace")
-        if values
-        else None
-    )
+    values = request.by_name.get(_CONTENT_SHA256)
+    if values is None:
+        return None
+    return b",".join([value.strip(b" \t") for value in values]).decode("ascii", "replace")
 
 
 def _iso(seconds: int) -> str:

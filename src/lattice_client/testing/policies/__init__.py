@@ -7,7 +7,8 @@ about a request, ``lint`` tells what is legal and surprising.
 
 from __future__ import annotations
 
-from typing import Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 from lattice_client.testing.policies.document import (
     AuthPolicy,
@@ -18,7 +19,6 @@ from lattice_client.testing.policies.document import (
 )
 from lattice_client.testing.policies.elements import Mismatch, Statement
 from lattice_client.testing.policies.evaluation import Decision, Effect, evaluate
-from lattice_client.testing.policies.findings import Finding, lint
 from lattice_client.testing.policies.request import (
     CONNECT,
     INVOKE,
@@ -26,6 +26,9 @@ from lattice_client.testing.policies.request import (
     PolicyRequest,
     PrincipalType,
 )
+
+if TYPE_CHECKING:
+    from lattice_client.testing.policies.findings import Finding, lint
 
 __all__ = [
     "ALLOW_AUTHENTICATED",
@@ -65,3 +68,10 @@ ALLOW_AUTHENTICATED: Final = AuthPolicy.from_document(
 
 #: What Lattice goes by where the auth type is ``AWS_IAM`` and no policy is there: it denies all.
 NO_POLICY: Final = AuthPolicy()
+
+
+def __getattr__(name: str) -> object:
+    # No request needs them.
+    if name not in ("Finding", "lint"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.findings"), name)

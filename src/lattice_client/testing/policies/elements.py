@@ -7,10 +7,11 @@ Sources: the pages "AWS JSON policy elements: Principal", "â€¦ NotPrincipal", "â
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from lattice_client.testing.policies.operators import Matcher, Operator
 from lattice_client.testing.policies.request import PolicyPrincipal, PolicyRequest
-from lattice_client.testing.policies.variables import Template
+from lattice_client.testing.policies.variables import Lookup, Template
 from lattice_client.testing.wildcards import wildcard_match
 
 __all__ = [
@@ -93,10 +94,17 @@ class ActionElement:
 
     def mismatch(self, action: str) -> str | None:
         """Why it does not match an action; None if it does. Actions are the same in any case."""
-        named = any(wildcard_match(value.lower(), action.lower()) for value in self.values)
+        if not self.negated and "*" in self.values:
+            return None
+        named = _is_among(action, self.values)
         if named is not self.negated:
             return None
         return f"{action} is {'among' if named else 'not among'} {_list(self.values)}"
+
+
+@lru_cache(maxsize=256)
+def _is_among(action: str, values: tuple[str, ...]) -> bool:
+    return any(wildcard_match(value.lower(), action.lower()) for value in values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +121,13 @@ class ResourceElement:
 
     def mismatch(self, request: PolicyRequest) -> str | None:
         """Why it does not match a request's resource; None if it does."""
+        if not self.negated and "*" in self.values:
+            return None
         resource = request.resource
         patterns = [template.pattern(request.values) for template in self.templates]
         if self.negated and None in patterns:
             return _without_value(self.values, self.templates, request)
-        named = any(pattern is not None and pattern.matches(resource) for pattern in patterns)
+        named = True in [pattern is not None and pattern.matches(resource) for pattern in patterns]
         if named is not self.negated:
             return None
         if None in patterns:
@@ -163,7 +173,7 @@ class Condition:
         operator, actual = self.operator, request.values(self.key)
         if operator.base == "Null":
             missing = "true" if actual is None else "false"
-            if self._one(missing, request):
+            if self._one(missing, request.values):
                 return None
             return f"{self.key} is {'not there' if actual is None else 'there'}"
         if actual is None:
@@ -186,7 +196,7 @@ class Condition:
 
     def _compare(self, actual: tuple[str, ...], request: PolicyRequest) -> str | None:
         operator = self.operator
-        matched = [self._one(value, request) for value in actual]
+        matched = [self._one(value, request.values) for value in actual]
         if operator.negated and None in matched:
             # "Any attempt to match it fails and causes the statement to be invalid."
             return "a policy variable has no value in this request"
@@ -203,12 +213,12 @@ class Condition:
             return "a policy variable has no value in this request"
         return f"{self.key} is {self._shown(actual)}, compared with {_list(self.values)}"
 
-    def _one(self, value: str, request: PolicyRequest) -> bool | None:
+    def _one(self, value: str, lookup: Lookup) -> bool | None:
         """Whether a value of the request matches one of the policy's; None if that cannot be
         said, for a variable has no value."""
         found: bool | None = False
         for matcher in self.matchers:
-            matches = matcher(value, request.values)
+            matches = matcher(value, lookup)
             if matches:
                 return True
             if matches is None:

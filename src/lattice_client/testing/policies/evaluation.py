@@ -25,7 +25,7 @@ class Effect(Enum):
     IMPLICIT_DENY = "implicit deny"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Decision:
     """What a policy says to a request, and why. ``str()`` of it is for people.
 
@@ -84,9 +84,13 @@ def evaluate(policy: Policy | PolicyDocument, request: PolicyRequest) -> Decisio
     """
     if not isinstance(policy, Policy):
         policy = AuthPolicy.from_document(policy)
-    mismatches = tuple(statement.mismatch(request) for statement in policy.statements)
-    for effect, allow in ((Effect.EXPLICIT_DENY, False), (Effect.ALLOW, True)):
-        for index, statement in enumerate(policy.statements):
-            if mismatches[index] is None and statement.allow is allow:
-                return Decision(effect, policy, mismatches, index)
-    return Decision(Effect.IMPLICIT_DENY, policy, mismatches, None)
+    mismatches = tuple([statement.mismatch(request) for statement in policy.statements])
+    allowing = None
+    for index, statement in enumerate(policy.statements):
+        if mismatches[index] is None:
+            if not statement.allow:
+                return Decision(Effect.EXPLICIT_DENY, policy, mismatches, index)
+            if allowing is None:
+                allowing = index
+    effect = Effect.IMPLICIT_DENY if allowing is None else Effect.ALLOW
+    return Decision(effect, policy, mismatches, allowing)

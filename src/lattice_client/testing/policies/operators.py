@@ -13,10 +13,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from lattice_client.testing.policies.variables import Lookup, Template
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 __all__ = ["Family", "Matcher", "Operator", "Quantifier", "find_operator"]
 
@@ -148,6 +150,8 @@ def _typed(read: Callable[[str], Any], compare: Callable[[Any, Any], bool]) -> _
 
 
 def _number(text: str) -> Decimal:
+    from decimal import Decimal
+
     if not re.fullmatch(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)", text):
         raise ValueError(f"{text!r} is no number")
     return Decimal(text)

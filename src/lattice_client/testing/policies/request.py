@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import lru_cache
 from typing import Final, Literal, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -22,8 +22,6 @@ INVOKE: Final = "vpc-lattice-svcs:Invoke"
 CONNECT: Final = "vpc-lattice-svcs:Connect"
 #: How bytes that are no UTF-8 become text: as something that stands in no policy.
 ODD_BYTES: Final = "surrogateescape"
-
-_SERVICE_ARN: Final = re.compile(r"arn:[^:]+:vpc-lattice:[^:]*:[^:]*:service/[^/:]+")
 
 PrincipalType: TypeAlias = Literal["Account", "AssumedRole", "User"]
 """``aws:PrincipalType`` of callers who signed; that of the others is ``Anonymous``."""
@@ -52,7 +50,7 @@ class PolicyPrincipal(Protocol):
     def tags(self) -> Mapping[str, str]: ...
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class PolicyRequest:
     """A request to a service, for ``evaluate``.
 
@@ -99,11 +97,14 @@ class PolicyRequest:
     context: Mapping[str, str | Sequence[str]] = field(
         default_factory=dict, kw_only=True, repr=False
     )
+    _query_values: dict[str, tuple[str, ...]] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         if self.action == INVOKE and (not self.path.startswith("/") or "?" in self.path):
             raise ValueError("path begins with '/' and has no query; that is for query=…")
-        if not _SERVICE_ARN.fullmatch(self.service_arn):
+        if not _is_service_arn(self.service_arn):
             raise ValueError(f"{self.service_arn!r} is no ARN of a service (without a path)")
         if isinstance(self.time, datetime) and self.time.tzinfo is None:
             raise ValueError("time must have a zone, such as datetime.UTC")
@@ -120,28 +121,29 @@ class PolicyRequest:
             for name, given in self.context.items():
                 if name.lower() == key:
                     return (given,) if isinstance(given, str) else tuple(given)
-        name, slash, rest = key.partition("/")
-        if slash:
-            return self._named_values(name, rest)
-        if key == "aws:principalorgpaths":
-            return tuple(self.caller.organization_paths) or None if self.caller else None
         fact = _FACTS.get(key)
-        value = None if fact is None else fact(self)
+        if fact is None:
+            return self._further_values(key)
+        value = fact(self)
         return None if value is None else (value,)
 
-    def _named_values(self, key: str, name: str) -> tuple[str, ...] | None:
-        match key:
-            case "vpc-lattice-svcs:requestheader":
+    def _further_values(self, key: str) -> tuple[str, ...] | None:
+        if key == "aws:principalorgpaths":
+            return tuple(self.caller.organization_paths) or None if self.caller else None
+        prefix, slash, name = key.partition("/")
+        match prefix + slash:
+            case "vpc-lattice-svcs:requestheader/":
                 return _header(self, name)
-            case "vpc-lattice-svcs:requestquerystring":
-                return self._sent_query.get(name)
-            case "aws:principaltag":
+            case "vpc-lattice-svcs:requestquerystring/":
+                if self._query_values is None:
+                    self._query_values = self._sent_query()
+                return self._query_values.get(name)
+            case "aws:principaltag/":
                 return None if self.caller is None else _tag(self.caller.tags, name)
-            case "aws:resourcetag":
+            case "aws:resourcetag/":
                 return _tag(self.resource_tags, name)
         return None
 
-    @cached_property
     def _sent_query(self) -> dict[str, tuple[str, ...]]:
         pairs: list[tuple[str, str]] = []
         if self.action != INVOKE:
@@ -155,6 +157,12 @@ class PolicyRequest:
         for name, value in pairs:
             sent[name.lower()] = (*sent.get(name.lower(), ()), value)
         return sent
+
+
+# Of few services there are many requests.
+@lru_cache(maxsize=256)
+def _is_service_arn(text: str) -> bool:
+    return bool(re.fullmatch(r"arn:[^:]+:vpc-lattice:[^:]*:[^:]*:service/[^/:]+", text))
 
 
 def _listed(values: str | Sequence[str]) -> Sequence[str]:

@@ -15,23 +15,23 @@ from lattice_client.testing.wildcards import wildcard_match
 
 __all__ = ["account_of", "check_action", "check_principal", "check_resource"]
 
+# Patterns are compiled when they are first used: most policies need none of them.
 _ACCOUNT = r"[0-9]{12}"
-_ROOT = re.compile(rf"arn:aws[a-z-]*:iam::({_ACCOUNT}):root")
-_PRINCIPAL_ARN = re.compile(
+_ROOT = rf"arn:aws[a-z-]*:iam::({_ACCOUNT}):root"
+_PRINCIPAL_ARN = (
     rf"arn:aws[a-z-]*:(?:iam::{_ACCOUNT}:(?:root|(?:role|user)/[\w+=,.@/-]+)"
-    rf"|sts::{_ACCOUNT}:(?:assumed-role/[\w+=,.@-]+/[\w+=,.@-]+|federated-user/[\w+=,.@-]+))",
-    re.ASCII,
+    rf"|sts::{_ACCOUNT}:(?:assumed-role/[\w+=,.@-]+/[\w+=,.@-]+|federated-user/[\w+=,.@-]+))"
 )
-_SERVICE = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(?:\.cn)?")
-_VENDOR_ACTION = re.compile(r"([A-Za-z0-9-]+|\*):([A-Za-z0-9*?]+)")
+_SERVICE = r"[a-z0-9.-]+\.amazonaws\.com(?:\.cn)?"
+_VENDOR_ACTION = r"([A-Za-z0-9-]+|\*):([A-Za-z0-9*?]+)"
 _ARN_PARTS = 6
 _VARIABLES_FROM = 5
-_PARTITION = re.compile(r"aws[a-z-]*|\*")
+_PARTITION = r"aws[a-z-]*|\*"
 
 
 def account_of(principal: str) -> str | None:
     """The account that a principal stands for as a whole, by its id or its root ARN."""
-    root = _ROOT.fullmatch(principal)
+    root = re.fullmatch(_ROOT, principal)
     if root is not None:
         return root[1]
     return principal if re.fullmatch(_ACCOUNT, principal) else None
@@ -40,7 +40,9 @@ def account_of(principal: str) -> str | None:
 def check_principal(kind: str, principal: str) -> None:
     """Let a principal pass, or raise a ``ValueError`` that says what is wrong with it."""
     if kind == "AWS":
-        if principal == "*" or account_of(principal) or _PRINCIPAL_ARN.fullmatch(principal):
+        if principal == "*" or account_of(principal):
+            return
+        if re.fullmatch(_PRINCIPAL_ARN, principal, re.ASCII):
             return
         hint = (
             "; it takes no wildcards, those are for conditions on aws:PrincipalArn"
@@ -52,7 +54,7 @@ def check_principal(kind: str, principal: str) -> None:
             f"session or user{hint}"
         )
     if kind == "Service":
-        if not _SERVICE.fullmatch(principal):
+        if not re.fullmatch(_SERVICE, principal):
             raise ValueError(f"{principal!r} is no service; they end in .amazonaws.com")
     elif kind != "Federated":
         raise ValueError(f"there are no principals of the kind {kind!r}; there is AWS")
@@ -62,7 +64,7 @@ def check_action(action: str, lattice_only: bool) -> None:  # noqa: FBT001 - cal
     """Let an action pass, or raise a ``ValueError`` that says what is wrong with it."""
     if action == "*":
         return
-    found = _VENDOR_ACTION.fullmatch(action)
+    found = re.fullmatch(_VENDOR_ACTION, action)
     if found is None:
         raise ValueError(f"{action!r} is no action; they are service:Action, such as {INVOKE}")
     if lattice_only and not any(
@@ -84,7 +86,7 @@ def check_resource(resource: str, template: Template) -> None:
     if any(part.variables for part in parts[:_VARIABLES_FROM]):
         raise ValueError(f"{resource!r} has a policy variable before its fifth colon")
     partition, service = (str(part.parts[0]) for part in parts[1:3])
-    if not _PARTITION.fullmatch(partition):
+    if not re.fullmatch(_PARTITION, partition):
         raise ValueError(f"{resource!r} has no partition such as aws")
     if not re.fullmatch(r"[a-z0-9*?-]+", service):
         raise ValueError(f"{resource!r} names no service such as vpc-lattice")

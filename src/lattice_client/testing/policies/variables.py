@@ -19,7 +19,7 @@ Lookup: TypeAlias = Callable[[str], tuple[str, ...] | None]
 """A condition key in, its values in the request out; None where it has none."""
 
 # A default may hold a brace, a key may not.
-_VARIABLE = re.compile(r"\$\{([^}']*)(?:'([^']*)'\s*)?\}")
+_VARIABLE = r"\$\{([^}']*)(?:'([^']*)'\s*)?\}"
 _SPECIAL = {"*", "?", "$"}
 
 
@@ -67,7 +67,7 @@ class Template:
         while (start := text.find("${", position)) >= 0:
             if start > position:
                 parts.append(text[position:start])
-            found = _VARIABLE.match(text, start)
+            found = re.compile(_VARIABLE).match(text, start)
             if found is None:
                 raise ValueError(
                     f"the policy variable at {text[start : start + 40]!r} is not closed"
@@ -87,8 +87,15 @@ class Template:
     def _fixed_pattern(self) -> Pattern:
         return Pattern(self._tokens(_no_values) or ())
 
+    @cached_property
+    def _fixed_text(self) -> str | None:
+        return self._resolved(_no_values)
+
     def text(self, lookup: Lookup) -> str | None:
         """Its text for a request, for exact comparison; None if a variable has no value."""
+        return self._resolved(lookup) if self.variables else self._fixed_text
+
+    def _resolved(self, lookup: Lookup) -> str | None:
         texts = [_resolve(part, lookup) for part in self.parts]
         return None if None in texts else "".join(text for text in texts if text is not None)
 
