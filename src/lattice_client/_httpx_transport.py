@@ -251,7 +251,7 @@ class _Hands:
             self.last = Attempt(_copy(self._library, self._request))
         self._begun = True
         attempt = self.last
-        attempt.request.headers.setdefault(REQUEST_ID, request_id)
+        attempt.add(REQUEST_ID, request_id)
         return attempt
 
     def leave_for_explain(self, response: Any) -> None:

@@ -130,7 +130,7 @@ class _Hands:
             # Where its name leads to is asked for anew.
             self._attempt.come_back()
         self._begun = True
-        self._attempt.request.headers.setdefault(REQUEST_ID, request_id)
+        self._attempt.add(REQUEST_ID, request_id)
         return self._attempt
 
     def sign(self, attempt: AiohttpRequest) -> Awaitable[None]:

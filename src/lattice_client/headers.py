@@ -10,7 +10,10 @@ from lattice_client.signing import SIGNATURE_HEADERS
 __all__ = [
     "as_text",
     "candidates",
+    "httpx_items",
     "is_small",
+    "requests_header",
+    "set_httpx_signature",
     "set_signature",
     "signable",
     "strip_signature",
@@ -62,6 +65,62 @@ def set_signature(
         del present["Authorization"]
     for name, value in headers.items():
         present[name] = value
+
+
+def requests_header(headers: Any, name: str) -> str | bytes | None:
+    """A header of requests' own kind of mapping, which raises an error within for each that it does
+    not have.
+
+    :param name: in lower case.
+    """
+    store = getattr(headers, "_store", None)
+    given: str | bytes | None
+    if store is None:
+        given = headers.get(name)
+    else:
+        _, given = store.get(name, _NOTHING)
+    return given
+
+
+_NOTHING = (None, None)
+
+
+# --- httpx and httpx2 -------------------------------------------------------------------------
+#
+# Their mapping tries encodings on all headers, and goes through them for each one that is read or
+# set: 45 µs of a request's time where their list takes 20.
+
+
+def httpx_items(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
+    """Each header's name as it was given, in lower case, and its value."""
+    items: list[tuple[bytes, bytes, bytes]] | None = getattr(headers, "_list", None)
+    return [(name, name.lower(), value) for name, value in headers.raw] if items is None else items
+
+
+def set_httpx_signature(headers: Any, signature: dict[str, str]) -> None:
+    """As :func:`set_signature`."""
+    items = getattr(headers, "_list", None)
+    if items is None:
+        set_signature(headers, signature, stale=True)
+        return
+    ours = "Authorization" in signature
+    items[:] = [
+        item
+        for item in items
+        if item[1] not in _SIGNATURE_HEADERS
+        and (item[1] != b"authorization" or not (ours or item[2].startswith(b"AWS4-")))
+    ]
+    items += [(*_AS_BYTES[name], value.encode()) for name, value in signature.items()]
+
+
+# Each name as it is sent, and in lower case.
+_AS_BYTES = {
+    name: (name.encode(), name.lower().encode()) for name in ("Authorization", *SIGNATURE_HEADERS)
+}
+_SIGNATURE_HEADERS = frozenset(name.encode() for name in SIGNATURE_HEADERS)
+
+
+# --- Redirects and answers --------------------------------------------------------------------
 
 
 def strip_signature(headers: MutableMapping[str, str]) -> None:

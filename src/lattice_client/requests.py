@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Iterable
 from contextvars import ContextVar
-from functools import partial
 from typing import Any
 
 from lattice_client import calls
@@ -104,15 +103,14 @@ class Adapter(HTTPAdapter):
             # Chosen by the name that was called, wherever it leads.
             proxy = select_proxy(str(request.url), proxies)
             proxies = {"all": proxy} if proxy else None
-        send = partial(
-            super().send,
-            stream=stream,
-            timeout=timeout,
-            verify=verify,
-            cert=cert,
-            proxies=proxies,
-        )
-        hands = _Hands(auth, request, send)
+        how = {
+            "stream": stream,
+            "timeout": timeout,
+            "verify": verify,
+            "cert": cert,
+            "proxies": proxies,
+        }
+        hands = _Hands(auth, request, super().send, how)
         home = _home_of(request)
         signs = auth.signs(hands.last.host) if auth.names is None else auth.lead(hands.last)
         response: requests.Response
@@ -211,10 +209,13 @@ def _copy_of_headers(headers: Any) -> Any:
 
 
 class _Hands:
-    def __init__(self, auth: SigV4Auth, request: requests.PreparedRequest, send: Any) -> None:
-        self._auth = auth
+    def __init__(
+        self, auth: SigV4Auth, request: requests.PreparedRequest, send: Any, how: dict[str, Any]
+    ) -> None:
+        self.sign = auth.sign
         self._request = request
         self._send = send
+        self._how = how
         self._begun = False
         self.last = Attempt(_copy(request))
 
@@ -227,14 +228,11 @@ class _Hands:
         if self._begun:
             self.last = Attempt(_copy(self._request))
         self._begun = True
-        self.last.request.headers.setdefault(REQUEST_ID, request_id)
+        self.last.add(REQUEST_ID, request_id)
         return self.last
 
-    def sign(self, attempt: Attempt) -> None:
-        self._auth.sign(attempt)
-
     def send(self, attempt: Attempt) -> requests.Response:
-        response: requests.Response = self._send(attempt.request)
+        response: requests.Response = self._send(attempt.request, **self._how)
         return response
 
     def pause(self, seconds: float) -> None:

@@ -10,7 +10,15 @@ from typing import Any, Protocol
 
 from lattice_client.endpoints import Led, bracketed, split_port
 from lattice_client.errors import ConfigurationError
-from lattice_client.headers import as_text, candidates, set_signature, signable
+from lattice_client.headers import (
+    as_text,
+    candidates,
+    httpx_items,
+    requests_header,
+    set_httpx_signature,
+    set_signature,
+    signable,
+)
 from lattice_client.names import Endpoint
 from lattice_client.signing import SigV4ASigner, SigV4Signer
 from lattice_client.urls import DEFAULT_PORT, FINAL_DOT, url_parts
@@ -73,6 +81,10 @@ class Outgoing(Protocol):
         """Set the headers; nothing of an earlier signature remains."""
         ...
 
+    def add(self, name: str, value: str) -> None:
+        """Set a header (name in lower case), unless the request has it."""
+        ...
+
     def rewind(self) -> bool:
         """Make ready for another attempt: put the body back to where it began.
 
@@ -112,7 +124,7 @@ class RequestsRequest(Led):
         self.endpoint: Endpoint | None = None
         self.method: str = request.method or "GET"
         self.target: str = request.path_url
-        given = request.headers.get("Host")
+        given = requests_header(request.headers, "host")
         self.host = self._host_to_be() if given is None else as_text(given)
 
     @property
@@ -167,6 +179,10 @@ class RequestsRequest(Led):
     def write(self, headers: dict[str, str]) -> None:
         set_signature(self.request.headers, headers, stale=self._signed_before)
 
+    def add(self, name: str, value: str) -> None:
+        if requests_header(self.request.headers, name) is None:
+            self.request.headers[name] = value
+
     def rewind(self) -> bool:
         body = self.request.body
         if body is None or isinstance(body, bytes | str):
@@ -181,7 +197,6 @@ class HttpxRequest(Led):
 
     __slots__ = (
         "_file",
-        "_signed_before",
         "method",
         "offset",
         "signer",
@@ -190,13 +205,13 @@ class HttpxRequest(Led):
 
     def __init__(self, request: Any) -> None:
         self.request: Any = request
-        self._signed_before = False
         self.signer: AnySigner | None = None
         self.offset = 0.0
         self.endpoint: Endpoint | None = None
         self.method: str = request.method
         self.target: str = request.url.raw_path.decode("ascii")
-        self.host: str = request.headers.get("host", "")
+        given = [value for _, name, value in httpx_items(request.headers) if name == b"host"]
+        self.host = b", ".join(given).decode(errors="replace")
         # Nothing to look for where the body is in memory, as it nearly always is.
         self._file = None if hasattr(request, "_content") else _file_at(self.body())
 
@@ -216,12 +231,12 @@ class HttpxRequest(Led):
         self.request.headers["Host"] = host
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
-        pairs = self.request.headers.raw
-        if not names:
-            pairs = [pair for pair in pairs if pair[0][:1] in b"xX"]
-        found, self._signed_before = signable(
-            [(name.decode("latin-1"), value) for name, value in pairs], names
-        )
+        pairs = [
+            (name.decode("latin-1"), value)
+            for _, name, value in httpx_items(self.request.headers)
+            if names or name.startswith(b"x-amz-")
+        ]
+        found, _ = signable(pairs, names)
         return [(name, value.decode("latin-1")) for name, value in found]
 
     def body(self) -> object:
@@ -237,7 +252,12 @@ class HttpxRequest(Led):
         self.target = target
 
     def write(self, headers: dict[str, str]) -> None:
-        set_signature(self.request.headers, headers, stale=self._signed_before)
+        set_httpx_signature(self.request.headers, headers)
+
+    def add(self, name: str, value: str) -> None:
+        items = httpx_items(self.request.headers)
+        if name.encode() not in [lowered for _, lowered, _ in items]:
+            self.request.headers[name] = value
 
     def rewind(self) -> bool:
         if self._file is not None:
@@ -350,6 +370,9 @@ class AiohttpRequest(Led):
 
     def write(self, headers: dict[str, str]) -> None:
         set_signature(self.request.headers, headers, stale=self._signed_before)
+
+    def add(self, name: str, value: str) -> None:
+        self.request.headers.setdefault(name, value)
 
     def rewind(self) -> bool:
         """The body is put back by aiohttp itself, where it can."""
