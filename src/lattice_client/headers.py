@@ -9,7 +9,6 @@ from lattice_client.signing import SIGNATURE_HEADERS
 
 __all__ = [
     "as_text",
-    "candidates",
     "httpx_items",
     "is_small",
     "requests_header",
@@ -20,13 +19,6 @@ __all__ = [
 ]
 
 _Value = TypeVar("_Value", str, bytes)
-
-
-def candidates(
-    pairs: Iterable[tuple[str, _Value]], names: frozenset[str]
-) -> Iterable[tuple[str, _Value]]:
-    """The headers worth a closer look: a letter is looked at sooner than a name is lowered."""
-    return pairs if names else [pair for pair in pairs if pair[0][:1] in "xX"]
 
 
 def signable(

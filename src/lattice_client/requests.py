@@ -203,8 +203,8 @@ def _copy_of_headers(headers: Any) -> Any:
     store = getattr(headers, "_store", None)
     if store is None or type(headers) is not CaseInsensitiveDict:
         return headers.copy()
-    copied: CaseInsensitiveDict[str] = CaseInsensitiveDict.__new__(CaseInsensitiveDict)
-    vars(copied).update(_store=store.copy())
+    copied: Any = CaseInsensitiveDict.__new__(CaseInsensitiveDict)
+    copied._store = store.copy()
     return copied
 
 
@@ -342,6 +342,8 @@ class Session(requests.Session):
 
         :param retry: a policy for this call alone.
         """
+        if retry is None and _about_to_send.get() is None:
+            return super().request(*arguments, **named)  # as nearly always
         token = _about_to_send.set((self, retry))
         try:
             return super().request(*arguments, **named)
@@ -350,12 +352,12 @@ class Session(requests.Session):
 
     def send(self, request: requests.PreparedRequest, **arguments: Any) -> requests.Response:
         """As ``requests.Session.send``; ``retry=`` is a policy for this request alone."""
+        about_to_send = _about_to_send.get()
         retry = arguments.pop("retry", None)
-        session, retry_of_call = _about_to_send.get() or (None, None)
-        if retry is None and session is self:
+        if retry is None and about_to_send is not None and about_to_send[0] is self:
             # For this request; requests itself passes it on to those that follow a redirect.
             _about_to_send.set(None)
-            retry = retry_of_call
+            retry = about_to_send[1]
         if retry is not None and isinstance(self.get_adapter(str(request.url)), Adapter):
             arguments["retry"] = retry
         return super().send(request, **arguments)

@@ -12,7 +12,6 @@ from lattice_client.endpoints import Led, bracketed, split_port
 from lattice_client.errors import ConfigurationError
 from lattice_client.headers import (
     as_text,
-    candidates,
     httpx_items,
     requests_header,
     set_httpx_signature,
@@ -164,8 +163,12 @@ class RequestsRequest(Led):
         headers = self.request.headers
         # The names and values of requests' own kind of headers, without a look-up for each.
         store = getattr(headers, "_store", None)
-        pairs = headers.items() if store is None else store.values()
-        found, self._signed_before = signable(candidates(pairs, names), names)
+        pairs = (
+            headers.items()
+            if store is None
+            else [pair for name, pair in store.items() if names or name.startswith("x-amz-")]
+        )
+        found, self._signed_before = signable(pairs, names)
         return [(name, as_text(value)) for name, value in found]
 
     def body(self) -> object:
@@ -340,8 +343,10 @@ class AiohttpRequest(Led):
                 request.proxy_headers = type(request.headers)(Host=endpoint.host)
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
-        pairs = self.request.headers.items()
-        found, self._signed_before = signable(candidates(pairs, names), names)
+        # A letter is looked at sooner than a name is lowered.
+        items = self.request.headers.items()
+        pairs = [pair for pair in items if names or pair[0].startswith(("x", "X"))]
+        found, self._signed_before = signable(pairs, names)
         # aiohttp sends text as UTF-8.
         return [(name, value.encode().decode("latin-1")) for name, value in found]
 
