@@ -212,8 +212,7 @@ def _remember(request: Any, origins: tuple[str, ...]) -> None:
 def _copy(library: ModuleType, request: Any) -> Any:
     """A copy that shares all but the headers."""
     copied = library.Request.__new__(library.Request)
-    vars(copied).update(vars(request))
-    copied.headers = library.Headers(request.headers)
+    copied.__dict__ = {**vars(request), "headers": library.Headers(request.headers)}
     return copied
 
 

@@ -193,8 +193,7 @@ def _forget(request: requests.PreparedRequest) -> None:
 def _copy(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """A copy that shares all but the headers; its own ``copy()`` copies all cookies too."""
     copied = requests.PreparedRequest.__new__(requests.PreparedRequest)
-    vars(copied).update(vars(request))
-    copied.headers = _copy_of_headers(request.headers)
+    copied.__dict__ = {**vars(request), "headers": _copy_of_headers(request.headers)}
     return copied
 
 
@@ -203,8 +202,8 @@ def _copy_of_headers(headers: Any) -> Any:
     store = getattr(headers, "_store", None)
     if store is None or type(headers) is not CaseInsensitiveDict:
         return headers.copy()
-    copied: Any = CaseInsensitiveDict.__new__(CaseInsensitiveDict)
-    copied._store = store.copy()
+    copied: CaseInsensitiveDict[str] = CaseInsensitiveDict.__new__(CaseInsensitiveDict)
+    copied.__dict__ = {"_store": store.copy()}
     return copied
 
 
