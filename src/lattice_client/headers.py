@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from lattice_client.signing import SIGNATURE_HEADERS
 
 __all__ = [
+    "add_to_httpx",
     "as_text",
     "httpx_items",
     "is_small",
@@ -89,27 +90,42 @@ def httpx_items(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
     return [(name, name.lower(), value) for name, value in headers.raw] if items is None else items
 
 
+def add_to_httpx(headers: Any, name: str, value: str) -> None:
+    """Set a header (name in lower case), unless it is there."""
+    items, wire_name = httpx_items(headers), name.encode()
+    if wire_name in [present for _, present, _ in items]:
+        return
+    if items is getattr(headers, "_list", None):
+        items.append((wire_name, wire_name, value.encode()))
+    else:
+        headers[name] = value
+
+
 def set_httpx_signature(headers: Any, signature: dict[str, str]) -> None:
     """As :func:`set_signature`."""
     items = getattr(headers, "_list", None)
     if items is None:
         set_signature(headers, signature, stale=True)
         return
-    ours = "Authorization" in signature
+    in_query = "Authorization" not in signature
     items[:] = [
         item
         for item in items
-        if item[1] not in _SIGNATURE_HEADERS
-        and (item[1] != b"authorization" or not (ours or item[2].startswith(b"AWS4-")))
+        if item[1] not in _OURS
+        or (in_query and item[1] == b"authorization" and not item[2].startswith(b"AWS4-"))
     ]
-    items += [(*_AS_BYTES[name], value.encode()) for name, value in signature.items()]
+    items += [
+        (name, lowered, value.encode())
+        for given, value in signature.items()
+        for name, lowered in (_AS_BYTES[given],)
+    ]
 
 
 # Each name as it is sent, and in lower case.
 _AS_BYTES = {
     name: (name.encode(), name.lower().encode()) for name in ("Authorization", *SIGNATURE_HEADERS)
 }
-_SIGNATURE_HEADERS = frozenset(name.encode() for name in SIGNATURE_HEADERS)
+_OURS = frozenset(lowered for _, lowered in _AS_BYTES.values())
 
 
 # --- Redirects and answers --------------------------------------------------------------------

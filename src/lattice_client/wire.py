@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from lattice_client.endpoints import Led, bracketed, split_port
 from lattice_client.errors import ConfigurationError
 from lattice_client.headers import (
+    add_to_httpx,
     as_text,
     httpx_items,
     requests_header,
@@ -258,9 +259,7 @@ class HttpxRequest(Led):
         set_httpx_signature(self.request.headers, headers)
 
     def add(self, name: str, value: str) -> None:
-        items = httpx_items(self.request.headers)
-        if name.encode() not in [lowered for _, lowered, _ in items]:
-            self.request.headers[name] = value
+        add_to_httpx(self.request.headers, name, value)
 
     def rewind(self) -> bool:
         if self._file is not None:
