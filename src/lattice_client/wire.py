@@ -342,9 +342,9 @@ class AiohttpRequest(Led):
                 request.proxy_headers = type(request.headers)(Host=endpoint.host)
 
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
-        # A letter is looked at sooner than a name is lowered.
         items = self.request.headers.items()
-        pairs = [pair for pair in items if names or pair[0].startswith(("x", "X"))]
+        # The second hyphen of x-amz- is looked at sooner than a name is lowered.
+        pairs = [pair for pair in items if names or pair[0][5:6] == "-"]
         found, self._signed_before = signable(pairs, names)
         # aiohttp sends text as UTF-8.
         return [(name, value.encode().decode("latin-1")) for name, value in found]
