@@ -10,6 +10,7 @@ from lattice_client.signing import SIGNATURE_HEADERS
 __all__ = [
     "add_to_httpx",
     "as_text",
+    "httpx_host",
     "httpx_items",
     "is_small",
     "requests_header",
@@ -88,6 +89,16 @@ def httpx_items(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
     """Each header's name as it was given, in lower case, and its value."""
     items: list[tuple[bytes, bytes, bytes]] | None = getattr(headers, "_list", None)
     return [(name, name.lower(), value) for name, value in headers.raw] if items is None else items
+
+
+def httpx_host(headers: Any) -> str:
+    """The Host header."""
+    items = getattr(headers, "_list", None)
+    if items is None:
+        return str(headers.get("host", ""))
+    given = b", ".join([value for _, name, value in items if name == b"host"])
+    # What is not ASCII is refused later, whatever it says.
+    return given.decode(errors="replace")
 
 
 def add_to_httpx(headers: Any, name: str, value: str) -> None:

@@ -13,6 +13,7 @@ from lattice_client.errors import ConfigurationError
 from lattice_client.headers import (
     add_to_httpx,
     as_text,
+    httpx_host,
     httpx_items,
     requests_header,
     set_httpx_signature,
@@ -230,8 +231,7 @@ class HttpxRequest(Led):
         self.endpoint: Endpoint | None = None
         self.method: str = request.method
         self.target: str = request.url.raw_path.decode("ascii")
-        given = [value for _, name, value in httpx_items(request.headers) if name == b"host"]
-        self.host = b", ".join(given).decode(errors="replace")
+        self.host = httpx_host(request.headers)
         # Nothing to look for where the body is in memory, as it nearly always is.
         self._file = None if hasattr(request, "_content") else file_at(self.body())
 
