@@ -212,8 +212,7 @@ def _remember(request: Any, origins: tuple[str, ...]) -> None:
 def _copy(library: ModuleType, request: Any) -> Any:
     """A copy that shares all but the headers."""
     copied = library.Request.__new__(library.Request)
-    vars(copied).update(vars(request))
-    copied.headers = library.Headers(request.headers)
+    copied.__dict__ = {**vars(request), "headers": library.Headers(request.headers)}
     return copied
 
 
@@ -251,7 +250,7 @@ class _Hands:
             self.last = Attempt(_copy(self._library, self._request))
         self._begun = True
         attempt = self.last
-        attempt.request.headers.setdefault(REQUEST_ID, request_id)
+        attempt.add(REQUEST_ID, request_id)
         return attempt
 
     def leave_for_explain(self, response: Any) -> None:

@@ -119,7 +119,7 @@ def client_session(
 
 class _Hands:
     def __init__(self, auth: SigV4Auth, attempt: AiohttpRequest, handler: _Handler) -> None:
-        self._auth = auth
+        self.sign = auth.sign_async
         self._handler = handler
         # The request is aiohttp's own, made for this call: nobody else sees its headers.
         self._attempt = attempt
@@ -130,11 +130,8 @@ class _Hands:
             # Where its name leads to is asked for anew.
             self._attempt.come_back()
         self._begun = True
-        self._attempt.request.headers.setdefault(REQUEST_ID, request_id)
+        self._attempt.add(REQUEST_ID, request_id)
         return self._attempt
-
-    def sign(self, attempt: AiohttpRequest) -> Awaitable[None]:
-        return self._auth.sign_async(attempt)
 
     def send(self, attempt: AiohttpRequest) -> Awaitable[aiohttp.ClientResponse]:
         return self._handler(attempt.request)

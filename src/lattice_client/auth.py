@@ -429,7 +429,7 @@ class SigV4Auth:
         if "+" in out.target:
             out.retarget(with_encoded_spaces(out.target))
         headers = out.signable(self._signed_headers)
-        payload = self._payload_hash(out)
+        payload = payload_hash(out.body()) if self._hashes_bodies else self._fixed_payload
         clock = self._remedies.clock
         now = clock.now() if clock.offset else None
         out.signer, out.offset = signer, clock.offset
@@ -454,9 +454,6 @@ class SigV4Auth:
             )
             out.retarget(signed.target)
             out.write(signed.headers)
-
-    def _payload_hash(self, out: Outgoing) -> str | None:
-        return payload_hash(out.body()) if self._hashes_bodies else self._fixed_payload
 
     def _make_signer(
         self, credentials: Credentials, region: str, encoding: PathEncoding | None

@@ -1,13 +1,14 @@
-"""The hash of a request's body, for the services that want one. VPC Lattice does not."""
+"""A request's body: its hash, for the services that want one, and whether it can be sent again."""
 
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Any
 
 from lattice_client.errors import UnsignablePayloadError
 from lattice_client.signing import EMPTY_PAYLOAD
 
-__all__ = ["payload_hash", "unsignable"]
+__all__ = ["file_at", "payload_hash", "put_back", "repeatable", "unsignable"]
 
 _CHUNK = 1 << 20
 
@@ -58,3 +59,39 @@ def unsignable(body: object) -> UnsignablePayloadError:
         "without using it up: send bytes, str or a seekable file in binary mode, or pass "
         "payload='unsigned' where the service allows it"
     )
+
+
+def repeatable(payload: Any) -> bool:
+    """Whether aiohttp can write a payload once more."""
+    made_of = getattr(payload, "_value", payload)
+    if isinstance(made_of, bytes | bytearray | memoryview | str):
+        return True
+    # A newer aiohttp says of a payload whether it is used up, and lets a file go back to where it
+    # stood.
+    if getattr(payload, "consumed", True):
+        return False
+    if hasattr(payload, "append_payload"):  # multipart
+        return all(repeatable(part) for part, *_ in payload)
+    try:
+        return bool(made_of.seekable())
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
+def put_back(file: Any, position: int) -> bool:
+    """Let a file be read from a position once more, and tell whether it can."""
+    try:
+        file.seek(position)
+    except (AttributeError, OSError, ValueError):
+        return False
+    return True
+
+
+def file_at(body: Any) -> tuple[Any, int] | None:
+    """A file and where it stands, if it can be put back there."""
+    try:
+        if hasattr(body, "__aiter__") or not body.seekable():
+            return None
+        return body, body.tell()
+    except (AttributeError, OSError, ValueError):
+        return None

@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Iterable
 from contextvars import ContextVar
-from functools import partial
 from typing import Any
 
 from lattice_client import calls
@@ -104,15 +103,14 @@ class Adapter(HTTPAdapter):
             # Chosen by the name that was called, wherever it leads.
             proxy = select_proxy(str(request.url), proxies)
             proxies = {"all": proxy} if proxy else None
-        send = partial(
-            super().send,
-            stream=stream,
-            timeout=timeout,
-            verify=verify,
-            cert=cert,
-            proxies=proxies,
-        )
-        hands = _Hands(auth, request, send)
+        how = {
+            "stream": stream,
+            "timeout": timeout,
+            "verify": verify,
+            "cert": cert,
+            "proxies": proxies,
+        }
+        hands = _Hands(auth, request, super().send, how)
         home = _home_of(request)
         signs = auth.signs(hands.last.host) if auth.names is None else auth.lead(hands.last)
         response: requests.Response
@@ -195,8 +193,7 @@ def _forget(request: requests.PreparedRequest) -> None:
 def _copy(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """A copy that shares all but the headers; its own ``copy()`` copies all cookies too."""
     copied = requests.PreparedRequest.__new__(requests.PreparedRequest)
-    vars(copied).update(vars(request))
-    copied.headers = _copy_of_headers(request.headers)
+    copied.__dict__ = {**vars(request), "headers": _copy_of_headers(request.headers)}
     return copied
 
 
@@ -206,15 +203,18 @@ def _copy_of_headers(headers: Any) -> Any:
     if store is None or type(headers) is not CaseInsensitiveDict:
         return headers.copy()
     copied: CaseInsensitiveDict[str] = CaseInsensitiveDict.__new__(CaseInsensitiveDict)
-    vars(copied).update(_store=store.copy())
+    copied.__dict__ = {"_store": store.copy()}
     return copied
 
 
 class _Hands:
-    def __init__(self, auth: SigV4Auth, request: requests.PreparedRequest, send: Any) -> None:
-        self._auth = auth
+    def __init__(
+        self, auth: SigV4Auth, request: requests.PreparedRequest, send: Any, how: dict[str, Any]
+    ) -> None:
+        self.sign = auth.sign
         self._request = request
         self._send = send
+        self._how = how
         self._begun = False
         self.last = Attempt(_copy(request))
 
@@ -227,14 +227,11 @@ class _Hands:
         if self._begun:
             self.last = Attempt(_copy(self._request))
         self._begun = True
-        self.last.request.headers.setdefault(REQUEST_ID, request_id)
+        self.last.add(REQUEST_ID, request_id)
         return self.last
 
-    def sign(self, attempt: Attempt) -> None:
-        self._auth.sign(attempt)
-
     def send(self, attempt: Attempt) -> requests.Response:
-        response: requests.Response = self._send(attempt.request)
+        response: requests.Response = self._send(attempt.request, **self._how)
         return response
 
     def pause(self, seconds: float) -> None:
@@ -344,6 +341,8 @@ class Session(requests.Session):
 
         :param retry: a policy for this call alone.
         """
+        if retry is None and _about_to_send.get() is None:
+            return super().request(*arguments, **named)  # as nearly always
         token = _about_to_send.set((self, retry))
         try:
             return super().request(*arguments, **named)
@@ -352,12 +351,12 @@ class Session(requests.Session):
 
     def send(self, request: requests.PreparedRequest, **arguments: Any) -> requests.Response:
         """As ``requests.Session.send``; ``retry=`` is a policy for this request alone."""
+        about_to_send = _about_to_send.get()
         retry = arguments.pop("retry", None)
-        session, retry_of_call = _about_to_send.get() or (None, None)
-        if retry is None and session is self:
+        if retry is None and about_to_send is not None and about_to_send[0] is self:
             # For this request; requests itself passes it on to those that follow a redirect.
             _about_to_send.set(None)
-            retry = retry_of_call
+            retry = about_to_send[1]
         if retry is not None and isinstance(self.get_adapter(str(request.url)), Adapter):
             arguments["retry"] = retry
         return super().send(request, **arguments)
