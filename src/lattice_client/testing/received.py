@@ -13,7 +13,7 @@ from lattice_client.testing.verifier import Verified
 __all__ = ["ReceivedRequest"]
 
 
-@dataclass(slots=True, unsafe_hash=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False)
 class ReceivedRequest:
     """One request off the wire, and what the verifier made of it.
 

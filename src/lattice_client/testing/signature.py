@@ -44,8 +44,8 @@ _OWS, _OWS_BYTES = " \t", b" \t"
 _MAX_EXPIRES = 7 * 24 * 3600
 
 
-# Neither this nor anything else that is made for each request is frozen: to make one that is takes
-# four times as long.
+# What is made for each request and given to nobody is not frozen: to make one that is takes four
+# times as long.
 @dataclass(slots=True, unsafe_hash=True, init=False, repr=False)
 class WireRequest:
     """What arrived: the method, the raw path and query of the target, the headers in wire order.

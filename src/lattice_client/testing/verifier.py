@@ -69,7 +69,7 @@ class VerifierCredentials(Protocol):
     def expires_at(self) -> datetime | None: ...
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(frozen=True, slots=True)
 class Verified:
     """A signature that held, and the checkpoints on the way to it."""
 

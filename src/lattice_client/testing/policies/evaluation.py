@@ -25,7 +25,7 @@ class Effect(Enum):
     IMPLICIT_DENY = "implicit deny"
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What a policy says to a request, and why. ``str()`` of it is for people.
 

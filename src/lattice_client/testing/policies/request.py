@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final, Literal, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -50,7 +50,7 @@ class PolicyPrincipal(Protocol):
     def tags(self) -> Mapping[str, str]: ...
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(frozen=True)
 class PolicyRequest:
     """A request to a service, for ``evaluate``.
 
@@ -97,9 +97,6 @@ class PolicyRequest:
     context: Mapping[str, str | Sequence[str]] = field(
         default_factory=dict, kw_only=True, repr=False
     )
-    _query_values: dict[str, tuple[str, ...]] | None = field(
-        default=None, init=False, repr=False, compare=False
-    )
 
     def __post_init__(self) -> None:
         if self.action == INVOKE and (not self.path.startswith("/") or "?" in self.path):
@@ -135,15 +132,14 @@ class PolicyRequest:
             case "vpc-lattice-svcs:requestheader/":
                 return _header(self, name)
             case "vpc-lattice-svcs:requestquerystring/":
-                if self._query_values is None:
-                    self._query_values = self._sent_query()
-                return self._query_values.get(name)
+                return self._sent_query.get(name)
             case "aws:principaltag/":
                 return None if self.caller is None else _tag(self.caller.tags, name)
             case "aws:resourcetag/":
                 return _tag(self.resource_tags, name)
         return None
 
+    @cached_property
     def _sent_query(self) -> dict[str, tuple[str, ...]]:
         pairs: list[tuple[str, str]] = []
         if self.action != INVOKE:
