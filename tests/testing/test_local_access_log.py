@@ -255,7 +255,7 @@ def test_a_target_that_fails_after_its_answer(caplog):
 
 def test_a_local_lattice_that_fails_itself(monkeypatch):
     lattice = lattice_with()
-    monkeypatch.setattr(lattice, "_route", lambda _request: 1 / 0)
+    monkeypatch.setattr(lattice._admission, "route", lambda _request: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         Exchange(lattice, unsigned()).run()
     assert lattice.access_log[0]["failureReason"] == "InternalError"

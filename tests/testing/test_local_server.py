@@ -521,11 +521,11 @@ def test_without_a_file_to_spare_it_waits_and_goes_on():
                 said.set()
         logging.getLogger("lattice_client.testing").addHandler(Handler())
         with serve(LocalLattice()) as running:
-            client = http.client.HTTPConnection(running.host, running.port, timeout=10)
-            client.connect()
-            client.request("GET", "/")
-            client.getresponse().read()  # All that is imported late has been.
-            client.close()
+            first, client = [
+                http.client.HTTPConnection(running.host, running.port, timeout=10) for _ in range(2)
+            ]
+            first.request("GET", "/")
+            first.getresponse().read()  # All that is imported late has been.
             resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
             taken = []
             try:

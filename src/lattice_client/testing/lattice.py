@@ -19,15 +19,9 @@ from typing import TYPE_CHECKING
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.access_log import AccessLogFile, AccessRecord
+from lattice_client.testing.admission import Admission
 from lattice_client.testing.asgi import ASGIApp, Receive, Scope, Send
-from lattice_client.testing.authorization import (
-    AuthLayer,
-    AuthType,
-    Denial,
-    PolicyLike,
-    authorize,
-    policy_request,
-)
+from lattice_client.testing.authorization import AuthLayer, AuthType, PolicyLike
 from lattice_client.testing.callers import Caller, CallerRegistry, Principal, issue
 from lattice_client.testing.calls import Calls
 from lattice_client.testing.canonical import PathEncoding
@@ -36,27 +30,15 @@ from lattice_client.testing.exchange import Exchange
 from lattice_client.testing.faults import Faults, Struck
 from lattice_client.testing.forwarding import Forwarder
 from lattice_client.testing.lifespan import Lifespans
-from lattice_client.testing.limits import check_limits
 from lattice_client.testing.networks import ServiceNetwork
 from lattice_client.testing.policies import IdentityPolicy, PolicyDocument
 from lattice_client.testing.received import ReceivedRequest
-from lattice_client.testing.refusals import (
-    RefusedError,
-    malformed,
-    not_found,
-    unrecognized_client,
-)
+from lattice_client.testing.refusals import RefusedError
 from lattice_client.testing.rules import Targets
-from lattice_client.testing.services import (
-    Service,
-    host_port,
-    resource_id,
-    service_at,
-)
-from lattice_client.testing.signature import is_signed
+from lattice_client.testing.services import Service, resource_id, service_at
 from lattice_client.testing.target_groups import TargetGroup
 from lattice_client.testing.targets import as_app
-from lattice_client.testing.verifier import LATTICE, Verified, Verifier
+from lattice_client.testing.verifier import LATTICE, Verifier
 
 if TYPE_CHECKING:
     from lattice_client.credentials import Credentials
@@ -131,6 +113,9 @@ class LocalLattice:
             service=service,
             path_encoding=path_encoding,
             clock=self._now,
+        )
+        self._admission = Admission(
+            self._callers, vpc_id=self.vpc_id, account=account, clock=self._now
         )
         self._lifespans = Lifespans()
         # A coin, not a key.
@@ -396,76 +381,20 @@ class LocalLattice:
             exchange.finish()
 
     async def _admit(self, exchange: Exchange, faults: Struck) -> None:
-        """Route, authenticate and authorise a request.
+        """Let a request in, and keep it in either case.
 
-        :raises RefusedError: if it does not get through.
+        :raises RefusedError: if it does not get in.
         """
-        request, verified = exchange.request, None
+        request, admission, verified = exchange.request, self._admission, None
         try:
-            check_limits(request, exchange.scope.get("http_version", "1.1"))
-            service, network = self._route(exchange)
-            layers = (network.auth, service.auth)
-            verified = await self._authenticate(exchange, layers, faults.verifier(self._verifier))
-            denial = self._authorize(exchange, service, layers)
-            if denial is not None:
-                exchange.record["authDeniedReason"] = denial.layer
-                raise denial.refusal
+            layers = admission.route(exchange)
+            verifier = faults.verifier(self._verifier)
+            verified = await admission.authenticate(exchange, layers, verifier)
+            admission.authorize(exchange, layers)
         except RefusedError as refusal:
             self._requests.append(ReceivedRequest.of(request, exchange.service, verified, refusal))
             raise
-        self._requests.append(ReceivedRequest.of(request, service, verified))
-
-    def _authorize(
-        self, exchange: Exchange, service: Service, layers: tuple[AuthLayer, ...]
-    ) -> Denial | None:
-        if "AWS_IAM" not in [layer.auth_type for layer in layers]:
-            return None
-        request = policy_request(
-            exchange,
-            service,
-            network_arn=exchange.network.arn,
-            source_vpc=self.vpc_id,
-            source_vpc_account=self.account,
-            now=self._now(),
-            port=None if exchange.listener is None else exchange.listener.port,
-        )
-        caller = exchange.principal
-        return authorize(layers, request, None if caller is None else caller.policies)
-
-    def _route(self, exchange: Exchange) -> tuple[Service, ServiceNetwork]:
-        hosts = exchange.request.by_name.get("host", ())
-        if len(hosts) != 1:
-            raise malformed("there must be one Host header")
-        host = hosts[0].decode("latin-1")
-        network = exchange.network
-        service = service_at(host, network.services)
-        if service is None:
-            raise not_found()
-        exchange.service = service
-        exchange.listener = service.listener(exchange.scope.get("scheme", "http"), host_port(host))
-        if exchange.listener is None:
-            # Lattice would not take the connection.
-            raise not_found()
-        return service, network
-
-    async def _authenticate(
-        self, exchange: Exchange, layers: tuple[AuthLayer, ...], verifier: Verifier
-    ) -> Verified | None:
-        request = exchange.request
-        if not is_signed(request):
-            if any(layer.auth_type == "AWS_IAM" for layer in layers):
-                exchange.record["resolvedUser"] = "Anonymous"
-            return None
-        # Also where anonymous callers may pass, and where no layer asks: "VPC Lattice attempts to
-        # authenticate any request that is signed" (SIGv4 authenticated requests).
-        exchange.record["resolvedUser"] = "Unknown"
-        body = await exchange.read_body() if verifier.needs_body(request) else b""
-        verified = verifier.verify(request, body)
-        exchange.principal = self._callers.principal(verified.access_key)
-        if exchange.principal is None:
-            raise unrecognized_client()  # Revoked a moment ago.
-        exchange.record["resolvedUser"] = exchange.principal.arn
-        return verified
+        self._requests.append(ReceivedRequest.of(request, exchange.service, verified))
 
     # How it is put together
 
