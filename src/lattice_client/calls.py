@@ -100,7 +100,7 @@ class Level:
 
     def _course(self, hands: Hands, policy: RetryPolicy, watch: AnyWatch) -> Course:
         began = time.monotonic()
-        request_id = _new_request_id()
+        request_id = os.urandom(16).hex()
         attempts: Attempts | None = None
         tried: set[Remedy] = set()
         while True:
@@ -145,24 +145,6 @@ class Level:
     def _attempts(self, policy: RetryPolicy, attempt: Outgoing, began: float) -> Attempts:
         names = attempt.request.headers
         return policy.start(attempt.method, attempt.host, began, headers=names, quotas=self.quotas)
-
-
-# Drawn many at a time: asking the system for each takes 4 µs in the midst of a request.
-_request_ids: list[str] = []
-_MANY = 64
-
-if hasattr(os, "register_at_fork"):
-    # They are the parent's.
-    os.register_at_fork(after_in_child=_request_ids.clear)
-
-
-def _new_request_id() -> str:
-    try:
-        return _request_ids.pop()
-    except IndexError:
-        first, *others = (os.urandom(16).hex() for _ in range(_MANY))
-        _request_ids.extend(others)
-        return first
 
 
 def _body_of(response: Any) -> Generator[tuple[Step, Any], Any, bytes | None]:

@@ -1,6 +1,7 @@
 """The local Lattice in-process: routing, authentication, what targets and callers get."""
 
 import asyncio
+import dataclasses
 import hashlib
 import json
 import re
@@ -536,3 +537,47 @@ def test_websockets_are_closed(local):
 def test_unknown_scopes_are_an_error(local):
     with pytest.raises(NotImplementedError, match="'smoke'"):
         asyncio.run(local({"type": "smoke"}, None, None))
+
+
+def test_a_changed_vpc_or_account_is_what_policies_see():
+    local = LocalLattice(clock=lambda: NOW)
+    caller = local.add_caller("frontend")
+    key = {"vpc-lattice-svcs:SourceVpc": "vpc-other"}
+    owner = {"vpc-lattice-svcs:SourceVpcOwnerAccount": "444455556666"}
+    statement = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {"StringEquals": key | owner},
+    }
+    local.add_service("orders", domain=HOST, policy={"Statement": [statement]})
+    statuses = [fetch(local, signed_by(caller)).status_code]
+    local.vpc_id = "vpc-other"
+    statuses.append(fetch(local, signed_by(caller)).status_code)
+    local.account = "444455556666"
+    statuses.append(fetch(local, signed_by(caller)).status_code)
+    assert statuses == [403, 403, 200]
+
+
+def test_a_wire_request_is_a_value():
+    request = WireRequest("GET", "/", b"", [(b"A", b"1"), (b"a", b"2")])
+    changed = dataclasses.replace(request, method="POST")
+    assert (changed.by_name, changed.header_bytes) == ({"a": [b"1", b"2"]}, 4)
+    assert changed != request
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        request.headers = ()
+
+
+def test_a_target_that_fails_after_its_answer_harms_nobody(local, caplog):
+    async def target(_scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"done"})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        raise ZeroDivisionError
+
+    local.service("orders").target = target
+    response = fetch(local, signed_by(local.caller("frontend")))
+    assert (response.status_code, response.text) == (200, "done")
+    assert "the target of service orders failed" in caplog.text

@@ -28,16 +28,11 @@ Layers: TypeAlias = tuple[AuthLayer, ...]
 class Admission:
     """Lets requests in, or refuses them.
 
-    :param vpc_id: the VPC that they all come from, and ``account`` that owns it.
     :param clock: gives the time that policies go by, in seconds since the epoch.
     """
 
-    def __init__(
-        self, callers: CallerRegistry, *, vpc_id: str, account: str, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, callers: CallerRegistry, clock: Callable[[], float]) -> None:
         self._callers = callers
-        self._vpc_id = vpc_id
-        self._account = account
         self._clock = clock
 
     def route(self, exchange: Exchange) -> Layers:
@@ -85,9 +80,12 @@ class Admission:
         exchange.record["resolvedUser"] = exchange.principal.arn
         return verified
 
-    def authorize(self, exchange: Exchange, layers: Layers) -> None:
+    def authorize(
+        self, exchange: Exchange, layers: Layers, *, source_vpc: str, source_vpc_account: str
+    ) -> None:
         """Ask the policies, where a layer has the auth type ``AWS_IAM``.
 
+        :param source_vpc: the id of the VPC that the request comes from.
         :raises RefusedError: if one denies the call, or none allows it.
         """
         if "AWS_IAM" not in [layer.auth_type for layer in layers]:
@@ -98,8 +96,8 @@ class Admission:
             exchange,
             service,
             network_arn=exchange.network.arn,
-            source_vpc=self._vpc_id,
-            source_vpc_account=self._account,
+            source_vpc=source_vpc,
+            source_vpc_account=source_vpc_account,
             now=self._clock(),
             port=None if exchange.listener is None else exchange.listener.port,
         )

@@ -157,7 +157,8 @@ class Exchange:
         except OSError:
             self.disconnected = True
             self.failed("ClientConnectionClosed")
-            raise
+            if not self.ended:
+                raise
 
     async def answer(self, status: int, text: str, extra: Headers = ()) -> None:
         """Answer in plain text, as Lattice itself does."""

@@ -73,8 +73,6 @@ class Forwarder:
         except RefusedError:
             raise
         except Exception as error:
-            if exchange.disconnected:
-                raise  # Whatever it is, there is nobody to be told.
             if exchange.started and not exchange.ended:
                 # There is no taking it back: let the server cut the connection.
                 exchange.failed("TargetConnectionClosed")

@@ -114,9 +114,7 @@ class LocalLattice:
             path_encoding=path_encoding,
             clock=self._now,
         )
-        self._admission = Admission(
-            self._callers, vpc_id=self.vpc_id, account=account, clock=self._now
-        )
+        self._admission = Admission(self._callers, self._now)
         self._lifespans = Lifespans()
         # A coin, not a key.
         self._forwarder = Forwarder(self._lifespans, random.Random(seed).random)  # noqa: S311
@@ -390,7 +388,9 @@ class LocalLattice:
             layers = admission.route(exchange)
             verifier = faults.verifier(self._verifier)
             verified = await admission.authenticate(exchange, layers, verifier)
-            admission.authorize(exchange, layers)
+            admission.authorize(
+                exchange, layers, source_vpc=self.vpc_id, source_vpc_account=self.account
+            )
         except RefusedError as refusal:
             self._requests.append(ReceivedRequest.of(request, exchange.service, verified, refusal))
             raise

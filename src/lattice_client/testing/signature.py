@@ -44,9 +44,7 @@ _OWS, _OWS_BYTES = " \t", b" \t"
 _MAX_EXPIRES = 7 * 24 * 3600
 
 
-# What is made for each request and given to nobody is not frozen: to make one that is takes four
-# times as long.
-@dataclass(slots=True, unsafe_hash=True, init=False, repr=False)
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class WireRequest:
     """What arrived: the method, the raw path and query of the target, the headers in wire order.
 
@@ -60,31 +58,36 @@ class WireRequest:
     path: bytes
     query: bytes
     headers: tuple[tuple[bytes, bytes], ...]
-    by_name: dict[str, list[bytes]] = field(compare=False)
-    header_bytes: int = field(compare=False)
+    by_name: dict[str, list[bytes]] = field(init=False, compare=False)
+    header_bytes: int = field(init=False, compare=False)
 
     def __init__(
         self, method: str, path: bytes, query: bytes, headers: Iterable[tuple[bytes, bytes]]
     ) -> None:
-        self.method = method
-        self.path = path
-        self.query = query
-        self.headers = tuple(headers)
         by_name: dict[str, list[bytes]] = {}
         size = 0
-        for name, value in self.headers:
+        given = tuple(headers)
+        for name, value in given:
             size += len(name) + len(value)
             plain = name.lower().decode("latin-1")
             if plain in by_name:
                 by_name[plain].append(value)
             else:
                 by_name[plain] = [value]
-        self.by_name, self.header_bytes = by_name, size
+        write = object.__setattr__
+        write(self, "method", method)
+        write(self, "path", path)
+        write(self, "query", query)
+        write(self, "headers", given)
+        write(self, "by_name", by_name)
+        write(self, "header_bytes", size)
 
     def __repr__(self) -> str:
         return f"<WireRequest {self.method} {self.path!r}, {len(self.headers)} headers>"
 
 
+# This and the next are given to nobody, and not frozen: to make one that is takes four times as
+# long.
 @dataclass(slots=True, eq=False, repr=False)
 class Scope:
     """A credential scope. SigV4A's has no region.
