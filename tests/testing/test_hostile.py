@@ -151,7 +151,7 @@ def assert_it_goes_on(running, caller, made=None):
 @pytest.fixture
 def nothing_goes_wrong_inside(caplog):
     yield
-    wrong = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    wrong = [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
     assert not wrong
 
 

@@ -16,6 +16,7 @@ import threading
 import pytest
 from serving import answer, endless, good, response, serving, turns, whole
 
+from lattice_client.testing import server_thread
 from lattice_client.testing.certificates import Certificates
 
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
@@ -46,7 +47,8 @@ def certificates(request):
 def nothing_goes_wrong_inside(caplog):
     """Nothing is logged as an error, unless the test clears it away."""
     yield
-    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    said = caplog.get_records("call")
+    assert not [record for record in said if record.levelno >= logging.ERROR]
 
 
 # Who waits for whom
@@ -104,12 +106,18 @@ def test_sending_waits_for_a_client_that_does_not_read(certificates):
         assert response(sock) == (200, b"x" * SIZE, None)
 
 
-def test_one_that_only_sends_keeps_nobody_waiting_and_ends_with_its_client(certificates):
-    ended = queue.Queue()
+def test_one_that_only_sends_ends_with_its_client(certificates):
+    has_begun, has_left, ended = threading.Event(), threading.Event(), queue.Queue()
 
-    async def app(*ends):
+    async def app(_scope, receive, send):
+        async def send_on(message):
+            await send(message)
+            has_begun.set()
+            # The loop does not turn, and learns only from sending that the client has left.
+            assert has_left.wait(20)
+
         try:
-            await endless(*ends)
+            await endless({}, receive, send_on)
         except Exception as error:
             ended.put(error)
             raise
@@ -117,17 +125,18 @@ def test_one_that_only_sends_keeps_nobody_waiting_and_ends_with_its_client(certi
     with serving(app, certificates) as server:
         with server.connect() as sock:
             sock.sendall(GET)
-            assert sock.recv(8) == b"HTTP/1.1"
-            server.turn()
-        server.turn()
+            assert has_begun.wait(20)
+        has_left.set()
         assert isinstance(ended.get(timeout=20), OSError)
 
 
-def test_one_that_only_sends_does_not_keep_the_server_from_stopping(certificates):
+def test_one_that_only_sends_keeps_neither_others_nor_the_end_waiting(certificates, monkeypatch):
+    monkeypatch.setattr(server_thread, "_GRACE_SECONDS", 0.01)
     with serving(endless, certificates) as server, server.connect() as sock:
         sock.sendall(GET)
         reader = threading.Thread(target=until_cut, args=(sock,))
         reader.start()
+        server.turn()
         server.stop()
         assert not server.is_running
         reader.join()
@@ -201,6 +210,36 @@ def test_a_last_answer_is_read_as_slowly_as_the_client_likes():
         for _ in range(5):
             server.later(10)
         assert response(sock) == (200, b"x" * SIZE, "close")
+
+
+def test_a_last_answer_lets_an_upload_come_that_nobody_received():
+    may_answer = asyncio.Event()
+
+    async def app(_scope, _receive, send):
+        await may_answer.wait()
+        await answer(send)
+
+    with serving(app) as server, server.connect() as sock:
+        sock.sendall(post(SIZE, b"connection: close"))
+        sent = server.fill(sock, SIZE)
+        server.do(may_answer.set)
+        sock.sendall(b"x" * (SIZE - sent))
+        assert response(sock) == (200, b"done", "close")
+
+
+def test_one_that_never_ends_does_not_keep_the_server_from_stopping(monkeypatch):
+    monkeypatch.setattr(server_thread, "_GRACE_SECONDS", 0.01)
+    has_begun = threading.Event()
+
+    async def app(_scope, _receive, _send):
+        has_begun.set()
+        await asyncio.Event().wait()
+
+    with serving(app) as server, server.connect() as sock:
+        sock.sendall(GET)
+        assert has_begun.wait(20)
+        server.stop()
+        assert not server.is_running
 
 
 def test_a_client_that_never_goes_is_cut_in_the_end():
