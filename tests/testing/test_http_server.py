@@ -364,6 +364,16 @@ def test_a_client_that_never_reads_does_not_outlive_its_connections_lifetime(cer
     gc.collect()  # What has not been closed would say so.
 
 
+def test_a_client_that_does_not_say_goodbye_does_not_outlive_it_either(authority):
+    """TLS would wait for it longer."""
+    with serving(good, authority, idle=60, lifetime=80) as server, server.connect() as sock:
+        server.later(70)
+        assert server.holds(sock)
+        server.later(15)
+        assert not server.holds(sock)
+    gc.collect()
+
+
 # What is refused
 
 
