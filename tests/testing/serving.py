@@ -12,6 +12,11 @@ from upstreams import listener, with_lifespan
 from lattice_client.testing.connection import ConnectionLimits
 from lattice_client.testing.server_thread import ServerThread
 
+GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+SIZE = 4 * 1024 * 1024
+DONE = (200, b"done", None)
+
 # What is on its way in the kernel is little beside what these tests send.
 _KERNEL_BYTES = 128 * 1024
 _PART = b"x" * 16 * 1024
@@ -25,11 +30,11 @@ class Serving:
         async def with_good(scope, receive, send):
             await (good if scope["path"] == "/good" else app)(scope, receive, send)
 
-        self.listener, self._port = listener()
-        small(self.listener)  # And so are the sockets that it accepts.
+        sock, self._port = listener()
+        small(sock)  # And so are the sockets that it accepts.
         self._certificates = certificates
         self._thread = ServerThread(
-            with_lifespan(with_good), self.listener, certificates, ConnectionLimits(**limits)
+            with_lifespan(with_good), sock, certificates, ConnectionLimits(**limits)
         )
         self._server = self._thread._server
         self.stop = self._thread.stop
@@ -154,3 +159,8 @@ def response(sock):
 def whole(sock):
     """All that comes until the other side has said that there is no more."""
     return b"".join(iter(lambda: sock.recv(65536), b""))
+
+
+def post(size, *headers):
+    lines = [b"POST / HTTP/1.1", b"host: a", b"content-length: %d" % size, *headers]
+    return b"\r\n".join([*lines, b"", b""])
