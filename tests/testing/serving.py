@@ -53,6 +53,12 @@ class Serving:
         """Whether the server still has this client's connection."""
         return sock.getsockname() in self.clients
 
+    @property
+    def held(self):
+        """How many bytes of bodies wait to be received."""
+        calls = [connection._call for connection in self._server._served.connections]
+        return sum(call.waiting for call in calls if call is not None)
+
     def connect(self):
         sock = small(socket.socket())
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

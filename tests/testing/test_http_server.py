@@ -53,7 +53,10 @@ def test_an_upload_that_nobody_received_is_read_away_behind_the_answer(certifica
         sent = server.fill(sock, SIZE)
         server.do(may_answer.set)
         assert response(sock) == DONE
-        sock.sendall(b"x" * (SIZE - sent) + GET)
+        sock.sendall(b"x" * (SIZE - sent - 1))
+        server.turn()
+        assert server.held == 0
+        sock.sendall(b"x" + GET)
         assert response(sock) == DONE
 
 
