@@ -1,3 +1,5 @@
+import logging
+
 import pytest
 from local_oracles import HOST, NOW
 
@@ -11,3 +13,26 @@ def local():
     lattice.add_service("orders", domain=HOST)
     lattice.add_caller("frontend", role="orders-frontend", session="task-1")
     return lattice
+
+
+@pytest.fixture(scope="module")
+def authority():
+    from lattice_client.testing.certificates import Certificates
+
+    certificates = Certificates(tuple)
+    yield certificates
+    certificates.close()
+
+
+@pytest.fixture(params=["http", "https"])
+def certificates(request):
+    """None for a server without TLS."""
+    return request.getfixturevalue("authority") if request.param == "https" else None
+
+
+@pytest.fixture
+def nothing_goes_wrong_inside(caplog):
+    """Nothing is logged as an error, unless the test clears it away."""
+    yield
+    said = caplog.get_records("call")
+    assert not [record for record in said if record.levelno >= logging.ERROR]

@@ -172,6 +172,40 @@ def test_what_a_head_says_about_the_connection(lines, keep_alive, waits):
     assert (head.keep_alive, head.expects_continue) == (keep_alive, waits)
 
 
+@pytest.mark.parametrize(
+    ("start", "piece", "limit"),
+    [
+        (b"0\r\n", b"x: 1\r\n" * 1000, 600_000),
+        (b"0\r\nx: ", b"1" * 1000, 300_000),
+        (b"1;", b"x" * 1000, 20_000),
+        (b"", b"0" * 1000, 20_000),
+    ],
+    ids=["trailers", "a trailer", "an extension", "a size"],
+)
+def test_what_has_no_end_between_chunks_is_refused(start, piece, limit):
+    head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert ours(b"", [head + start, *[piece] * (limit // len(piece))]) == ([], True)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        *([b"\x16"], [b"\0"], [b" "], [b"\n"], [b"\r\n", b"\x16"]),
+        *([b"GET / HTTP/1.1\n"], [b"GET / HTTP/1.1\r\nHost: a\n"], [b"GET / HTTP/1.1", b"\n"]),
+    ],
+)
+def test_a_head_that_will_be_none_is_not_waited_for(pieces):
+    assert ours(b"", pieces) == ([], True)
+
+
+@pytest.mark.parametrize("cut", range(1, 6))
+def test_a_line_end_in_two_pieces_is_one(cut):
+    """Before the request line too, where it means nothing: RFC 9112, section 2.2."""
+    data = b"\r\n\r\nGET / HTTP/1.1\r\n\r\n"
+    for pieces in ([data[:cut], data[cut:]], [data[:-cut], data[-cut:]]):
+        assert ours(data, pieces) == ([(b"GET", b"/", b"1.1", [], b"")], False)
+
+
 # Responses
 
 GET = RequestHead("GET", b"/", "1.1", [], keep_alive=True, expects_continue=False)
@@ -248,6 +282,52 @@ def test_the_last_response_says_so(headers):
 def test_a_header_that_would_be_more_is_not_written(header):
     with pytest.raises(ValueError, match="a header of the response"):
         ResponseWriter(GET).start(200, [header])
+
+
+@pytest.mark.parametrize(
+    "header", [(b"content-length: 9\t", b""), (b"transfer-encoding:", b"chunked"), (b":x", b"1")]
+)
+def test_a_name_that_would_be_another_header_is_not_written(header):
+    with pytest.raises(ValueError, match="no name of a header"):
+        ResponseWriter(GET).start(200, [header])
+
+
+@pytest.mark.parametrize("lengths", [[b"+2"], [b"0_2"], [b" 2"], [b"-2"], [b""], [b"2", b"2"]])
+def test_a_length_that_is_none_is_not_written(lengths):
+    with pytest.raises(ValueError, match="one number of bytes"):
+        ResponseWriter(GET).start(200, [(b"Content-Length", length) for length in lengths])
+
+
+@pytest.mark.parametrize(
+    ("value", "known"),
+    [
+        (b"Keep-Alive", []),
+        (b"keep-alive, x-Hop", [b"x-hop"]),
+        (b"upgrade , close", [b"upgrade", b"close"]),
+    ],
+)
+def test_only_how_it_ends_is_left_out_of_what_is_said_about_the_connection(value, known):
+    data = ResponseWriter(GET).start(204, [(b"Connection", value), (b"X-Hop", b"1")])
+    response, _, kept = read_by_h11("GET", data)
+    assert [value for name, value in response.headers if name == b"connection"] == known
+    assert (b"x-hop", b"1") in response.headers
+    assert kept is (b"close" not in known)
+
+
+@pytest.mark.parametrize(
+    ("method", "version", "status", "headers", "known"),
+    [
+        ("GET", "1.0", 200, [], True),
+        ("GET", "1.0", 200, [(b"content-length", b"1")], False),
+        ("GET", "1.0", 204, [], False),
+        ("HEAD", "1.0", 200, [], False),
+        ("GET", "1.1", 200, [], False),
+    ],
+)
+def test_whether_a_body_ends_with_the_connection(method, version, status, headers, known):
+    writer = ResponseWriter(RequestHead(method, b"/", version, [], known, False))
+    writer.start(status, headers)
+    assert writer.ends_with_connection is known
 
 
 @pytest.mark.parametrize("status", [100, 103, 1000])
