@@ -550,6 +550,29 @@ def test_verbose_of_a_server_that_repeats_what_it_got(run, credentials):
     assert "X-Amz-Security-Token=***" in in_query.stderr
 
 
+def test_what_is_said_when_it_is_over_has_no_secrets(run, credentials, server):
+    """Of a server that keeps the query where it leads, and repeats what it got."""
+
+    def elsewhere(request):
+        query = request.target.partition(b"?")[2]
+        told = b"X-Got: %s\r\n" % b" ".join(value for _, value in request.headers)
+        told += b"".join(b"Authorization: %s\r\n" % value for _, value in request.headers[-1:])
+        to = server.url.encode() + b"/there?" + query
+        return redirect_to(to.decode()).replace(b"\r\n\r\n", b"\r\n%s\r\n" % told)
+
+    template = "%{redirect_url} %{url_effective} %header{location} %header{x-got} %{http_code}"
+    with raw_server(elsewhere) as first:
+        for options in (["--query"], ["--query", "-L"], [], ["-L"]):
+            said = run("call", first.url, *options, "-w", template).text
+            assert said.endswith((" 302", " 200"))
+            assert not canary.leaks(said)
+            assert ("X-Amz-Signature=***" in said) == ("--query" in options)
+        said = run("call", first.url, "-w", "%header{authorization}|%header{x-none}").text
+    assert "***" in said
+    assert said.endswith("|")
+    assert not canary.leaks(said)
+
+
 def test_verbose_of_retries(run, credentials):
     answers = iter([b"HTTP/1.1 503 Soon\r\nContent-Length: 0\r\n\r\n"])
     with raw_server(lambda _: next(answers, OK)) as server:
@@ -663,8 +686,9 @@ def test_a_connection_that_is_gone_before_anybody_looks():
             if name == "server_addr":
                 raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
 
-    talk = Talk(Redaction(), verbose=True)
-    out = WriteOut("%{remote_ip}%{http_code}")
+    redaction = Redaction()
+    talk = Talk(redaction, verbose=True)
+    out = WriteOut("%{remote_ip}%{http_code}", redaction)
     for watcher in (talk, out):
         watcher.connected(Stream())
     assert out.text(None, None) == "000"

@@ -185,7 +185,7 @@ class _Call:
         self._proxy = proxy_of(self._url, given["proxy"])
         self._sending: Sending | None = None
         self._response: httpx.Response | None = None
-        self._write_out = WriteOut(given["write_out"] or "")
+        self._write_out = WriteOut(given["write_out"] or "", self._redaction)
 
     # The request.
 

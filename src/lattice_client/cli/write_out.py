@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from lattice_client.cli.bodies import read
+from lattice_client.cli.redaction import Redaction
 from lattice_client.cli.sending import address_of
 
 if TYPE_CHECKING:
@@ -31,10 +32,11 @@ class WriteOut:
 
     :param template: curl's: text with ``%{variable}``, ``%header{name}``, ``%%`` and ``\n``;
         ``@FILE`` or ``@-`` for one in a file.
+    :param redaction: what leaves secrets out of the values, which may repeat the request's.
     :raises click.BadParameter: for a variable that is not known.
     """
 
-    def __init__(self, template: str) -> None:
+    def __init__(self, template: str, redaction: Redaction) -> None:
         if template.startswith("@"):
             template = read(template[1:]).decode("utf-8", "surrogateescape")
         for found in _PART.finditer(template):
@@ -45,6 +47,7 @@ class WriteOut:
                     param_hint="'-w' / '--write-out'",
                 )
         self._template = template
+        self._redaction = redaction
         self._began = time.perf_counter()
         self.times: dict[str, float] = {}
         self.remote_ip = ""
@@ -77,12 +80,18 @@ class WriteOut:
         def value(found: re.Match[str]) -> str:
             header, variable, percent, escape = found.groups()
             if header is not None:
-                return "" if response is None else response.headers.get(header, "")
+                return self._header(header)
             if variable is not None:
-                return VARIABLES[variable](self)
+                return self._redaction.target(VARIABLES[variable](self))
             return "%" if percent else _ESCAPES[escape]
 
         return _PART.sub(value, self._template)
+
+    def _header(self, name: str) -> str:
+        if self.response is None or name not in self.response.headers:
+            return ""
+        line = self._redaction.header(name, self.response.headers[name])
+        return line.partition(": ")[2]
 
     def _mark(self, name: str) -> None:
         self.times[name] = time.perf_counter() - self._began
