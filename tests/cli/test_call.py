@@ -7,9 +7,11 @@ import io
 import json
 import re
 import socket
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -398,6 +400,16 @@ def test_what_is_said_of_a_call_that_failed(run, credentials):
     with raw_server(lambda _: answer) as server:
         result = run("call", "-f", server.url, "-w", "%{http_code} %{exitcode}")
     assert (result.code, result.text) == (22, "500 22")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("options", [[], ["-o", "/dev/null", "-w", "x"]])
+def test_a_disk_that_is_full(credentials, server, options):
+    command = [sys.executable, "-m", "lattice_client.cli", "call", server.url, *options]
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    told = b"lattice-client: stdout cannot be written: No space left on device.\n"
+    assert (ended.returncode, ended.stderr) == (23, told)
 
 
 def test_what_is_binary_stays_as_it_is(run, credentials):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import IO, Any
 
@@ -24,7 +24,7 @@ from lattice_client.cli.redaction import Redaction
 from lattice_client.cli.sending import Deadline, Sending, trust
 from lattice_client.cli.signing_options import Signing, signing_options
 from lattice_client.cli.talk import LOOKED_AT, Remarks, Talk, explained
-from lattice_client.cli.terminal import binary, note
+from lattice_client.cli.terminal import note
 from lattice_client.cli.write_out import WriteOut
 from lattice_client.httpx import Client
 
@@ -148,7 +148,8 @@ def command(
         failure = call.failure_of(error)
         if failure is None:
             raise
-        call.write_out(failure)
+        with suppress(Failure):  # the first one is told
+            call.write_out(failure)
         if call.quiet or failure.text in call.remarks.told:
             return failure.code
         raise failure from None
@@ -271,9 +272,12 @@ class _Call:
                 )
 
     def write_out(self, failure: Failure | None = None) -> None:
-        """Say on stdout what is asked for of the call, however it ended."""
-        out = binary(sys.stdout)
-        out.write(os.fsencode(self._write_out.text(self._response, failure)))
+        """Say on stdout what is asked for of the call, however it ended.
+
+        :raises Failure: if that cannot be written.
+        """
+        text = os.fsencode(self._write_out.text(self._response, failure))
+        Output("-", progress=False).write(text, iter(()), None)
 
     def _client(self) -> httpx.Client:
         given = self._given
