@@ -276,6 +276,9 @@ class _Call:
 
         :raises Failure: if that cannot be written.
         """
+        # Also with -s, as curl does: what is missing from stdout needs a reason.
+        for remark in self._write_out.remarks:
+            note(remark)
         text = os.fsencode(self._write_out.text(self._response, failure))
         Output("-", progress=False).write(text, iter(()), None)
 

@@ -65,6 +65,9 @@ class Talk:
         self._say(">", f"{request.method} {target} HTTP/1.1")
         self._headers(">", request.headers)
 
+    def begun(self) -> None:
+        """The head has been told."""
+
     def received(self, response: httpx.Response) -> None:
         self._learn(response.headers)
         reason = f" {response.reason_phrase}" if response.reason_phrase else ""

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
-
-import click
 
 from lattice_client.cli.bodies import read
 from lattice_client.cli.redaction import Redaction
@@ -24,6 +22,15 @@ if TYPE_CHECKING:
 __all__ = ["VARIABLES", "WriteOut"]
 
 _PART = re.compile(r"%header\{([^}]*)\}|%\{([^}]*)\}|(%%)|\\([nrt])")
+# Curl's, of which there is nothing to tell: what httpx keeps to itself, as the look-up of the name
+# within time_connect, and what there is not, as FTP.
+_CURLS = re.compile(
+    r"certs|conn_id|filename_effective|ftp_entry_path|header_json|http_connect|json|local_ip|"
+    r"local_port|num_certs|num_connects|num_headers|num_retries|onerror|proxy_ssl_verify_result|"
+    r"proxy_used|referer|size_delivered|size_header|size_request|size_upload|speed_upload|"
+    r"ssl_verify_result|stderr|stdout|time_namelookup|time_posttransfer|time_queue|tls_earlydata|"
+    r"url|urle?\..*|urlnum|xfer_id"
+)
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -33,26 +40,31 @@ class WriteOut:
     :param template: curl's: text with ``%{variable}``, ``%header{name}``, ``%%`` and ``\n``;
         ``@FILE`` or ``@-`` for one in a file.
     :param redaction: what leaves secrets out of the values, which may repeat the request's.
-    :raises click.BadParameter: for a variable that is not known.
+    :raises Failure: for a file that cannot be read.
     """
 
     def __init__(self, template: str, redaction: Redaction) -> None:
         if template.startswith("@"):
             template = read(template[1:]).decode("utf-8", "surrogateescape")
-        for found in _PART.finditer(template):
-            if found[2] is not None and found[2] not in VARIABLES:
-                known = ", ".join(sorted(VARIABLES))
-                raise click.BadParameter(
-                    f"there is no variable {found[2]!r}; there are: {known}",
-                    param_hint="'-w' / '--write-out'",
-                )
         self._template = template
         self._redaction = redaction
         self._began = time.perf_counter()
         self.times: dict[str, float] = {}
-        self.remote_ip = ""
+        self.remote_ip = self.remote_port = ""
+        self._redirected = False
         self.response: httpx.Response | None = None
         self.failure: Failure | None = None
+
+    @property
+    def remarks(self) -> Iterator[str]:
+        """What of the template stays empty, and why."""
+        for name in dict.fromkeys(found[2] for found in _PART.finditer(self._template)):
+            if name is None or name in VARIABLES:
+                continue
+            if _CURLS.fullmatch(name):
+                yield f"-w: curl's %{{{name}}} is not told here."
+            else:
+                yield f"-w: there is no variable {name!r}; there are: {', '.join(VARIABLES)}."
 
     def connected(self, stream: Any) -> None:
         if stream.get_extra_info("ssl_object") is not None:
@@ -60,13 +72,19 @@ class WriteOut:
             return
         self._mark("time_connect")
         address = address_of(stream)
-        self.remote_ip = address[0] if address else ""
+        self.remote_ip, self.remote_port = map(str, address) if address else ("", "")
 
-    def sent(self, request: httpx.Request) -> None:
-        """Of the request there is nothing to say."""
+    def sent(self, request: httpx.Request) -> None:  # noqa: ARG002 the protocol's
+        if self._redirected:
+            self._mark("time_redirect")
+        self._redirected = False
 
-    def received(self, response: httpx.Response) -> None:  # noqa: ARG002 the protocol's
+    def begun(self) -> None:
+        self._mark("time_pretransfer")
+
+    def received(self, response: httpx.Response) -> None:
         self._mark("time_starttransfer")
+        self._redirected = response.has_redirect_location
 
     def text(self, response: httpx.Response | None, failure: Failure | None) -> str:
         """The template filled in.
@@ -82,7 +100,8 @@ class WriteOut:
             if header is not None:
                 return self._header(header)
             if variable is not None:
-                return self._redaction.target(VARIABLES[variable](self))
+                tell = VARIABLES.get(variable)
+                return "" if tell is None else self._redaction.target(tell(self))
             return "%" if percent else _ESCAPES[escape]
 
         return _PART.sub(value, self._template)
@@ -109,6 +128,11 @@ def _code(out: WriteOut) -> str:
     return f"{out.response.status_code if out.response is not None else 0:03}"
 
 
+def _speed(out: WriteOut) -> str:
+    size = 0 if out.response is None else out.response.num_bytes_downloaded
+    return f"{size / out.times['time_total']:.0f}"
+
+
 def _redirect(response: httpx.Response) -> str:
     return "" if response.next_request is None else str(response.next_request.url)
 
@@ -124,11 +148,15 @@ VARIABLES: Final[dict[str, Callable[[WriteOut], str]]] = {
     "num_redirects": _of_response(lambda response: len(response.history)),
     "redirect_url": _of_response(_redirect),
     "remote_ip": lambda out: out.remote_ip,
+    "remote_port": lambda out: out.remote_port,
     "response_code": _code,
     "scheme": _of_response(lambda response: response.url.scheme),
     "size_download": _of_response(lambda response: response.num_bytes_downloaded),
+    "speed_download": _speed,
     "time_appconnect": _time("time_appconnect"),
     "time_connect": _time("time_connect"),
+    "time_pretransfer": _time("time_pretransfer"),
+    "time_redirect": _time("time_redirect"),
     "time_starttransfer": _time("time_starttransfer"),
     "time_total": _time("time_total"),
     "url_effective": _of_response(lambda response: response.url),
