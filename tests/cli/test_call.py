@@ -150,7 +150,8 @@ def test_headers_that_have_options_of_their_own(sent):
     assert request.header("referer") == "https://example.com/"
     assert request.header("cookie") == "a=1; b=2; c=3"
     assert request.verified()
-    request = sent("-A", "", "-b", "a=1", "-H", "Cookie: b=2")
+    assert sent("-b", "").header("cookie") is None
+    request = sent("-A", "", "-b", "", "-b", "a=1", "-H", "Cookie: b=2")
     assert request.header("user-agent") is None
     assert request.header("cookie") == "b=2"
 
@@ -426,10 +427,42 @@ def test_what_is_said_of_a_call_that_failed(run, credentials):
     result = run("call", "-s", url, "-w", template)
     assert (result.code, result.stderr) == (7, "")
     assert result.text == "000 7  No connection to 127.0.0.1: Connection refused."
-    answer = b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno"
+    template = "%{url_effective} %{method} %{scheme} %{num_redirects}"
+    said = f"{url}/a POST http 0"
+    assert run("call", f"{url}/a", "-d", "b", "-w", template).text == said
+    assert run("call", f"{url}/a", "-d", "b", "--query", "-w", template).text == said
+    with raw_server(lambda _: redirect_to(f"{url}/a")) as first:
+        result = run("call", "-L", first.url, "-w", f"%{{http_code}} {template}")
+    assert result.text == f"000 {url}/a GET http 1"
+
+
+def test_what_is_said_of_a_call_without_credentials(run, server):
+    template = "%{http_code} %{url_effective} %{method} %{num_redirects}"
+    result = run("call", f"{server.url}/a", "--region", "us-west-2", "-w", template)
+    assert (result.code, result.text) == (67, f"000 {server.url}/a GET 0")
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_what_is_said_of_a_refusal(run, credentials, status):
+    answer = f"HTTP/1.1 {status} Oh\r\nContent-Length: 2\r\n\r\nno".encode()
+    template = "%{http_code} %{exitcode} %{errormsg}"
     with raw_server(lambda _: answer) as server:
-        result = run("call", "-f", server.url, "-w", "%{http_code} %{exitcode}")
-    assert (result.code, result.text) == (22, "500 22")
+        for options in (["-f"], ["-s", "-f"]):
+            result = run("call", *options, server.url, "-w", template)
+            assert (result.code, result.text) == (22, f"{status} 22 {status} from 127.0.0.1.")
+            assert result.stderr.count("lattice-client: ") == ("-s" not in options)
+
+
+@pytest.mark.parametrize("limit", [0, 2])
+def test_what_is_said_of_too_many_redirects(run, credentials, tmp_path, limit):
+    template = "%{http_code} %{num_redirects} %{url_effective}"
+    heads = tmp_path / "heads"
+    with raw_server(lambda _: redirect_to("/b")) as server:
+        options = "-L", "--max-redirs", limit, "-D", heads, "-w", template
+        result = run("call", f"{server.url}/b", *options)
+        assert result.code == 47
+        assert result.text == f"302 {limit} {server.url}/b"
+    assert heads.read_bytes().count(b"HTTP/1.1 302") == limit + 1
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
@@ -732,7 +765,7 @@ def test_a_connection_that_is_gone_before_anybody_looks():
     out = WriteOut("%{remote_ip}%{http_code}", redaction)
     for watcher in (talk, out):
         watcher.connected(Stream())
-    assert out.text(None, None) == "000"
+    assert out.text(None) == "000"
 
 
 def test_time_is_up(run, credentials):

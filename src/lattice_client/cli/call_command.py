@@ -185,7 +185,7 @@ class _Call:
         self._deadline = Deadline(given["max_time"])
         self._proxy = proxy_of(self._url, given["proxy"])
         self._sending: Sending | None = None
-        self._response: httpx.Response | None = None
+        self._responses: list[httpx.Response] = []
         self._write_out = WriteOut(given["write_out"] or "", self._redaction)
 
     # The request.
@@ -256,20 +256,22 @@ class _Call:
                 self._method, self._url, headers=self._header_pairs(), content=self._content(stack)
             )
             _leave_out(request, self._headers)
-            response = client.send(request, stream=True)
+            self._write_out.request = request
+            try:
+                response = client.send(request, stream=True)
+            finally:
+                self._dump_heads()
             stack.callback(response.close)
-            self._response = response
             looked_at = self._write(response)
             denial = explained(response, self._talk.request or request, looked_at)
+            ended = Failure(HTTP_ERROR, f"{response.status_code} from {self._url.host}.")
             if denial is not None and not quiet:
                 note(f"{denial}")
+                self.remarks.told.add(ended.text)
                 if given["verbose"] and denial.canonical_request:
                     note(f"what was signed:\n{denial.canonical_request}")
             if self._failed(response):
-                raise Failure(
-                    HTTP_ERROR,
-                    "" if quiet or denial else f"{response.status_code} from {self._url.host}.",
-                )
+                raise ended
 
     def write_out(self, failure: Failure | None = None) -> None:
         """Say on stdout what is asked for of the call, however it ended.
@@ -279,7 +281,7 @@ class _Call:
         # Also with -s, as curl does: what is missing from stdout needs a reason.
         for remark in self._write_out.remarks:
             note(remark)
-        text = os.fsencode(self._write_out.text(self._response, failure))
+        text = os.fsencode(self._write_out.text(failure))
         Output("-", progress=False).write(text, iter(()), None)
 
     def _client(self) -> httpx.Client:
@@ -304,6 +306,7 @@ class _Call:
             "max_redirects": given["max_redirs"],
             # None are kept, not even from a redirect for the request that follows.
             "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            "event_hooks": {"request": [self._write_out.asked], "response": [self._answered]},
         }
         if given["unsigned"]:
             return httpx.Client(**settings)
@@ -326,6 +329,16 @@ class _Call:
 
     # The response.
 
+    def _answered(self, response: httpx.Response) -> None:
+        """Each one, redirects too, however the call ends."""
+        self._responses.append(response)
+        self._write_out.response = response
+
+    def _dump_heads(self) -> None:
+        if self._given["dump_header"] and self._responses:
+            heads = b"".join(map(head_of, self._responses))
+            Output(self._given["dump_header"], progress=False).write(heads, iter(()), None)
+
     def _write(self, response: httpx.Response) -> bytes:
         """Write it.
 
@@ -341,9 +354,6 @@ class _Call:
                     break
             body = iter(())
         size = response.headers.get("Content-Length", "")
-        if given["dump_header"]:
-            heads = b"".join(map(head_of, (*response.history, response)))
-            Output(given["dump_header"], progress=False).write(heads, iter(()), None)
         output = Output(given["output"], progress=not given["silent"])
         output.write(head, body, int(size) if size.isdigit() else None)
         return bytes(beginning)

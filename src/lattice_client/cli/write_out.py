@@ -52,7 +52,10 @@ class WriteOut:
         self.times: dict[str, float] = {}
         self.remote_ip = self.remote_port = ""
         self._redirected = False
+        #: The request at hand, as it is before it is signed, and its answer.
+        self.request: httpx.Request | None = None
         self.response: httpx.Response | None = None
+        self.redirects = -1
         self.failure: Failure | None = None
 
     @property
@@ -86,14 +89,18 @@ class WriteOut:
         self._mark("time_starttransfer")
         self._redirected = response.has_redirect_location
 
-    def text(self, response: httpx.Response | None, failure: Failure | None) -> str:
+    def asked(self, request: httpx.Request) -> None:
+        """The first request, and each that a redirect leads to."""
+        self.request, self.response = request, None
+        self.redirects += 1
+
+    def text(self, failure: Failure | None) -> str:
         """The template filled in.
 
-        :param response: the one that was got, if there is one.
         :param failure: how the call ended, if not well.
         """
         self._mark("time_total")
-        self.response, self.failure = response, failure
+        self.failure = failure
 
         def value(found: re.Match[str]) -> str:
             header, variable, percent, escape = found.groups()
@@ -120,6 +127,10 @@ def _of_response(read_from: Callable[[httpx.Response], Any]) -> Callable[[WriteO
     return lambda out: "" if out.response is None else str(read_from(out.response))
 
 
+def _of_request(read_from: Callable[[httpx.Request], Any]) -> Callable[[WriteOut], str]:
+    return lambda out: "" if out.request is None else str(read_from(out.request))
+
+
 def _time(name: str) -> Callable[[WriteOut], str]:
     return lambda out: f"{out.times.get(name, 0):.6f}"
 
@@ -144,13 +155,13 @@ VARIABLES: Final[dict[str, Callable[[WriteOut], str]]] = {
     "exitcode": lambda out: str(out.failure.code if out.failure is not None else 0),
     "http_code": _code,
     "http_version": _of_response(lambda response: response.http_version.removeprefix("HTTP/")),
-    "method": _of_response(lambda response: response.request.method),
-    "num_redirects": _of_response(lambda response: len(response.history)),
+    "method": _of_request(lambda request: request.method),
+    "num_redirects": lambda out: str(max(out.redirects, 0)),
     "redirect_url": _of_response(_redirect),
     "remote_ip": lambda out: out.remote_ip,
     "remote_port": lambda out: out.remote_port,
     "response_code": _code,
-    "scheme": _of_response(lambda response: response.url.scheme),
+    "scheme": _of_request(lambda request: request.url.scheme),
     "size_download": _of_response(lambda response: response.num_bytes_downloaded),
     "speed_download": _speed,
     "time_appconnect": _time("time_appconnect"),
@@ -159,5 +170,5 @@ VARIABLES: Final[dict[str, Callable[[WriteOut], str]]] = {
     "time_redirect": _time("time_redirect"),
     "time_starttransfer": _time("time_starttransfer"),
     "time_total": _time("time_total"),
-    "url_effective": _of_response(lambda response: response.url),
+    "url_effective": _of_request(lambda request: request.url),
 }
