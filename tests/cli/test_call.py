@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
@@ -646,6 +647,22 @@ def test_what_is_said_when_it_is_over_has_no_secrets(run, credentials, server):
     assert "***" in said
     assert said.endswith("|")
     assert not canary.leaks(said)
+
+
+def test_a_signature_within_a_parameter_is_a_secret_too(run, credentials):
+    """As where one is sent to log in, and has to come back."""
+
+    def to_the_log_in(request):
+        return redirect_to(f"/log-in?next={quote(request.target.decode(), safe='')}")
+
+    with raw_server(to_the_log_in) as server:
+        template = "%{redirect_url} %header{location}"
+        result = run("call", "-v", "--query", server.url, "-w", template)
+        sent = dict(parse_qsl(urlsplit(server.requests[-1].target.decode()).query))
+    for said in (result.text, result.stderr):
+        assert "/log-in?next=" in said
+        assert sent["X-Amz-Signature"] not in said
+        assert "IQoJb3JpZ2luX2VjE" not in said
 
 
 def test_verbose_of_retries(run, credentials):
