@@ -7,9 +7,12 @@ import io
 import json
 import re
 import socket
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
@@ -148,7 +151,8 @@ def test_headers_that_have_options_of_their_own(sent):
     assert request.header("referer") == "https://example.com/"
     assert request.header("cookie") == "a=1; b=2; c=3"
     assert request.verified()
-    request = sent("-A", "", "-b", "a=1", "-H", "Cookie: b=2")
+    assert sent("-b", "").header("cookie") is None
+    request = sent("-A", "", "-b", "", "-b", "a=1", "-H", "Cookie: b=2")
     assert request.header("user-agent") is None
     assert request.header("cookie") == "b=2"
 
@@ -373,12 +377,42 @@ def test_what_is_said_when_it_is_over(run, credentials, server, tmp_path):
 
 
 def test_times_are_said_when_it_is_over(run, credentials, lattice_https):
-    names = ["time_connect", "time_appconnect", "time_starttransfer", "time_total"]
+    names = ["time_connect", "time_appconnect", "time_pretransfer", "time_starttransfer"]
+    names += ["time_total", "time_redirect"]
     template = " ".join(f"%{{{name}}}" for name in names)
     arguments = "--cacert", lattice_https.ca_file, "-I", "-w", f"\\t{template}"
     result = run("call", lattice_https.url_for("orders"), *arguments)
     times = [float(time) for time in result.text.rpartition("\t")[2].split(" ")]
-    assert 0 < times[0] < times[1] < times[2] < times[3]
+    assert times[-1] == 0 < times[0]
+    assert times[:-1] == sorted(set(times[:-1]))
+
+
+def test_the_time_that_redirects_take(run, credentials, server):
+    template = "%{time_starttransfer} %{time_redirect} %{remote_port}"
+    with raw_server(lambda _: redirect_to(server.url)) as first:
+        said = run("call", first.url, "-w", template).text.split()
+        assert said[1:] == ["0.000000", str(first.port)]
+        said = run("call", "-L", first.url, "-w", f" {template}").text.split()
+    assert float(said[1]) > float(said[2]) > 0
+    assert said[3] == str(server.port)
+
+
+def test_what_cannot_be_said_stays_empty_and_is_named(run, credentials, server):
+    """As in curl's best-known template, which its users keep in a file."""
+    template = "%{http_code}|%{time_namelookup}|%{http_kode}|%{time_namelookup}|%{url.host}|"
+    result = run("call", "-s", server.url, "-w", template)
+    assert (result.code, result.text) == (0, "ok200|||||")
+    assert result.stderr.splitlines()[::2] == [
+        "lattice-client: -w: curl's %{time_namelookup} is not told here.",
+        "lattice-client: -w: curl's %{url.host} is not told here.",
+    ]
+    assert "there is no variable 'http_kode'; there are: content_type, " in result.stderr
+
+
+def test_the_speed_of_a_download(run, credentials, server):
+    said = run("call", server.url, "-w", "|%{size_download} %{speed_download} %{time_total}").text
+    size, speed, total = map(float, said.partition("|")[2].split())
+    assert speed == pytest.approx(size / total, rel=0.01, abs=1)
 
 
 def test_what_is_said_of_a_redirect_that_is_not_followed(run, credentials, server):
@@ -394,10 +428,52 @@ def test_what_is_said_of_a_call_that_failed(run, credentials):
     result = run("call", "-s", url, "-w", template)
     assert (result.code, result.stderr) == (7, "")
     assert result.text == "000 7  No connection to 127.0.0.1: Connection refused."
-    answer = b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno"
+    template = "%{url_effective} %{method} %{scheme} %{num_redirects}"
+    said = f"{url}/a POST http 0"
+    assert run("call", f"{url}/a", "-d", "b", "-w", template).text == said
+    assert run("call", f"{url}/a", "-d", "b", "--query", "-w", template).text == said
+    with raw_server(lambda _: redirect_to(f"{url}/a")) as first:
+        result = run("call", "-L", first.url, "-w", f"%{{http_code}} {template}")
+    assert result.text == f"000 {url}/a GET http 1"
+
+
+def test_what_is_said_of_a_call_without_credentials(run, server):
+    template = "%{http_code} %{url_effective} %{method} %{num_redirects}"
+    result = run("call", f"{server.url}/a", "--region", "us-west-2", "-w", template)
+    assert (result.code, result.text) == (67, f"000 {server.url}/a GET 0")
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_what_is_said_of_a_refusal(run, credentials, status):
+    answer = f"HTTP/1.1 {status} Oh\r\nContent-Length: 2\r\n\r\nno".encode()
+    template = "%{http_code} %{exitcode} %{errormsg}"
     with raw_server(lambda _: answer) as server:
-        result = run("call", "-f", server.url, "-w", "%{http_code} %{exitcode}")
-    assert (result.code, result.text) == (22, "500 22")
+        for options in (["-f"], ["-s", "-f"]):
+            result = run("call", *options, server.url, "-w", template)
+            assert (result.code, result.text) == (22, f"{status} 22 {status} from 127.0.0.1.")
+            assert result.stderr.count("lattice-client: ") == ("-s" not in options)
+
+
+@pytest.mark.parametrize("limit", [0, 2])
+def test_what_is_said_of_too_many_redirects(run, credentials, tmp_path, limit):
+    template = "%{http_code} %{num_redirects} %{url_effective}"
+    heads = tmp_path / "heads"
+    with raw_server(lambda _: redirect_to("/b")) as server:
+        options = "-L", "--max-redirs", limit, "-D", heads, "-w", template
+        result = run("call", f"{server.url}/b", *options)
+        assert result.code == 47
+        assert result.text == f"302 {limit} {server.url}/b"
+    assert heads.read_bytes().count(b"HTTP/1.1 302") == limit + 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("options", [[], ["-o", "/dev/null", "-w", "x"]])
+def test_a_disk_that_is_full(credentials, server, options):
+    command = [sys.executable, "-m", "lattice_client.cli", "call", server.url, *options]
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    told = b"lattice-client: stdout cannot be written: No space left on device.\n"
+    assert (ended.returncode, ended.stderr) == (23, told)
 
 
 def test_what_is_binary_stays_as_it_is(run, credentials):
@@ -550,6 +626,45 @@ def test_verbose_of_a_server_that_repeats_what_it_got(run, credentials):
     assert "X-Amz-Security-Token=***" in in_query.stderr
 
 
+def test_what_is_said_when_it_is_over_has_no_secrets(run, credentials, server):
+    """Of a server that keeps the query where it leads, and repeats what it got."""
+
+    def elsewhere(request):
+        query = request.target.partition(b"?")[2]
+        told = b"X-Got: %s\r\n" % b" ".join(value for _, value in request.headers)
+        told += b"".join(b"Authorization: %s\r\n" % value for _, value in request.headers[-1:])
+        to = server.url.encode() + b"/there?" + query
+        return redirect_to(to.decode()).replace(b"\r\n\r\n", b"\r\n%s\r\n" % told)
+
+    template = "%{redirect_url} %{url_effective} %header{location} %header{x-got} %{http_code}"
+    with raw_server(elsewhere) as first:
+        for options in (["--query"], ["--query", "-L"], [], ["-L"]):
+            said = run("call", first.url, *options, "-w", template).text
+            assert said.endswith((" 302", " 200"))
+            assert not canary.leaks(said)
+            assert ("X-Amz-Signature=***" in said) == ("--query" in options)
+        said = run("call", first.url, "-w", "%header{authorization}|%header{x-none}").text
+    assert "***" in said
+    assert said.endswith("|")
+    assert not canary.leaks(said)
+
+
+def test_a_signature_within_a_parameter_is_a_secret_too(run, credentials):
+    """As where one is sent to log in, and has to come back."""
+
+    def to_the_log_in(request):
+        return redirect_to(f"/log-in?next={quote(request.target.decode(), safe='')}")
+
+    with raw_server(to_the_log_in) as server:
+        template = "%{redirect_url} %header{location}"
+        result = run("call", "-v", "--query", server.url, "-w", template)
+        sent = dict(parse_qsl(urlsplit(server.requests[-1].target.decode()).query))
+    for said in (result.text, result.stderr):
+        assert "/log-in?next=" in said
+        assert sent["X-Amz-Signature"] not in said
+        assert "IQoJb3JpZ2luX2VjE" not in said
+
+
 def test_verbose_of_retries(run, credentials):
     answers = iter([b"HTTP/1.1 503 Soon\r\nContent-Length: 0\r\n\r\n"])
     with raw_server(lambda _: next(answers, OK)) as server:
@@ -598,7 +713,6 @@ def refused_port():
         ([], 2, "Missing argument 'URL'"),
         (["http://127.0.0.1:PLAIN", "--frobnicate"], 2, "No such option"),
         (["http://127.0.0.1:PLAIN", "--url", "http://127.0.0.1:PLAIN"], 2, "Give one URL"),
-        (["http://127.0.0.1:PLAIN", "-w", "%{http_kode}"], 2, "no variable 'http_kode'; there are"),
         (["http://127.0.0.1:PLAIN", "-w", "@/no/such/file"], 26, "/no/such/file cannot be read"),
         (["http://127.0.0.1:PLAIN", "-D", "/no/such/file"], 23, "/no/such/file cannot be written"),
         (["http://127.0.0.1:PLAIN", "-b", "secret-of-mine"], 2, "NAME=VALUE; files of cookies are"),
@@ -663,11 +777,12 @@ def test_a_connection_that_is_gone_before_anybody_looks():
             if name == "server_addr":
                 raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
 
-    talk = Talk(Redaction(), verbose=True)
-    out = WriteOut("%{remote_ip}%{http_code}")
+    redaction = Redaction()
+    talk = Talk(redaction, verbose=True)
+    out = WriteOut("%{remote_ip}%{http_code}", redaction)
     for watcher in (talk, out):
         watcher.connected(Stream())
-    assert out.text(None, None) == "000"
+    assert out.text(None) == "000"
 
 
 def test_time_is_up(run, credentials):

@@ -124,6 +124,7 @@ def test_records_for_machines_over_tls(run, file, monkeypatch):
         (["FILE", "--target", "orders"], 2, "NAME=VALUE"),
         (["FILE", "--parameter", "a=b"], 2, "only CloudFormation templates"),
         (["FILE", "--port", "TAKEN"], 7, "There is no listening at 127.0.0.1"),
+        (["FILE", "--port", "70000"], 7, "127.0.0.1:70000: ports are from 1 to 65535."),
         ([], 2, "Missing argument 'FILE'"),
     ],
 )

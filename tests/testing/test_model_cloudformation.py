@@ -530,15 +530,15 @@ UNKNOWN = [
         "{ManagedPolicyArns: ['arn:aws:iam::111122223333:policy/own']}",
         (
             "Role.Properties.ManagedPolicyArns[0]: 'arn:aws:iam::111122223333:policy/own' is no "
-            "policy of this template; so the role 'Role' is taken to allow every call"
+            "policy of this template; so the role 'Role' may make every call that is not denied"
         ),
     ),
     (
         "{ManagedPolicyArns: !Split [',', !ImportValue policies]}",
         (
             "Role.Properties.ManagedPolicyArns.Fn::Split[1].Fn::ImportValue: the local Lattice "
-            "does not know Fn::ImportValue: give its value as a parameter; so the role 'Role' is "
-            "taken to allow every call"
+            "does not know Fn::ImportValue: give its value as a parameter; so the role 'Role' "
+            "may make every call that is not denied"
         ),
     ),
     (
@@ -549,7 +549,7 @@ UNKNOWN = [
         (
             "Role.Properties.Policies[0].PolicyDocument.Statement.Resource.Fn::ImportValue: the "
             "local Lattice does not know Fn::ImportValue: give its value as a parameter; so the "
-            "role 'Role' is taken to allow every call"
+            "role 'Role' may make every call that is not denied"
         ),
     ),
     (
@@ -560,7 +560,7 @@ UNKNOWN = [
         "{Tags: [{Key: team, Value: !ImportValue team}]}",
         (
             "Role.Properties.Tags[0].Value.Fn::ImportValue: the local Lattice does not know "
-            "Fn::ImportValue: give its value as a parameter; so the role's tags are left out"
+            "Fn::ImportValue: give its value as a parameter; so the role goes without this tag"
         ),
     ),
 ]
@@ -582,9 +582,69 @@ def test_a_policy_for_a_role_that_is_not_known_is_named(tmp_path):
     assert notes == [
         (
             "Policy.Properties.Roles[0].Fn::ImportValue: the local Lattice does not know "
-            "Fn::ImportValue: give its value as a parameter; so the policy is left out"
+            "Fn::ImportValue: give its value as a parameter; so this role goes without the "
+            "policy"
         )
     ]
+
+
+DENIED = ALLOWED.replace("Allow", "Deny")
+UNKNOWN_ALLOW = ALLOWED.replace("'*'", "!ImportValue x")
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        (
+            "{ManagedPolicyArns: ['arn:aws:iam::111122223333:policy/own', "
+            "'arn:aws:iam::aws:policy/AWSDenyAll']}"
+        ),
+        (
+            f"{{Policies: [{{PolicyName: a, PolicyDocument: {{Statement: {DENIED}}}}}], "
+            "ManagedPolicyArns: [!ImportValue policy]}"
+        ),
+        (
+            "{Policies: [{PolicyName: a, PolicyDocument: "
+            f"{{Statement: [{UNKNOWN_ALLOW}, {DENIED}]}}}}]}}"
+        ),
+    ],
+)
+def test_what_is_denied_stays_denied_whatever_is_not_known(tmp_path, properties):
+    role = f"    Role: {{Type: AWS::IAM::Role, Properties: {properties}}}\n"
+    allowed, (note,) = who_may(tmp_path, role)
+    assert allowed == set()
+    assert note.endswith("so the role 'Role' may make every call that is not denied")
+
+
+def test_a_policy_is_for_the_roles_that_are_known(tmp_path):
+    resources = f"""
+    Role: {{Type: AWS::IAM::Role, Properties: {{}}}}
+    Other: {{Type: AWS::IAM::Role, Properties: {{}}}}
+    Policy:
+      Type: AWS::IAM::Policy
+      Properties: {{PolicyDocument: {{Statement: {DENIED}}}, Roles: [!ImportValue x, !Ref Role]}}
+"""
+    allowed, notes = who_may(tmp_path, resources)
+    assert allowed == {"Other"}
+    assert len(notes) == 1
+
+
+def test_a_role_has_the_tags_that_are_known(tmp_path):
+    role = CONDITIONAL.replace("Tags: [", "Tags: [{Key: a, Value: !ImportValue a}, ")
+    conditions = "Conditions: {Never: !Equals [a, b]}"
+    allowed, (note,) = who_may(tmp_path, role, "/public/local", after=conditions)
+    assert allowed == {"Role"}
+    assert note.startswith("Role.Properties.Tags[0].Value")
+
+
+def test_a_policy_of_aws_that_is_not_known_is_named(tmp_path):
+    arns = "['arn:aws:iam::aws:policy/VPCLatticeServiceInvokeAccess']"
+    role = f"    Role: {{Type: AWS::IAM::Role, Properties: {{ManagedPolicyArns: {arns}}}}}\n"
+    note = (
+        "Role.Properties.ManagedPolicyArns[0]: AWS's policy 'VPCLatticeServiceInvokeAccess' is not "
+        "known here, and is taken to say nothing of calls"
+    )
+    assert who_may(tmp_path, role) == (set(), [note])
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,16 @@ def test_errors_are_short(served, tmp_path, capsys):
     assert f"127.0.0.1:{port}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("port", "named"), [(70000, 70001), (-1, -1), (65535, 65536)])
+def test_ports_that_are_none_are_named(served, tmp_path, capsys, port, named):
+    """Also behind the last one, where a further service network would be entered."""
+    (tmp_path / "a.toml").write_text("networks.shop = {}\nnetworks.partners = {}")
+    assert main([str(tmp_path / "a.toml"), f"--port={port}"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert f"ports are from 1 to 65535: '127.0.0.1:{named}'" in said
+
+
 def test_an_address_that_others_reach_is_said_so(served, tmp_path, capsys):
     (tmp_path / "a.toml").write_text("networks.shop = {}\nnetworks.partners = {}")
     for host in ("127.0.0.1", "localhost"):

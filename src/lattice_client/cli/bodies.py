@@ -78,6 +78,7 @@ def short_headers(
 
     :returns: as ``headers_of``; an empty value leaves the header out, as with curl.
     """
+    cookies = tuple(filter(None, cookies))
     if any("=" not in cookie for cookie in cookies):
         # Not the cookie: it may be a secret.
         raise click.BadParameter(

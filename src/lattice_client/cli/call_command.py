@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import IO, Any
 
@@ -24,7 +24,7 @@ from lattice_client.cli.redaction import Redaction
 from lattice_client.cli.sending import Deadline, Sending, trust
 from lattice_client.cli.signing_options import Signing, signing_options
 from lattice_client.cli.talk import LOOKED_AT, Remarks, Talk, explained
-from lattice_client.cli.terminal import binary, note
+from lattice_client.cli.terminal import note
 from lattice_client.cli.write_out import WriteOut
 from lattice_client.httpx import Client
 
@@ -148,7 +148,8 @@ def command(
         failure = call.failure_of(error)
         if failure is None:
             raise
-        call.write_out(failure)
+        with suppress(Failure):  # the first one is told
+            call.write_out(failure)
         if call.quiet or failure.text in call.remarks.told:
             return failure.code
         raise failure from None
@@ -184,8 +185,8 @@ class _Call:
         self._deadline = Deadline(given["max_time"])
         self._proxy = proxy_of(self._url, given["proxy"])
         self._sending: Sending | None = None
-        self._response: httpx.Response | None = None
-        self._write_out = WriteOut(given["write_out"] or "")
+        self._responses: list[httpx.Response] = []
+        self._write_out = WriteOut(given["write_out"] or "", self._redaction)
 
     # The request.
 
@@ -255,25 +256,33 @@ class _Call:
                 self._method, self._url, headers=self._header_pairs(), content=self._content(stack)
             )
             _leave_out(request, self._headers)
-            response = client.send(request, stream=True)
+            self._write_out.request = request
+            try:
+                response = client.send(request, stream=True)
+            finally:
+                self._dump_heads()
             stack.callback(response.close)
-            self._response = response
             looked_at = self._write(response)
             denial = explained(response, self._talk.request or request, looked_at)
+            ended = Failure(HTTP_ERROR, f"{response.status_code} from {self._url.host}.")
             if denial is not None and not quiet:
                 note(f"{denial}")
+                self.remarks.told.add(ended.text)
                 if given["verbose"] and denial.canonical_request:
                     note(f"what was signed:\n{denial.canonical_request}")
             if self._failed(response):
-                raise Failure(
-                    HTTP_ERROR,
-                    "" if quiet or denial else f"{response.status_code} from {self._url.host}.",
-                )
+                raise ended
 
     def write_out(self, failure: Failure | None = None) -> None:
-        """Say on stdout what is asked for of the call, however it ended."""
-        out = binary(sys.stdout)
-        out.write(os.fsencode(self._write_out.text(self._response, failure)))
+        """Say on stdout what is asked for of the call, however it ended.
+
+        :raises Failure: if that cannot be written.
+        """
+        # Also with -s, as curl does: what is missing from stdout needs a reason.
+        for remark in self._write_out.remarks:
+            note(remark)
+        text = os.fsencode(self._write_out.text(failure))
+        Output("-", progress=False).write(text, iter(()), None)
 
     def _client(self) -> httpx.Client:
         given = self._given
@@ -297,6 +306,7 @@ class _Call:
             "max_redirects": given["max_redirs"],
             # None are kept, not even from a redirect for the request that follows.
             "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            "event_hooks": {"request": [self._write_out.asked], "response": [self._answered]},
         }
         if given["unsigned"]:
             return httpx.Client(**settings)
@@ -319,6 +329,16 @@ class _Call:
 
     # The response.
 
+    def _answered(self, response: httpx.Response) -> None:
+        """Each one, redirects too, however the call ends."""
+        self._responses.append(response)
+        self._write_out.response = response
+
+    def _dump_heads(self) -> None:
+        if self._given["dump_header"] and self._responses:
+            heads = b"".join(map(head_of, self._responses))
+            Output(self._given["dump_header"], progress=False).write(heads, iter(()), None)
+
     def _write(self, response: httpx.Response) -> bytes:
         """Write it.
 
@@ -334,9 +354,6 @@ class _Call:
                     break
             body = iter(())
         size = response.headers.get("Content-Length", "")
-        if given["dump_header"]:
-            heads = b"".join(map(head_of, (*response.history, response)))
-            Output(given["dump_header"], progress=False).write(heads, iter(()), None)
         output = Output(given["output"], progress=not given["silent"])
         output.write(head, body, int(size) if size.isdigit() else None)
         return bytes(beginning)

@@ -30,7 +30,9 @@ class Redaction:
 
     def learn(self, secret: str | None) -> None:
         if secret and len(secret) >= _SHORTEST:
-            self._secrets |= {secret, quote(secret, safe="")}
+            # Twice where a URL stands in another one's parameter.
+            quoted = quote(secret, safe="")
+            self._secrets |= {secret, quoted, quote(quoted, safe="")}
 
     def header(self, name: str, value: str) -> str:
         """A header's line."""

@@ -26,6 +26,7 @@ class Watcher(Protocol):
 
     def connected(self, stream: Any) -> None: ...
     def sent(self, request: httpx.Request) -> None: ...
+    def begun(self) -> None: ...
     def received(self, response: httpx.Response) -> None: ...
 
 
@@ -130,6 +131,9 @@ class Sending(httpx.BaseTransport):
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             for watcher in self._watchers:
                 watcher.connected(details["return_value"])
+        if event == "http11.send_request_headers.started":
+            for watcher in self._watchers:
+                watcher.begun()
 
     def close(self) -> None:
         self._inner.close()

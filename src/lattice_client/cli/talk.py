@@ -61,9 +61,13 @@ class Talk:
     def sent(self, request: httpx.Request) -> None:
         self.request = request
         self._learn(request.headers)
+        self._redaction.learn(request.url.params.get("X-Amz-Signature"))
         target = self._redaction.target(request.url.raw_path.decode("latin-1"))
         self._say(">", f"{request.method} {target} HTTP/1.1")
         self._headers(">", request.headers)
+
+    def begun(self) -> None:
+        """The head has been told."""
 
     def received(self, response: httpx.Response) -> None:
         self._learn(response.headers)

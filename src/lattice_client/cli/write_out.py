@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from lattice_client.cli.bodies import read
+from lattice_client.cli.redaction import Redaction
 from lattice_client.cli.sending import address_of
 
 if TYPE_CHECKING:
@@ -23,6 +22,15 @@ if TYPE_CHECKING:
 __all__ = ["VARIABLES", "WriteOut"]
 
 _PART = re.compile(r"%header\{([^}]*)\}|%\{([^}]*)\}|(%%)|\\([nrt])")
+# Curl's, of which there is nothing to tell: what httpx keeps to itself, as the look-up of the name
+# within time_connect, and what there is not, as FTP.
+_CURLS = re.compile(
+    r"certs|conn_id|filename_effective|ftp_entry_path|header_json|http_connect|json|local_ip|"
+    r"local_port|num_certs|num_connects|num_headers|num_retries|onerror|proxy_ssl_verify_result|"
+    r"proxy_used|referer|size_delivered|size_header|size_request|size_upload|speed_upload|"
+    r"ssl_verify_result|stderr|stdout|time_namelookup|time_posttransfer|time_queue|tls_earlydata|"
+    r"url|urle?\..*|urlnum|xfer_id"
+)
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -31,25 +39,35 @@ class WriteOut:
 
     :param template: curl's: text with ``%{variable}``, ``%header{name}``, ``%%`` and ``\n``;
         ``@FILE`` or ``@-`` for one in a file.
-    :raises click.BadParameter: for a variable that is not known.
+    :param redaction: what leaves secrets out of the values, which may repeat the request's.
+    :raises Failure: for a file that cannot be read.
     """
 
-    def __init__(self, template: str) -> None:
+    def __init__(self, template: str, redaction: Redaction) -> None:
         if template.startswith("@"):
             template = read(template[1:]).decode("utf-8", "surrogateescape")
-        for found in _PART.finditer(template):
-            if found[2] is not None and found[2] not in VARIABLES:
-                known = ", ".join(sorted(VARIABLES))
-                raise click.BadParameter(
-                    f"there is no variable {found[2]!r}; there are: {known}",
-                    param_hint="'-w' / '--write-out'",
-                )
         self._template = template
+        self._redaction = redaction
         self._began = time.perf_counter()
         self.times: dict[str, float] = {}
-        self.remote_ip = ""
+        self.remote_ip = self.remote_port = ""
+        self._redirected = False
+        #: The request at hand, as it is before it is signed, and its answer.
+        self.request: httpx.Request | None = None
         self.response: httpx.Response | None = None
+        self.redirects = -1
         self.failure: Failure | None = None
+
+    @property
+    def remarks(self) -> Iterator[str]:
+        """What of the template stays empty, and why."""
+        for name in dict.fromkeys(found[2] for found in _PART.finditer(self._template)):
+            if name is None or name in VARIABLES:
+                continue
+            if _CURLS.fullmatch(name):
+                yield f"-w: curl's %{{{name}}} is not told here."
+            else:
+                yield f"-w: there is no variable {name!r}; there are: {', '.join(VARIABLES)}."
 
     def connected(self, stream: Any) -> None:
         if stream.get_extra_info("ssl_object") is not None:
@@ -57,32 +75,49 @@ class WriteOut:
             return
         self._mark("time_connect")
         address = address_of(stream)
-        self.remote_ip = address[0] if address else ""
+        self.remote_ip, self.remote_port = map(str, address) if address else ("", "")
 
-    def sent(self, request: httpx.Request) -> None:
-        """Of the request there is nothing to say."""
+    def sent(self, request: httpx.Request) -> None:  # noqa: ARG002 the protocol's
+        if self._redirected:
+            self._mark("time_redirect")
+        self._redirected = False
 
-    def received(self, response: httpx.Response) -> None:  # noqa: ARG002 the protocol's
+    def begun(self) -> None:
+        self._mark("time_pretransfer")
+
+    def received(self, response: httpx.Response) -> None:
         self._mark("time_starttransfer")
+        self._redirected = response.has_redirect_location
 
-    def text(self, response: httpx.Response | None, failure: Failure | None) -> str:
+    def asked(self, request: httpx.Request) -> None:
+        """The first request, and each that a redirect leads to."""
+        self.request, self.response = request, None
+        self.redirects += 1
+
+    def text(self, failure: Failure | None) -> str:
         """The template filled in.
 
-        :param response: the one that was got, if there is one.
         :param failure: how the call ended, if not well.
         """
         self._mark("time_total")
-        self.response, self.failure = response, failure
+        self.failure = failure
 
         def value(found: re.Match[str]) -> str:
             header, variable, percent, escape = found.groups()
             if header is not None:
-                return "" if response is None else response.headers.get(header, "")
+                return self._header(header)
             if variable is not None:
-                return VARIABLES[variable](self)
+                tell = VARIABLES.get(variable)
+                return "" if tell is None else self._redaction.target(tell(self))
             return "%" if percent else _ESCAPES[escape]
 
         return _PART.sub(value, self._template)
+
+    def _header(self, name: str) -> str:
+        if self.response is None or name not in self.response.headers:
+            return ""
+        line = self._redaction.header(name, self.response.headers[name])
+        return line.partition(": ")[2]
 
     def _mark(self, name: str) -> None:
         self.times[name] = time.perf_counter() - self._began
@@ -92,12 +127,21 @@ def _of_response(read_from: Callable[[httpx.Response], Any]) -> Callable[[WriteO
     return lambda out: "" if out.response is None else str(read_from(out.response))
 
 
+def _of_request(read_from: Callable[[httpx.Request], Any]) -> Callable[[WriteOut], str]:
+    return lambda out: "" if out.request is None else str(read_from(out.request))
+
+
 def _time(name: str) -> Callable[[WriteOut], str]:
     return lambda out: f"{out.times.get(name, 0):.6f}"
 
 
 def _code(out: WriteOut) -> str:
     return f"{out.response.status_code if out.response is not None else 0:03}"
+
+
+def _speed(out: WriteOut) -> str:
+    size = 0 if out.response is None else out.response.num_bytes_downloaded
+    return f"{size / out.times['time_total']:.0f}"
 
 
 def _redirect(response: httpx.Response) -> str:
@@ -111,16 +155,20 @@ VARIABLES: Final[dict[str, Callable[[WriteOut], str]]] = {
     "exitcode": lambda out: str(out.failure.code if out.failure is not None else 0),
     "http_code": _code,
     "http_version": _of_response(lambda response: response.http_version.removeprefix("HTTP/")),
-    "method": _of_response(lambda response: response.request.method),
-    "num_redirects": _of_response(lambda response: len(response.history)),
+    "method": _of_request(lambda request: request.method),
+    "num_redirects": lambda out: str(max(out.redirects, 0)),
     "redirect_url": _of_response(_redirect),
     "remote_ip": lambda out: out.remote_ip,
+    "remote_port": lambda out: out.remote_port,
     "response_code": _code,
-    "scheme": _of_response(lambda response: response.url.scheme),
+    "scheme": _of_request(lambda request: request.url.scheme),
     "size_download": _of_response(lambda response: response.num_bytes_downloaded),
+    "speed_download": _speed,
     "time_appconnect": _time("time_appconnect"),
     "time_connect": _time("time_connect"),
+    "time_pretransfer": _time("time_pretransfer"),
+    "time_redirect": _time("time_redirect"),
     "time_starttransfer": _time("time_starttransfer"),
     "time_total": _time("time_total"),
-    "url_effective": _of_response(lambda response: response.url),
+    "url_effective": _of_request(lambda request: request.url),
 }

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import signal
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from lattice_client.testing.authorization import AuthLayer
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from lattice_client.testing.server import RunningLattice
 
 __all__ = ["entered", "interruptible", "loaded", "pair", "until_interrupted"]
+
+_LAST_PORT: Final = 65535
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -88,6 +91,11 @@ def entered(
     """
     from lattice_client.testing.server import ExposedLatticeWarning, serve
 
+    last = port + len(lattice.networks) - 1
+    if port < 0 or last > _LAST_PORT:
+        # socket's would be an OverflowError, with some of the networks entered.
+        why = f"ports are from 1 to {_LAST_PORT}"
+        raise OSError(errno.EADDRNOTAVAIL, why, f"{host}:{port if port < 0 else last}")
     running = []
     with contextlib.ExitStack() as stack:
         for index, network in enumerate(lattice.networks.values()):

@@ -2,8 +2,8 @@
 
 A role's policies are those inside it, the ``AWS::IAM::Policy``, ``RolePolicy`` and
 ``ManagedPolicy`` resources that name it, and its ``ManagedPolicyArns``. If the template gives it
-none, or one that is not known here, it is taken to allow every call, as a caller by itself; the
-latter is a note.
+none, it may make every call, as a caller by itself. One that is not known here is taken to allow
+every call, with a note; what the others deny stays denied.
 
 Source: the resource types' pages (CloudFormation Template Reference).
 """
@@ -11,8 +11,8 @@ Source: the resource types' pages (CloudFormation Template Reference).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, TypeVar
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.lattice import LocalLattice
@@ -22,6 +22,8 @@ from lattice_client.testing.templates import NO_VALUE, Template
 from lattice_client.testing.wildcards import wildcard_match
 
 __all__ = ["add_roles"]
+
+_T = TypeVar("_T")
 
 _ROLE: Final = "AWS::IAM::Role"
 _MANAGED_POLICY: Final = "AWS::IAM::ManagedPolicy"
@@ -34,8 +36,7 @@ _POLICIES: Final = {
 _CALL: Final = "vpc-lattice-svcs:Invoke"
 _AWS_MANAGED: Final = ":iam::aws:policy/"
 # What AWS's own policies say of calls. Source: AWS Managed Policy Reference Guide. Those that are
-# not here are taken to say nothing: that of VPCLatticeFullAccess, for one, is about the control
-# plane alone.
+# not here are taken to say nothing, as nearly all of them do, and a note names them.
 _AWS_POLICIES: Final = {
     name: {"Statement": {"Effect": effect, "Action": _CALL, "Resource": "*"}}
     for name, effect in (
@@ -45,6 +46,20 @@ _AWS_POLICIES: Final = {
         ("VPCLatticeServicesInvokeAccess", "Allow"),
     )
 }
+# Those that roles often have, and VPC Lattice's own for its control plane: they need no note.
+_SILENT: Final = (
+    "service-role/*",
+    "AWSXRayDaemonWriteAccess",
+    "AWSXrayWriteOnlyAccess",
+    "AmazonSSMManagedInstanceCore",
+    "CloudWatchAgentServerPolicy",
+    "CloudWatchLambdaInsightsExecutionRolePolicy",
+    "VPCLatticeFullAccess",
+    "VPCLatticeReadOnlyAccess",
+)
+_EVERY_CALL: Final = IdentityPolicy.from_document(
+    {"Statement": {"Effect": "Allow", "Action": _CALL, "Resource": "*"}}
+)
 
 
 def add_roles(
@@ -81,27 +96,61 @@ def add_roles(
 def _tags(
     template: Template, properties: Mapping[str, Node], note: Callable[[str], object]
 ) -> dict[str, str]:
+    def tag(item: Node) -> tuple[str, str]:
+        table = item.table(("Key", "Value"))
+        return str(template.value(table, "Key")), str(template.value(table, "Value", ""))
+
+    unknown: list[ConfigurationError] = []
+    tags = dict(_known(template, properties, "Tags", tag, unknown))
+    for error in unknown:
+        note(f"{error}; so the role goes without this tag")
+    return tags
+
+
+def _known(
+    template: Template,
+    properties: Mapping[str, Node],
+    key: str,
+    read: Callable[[Node], _T],
+    unknown: list[ConfigurationError],
+) -> list[_T]:
+    """What a property's items are, one by one.
+
+    :param unknown: gets why some cannot be worked out; the others are kept.
+    """
+    found = []
     try:
-        tags = [item.table(("Key", "Value")) for item in _items(template, properties, "Tags")]
-        return {
-            str(template.value(tag, "Key")): str(template.value(tag, "Value", "")) for tag in tags
-        }
-    except ConfigurationError as error:
-        note(f"{error}; so the role's tags are left out")
-        return {}
+        for item in _listed(template, properties, key):
+            try:
+                if (chosen := _chosen(template, item)) is not None:
+                    found.append(read(chosen))
+            except ConfigurationError as error:
+                unknown.append(error)
+    except ConfigurationError as error:  # of the list itself
+        unknown.append(error)
+    return found
 
 
-def _items(template: Template, properties: Mapping[str, Node], key: str) -> Iterator[Node]:
-    """A property's items, or its one value; what turns out to be nothing is left out."""
+def _items(template: Template, properties: Mapping[str, Node], key: str) -> list[Node]:
+    """A property's items; what turns out to be nothing is left out."""
+    chosen = [_chosen(template, item) for item in _listed(template, properties, key)]
+    return [item for item in chosen if item is not None]
+
+
+def _listed(template: Template, properties: Mapping[str, Node], key: str) -> list[Node]:
+    """A property's items, or its one value, as they stand there."""
     if key not in properties:
-        return
+        return []
     node = template.chosen(properties[key])
     if isinstance(node.value, Mapping) and len(node.value) == 1:  # a function
         node = Node(template.resolve(node), node.place)
-    for item in node.items() if isinstance(node.value, list) else [node]:
-        chosen = template.chosen(item)
-        if chosen.value is not NO_VALUE and chosen.value != {"Ref": "AWS::NoValue"}:
-            yield chosen
+    return node.items() if isinstance(node.value, list) else [node]
+
+
+def _chosen(template: Template, item: Node) -> Node | None:
+    chosen = template.chosen(item)
+    nothing = chosen.value is NO_VALUE or chosen.value == {"Ref": "AWS::NoValue"}
+    return None if nothing else chosen
 
 
 def _document(policy: Node, properties: Mapping[str, Node]) -> Node:
@@ -128,18 +177,15 @@ class _Policies:
                 self._attached[role].append(document)
 
     def of(self, role: str, properties: Mapping[str, Node]) -> list[IdentityPolicy] | None:
-        """A role's policies; None if it has none, or one that is not known."""
+        """A role's policies; None if it has none."""
         inline = _items(self._template, properties, "Policies")
         documents = [*self._attached[role], *(_document(each, each.table()) for each in inline)]
-        policies, unknown = [], []
-        try:
-            arns = _items(self._template, properties, "ManagedPolicyArns")
-            documents += [self._by_arn(item) for item in arns]
-        except ConfigurationError as error:
-            unknown.append(error)
-        for document in documents:
+        unknown: list[ConfigurationError] = []
+        arns = _known(self._template, properties, "ManagedPolicyArns", self._by_arn, unknown)
+        policies = []
+        for document in [*documents, *arns]:
             try:
-                content = self._worked_out(document)
+                content = self._worked_out(document, unknown)
             except ConfigurationError as error:
                 unknown.append(error)
                 continue
@@ -147,31 +193,42 @@ class _Policies:
                 with document.naming_it():
                     policies.append(IdentityPolicy.from_document(content))
         for what in unknown:
-            self._note(f"{what}; so the role {role!r} is taken to allow every call")
-        return policies if documents and not unknown else None
+            self._note(f"{what}; so the role {role!r} may make every call that is not denied")
+        if unknown:
+            policies.append(_EVERY_CALL)
+        return policies if documents or arns or unknown else None
 
     def _roles(self, properties: Mapping[str, Node], key: str) -> list[str]:
         """The names of the roles that a policy is for."""
-        try:
-            items = _items(self._template, properties, key)
-            return [str(self._template.resolve(item)) for item in items]
-        except ConfigurationError as error:
-            self._note(f"{error}; so the policy is left out")
-            return []
+        unknown: list[ConfigurationError] = []
+        roles = _known(self._template, properties, key, self._name, unknown)
+        for what in unknown:
+            self._note(f"{what}; so this role goes without the policy")
+        return roles
+
+    def _name(self, item: Node) -> str:
+        return str(self._template.resolve(item))
 
     def _by_arn(self, item: Node) -> Node:
-        arn = str(self._template.resolve(item))
+        arn = self._name(item)
         if arn in self._managed:
             return self._managed[arn]
         _, of_aws, name = arn.partition(_AWS_MANAGED)
         if of_aws:
+            if not any(wildcard_match(known, name) for known in (*_AWS_POLICIES, *_SILENT)):
+                self._note(
+                    f"{item.place}: AWS's policy {name!r} is not known here, and is taken to say "
+                    "nothing of calls"
+                )
             return Node(_AWS_POLICIES.get(name), item.place)
         raise item.error(f"{arn!r} is no policy of this template")
 
-    def _worked_out(self, document: Node) -> Any:
+    def _worked_out(self, document: Node, unknown: list[ConfigurationError]) -> Any:
         """A policy's document, or None if it says nothing of calls.
 
         What stands in statements about other services need not be known.
+
+        :param unknown: gets why statements about calls cannot be worked out.
         """
         try:
             return self._template.resolve(document)
@@ -179,10 +236,14 @@ class _Policies:
             table = self._template.chosen(document).table()
             if "Statement" not in table:
                 raise
-        statements = _items(self._template, table, "Statement")
-        kept = [self._template.resolve(each) for each in statements if self._is_about_calls(each)]
+        statements = _known(self._template, table, "Statement", self._about_calls, unknown)
+        kept = [statement for statement in statements if statement is not None]
         rest = {key: self._template.resolve(table[key]) for key in table if key != "Statement"}
         return rest | {"Statement": kept} if kept else None
+
+    def _about_calls(self, statement: Node) -> Any:
+        """A statement; None if it is about something else."""
+        return self._template.resolve(statement) if self._is_about_calls(statement) else None
 
     def _is_about_calls(self, statement: Node) -> bool:
         table = statement.table()
