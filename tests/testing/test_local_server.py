@@ -21,6 +21,7 @@ import trio
 from asgi_driver import signed_by
 from local_oracles import HOST, NOW, as_pairs, hand_sign, replace_header, wire
 
+from lattice_client.errors import ConfigurationError
 from lattice_client.testing import LocalLattice, serve, server_thread
 from lattice_client.testing.resolving import resolving
 
@@ -438,6 +439,12 @@ def test_an_application_that_does_not_start_is_an_error(monkeypatch, local):
     with pytest.raises(ServerError), serve(local, tls=True):
         pass
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_that_is_none_is_an_error(local, port):
+    with pytest.raises(ConfigurationError, match="a port is 0 to 65535"), serve(local, port=port):
+        pass
 
 
 def test_stopping_twice_does_no_harm(local):

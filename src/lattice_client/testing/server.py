@@ -15,7 +15,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from lattice_client.errors import MissingExtraError
+from lattice_client.errors import ConfigurationError, MissingExtraError
 from lattice_client.testing.networks import ServiceNetwork
 from lattice_client.testing.resolving import resolving
 from lattice_client.testing.server_thread import ServerThread
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from lattice_client.testing.services import Service
 
 __all__ = ["ExposedLatticeWarning", "RunningLattice", "serve"]
+
+
+_LAST_PORT = 65535
 
 
 class ExposedLatticeWarning(UserWarning):
@@ -53,6 +56,7 @@ def serve(
     :param tls: speak HTTPS, with a certificate for all services' names and the loopback addresses;
         see ``RunningLattice.ca_file``.
     :param port: the port to listen at; 0 for a free one.
+    :raises ConfigurationError: if the port is none.
     :raises OSError: if there is no listening at that address and port.
     :raises MissingExtraError: if the extra ``testing`` is not installed.
     """
@@ -76,6 +80,8 @@ class RunningLattice:
     def __init__(
         self, served: LocalLattice | ServiceNetwork, *, host: str, tls: bool, port: int
     ) -> None:
+        if not 0 <= port <= _LAST_PORT:
+            raise ConfigurationError(f"a port is 0 to {_LAST_PORT}, not {port!r}")
         lattice = served.lattice if isinstance(served, ServiceNetwork) else served
         self.lattice = lattice
         self.add_service = lattice.add_service
