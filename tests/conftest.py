@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import certifi
 import pytest
+import trustme
 
 from lattice_client.testing import LocalLattice, RunningLattice, serve
 from support import canary
@@ -19,6 +22,12 @@ os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.d
 for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
     os.environ.pop(name, None)
     os.environ.pop(name.lower(), None)
+
+# Whom the world trusts is of no interest here, and httpx takes 50 ms to read it, for each client.
+_AUTHORITIES = tempfile.NamedTemporaryFile(suffix=".pem")  # noqa: SIM115 - as long as the process
+trustme.CA().cert_pem.write_to_path(_AUTHORITIES.name)
+os.environ["SSL_CERT_FILE"] = _AUTHORITIES.name
+certifi.where = lambda: _AUTHORITIES.name
 
 pytest_plugins = ["support.documents"]
 

@@ -223,8 +223,12 @@ async def _closed(session: aiohttp.ClientSession) -> None:
     await asyncio.sleep(0)
 
 
-def _context(ca_file: str | None) -> ssl.SSLContext | bool:
-    return ssl.create_default_context(cafile=ca_file) if ca_file else True
+# Where there is no TLS; httpx would read, for each client, whom the world trusts.
+_NOBODY_IS_TRUSTED = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _context(ca_file: str | None) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=ca_file) if ca_file else _NOBODY_IS_TRUSTED
 
 
 def _blocking(runner: asyncio.Runner, call: Callable[..., Coroutine[Any, Any, Answer]]) -> Client:

@@ -46,7 +46,7 @@ class Lifespans:
         await receive()
         lifespans = self._lifespans.pop(loop)
         for lifespan in reversed(lifespans.values()):
-            await lifespan.stop()
+            await lifespan.stop(_GRACE_SECONDS)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def state(self, target: ASGIApp) -> dict[str, Any]:
@@ -86,8 +86,8 @@ class Lifespan:
             raise RuntimeError(f"the target's startup failed: {self._failure}")
         return dict(self._state)
 
-    async def stop(self, grace: float | None = _GRACE_SECONDS) -> None:
-        """Let it shut down; after ``grace`` seconds it is cancelled."""
+    async def stop(self, grace: float | None) -> None:
+        """Let it shut down; after ``grace`` seconds, if that is not None, it is cancelled."""
         self._stopping.set()
         _, pending = await asyncio.wait([self._task], timeout=grace)
         if pending:
