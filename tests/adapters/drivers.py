@@ -20,6 +20,7 @@ import lattice_client.httpx
 import lattice_client.httpx2
 import lattice_client.requests
 from lattice_client import LatticeAuth, SigV4Auth
+from support.asynchronous import closed
 
 CHUNKS = [b"first ", b"", b"second ", b"x" * 70_000, b"last"]
 STREAM = object()  # as a body: a generator of CHUNKS
@@ -197,7 +198,7 @@ class Aiohttp:
             try:
                 yield _blocking(runner, call)
             finally:
-                runner.run(_closed(session))
+                runner.run(closed(session))
 
 
 class AiohttpSession(Aiohttp):
@@ -205,22 +206,6 @@ class AiohttpSession(Aiohttp):
 
     def session(self, auth: Any, **arguments: Any) -> aiohttp.ClientSession:
         return lattice_client.aiohttp.client_session(auth, **arguments)
-
-
-async def _closed(session: aiohttp.ClientSession) -> None:
-    """Close a session with its connections.
-
-    aiohttp's first middleware releases do not wait until TLS has said goodbye; what they leave is a
-    ResourceWarning in some later test.
-    """
-    idle = session.connector._conns.values() if session.connector else ()
-    transports = [protocol.transport for held in idle for protocol, _ in held]
-    await session.close()
-    for transport in filter(None, transports):
-        transport.abort()
-    # Two rounds of the loop: for the TLS transport, and for the socket below it.
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
 
 
 # Where there is no TLS; httpx would read, for each client, whom the world trusts.

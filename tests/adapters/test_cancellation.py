@@ -15,10 +15,10 @@ import lattice_client.aiohttp
 import lattice_client.httpx
 import lattice_client.httpx2
 import lattice_client.requests
-from adapters.drivers import _closed
 from lattice_client import Credentials, LatticeAuth, RetryPolicy
 from lattice_client.events import AttemptEnded
 from support import canary
+from support.asynchronous import closing
 from support.raw_server import raw_server
 
 REGION = "us-west-2"
@@ -35,17 +35,15 @@ def client(request) -> str:
 async def calling(client: str, auth: LatticeAuth, retry: RetryPolicy | None = None, **settings):
     """An asynchronous function that makes a call and gives its status; and the client."""
     if client == "aiohttp":
-        session = lattice_client.aiohttp.client_session(auth, retry=retry, **settings)
+        made = lattice_client.aiohttp.client_session(auth, retry=retry, **settings)
+        async with closing(made) as session:
 
-        async def get(url: str) -> int:
-            async with session.get(url) as response:
-                await response.read()
-                return response.status
+            async def get(url: str) -> int:
+                async with session.get(url) as response:
+                    await response.read()
+                    return response.status
 
-        try:
             yield get, session
-        finally:
-            await _closed(session)
         return
     module = lattice_client.httpx2 if "httpx2" in client else lattice_client.httpx
     settings |= {"auth": auth, "retry": retry, "trust_env": False}

@@ -11,9 +11,9 @@ import pytest
 import lattice_client.aiohttp
 import lattice_client.httpx
 import lattice_client.requests
-from adapters.drivers import _closed
 from lattice_client import LatticeAuth, RetryPolicy
 from support import canary
+from support.asynchronous import closing
 from support.raw_server import OK, RawRequest, raw_server
 
 UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
@@ -98,16 +98,13 @@ async def by_httpx(url: str, service: Service) -> list[int]:
 
 
 async def by_aiohttp(url: str, service: Service) -> list[int]:
-    session = lattice_client.aiohttp.client_session(auth(), retry=QUICK)
+    async with closing(lattice_client.aiohttp.client_session(auth(), retry=QUICK)) as session:
 
-    async def get() -> int:
-        async with session.get(url) as response:
-            return response.status
+        async def get() -> int:
+            async with session.get(url) as response:
+                return response.status
 
-    try:
         return await asyncio.gather(*[_work(service, get) for _ in range(WORKERS)])
-    finally:
-        await _closed(session)
 
 
 CALLERS = {

@@ -24,6 +24,7 @@ from local_oracles import HOST, NOW, as_pairs, hand_sign, replace_header, wire
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing import LocalLattice, serve, server_thread
 from lattice_client.testing.resolving import resolving
+from support.asynchronous import closing
 
 
 def has_ipv6():
@@ -290,7 +291,7 @@ def test_any_client_reaches_it_by_name(local, caller, tls):
 
         async def with_aiohttp():
             async with (
-                aiohttp.ClientSession() as session,
+                closing(aiohttp.ClientSession()) as session,
                 session.get(f"{url}/a", headers=pairs, ssl=context) as response,
             ):
                 check(response.status, await response.json())
