@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import certifi
+import hypothesis
 import pytest
 import trustme
 
@@ -28,6 +30,10 @@ _AUTHORITIES = tempfile.NamedTemporaryFile(suffix=".pem")  # noqa: SIM115 - as l
 trustme.CA().cert_pem.write_to_path(_AUTHORITIES.name)
 os.environ["SSL_CERT_FILE"] = _AUTHORITIES.name
 certifi.where = lambda: _AUTHORITIES.name
+
+# How long an example may take is no property of the code, where machines pause.
+hypothesis.settings.register_profile("steady", deadline=None)
+hypothesis.settings.load_profile("steady")
 
 pytest_plugins = ["support.documents"]
 
@@ -73,6 +79,14 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 @pytest.fixture
 def sweep() -> canary.Sweep:
     return SWEEP
+
+
+@pytest.fixture
+def nobody_listens() -> Iterator[int]:
+    """A port that refuses connections, and stays so."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
 REGION = "us-west-2"

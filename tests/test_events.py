@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import pickle
 import random
-import socket
 import threading
 import time
 
@@ -78,14 +77,6 @@ def kinds(seen) -> list[type]:
 
 def of(kind, seen) -> list:
     return [event for event in seen if type(event) is kind]
-
-
-@pytest.fixture
-def nobody_listens():
-    """A port that refuses connections, and stays so."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
 
 
 class TestOrder:

@@ -291,7 +291,7 @@ class TestRefusalsThatBreakOff:
         def body(url: str) -> bytes:
             with lattice_client.requests.Session(auth()) as session:
                 session.trust_env = False
-                return session.get(url, stream=stream, timeout=1).content
+                return session.get(url, stream=stream, timeout=2).content
 
         with (
             raw_server(lambda _: FORBIDDEN, faults=["half an answer"]) as server,

@@ -210,6 +210,9 @@ def test_a_migration(driver, lattice):
         twice()  # it has ended, and serves while the zone fails
         zone.dead = False
         clock.now += 6
+        names.refresh()
+        for flight in list(names._flights.values()):
+            flight.result(30)
         twice()
         old.stop()
         twice()

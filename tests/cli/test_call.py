@@ -281,12 +281,11 @@ def test_a_proxy_whose_name_does_not_resolve(run, credentials, monkeypatch):
     assert "word" not in result.stderr
 
 
-def test_a_proxy_that_takes_no_connection(run, credentials):
-    port = refused_port()
-    result = run("call", f"http://{NAME}/", "-x", f"127.0.0.1:{port}")
+def test_a_proxy_that_takes_no_connection(run, credentials, nobody_listens):
+    result = run("call", f"http://{NAME}/", "-x", f"127.0.0.1:{nobody_listens}")
     assert result.code == 7
-    named = f"No connection to 127.0.0.1:{port} (the proxy of --proxy): Connection refused. Give"
-    assert named in result.stderr
+    named = f"127.0.0.1:{nobody_listens} (the proxy of --proxy)"
+    assert f"No connection to {named}: Connection refused. Give" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -422,8 +421,8 @@ def test_what_is_said_of_a_redirect_that_is_not_followed(run, credentials, serve
     assert result.text == "ok 1 "
 
 
-def test_what_is_said_of_a_call_that_failed(run, credentials):
-    url = f"http://127.0.0.1:{refused_port()}"
+def test_what_is_said_of_a_call_that_failed(run, credentials, nobody_listens):
+    url = f"http://127.0.0.1:{nobody_listens}"
     template = "%{http_code} %{exitcode} %{size_download} %{errormsg}"
     result = run("call", "-s", url, "-w", template)
     assert (result.code, result.stderr) == (7, "")
@@ -682,11 +681,6 @@ def test_no_retries_unless_asked_for(run, credentials):
 # What goes wrong
 
 
-def refused_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -727,9 +721,9 @@ def refused_port():
         (["http://127.0.0.1:PLAIN", "--cert", "a.pem"], 2, "--cert is not here: HTTPS listeners"),
     ],
 )
-def test_exit_codes(run, credentials, server, lattice_http, arguments, code, says):
+def test_exit_codes(run, credentials, server, lattice_http, nobody_listens, arguments, code, says):
     places = {
-        "REFUSED": str(refused_port()),
+        "REFUSED": str(nobody_listens),
         "PLAIN": str(server.port),
         "LATTICE": str(lattice_http.port),
     }
@@ -792,8 +786,8 @@ def test_time_is_up(run, credentials):
     assert "in time" in result.stderr
 
 
-def test_errors_are_quiet_where_asked_for(run, credentials):
-    arguments = "call", f"http://127.0.0.1:{refused_port()}"
+def test_errors_are_quiet_where_asked_for(run, credentials, nobody_listens):
+    arguments = "call", f"http://127.0.0.1:{nobody_listens}"
     assert run(*arguments, "-s")[:] == (7, b"", "")
     assert run(*arguments, "-sS").stderr != ""
 

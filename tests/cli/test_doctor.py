@@ -217,10 +217,8 @@ def test_something_else_than_lattice(diagnose):
     assert "request id" in said
 
 
-def test_unreachable(diagnose):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    faults, said, _ = diagnose(f"http://127.0.0.1:{port}")
+def test_unreachable(diagnose, nobody_listens):
+    faults, said, _ = diagnose(f"http://127.0.0.1:{nobody_listens}")
     assert faults == ["unreachable"]
     assert "connection refused" in said
 
@@ -567,10 +565,8 @@ def test_who_am_i(diagnose, url, monkeypatch, status, answer, says):
     assert checks[0]["details"]["whoami"] == says
 
 
-def test_sts_cannot_be_reached(diagnose, url, monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{port}")
+def test_sts_cannot_be_reached(diagnose, url, monkeypatch, nobody_listens):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{nobody_listens}")
     faults, _, checks = diagnose(url, "--whoami")
     assert faults == []
     assert "STS cannot be reached from here" in checks[0]["text"]
@@ -618,10 +614,8 @@ def test_a_proxy_of_the_environment(diagnose, lattice_http, monkeypatch):
         ("http://127.0.0.1:REFUSED", "takes no connection: Connection refused."),
     ],
 )
-def test_an_unusable_proxy(diagnose, lattice_http, monkeypatch, proxy, says):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    monkeypatch.setenv("http_proxy", proxy.replace("REFUSED", str(port)))
+def test_an_unusable_proxy(diagnose, lattice_http, monkeypatch, nobody_listens, proxy, says):
+    monkeypatch.setenv("http_proxy", proxy.replace("REFUSED", str(nobody_listens)))
     faults, said, _ = diagnose(lattice_http.url_for("orders"))
     assert faults == ["unusable proxy"]
     assert says in said

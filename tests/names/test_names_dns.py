@@ -198,11 +198,11 @@ class TestFailures:
         ("fault", "said"),
         [("servfail", "SERVFAIL"), ("silence", "timed out|Lifetime"), ("garbage", "DNS: orders")],
     )
-    def test_no_answer_is_no_answer(self, fault, said, server, impatient):
+    def test_no_answer_is_no_answer(self, fault, said, server, dns, impatient):
         server.add(NAME, "A", V4)
         server.faults[NAME] = fault
         with pytest.raises(NameSourceError, match=said):
-            impatient.find(NAME, 0)
+            (impatient if fault == "silence" else dns).find(NAME, 0)
 
     @pytest.mark.parametrize("dead", ["A", "AAAA"])
     @pytest.mark.parametrize("fault", ["servfail", "silence"])
@@ -303,6 +303,12 @@ class TestTheSystemsResolver:
         local = DnsNames(networks=["127.0.0.0/8", "::1/128"], ttl=7)
         assert local.find("localhost", 1000)[:2] == ("localhost", None)
         assert local.find("localhost", 1000).expires_at == 1007
+
+    def test_a_name_that_is_not_there(self, monkeypatch):
+        def getaddrinfo(*_: object, **__: object) -> None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
         assert DnsNames().find("no-such-host.invalid", 0) is None
 
     def test_a_label_that_it_cannot_encode(self):

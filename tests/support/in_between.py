@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 __all__ = ["in_between"]
 
@@ -35,7 +35,8 @@ def _accept(listener: socket.socket, port: int, change: Change) -> None:
             client, _ = listener.accept()
         except OSError:
             return
-        with client, socket.create_connection(("127.0.0.1", port)) as server:
+        # Either side may leave.
+        with suppress(OSError), client, socket.create_connection(("127.0.0.1", port)) as server:
             head = b""
             while b"\r\n\r\n" not in head:
                 received = client.recv(65536)

@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Literal
 
 import dns.flags
@@ -69,7 +69,7 @@ class NameServer:
                 connection, _ = self._tcp.accept()
             except OSError:
                 return
-            with connection:
+            with connection, suppress(OSError, struct.error):  # The client may leave.
                 connection.settimeout(10)
                 (length,) = struct.unpack("!H", connection.recv(2, socket.MSG_WAITALL))
                 answer = self._answer(connection.recv(length, socket.MSG_WAITALL), "tcp")

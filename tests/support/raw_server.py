@@ -105,7 +105,7 @@ class RawServer:
             thread.start()
 
     def _serve(self, connection: socket.socket, fault: Fault | None) -> None:
-        with connection:
+        with connection, suppress(OSError, h11.RemoteProtocolError):  # The client may leave.
             if fault == "at once":
                 return _reset(connection)
             if fault == "in the request":
@@ -125,10 +125,7 @@ class RawServer:
                     continue
                 if fault not in (None, *_CLOSING):
                     return _reset(connection)
-                try:
-                    connection.sendall(self._respond(request))
-                except OSError:
-                    return None
+                connection.sendall(self._respond(request))
                 if fault in _CLOSING:
                     return None
                 parser = h11.Connection(h11.SERVER)
@@ -142,10 +139,7 @@ class RawServer:
         while True:
             event = parser.next_event()
             if event is h11.NEED_DATA:
-                try:
-                    parser.receive_data(connection.recv(65536))
-                except OSError:
-                    return None
+                parser.receive_data(connection.recv(65536))
             elif isinstance(event, h11.Request):
                 head = event
                 if early:

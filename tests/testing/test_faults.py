@@ -336,10 +336,12 @@ def one_response(sock):
 
 
 def test_an_idle_connection_is_closed(running):
-    # The one that is used is made before: it must not be idle until it is used.
-    with connect(running) as used, running.faults.idle(0.05), connect(running) as unused:
-        assert one_response(used) == 200
-        assert all_that_comes(used) == all_that_comes(unused) == (b"", False)
+    with connect(running) as used:
+        # It must not be idle until it is used: it has come before another's call is answered.
+        assert calls(running) == 200
+        with running.faults.idle(0.05), connect(running) as unused:
+            assert one_response(used) == 200
+            assert all_that_comes(used) == all_that_comes(unused) == (b"", False)
     with connect(running) as sock:
         assert running.faults.connections.idle == 60
         assert [one_response(sock) for _ in range(2)] == [200, 200]

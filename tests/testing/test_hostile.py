@@ -152,7 +152,7 @@ class TestHostileInput:
     def test_it_is_refused_or_cut_and_does_no_harm(self, local, running, reached):
         cases = {name: data for name, (data, _) in REFUSED.items()} | CUT_SHORT
         sockets = {name: connect(running) for name in cases}
-        with running.faults.idle(2):
+        with running.faults.idle(5):
             senders = [
                 threading.Thread(
                     target=send, args=(sockets[name], data), kwargs={"is_all": name in CUT_SHORT}

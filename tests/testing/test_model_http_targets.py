@@ -15,10 +15,10 @@ import trio
 import trustme
 from asgi_driver import fetch
 from local_oracles import HOST, wire
-from upstreams import http2_upstream, raw_upstream, refusing, upstream
+from upstreams import http2_upstream, raw_upstream, upstream
 
 from lattice_client import ConfigurationError
-from lattice_client.testing import HTTPTarget, LocalLattice, serve
+from lattice_client.testing import HTTPTarget, LocalLattice, http_target, serve
 from lattice_client.testing.echo import echo
 
 WAIT = 20
@@ -151,7 +151,8 @@ def test_methods_without_a_body(method):
             assert response.json()["body_length"] == 0
 
 
-def test_connections_are_kept_while_the_lattice_is_served():
+def test_connections_are_kept_while_the_lattice_is_served(monkeypatch):
+    monkeypatch.setattr(http_target, "_KEPT_SECONDS", 60.0)
     clients = set()
 
     async def app(scope, receive, send):
@@ -287,7 +288,7 @@ def test_a_client_that_leaves_frees_its_target(when):
         ([b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"], 502, "TargetProtocolError"),
     ],
 )
-def test_a_server_that_fails_before_it_answers(answers, status, reason, caplog):
+def test_a_server_that_fails_before_it_answers(answers, status, reason, caplog, nobody_listens):
     def check(url):
         with serve(lattice_to(url)) as running:
             response = httpx.get(running.url)
@@ -297,7 +298,7 @@ def test_a_server_that_fails_before_it_answers(answers, status, reason, caplog):
             assert url in caplog.text
 
     if answers is None:
-        check(refusing())
+        check(f"http://127.0.0.1:{nobody_listens}")
     else:
         with raw_upstream(*answers) as url:
             check(url)

@@ -113,10 +113,3 @@ def raw_upstream(*answers):
     finally:
         thread.join()
         sock.close()
-
-
-def refusing():
-    """The URL of a port where nobody listens."""
-    sock, port = listener()
-    sock.close()
-    return f"http://127.0.0.1:{port}"
