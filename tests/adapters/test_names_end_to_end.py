@@ -15,6 +15,7 @@ from lattice_client import Endpoint, LatticeAuth, Names, NameSourceError, NotLat
 from lattice_client.names import DnsNames
 from lattice_client.testing import LocalLattice, RunningLattice, serve
 from support import canary
+from support.names import landed
 from support.sources import Clock
 
 pytest.importorskip("dns")
@@ -211,8 +212,7 @@ def test_a_migration(driver, lattice):
         zone.dead = False
         clock.now += 6
         names.refresh()
-        for flight in list(names._flights.values()):
-            flight.result(30)
+        landed(names)
         twice()
         old.stop()
         twice()

@@ -27,6 +27,7 @@ from lattice_client.names import (
 )
 from lattice_client.names.source import led_to
 from support import canary
+from support.names import landed
 from support.raw_server import RawRequest, raw_server
 
 botocore_session = pytest.importorskip("botocore.session")
@@ -324,8 +325,7 @@ class TestRoute53:
         for weights in ((100, 0), (90, 10), (10, 90), (0, 100)):
             weigh(*weights)
             names.resolve(name)
-            for flight in list(names._flights.values()):
-                flight.result(30)  # in the background, while the old answer serves
+            landed(names)  # in the background, while the old answer serves
             found = names.resolve(name)
             called.append((found.is_lattice, found.host))
             clock.now += 61

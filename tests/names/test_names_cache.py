@@ -22,6 +22,7 @@ from lattice_client import ConfigurationError, MissingExtraError, NameSourceErro
 from lattice_client.names import DnsNames, Endpoint, ManagedNames, Names
 from lattice_client.names.listing import Listing
 from lattice_client.names.resolver import _MOST_THREADS
+from support.names import landed
 from support.sources import Clock
 
 NAME = "orders.example.com"
@@ -63,12 +64,6 @@ def source() -> Source:
 @pytest.fixture
 def names(source, clock) -> Names:
     return Names(source, clock=clock)
-
-
-def landed(names: Names) -> None:
-    """Waits until no look-up is under way."""
-    for flight in list(names._flights.values()):
-        flight.result(30)
 
 
 class TestTime:

@@ -19,7 +19,7 @@ from lattice_client.signing.sigv4a import private_key
 from support.oracles import Case, botocore_stages, crt_authorization, crt_request
 from support.requests_to_sign import hosts, raw_cases, simple_cases
 
-thorough = settings(max_examples=300, deadline=None)
+thorough = settings(max_examples=300)
 
 
 def signed_by_us(case: Case, **options) -> str:

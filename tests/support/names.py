@@ -1,10 +1,21 @@
-"""A source of names that tests tell what it knows, and that tells what it was asked."""
+"""Names in tests: a source that is told what it knows and tells what it was asked, and waiting."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lattice_client import Endpoint, NameSourceError
 
-__all__ = ["Told"]
+if TYPE_CHECKING:
+    from lattice_client.names import Names
+
+__all__ = ["Told", "landed"]
+
+
+def landed(names: Names) -> None:
+    """Waits until no look-up is under way."""
+    for flight in list(names._flights.values()):
+        flight.result(30)
 
 
 class Told:

@@ -493,7 +493,7 @@ def test_only_so_many_are_kept(open_lattice):
 # Whatever is sent
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     method=st.text(min_size=1, max_size=5),
     path=st.binary(max_size=20),

@@ -112,7 +112,7 @@ targets = (
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(target=targets, placement=st.sampled_from(["header", "query"]))
 def test_any_target_signed_by_the_c_runtime_verifies(target, placement):
     assert verifier().verify(crt_sign(target=target, placement=placement))
@@ -318,7 +318,7 @@ values = st.binary(max_size=60) | st.sampled_from(
 parameters = st.sampled_from(crt_sign(placement="query").query.split(b"&")) | st.binary(max_size=20)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     method=st.text(max_size=4),
     path=st.binary(max_size=20),

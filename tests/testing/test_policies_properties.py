@@ -114,7 +114,7 @@ def holds(condition, asked):
     return effect([everything | {"Condition": condition}], asked) is Effect.ALLOW
 
 
-fewer = settings(max_examples=25, deadline=None)
+fewer = settings(max_examples=25)
 
 
 @fewer
