@@ -67,7 +67,9 @@ def start_up(times: int = 10) -> dict[str, float]:
     own start."""
     taken: dict[str, list[float]] = {"serving": [], "processor": [], "process": []}
     # Not to keep bytecode is a habit of machines that only test; users' installers write it.
-    environment = {name: value for name, value in os.environ.items() if name[:6] != "PYTHON"}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
+    }
     for _ in range(times):
         began = time.perf_counter()
         out = subprocess.run(
