@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import struct
 import subprocess
@@ -153,13 +154,15 @@ def test_a_pipe_that_is_closed_is_no_error():
         assert process.stderr.read() == b""
 
 
-def test_a_pipe_that_nobody_reads(tmp_path):
+@pytest.mark.parametrize("arguments", [["policy", "lint", "policy.json"], ["--help"]], ids=" ".join)
+def test_a_pipe_that_nobody_reads(tmp_path, arguments):
     policy = tmp_path / "policy.json"
     policy.write_text('{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*"}}')
     read, write = os.pipe()
     os.close(read)
     result = subprocess.run(
-        [*COMMAND, "policy", "lint", str(policy)],
+        [*COMMAND, *arguments],
+        cwd=tmp_path,
         stdout=write,
         stderr=subprocess.PIPE,
         check=False,
@@ -167,6 +170,39 @@ def test_a_pipe_that_nobody_reads(tmp_path):
     )
     os.close(write)
     assert (result.returncode, result.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("buffered", ["", "1"], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["call", "--help"], ["sign", "http://127.0.0.1/"], ["demo"]],
+    ids=" ".join,
+)
+def test_a_disk_that_is_full(arguments, buffered):
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(
+            [*COMMAND, *arguments],
+            env=environment(PYTHONUNBUFFERED=buffered),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    told = b"lattice-client: stdout cannot be written: No space left on device.\n"
+    assert (result.returncode, result.stderr) == (23, told)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["sign", "http://127.0.0.1/"]], ids=" ".join)
+def test_stdout_may_be_closed(arguments):
+    result = subprocess.run(
+        ["sh", "-c", f"{shlex.join([*COMMAND, *arguments])} >&-"],
+        env=environment(),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.fixture

@@ -6,12 +6,19 @@ import io
 import logging
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
 from lattice_client._version import __version__
-from lattice_client.cli.failures import BROKEN_PIPE, EXIT_CODES, INTERRUPTED, failure_of
+from lattice_client.cli.failures import (
+    BROKEN_PIPE,
+    EXIT_CODES,
+    INTERRUPTED,
+    failure_of,
+    failure_to_write,
+)
 from lattice_client.errors import MissingExtraError
 
 try:
@@ -60,11 +67,13 @@ class _Commands(Group):
         command: click.Command = module.command
         return command
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _broken_pipes_told():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _broken_pipes_told():
             return super().invoke(ctx)
-        except BrokenPipeError:  # click would call it a failure
-            return _broken_pipe()
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 click's
         with formatter.section("Commands"):
@@ -105,23 +114,25 @@ def run(argv: list[str] | None = None) -> int:
 
     # What the package logs is told by the commands, in their own way.
     logging.getLogger("lattice_client").addHandler(logging.NullHandler())
+    _have_streams()
     try:
         code = _code_of(argv)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
-        return error.exit_code
+        code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
+        code = INTERRUPTED
     except BrokenPipeError:
-        return _broken_pipe()
+        code = BROKEN_PIPE
     except Exception as error:
-        failure = failure_of(error)
+        failure = failure_of(error) or failure_to_write(error)
         if failure is None:
             raise
         if failure.text:
             note(f"{failure.text} {failure.next_step}".rstrip())
-        return failure.code
+        code = failure.code
+    _drop_what_stdout_holds()
     return code
 
 
@@ -133,10 +144,28 @@ def _code_of(argv: list[str] | None) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _broken_pipe() -> int:
-    """Whoever read stdout has gone; the interpreter would complain at its last flush."""
-    with suppress(OSError, ValueError, io.UnsupportedOperation):
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, sys.stdout.fileno())
-        os.close(nothing)
-    return BROKEN_PIPE
+@contextmanager
+def _broken_pipes_told() -> Iterator[None]:
+    """Click would call it a failure, with 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise click.exceptions.Exit(BROKEN_PIPE) from None
+
+
+def _have_streams() -> None:
+    """A shell's ``>&-`` closes them, and then Python has none."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 to the end
+
+
+def _drop_what_stdout_holds() -> None:
+    """What it has not taken so far the interpreter would try again at its end, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError, io.UnsupportedOperation):
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, sys.stdout.fileno())
+            os.close(nothing)

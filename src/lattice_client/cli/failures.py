@@ -5,6 +5,7 @@ The codes are curl's where curl has one ("EXIT CODES", curl(1)), so that scripts
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from lattice_client.errors import (
 if TYPE_CHECKING:
     from lattice_client.cli.proxies import Proxy
 
-__all__ = ["BROKEN_PIPE", "EXIT_CODES", "INTERRUPTED", "Failure", "failure_of"]
+__all__ = ["BROKEN_PIPE", "EXIT_CODES", "INTERRUPTED", "Failure", "failure_of", "failure_to_write"]
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
 OK, FAULT, USAGE, URL, PROXY_NAME, NAME, CONNECT = 0, 1, 2, 3, 5, 6, 7
@@ -88,6 +89,14 @@ def failure_of(
     if proxy is not None and (failure := _failure_of_proxy(error, host, proxy, reached=reached)):
         return failure
     return _failure_at(error, host)
+
+
+def failure_to_write(error: Exception) -> Failure | None:
+    """An exception that says that stdout takes no more; None for any other."""
+    full = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
+    if isinstance(error, OSError) and error.errno in full and error.filename is None:
+        return Failure(WRITE, f"stdout cannot be written: {error.strerror}.")
+    return None
 
 
 def _failure_of_proxy(

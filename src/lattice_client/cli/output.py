@@ -43,8 +43,9 @@ class Output:
             self._to_file(self._path, head, pieces, size)
 
     def _to_stdout(self, head: bytes, pieces: Iterator[bytes]) -> None:
-        out, last = binary(sys.stdout), b""
+        last = b""
         with _written("stdout"):
+            out = binary(sys.stdout)
             out.write(head)
         for piece in pieces:
             if self._careful and not last and b"\0" in piece:
