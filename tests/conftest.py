@@ -14,6 +14,7 @@ import trustme
 
 from lattice_client.testing import LocalLattice, RunningLattice, serve
 from support import canary
+from support.ipv6 import need_ipv6
 
 # Nothing here may find the credentials of whoever runs the tests, nor ask the network for any.
 for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -21,9 +22,15 @@ for name in [name for name in os.environ if name.startswith("AWS_")]:
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
 # Nor a proxy of theirs.
-for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
     os.environ.pop(name, None)
     os.environ.pop(name.lower(), None)
+# Commands that tests start write as they do for most: with no colour in a pipe, and buffered.
+for name in (
+    *("FORCE_COLOR", "CLICOLOR_FORCE", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"),
+    *("COLUMNS", "LINES", "PYTHONUNBUFFERED"),
+):
+    os.environ.pop(name, None)
 
 # Whom the world trusts is of no interest here, and httpx takes 50 ms to read it, for each client.
 _AUTHORITIES = tempfile.NamedTemporaryFile(suffix=".pem")  # noqa: SIM115 - as long as the process
@@ -32,7 +39,9 @@ os.environ["SSL_CERT_FILE"] = _AUTHORITIES.name
 certifi.where = lambda: _AUTHORITIES.name
 
 # How long an example may take is no property of the code, where machines pause.
-hypothesis.settings.register_profile("steady", deadline=None)
+hypothesis.settings.register_profile(
+    "steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("steady")
 
 pytest_plugins = ["support.documents"]
@@ -118,4 +127,5 @@ def lattice_https() -> Iterator[RunningLattice]:
 @pytest.fixture(scope="session")
 def lattice_ipv6() -> Iterator[RunningLattice]:
     """A local Lattice for the whole run, at [::1]."""
+    need_ipv6()
     yield from _local_lattice(tls=False, host="::1")

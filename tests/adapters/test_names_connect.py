@@ -24,6 +24,7 @@ from lattice_client import ConfigurationError, Endpoint, LatticeAuth
 from lattice_client.testing import LocalLattice, RunningLattice, serve
 from support import canary
 from support.h2_server import h2_server
+from support.ipv6 import need_ipv6
 from support.names import Told
 from support.raw_server import raw_server
 
@@ -55,6 +56,7 @@ def lattice() -> Iterator[RunningLattice]:
 
 @pytest.fixture(scope="module")
 def lattice_v6() -> Iterator[RunningLattice]:
+    need_ipv6()
     with serve(local(), tls=True, host="::1") as running:
         yield running
 
@@ -176,8 +178,8 @@ class TestConnectTo:
         ],
         ids=["IPv4 only", "IPv6 only", "IPv6 is dead", "IPv4 is dead"],
     )
-    def test_families(self, driver, lattice, lattice_v6, monkeypatch, living, addresses):
-        running = lattice if living == "127.0.0.1" else lattice_v6
+    def test_families(self, driver, request, monkeypatch, living, addresses):
+        running = request.getfixturevalue("lattice" if living == "127.0.0.1" else "lattice_v6")
         resolve = socket.getaddrinfo
 
         def resolved(host, port, *arguments, **named):

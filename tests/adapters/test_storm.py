@@ -24,7 +24,8 @@ QUICK = RetryPolicy(base=0.01, cap=0.05)
 
 
 class Service:
-    """Fails for a while; counts the attempts, and the calls by their request ids."""
+    """Fails for a while, and until all have called and some again; counts the attempts, and the
+    calls by their request ids."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -36,7 +37,11 @@ class Service:
 
     @property
     def failing(self) -> bool:
-        return self._back_at is None or time.monotonic() < self._back_at
+        return (
+            self._back_at is None
+            or time.monotonic() < self._back_at
+            or not WORKERS < len(self.calls) < self.attempts
+        )
 
     def __call__(self, request: RawRequest) -> bytes:
         if not self.failing:

@@ -595,6 +595,7 @@ class TestHanging:
             assert source.calls == 1
         finally:
             source.open.set()
+            landed(provider)
 
     def test_what_comes_late_is_taken(self, provider, source, clock):
         source.open.clear()
@@ -618,6 +619,7 @@ class TestHanging:
             assert source.calls <= 4
         finally:
             source.open.set()
+            landed(provider)
 
     def test_the_old_ones_serve_meanwhile(self, provider, source, clock):
         first = provider.get()
@@ -696,7 +698,7 @@ while (done := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < dea
 thread.join(40)
 if done == (0, 0):
     os.kill(pid, 9)
-print(done[1], thread.is_alive())
+print(done[1], thread.is_alive(), flush=True)
 os._exit(0)
 """
     result = subprocess.run(

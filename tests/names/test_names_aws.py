@@ -660,8 +660,8 @@ class TestLattice:
 def namespace(clients) -> str:
     cloud_map = clients("servicediscovery")
     name = "registry.example.com"
-    cloud_map.create_http_namespace(Name=name)
-    (namespace,) = (n for n in cloud_map.list_namespaces()["Namespaces"] if n["Name"] == name)
+    begun = cloud_map.create_http_namespace(Name=name)["OperationId"]
+    namespace = cloud_map.get_operation(OperationId=begun)["Operation"]["Targets"]["NAMESPACE"]
     for service, instances in {
         "orders": [
             {"AWS_INSTANCE_CNAME": OTHER, "stage": "test"},
@@ -675,7 +675,7 @@ def namespace(clients) -> str:
         "bare": [{"stage": "prod"}],
         "empty": [],
     }.items():
-        made = cloud_map.create_service(Name=service, NamespaceId=namespace["Id"])["Service"]
+        made = cloud_map.create_service(Name=service, NamespaceId=namespace)["Service"]
         for number, attributes in enumerate(instances):
             cloud_map.register_instance(
                 ServiceId=made["Id"], InstanceId=f"i{number}", Attributes=attributes

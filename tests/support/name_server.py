@@ -21,6 +21,20 @@ __all__ = ["NameServer", "name_server"]
 Fault = Literal["servfail", "silence", "truncated", "garbage", "no chain"]
 
 
+def _one_port_twice() -> tuple[socket.socket, socket.socket]:
+    """For UDP and for TCP: a port that is free in one may be taken in the other."""
+    while True:
+        tcp = socket.create_server(("127.0.0.1", 0))
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            udp.bind(tcp.getsockname())
+        except OSError:
+            tcp.close()
+            udp.close()
+        else:
+            return udp, tcp
+
+
 class NameServer:
     """It follows chains as a resolver does. Tests set ``records`` and ``faults``, and look at
     ``queries``."""
@@ -32,11 +46,9 @@ class NameServer:
         self.faults: dict[str | tuple[str, str], Fault] = {}
         # Name, type and transport.
         self.queries: list[tuple[str, str, str]] = []
-        self._tcp = socket.create_server(("127.0.0.1", 0))
+        self._udp, self._tcp = _one_port_twice()
         self.port: int = self._tcp.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
-        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._udp.bind(("127.0.0.1", self.port))
         self._threads = [
             threading.Thread(target=self._serve_udp),
             threading.Thread(target=self._serve_tcp),

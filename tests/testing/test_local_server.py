@@ -25,16 +25,7 @@ from lattice_client.errors import ConfigurationError
 from lattice_client.testing import LocalLattice, serve, server_thread
 from lattice_client.testing.resolving import resolving
 from support.asynchronous import closing
-
-
-def has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as sock:
-            sock.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
+from support.ipv6 import need_ipv6
 
 each_scheme = pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 
@@ -349,9 +340,9 @@ def test_there_is_no_authority_without_tls(running):
 # Addresses and URLs
 
 
-@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 loopback here")
 @each_scheme
 def test_ipv6(local, caller, tls):
+    need_ipv6()
     with serve(local, host="::1", tls=tls) as running, running.resolving():
         assert running.url == f"{running.scheme}://[::1]:{running.port}"
         context = running.client_ssl_context() if tls else True
