@@ -154,8 +154,12 @@ def test_a_pipe_that_is_closed_is_no_error():
         assert process.stderr.read() == b""
 
 
+BUFFERED = pytest.mark.parametrize("buffered", ["", "1"], ids=["buffered", "unbuffered"])
+
+
+@BUFFERED
 @pytest.mark.parametrize("arguments", [["policy", "lint", "policy.json"], ["--help"]], ids=" ".join)
-def test_a_pipe_that_nobody_reads(tmp_path, arguments):
+def test_a_pipe_that_nobody_reads(tmp_path, arguments, buffered):
     policy = tmp_path / "policy.json"
     policy.write_text('{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*"}}')
     read, write = os.pipe()
@@ -163,6 +167,7 @@ def test_a_pipe_that_nobody_reads(tmp_path, arguments):
     result = subprocess.run(
         [*COMMAND, *arguments],
         cwd=tmp_path,
+        env=environment(PYTHONUNBUFFERED=buffered),
         stdout=write,
         stderr=subprocess.PIPE,
         check=False,
@@ -173,7 +178,7 @@ def test_a_pipe_that_nobody_reads(tmp_path, arguments):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-@pytest.mark.parametrize("buffered", ["", "1"], ids=["buffered", "unbuffered"])
+@BUFFERED
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], ["--version"], ["call", "--help"], ["sign", "http://127.0.0.1/"], ["demo"]],
@@ -189,20 +194,58 @@ def test_a_disk_that_is_full(arguments, buffered):
             check=False,
             timeout=60,
         )
-    told = b"lattice-client: stdout cannot be written: No space left on device.\n"
+    told = b"lattice-client: Not all could be written: No space left on device.\n"
     assert (result.returncode, result.stderr) == (23, told)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["sign", "http://127.0.0.1/"]], ids=" ".join)
-def test_stdout_may_be_closed(arguments):
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@BUFFERED
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["sign", "http://127.0.0.1/"], 23),
+        (["call", "--nope"], 2),
+        (["call", "ftp://127.0.0.1/"], 3),
+    ],
+)
+def test_nothing_can_be_said(arguments, code, buffered):
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(
+            [*COMMAND, *arguments],
+            env=environment(PYTHONUNBUFFERED=buffered),
+            stdout=subprocess.DEVNULL,
+            stderr=full,
+            check=False,
+            timeout=60,
+        )
+    assert result.returncode == code
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--help"], 0), (["sign", "--curl", "-d", b"\xff", "http://127.0.0.1/"], 0), (["sign"], 2)],
+    ids=["help", "bytes", "wrong"],
+)
+def test_streams_may_be_closed(arguments, code, closed):
+    command = shlex.join(os.fsdecode(word) for word in [*COMMAND, *arguments])
     result = subprocess.run(
-        ["sh", "-c", f"{shlex.join([*COMMAND, *arguments])} >&-"],
-        env=environment(),
+        ["sh", "-c", f"{command} {closed}"],
+        env=environment(PYTHONIOENCODING=""),
         capture_output=True,
         check=False,
         timeout=60,
     )
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == code, result.stderr
+    assert b"Traceback" not in result.stderr
+
+
+def test_no_stdin_is_an_empty_one():
+    with raw_server() as server:
+        command = shlex.join([*COMMAND, "call", "-d", "@-", server.url])
+        result = subprocess.run(["sh", "-c", f"{command} <&-"], env=environment(), check=False)
+        assert result.returncode == 0
+        assert server.requests[0].header("content-length") == "0"
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import os
 import re
 import socket
 import subprocess
@@ -465,14 +466,45 @@ def test_what_is_said_of_too_many_redirects(run, credentials, tmp_path, limit):
     assert heads.read_bytes().count(b"HTTP/1.1 302") == limit + 1
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-@pytest.mark.parametrize("options", [[], ["-o", "/dev/null", "-w", "x"]])
-def test_a_disk_that_is_full(credentials, server, options):
-    command = [sys.executable, "-m", "lattice_client.cli", "call", server.url, *options]
-    with Path("/dev/full").open("wb") as full:
-        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
-    told = b"lattice-client: stdout cannot be written: No space left on device.\n"
-    assert (ended.returncode, ended.stderr) == (23, told)
+@pytest.fixture(params=["", "1"], ids=["buffered", "unbuffered"])
+def without_room(request, credentials):
+    """Calls whose stdout takes nothing: their exit codes, and what they say."""
+    if not Path("/dev/full").exists():
+        pytest.skip("no device that is always full")
+
+    def call(*arguments):
+        with Path("/dev/full").open("wb") as full:
+            ended = subprocess.run(
+                [sys.executable, "-m", "lattice_client.cli", "call", *arguments],
+                env={**os.environ, "PYTHONUNBUFFERED": request.param},
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        return ended.returncode, ended.stderr
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("options", "unwritten"),
+    [
+        ("", "stdout"),
+        ("-o /dev/null -w x", "stdout"),
+        ("-o /dev/full", "/dev/full"),
+        ("-o /dev/null -D /dev/full", "/dev/full"),
+        ("-s", None),
+        ("-s -o /dev/full", None),
+    ],
+)
+def test_a_disk_that_is_full(without_room, server, options, unwritten):
+    told = f"lattice-client: {unwritten} cannot be written: No space left on device.\n"
+    assert without_room(server.url, *options.split()) == (23, told if unwritten else "")
+
+
+def test_what_failed_first_counts(without_room, nobody_listens):
+    assert without_room("-s", "-w", "x", f"http://127.0.0.1:{nobody_listens}/") == (7, "")
 
 
 def test_what_is_binary_stays_as_it_is(run, credentials):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import shlex
 import signal
@@ -61,10 +62,10 @@ class Serving:
 
 
 @contextmanager
-def serving(file, *arguments):
+def serving(file, *arguments, stdout=subprocess.PIPE):
     with subprocess.Popen(
         [sys.executable, "-m", "lattice_client.cli", "local", str(file), *arguments],
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
@@ -194,3 +195,26 @@ def test_nobody_repaints_the_terminal_by_a_path(records):
     line = line_of({**records[0], "requestPath": "/\x1b[2J\r"})
     assert "\x1b" not in line
     assert "\r" not in line
+
+
+@pytest.mark.parametrize("reader", ["full", "gone"])
+def test_a_log_that_cannot_be_written(run, file, monkeypatch, reader):
+    """Who serves without one would not notice."""
+    if reader == "full":
+        if not Path("/dev/full").exists():
+            pytest.skip("no device that is always full")
+        stdout = os.open("/dev/full", os.O_WRONLY)
+    else:
+        nobody, stdout = os.pipe()
+        os.close(nobody)
+    try:
+        with serving(file, "--json", stdout=stdout) as local:
+            for name, value in local.settings("orders-frontend").items():
+                monkeypatch.setenv(name, value)
+            assert run("call", URL).code == 0
+            assert local.process.wait(60) == (23 if reader == "full" else 141)
+            said = local.process.stderr.read()
+    finally:
+        os.close(stdout)
+    no_room = "lattice-client: Not all could be written: No space left on device.\n"
+    assert said == (no_room if reader == "full" else "")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -68,11 +66,11 @@ class _Commands(Group):
         return command
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        with _broken_pipes_told():
+        with _broken_pipes_end():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _broken_pipes_told():
+        with _broken_pipes_end():
             return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 click's
@@ -110,16 +108,17 @@ def run(argv: list[str] | None = None) -> int:
 
     :returns: the exit code.
     """
-    from lattice_client.cli.terminal import note
+    from lattice_client.cli.terminal import have_streams, let_go, note
 
     # What the package logs is told by the commands, in their own way.
     logging.getLogger("lattice_client").addHandler(logging.NullHandler())
-    _have_streams()
+    have_streams()
     try:
         code = _code_of(argv)
         sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):  # stderr's
+            error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         code = INTERRUPTED
@@ -130,9 +129,10 @@ def run(argv: list[str] | None = None) -> int:
         if failure is None:
             raise
         if failure.text:
-            note(f"{failure.text} {failure.next_step}".rstrip())
+            with suppress(OSError):
+                note(f"{failure.text} {failure.next_step}".rstrip())
         code = failure.code
-    _drop_what_stdout_holds()
+    let_go()
     return code
 
 
@@ -145,27 +145,9 @@ def _code_of(argv: list[str] | None) -> int:
 
 
 @contextmanager
-def _broken_pipes_told() -> Iterator[None]:
-    """Click would call it a failure, with 1."""
+def _broken_pipes_end() -> Iterator[None]:
+    """Whoever read the output has gone. Click would call that a failure."""
     try:
         yield
     except BrokenPipeError:
         raise click.exceptions.Exit(BROKEN_PIPE) from None
-
-
-def _have_streams() -> None:
-    """A shell's ``>&-`` closes them, and then Python has none."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 to the end
-
-
-def _drop_what_stdout_holds() -> None:
-    """What it has not taken so far the interpreter would try again at its end, and complain."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        with suppress(OSError, ValueError, io.UnsupportedOperation):
-            nothing = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nothing, sys.stdout.fileno())
-            os.close(nothing)

@@ -127,7 +127,7 @@ def command(
     signing: Signing,
     addresses: Addresses,
     **given: Any,
-) -> int:
+) -> None:
     """Send one signed request, as curl would.
 
     The options are curl's where curl has them, so its examples work with "lattice-client call" in
@@ -151,10 +151,9 @@ def command(
         with suppress(Failure):  # the first one is told
             call.write_out(failure)
         if call.quiet or failure.text in call.remarks.told:
-            return failure.code
+            raise Failure(failure.code) from None  # there is no more to say
         raise failure from None
     call.write_out()
-    return 0
 
 
 class _Call:

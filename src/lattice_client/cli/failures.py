@@ -52,6 +52,7 @@ EXIT_CODES = {
     CREDENTIALS: "no credentials, or expired ones",
     PROXY: "the proxy refused",
     INTERRUPTED: "interrupted",
+    BROKEN_PIPE: "whoever read the output has gone",
 }
 
 
@@ -92,10 +93,10 @@ def failure_of(
 
 
 def failure_to_write(error: Exception) -> Failure | None:
-    """An exception that says that stdout takes no more; None for any other."""
-    full = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
-    if isinstance(error, OSError) and error.errno in full and error.filename is None:
-        return Failure(WRITE, f"stdout cannot be written: {error.strerror}.")
+    """An exception that says that there is no room, or no terminal any more; None for any other."""
+    numbers = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO
+    if isinstance(error, OSError) and error.errno in numbers and error.filename is None:
+        return Failure(WRITE, f"Not all could be written: {error.strerror}.")
     return None
 
 

@@ -7,7 +7,8 @@ import shlex
 import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from concurrent.futures import Future, InvalidStateError
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from lattice_client.testing.commands import (
     interruptible,
     loaded,
     pair,
-    until_interrupted,
 )
 
 __all__ = ["command"]
@@ -87,7 +87,7 @@ def command(*, file: str, as_json: bool, **given: Any) -> None:
             for line in told:
                 say(line)
             say("Serving; Ctrl-C ends it.")
-        until_interrupted()
+        show.until_it_fails()
 
 
 class _Shown:
@@ -97,13 +97,25 @@ class _Shown:
         self.view: AccessView | None = None
         self._form = form
         self._lock = threading.Lock()
+        self._failed: Future[None] = Future()
 
     def __call__(self, record: dict[str, Any]) -> None:
         if self.view is not None:
             self.view.add(record)
         elif self._form is not None:
-            with self._lock:
-                print(self._form(record), flush=True)  # noqa: T201 it may be JSON
+            with self._lock, suppress(InvalidStateError):  # the first failure counts
+                try:
+                    print(self._form(record), flush=True)  # noqa: T201 it may be JSON
+                except OSError as error:
+                    self._failed.set_exception(error)
+
+    def until_it_fails(self) -> None:
+        """Wait.
+
+        :raises OSError: when stdout takes no more.
+        :raises KeyboardInterrupt: as it comes.
+        """
+        self._failed.result()
 
 
 def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:

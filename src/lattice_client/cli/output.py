@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from lattice_client.cli.failures import WRITE, Failure
 from lattice_client.cli.terminal import binary, console
@@ -60,17 +60,12 @@ class Output:
             out.flush()
 
     def _to_file(self, path: str, head: bytes, pieces: Iterator[bytes], size: int | None) -> None:
-        with _written(path):
-            file = open(path, "wb")  # noqa: PTH123, SIM115 closed below
-        with file, self._bar(path, size) as advance:
-            self._put(file, path, head)
+        # Closing writes, too.
+        with _written(path), open(path, "wb") as file, self._bar(path, size) as advance:  # noqa: PTH123 as given
+            file.write(head)
             for piece in pieces:
-                self._put(file, path, piece)
+                file.write(piece)
                 advance(len(piece))
-
-    def _put(self, file: IO[bytes], path: str, piece: bytes) -> None:
-        with _written(path):
-            file.write(piece)
 
     @contextmanager
     def _bar(self, path: str, size: int | None) -> Iterator[Callable[[int], None]]:

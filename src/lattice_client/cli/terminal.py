@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import BinaryIO, TextIO
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-__all__ = ["binary", "console", "note", "printable", "say"]
+__all__ = ["binary", "console", "have_streams", "let_go", "note", "printable", "say"]
 
 
 class _Console(Console):
@@ -61,6 +62,27 @@ def note(text: str) -> None:
 def printable(text: str) -> str:
     """Without control characters, which could move a terminal's cursor and repaint it."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def have_streams() -> None:
+    """Python has none of those that a shell closes (``>&-``)."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nothing = open(os.devnull, mode, encoding="utf-8", errors="replace")  # noqa: PTH123, SIM115 to the end
+            setattr(sys, name, nothing)
+
+
+def let_go() -> None:
+    """Leave nothing that stdout and stderr have not taken: the interpreter would try again at its
+    end, and complain or wait."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, KeyboardInterrupt):
+            with suppress(OSError, ValueError):
+                nothing = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nothing, stream.fileno())
+                os.close(nothing)
 
 
 def binary(stream: TextIO) -> BinaryIO:

@@ -90,7 +90,7 @@ class RunningLattice:
         self.caller = lattice.caller
         self.faults = lattice.faults
         self.scheme = "https" if tls else "http"
-        self.host, self.port = host, port
+        self.host, self.port = host, port  # for repr(), should there be no listening
         _warn_if_exposed(host)
         listener = _listen(host, port)
         self._certificates: Certificates | None = None
