@@ -321,6 +321,7 @@ def test_a_refresh_of_half_a_second_stalls_nobody(library):
         return max(stalls)
 
     with lattice_in_a_process() as url:
+        began = time.monotonic()
         for number in range(1, 33):
             for refresh in (True, False):
                 rounds[refresh].append(
@@ -328,7 +329,7 @@ def test_a_refresh_of_half_a_second_stalls_nobody(library):
                 )
             alone = min(rounds[False])
             by_refresh, allowed = min(rounds[True]) - alone, max(0.005, alone)
-            if number >= 8 and by_refresh <= allowed:
+            if number >= 8 and (by_refresh <= allowed or time.monotonic() > began + 400):
                 break
     print(library.name, {k: [f"{v * 1e3:.1f} ms" for v in vs] for k, vs in rounds.items()})
     assert by_refresh <= allowed
