@@ -760,6 +760,18 @@ def _keys() -> Iterator[Case]:
             anonymous,
             NO,
         ),
+        (
+            "PrincipalAccount is 'anonymous' for anonymous",
+            {"StringEquals": {"aws:PrincipalAccount": "anonymous"}},
+            anonymous,
+            YES,
+        ),
+        (
+            "PrincipalAccount is always there",
+            {"StringEqualsIfExists": {"aws:PrincipalAccount": ACCOUNT}},
+            anonymous,
+            NO,
+        ),
         ("PrincipalOrgID", {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}, signed, YES),
         (
             "PrincipalOrgID outside every organization",

@@ -323,6 +323,26 @@ def test_errors_name_the_place(tmp_path, text, words):
 # CloudFormation's functions
 
 
+def test_another_partition(tmp_path):
+    resources = (
+        SERVICE
+        + """
+    Role:
+      Type: AWS::IAM::Role
+      Properties:
+        Tags:
+        - {Key: at, Value: !Sub "${AWS::URLSuffix} ${AWS::Partition} ${AWS::StackId}"}
+        - {Key: arn, Value: !GetAtt Role.Arn}
+"""
+    )
+    lattice, _ = from_text(tmp_path, resources, region="cn-north-1")
+    tags = lattice.caller("Role").identity.tags
+    stack = "arn:aws-cn:cloudformation:cn-north-1:111122223333:stack/local/local"
+    assert tags["at"] == f"amazonaws.com.cn aws-cn {stack}"
+    assert tags["arn"] == lattice.caller("Role").identity.principal_arn
+    assert tags["arn"].startswith("arn:aws-cn:iam::")
+
+
 @pytest.mark.parametrize(
     ("expression", "name"),
     [

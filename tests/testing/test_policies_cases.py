@@ -117,9 +117,33 @@ INFERRED = [
         True,
     ),
     (
-        "an empty value in the query is there",
-        {"Null": {QUERY + "a": "false"}},
-        {"query": "a"},
+        "empty values in the query are none",
+        {"Null": {QUERY + "a": "true"}},
+        {"query": "a=&a"},
+        True,
+    ),
+    (
+        "so the guard of ForAllValues: keeps them out",
+        {"ForAllValues:StringEquals": {QUERY + "a": "1"}, "Null": {QUERY + "a": "false"}},
+        {"query": "a="},
+        False,
+    ),
+    (
+        "a variable without a value comes before a missing key",
+        {"StringNotEquals": {"aws:ResourceTag/owner": "${aws:PrincipalTag/missing}"}},
+        {},
+        False,
+    ),
+    (
+        "also in a set",
+        {"ForAllValues:StringNotEquals": {QUERY + "a": "${aws:PrincipalTag/missing}"}},
+        {},
+        False,
+    ),
+    (
+        "but IfExists comes first",
+        {"StringNotEqualsIfExists": {"aws:ResourceTag/owner": "${aws:PrincipalTag/missing}"}},
+        {},
         True,
     ),
     (
@@ -163,6 +187,9 @@ def test_a_request_now():
         ({"service_arn": "arn:aws:vpc-lattice:us-west-2:1:service/svc-1/a"}, "without a path"),
         ({"service_arn": "svc-1"}, "no ARN of a service"),
         ({"time": datetime(2026, 1, 1)}, "must have a zone"),  # noqa: DTZ001 - that is it
+        ({"time": 1e20}, "no time in seconds"),
+        ({"context": {"aws:MultiFactorAuthPresent": True}}, "must be strings"),
+        ({"context": {"aws:TagKeys": ["a", 1]}}, "'aws:TagKeys' in context must be strings"),
     ],
 )
 def test_requests_that_cannot_be(changes, problem):

@@ -99,7 +99,12 @@ SURPRISING = [
     (
         "deny-where-missing",
         "Condition.StringEquals",
-        when("StringEquals", "aws:PrincipalAccount", ACCOUNT, effect="Deny"),
+        when("StringEquals", "aws:PrincipalOrgID", "o-1", effect="Deny"),
+    ),
+    (
+        "path-of-connection",
+        "Resource",
+        fine(Action="vpc-lattice-svcs:Connect", Resource=SERVICE + "/*"),
     ),
     ("operator-type", "Condition.NumericEquals", when("NumericEquals", METHOD, "1")),
     ("operator-type", "Condition.ArnLike", when("ArnLike", "vpc-lattice-svcs:SourceVpc", ROOT)),
@@ -148,6 +153,11 @@ def test_surprises(code, place, content):
         when("NumericEquals", HEADER, "1"),
         when("ArnLike", "aws:PrincipalArn", f"arn:aws:iam::{ACCOUNT}:role/*"),
         when("Bool", "aws:SecureTransport", "false", effect="Deny"),
+        fine(Action="vpc-lattice-svcs:Connect", Resource=SERVICE),
+        when("StringEquals", "aws:PrincipalAccount", ACCOUNT, effect="Deny"),
+        when("StringNotLike", "aws:userid", "AIDA*"),
+        when("NumericLessThan", "aws:EpochTime", 1800000000),
+        when("StringEquals", "aws:referer", "https://example.com/"),
     ],
 )
 def test_what_is_fine(content):

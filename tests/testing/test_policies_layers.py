@@ -28,6 +28,7 @@ from lattice_client.testing import (
     IdentityPolicy,
     LocalLattice,
     PolicyError,
+    PolicyRequest,
     Principal,
     evaluate,
 )
@@ -159,10 +160,30 @@ def test_a_user_and_a_root_user():
         Principal(ACCOUNT, "a", "b"),
         Principal(ACCOUNT, user="a/b/Bob"),
         Principal(ACCOUNT),
+        Principal(ACCOUNT, "a", "b", partition="aws-us-gov"),
+        Principal(ACCOUNT, user="Bob", partition="aws-cn"),
+        Principal(ACCOUNT, partition="aws-cn"),
     ],
 )
 def test_a_principal_by_its_arn(principal):
     assert Principal.from_arn(principal.arn) == principal
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"), [("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn")]
+)
+def test_other_partitions(region, partition):
+    lattice = LocalLattice(region=region)
+    service = lattice.add_service("orders")
+    caller = lattice.add_caller("frontend").identity
+    arns = (service.arn, lattice.network.arn, lattice.vpc_arn, caller.arn, caller.principal_arn)
+    assert {arn.split(":")[1] for arn in arns} == {partition}
+    asked = PolicyRequest(caller=caller, service_arn=service.arn)
+    role = f"arn:{partition}:iam::{lattice.account}:role/frontend"
+    named = statement("Deny", Principal={"AWS": role})
+    assert evaluate(policy(statement(), named), asked).effect is Effect.EXPLICIT_DENY
+    elsewhere = statement("Deny", Principal={"AWS": role.replace(partition, "aws")})
+    assert evaluate(policy(statement(), elsewhere), asked).allowed
 
 
 def test_a_principal_by_what_else_names_it():
@@ -178,6 +199,8 @@ def test_a_principal_by_what_else_names_it():
 def test_principals_that_cannot_be():
     with pytest.raises(ValueError, match="12 digits"):
         Principal("1234", "role")
+    with pytest.raises(ValueError, match="'amazon' is no partition"):
+        Principal("111122223333", "role", partition="amazon")
     with pytest.raises(ValueError, match="not both"):
         Principal(ACCOUNT, "role", user="user")
     with pytest.raises(ValueError, match="only a role has sessions"):

@@ -3,6 +3,8 @@
 import json
 import pickle
 import time
+from collections import ChainMap, UserDict
+from types import MappingProxyType
 
 import pytest
 from policy_cases import (
@@ -28,6 +30,9 @@ def refusal(document, kind=AuthPolicy):
     assert isinstance(caught.value, ValueError)
     assert str(caught.value).startswith(caught.value.place)
     return caught.value.place, caught.value.problem
+
+
+METHOD = "vpc-lattice-svcs:RequestMethod"
 
 
 def condition(operator, key="vpc-lattice-svcs:RequestMethod", value="GET"):
@@ -153,12 +158,20 @@ STATEMENTS = [
     (condition("DateEquals", value="2026-13-01"), "Condition.DateEquals", "is no date"),
     (condition("DateEquals", value="2026-*"), "Condition.DateEquals", "is no date"),
     (condition("DateEquals", value="9" * 400), "Condition.DateEquals", "is no date"),
+    (condition("DateEquals", value="2026-11-21x09:30"), "Condition.DateEquals", "is no date"),
+    (condition("DateEquals", value="2026-W47-6"), "Condition.DateEquals", "is no date"),
+    (condition("DateEquals", value="20261121T093000Z"), "Condition.DateEquals", "is no date"),
     (condition("Bool", value="yes"), "Condition.Bool", "neither 'true' nor 'false'"),
     (condition("Null", value="yes"), "Condition.Null", "neither 'true' nor 'false'"),
     (condition("BinaryEquals", value="a"), "Condition.BinaryEquals", "is no base64"),
     (condition("IpAddress", value="10.0.0.0/33"), "Condition.IpAddress", "CIDR"),
     (condition("IpAddress", value="10.*"), "Condition.IpAddress", "CIDR"),
     (condition("NotIpAddress", value="localhost"), "Condition.NotIpAddress", "CIDR"),
+    (condition("IpAddress", value="10.0.0.0/255.0.0.0"), "Condition.IpAddress", "CIDR"),
+    (condition("IpAddress", value="10.0.0.0/"), "Condition.IpAddress", "CIDR"),
+    (condition("IpAddress", value="fe80::1%eth0"), "Condition.IpAddress", "CIDR"),
+    (condition("NumericEquals", value=float("inf")), "Condition.NumericEquals", "a string or"),
+    ({"Sid": None}, "Sid", "must be a string"),
     (condition("ArnLike", value="orders"), "Condition.ArnLike", "'orders' is no ARN"),
     (condition("ArnEquals", value="arn:aws:iam"), "Condition.ArnEquals", "is no ARN"),
     (
@@ -235,9 +248,42 @@ def test_an_identity_policy_may_be_about_other_services():
     assert IdentityPolicy.from_document({"Statement": allow})
 
 
+@pytest.mark.parametrize("resource", ["arn:aws:sqs", "arn:aws:vpc-lattice:*"])
+def test_an_identity_policy_may_have_incomplete_arns(resource):
+    """ "IAM identifiers": AWS completes them with wildcards."""
+    content = {"Effect": "Allow", "Action": "*", "Resource": resource}
+    read = IdentityPolicy.from_document({"Statement": content})
+    (only,) = read.statements
+    assert (only.resource.mismatch(request()) is None) is ("lattice" in resource)
+
+
+@pytest.mark.parametrize("kind", [MappingProxyType, ChainMap, UserDict])
+def test_any_mapping_is_read(kind):
+    content = statement(Condition=kind({"StringEquals": kind({METHOD: "GET"})}))
+    document = kind({"Version": "2012-10-17", "Statement": [kind(content)]})
+    assert AuthPolicy.from_document(document) == AuthPolicy.from_document(
+        policy(statement(Condition={"StringEquals": {METHOD: "GET"}}))
+    )
+    assert "a set" in refusal({"Statement": {"Action": {"a"}}})[1]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(1e-05, "0.00001"), (1e16, "10000000000000000"), (2.5, "2.5"), (10**400, "1" + "0" * 400)],
+)
+def test_numbers_are_read_as_they_are_meant(number, text):
+    content = statement(**condition("NumericEquals", value=number))
+    (only,) = AuthPolicy.from_document(policy(content)).statements
+    assert only.conditions[0].values == (text,)
+
+
 @pytest.mark.parametrize(
     ("document", "place"),
     [
+        (
+            {"Statement": {"Sid": "a b", "Effect": "Deny", "Action": "*", "Resource": "*"}},
+            "Statement.Sid",
+        ),
         ({"Statement": statement()}, "Statement.Principal"),
         (
             {"Statement": {"Effect": "Deny", "NotPrincipal": "*", "Action": "*", "Resource": "*"}},

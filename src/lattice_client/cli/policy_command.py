@@ -139,11 +139,11 @@ def _principal(given: dict[str, Any]) -> Principal | None:
     if who == _ANONYMOUS:
         return None
     parts = (given["service"] or "").split(":")
-    account = parts[4] if len(parts) > len("ARN:") else _ACCOUNT
+    partition, account = (parts[1], parts[4]) if len(parts) > len("ARN:") else ("aws", _ACCOUNT)
     known: dict[str, Any] = {"organization": given["org"], "tags": _pairs("--tag", given["tag"])}
     if who.startswith("arn:") or who.isdigit():
         return Principal.from_arn(who, **known)
-    return Principal(account, who, **known)
+    return Principal(account, who, partition=partition, **known)
 
 
 def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:

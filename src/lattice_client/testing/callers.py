@@ -34,6 +34,7 @@ class Principal:
     :param role: the role's name, with its path if it has one.
     :param session: the session's name.
     :param organization: the id of the organization the account belongs to, if to any.
+    :param partition: of the account, such as ``aws-cn``.
     :param user: an IAM user's name, with its path if it has one; then there is no role.
     :param tags: of the role and the session, or of the user: ``aws:PrincipalTag/…``. What a
         session's own tags say comes first: merge them so.
@@ -41,14 +42,15 @@ class Principal:
     :param identity_policies: the IAM policies it has, as documents or read. None, for convenience:
         they are taken to allow everything. ``()`` is Lattice's truth for a role without any: it may
         call nothing.
-    :raises ValueError: if the account is none, or there are a role and a user; ``PolicyError`` (a
-        ``ValueError``) if IAM would refuse a policy.
+    :raises ValueError: if the account or the partition is none, or there are a role and a user;
+        ``PolicyError`` (a ``ValueError``) if IAM would refuse a policy.
     """
 
     account: str
     role: str | None = None
     session: str = ""
     organization: str | None = None
+    partition: str = field(default="aws", kw_only=True)
     user: str | None = field(default=None, kw_only=True)
     tags: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)
     organization_paths: Sequence[str] = field(default=(), kw_only=True, hash=False)
@@ -59,6 +61,8 @@ class Principal:
     def __post_init__(self) -> None:
         if not re.fullmatch("[0-9]{12}", self.account):
             raise ValueError(f"an account has 12 digits, unlike {self.account!r}")
+        if not re.fullmatch("aws[a-z-]*", self.partition):
+            raise ValueError(f"{self.partition!r} is no partition, such as aws and aws-cn")
         if self.role is not None and self.user is not None:
             raise ValueError("a principal is a role's session or a user, not both")
         if self.role is not None and not self.session:
@@ -94,6 +98,7 @@ class Principal:
             found["role"] or found["assumed"],
             found["session"] or "",
             organization,
+            partition=found["partition"] or "aws",
             user=found["user"],
             tags=tags or {},
             organization_paths=organization_paths,
@@ -114,14 +119,16 @@ class Principal:
         if self.role is None:
             return self.principal_arn
         name = self.role.rpartition("/")[2]
-        return f"arn:aws:sts::{self.account}:assumed-role/{name}/{self.session}"
+        return f"arn:{self.partition}:sts::{self.account}:assumed-role/{name}/{self.session}"
 
     @property
     def principal_arn(self) -> str:
         """``aws:PrincipalArn``: for a session the ARN of its role, path included."""
         if self.user is not None:
-            return f"arn:aws:iam::{self.account}:user/{self.user}"
-        return f"arn:aws:iam::{self.account}:{'root' if self.role is None else f'role/{self.role}'}"
+            name = f"user/{self.user}"
+        else:
+            name = "root" if self.role is None else f"role/{self.role}"
+        return f"arn:{self.partition}:iam::{self.account}:{name}"
 
     @property
     def policies(self) -> tuple[IdentityPolicy, ...] | None:
@@ -139,7 +146,7 @@ class Principal:
 
 
 _ARN = (
-    r"(?:arn:aws[a-z-]*:(?:iam|sts)::)?(?P<account>[0-9]{12})"
+    r"(?:arn:(?P<partition>aws[a-z-]*):(?:iam|sts)::)?(?P<account>[0-9]{12})"
     r"(?::(?:root|role/(?P<role>[^:]+)|user/(?P<user>[^:]+)"
     r"|assumed-role/(?P<assumed>[^/:]+)/(?P<session>[^/:]+)))?"
 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
+from lattice_client.testing.arns import partition_of
 from lattice_client.testing.asgi import ASGIApp
 from lattice_client.testing.echo import echo
 from lattice_client.testing.lattice import LocalLattice
@@ -98,6 +99,9 @@ class _Builder:
     ) -> None:
         region = options.get("region", "us-west-2")
         account = options.get("account", "111122223333")
+        partition = partition_of(region)
+        stacks = f"arn:{partition}:cloudformation:{region}:{account}:stack"
+        suffix = ".cn" if partition == "aws-cn" else ""
         self._document = document
         self._account = account
         self._targets = targets
@@ -105,11 +109,11 @@ class _Builder:
         self._note = note
         self._pseudo = {
             "AWS::AccountId": account,
-            "AWS::Partition": "aws",
+            "AWS::Partition": partition,
             "AWS::Region": region,
-            "AWS::StackId": f"arn:aws:cloudformation:{region}:{account}:stack/{stack}/local",
+            "AWS::StackId": f"{stacks}/{stack}/local",
             "AWS::StackName": stack,
-            "AWS::URLSuffix": "amazonaws.com",
+            "AWS::URLSuffix": f"amazonaws.com{suffix}",
         }
         self._template = Template(
             document, parameters=parameters, pseudo=self._pseudo, attribute=self._attribute

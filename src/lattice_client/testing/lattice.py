@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.access_log import AccessLogFile, AccessRecord
 from lattice_client.testing.admission import Admission
+from lattice_client.testing.arns import partition_of
 from lattice_client.testing.asgi import ASGIApp, Receive, Scope, Send
 from lattice_client.testing.authorization import AuthLayer, AuthType, PolicyLike
 from lattice_client.testing.callers import Caller, CallerRegistry, Principal, issue
@@ -103,7 +104,7 @@ class LocalLattice:
             network_name, auth_type=network_auth_type, policy=network_policy
         )
         self.vpc_id = resource_id("vpc", region)
-        self.vpc_arn = f"arn:aws:ec2:{region}:{account}:vpc/{self.vpc_id}"
+        self.vpc_arn = f"arn:{partition_of(region)}:ec2:{region}:{account}:vpc/{self.vpc_id}"
         self._target_groups: dict[str, TargetGroup] = {}
         self._unnamed = itertools.count(1)
         self._callers = CallerRegistry(self._now)
@@ -237,6 +238,7 @@ class LocalLattice:
                 self.organization,
                 tags=tags or {},
                 identity_policies=identity_policies,
+                partition=partition_of(self.region),
             )
         if token is None:
             token = principal.type == "AssumedRole"

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lattice_client.errors import ConfigurationError
+from lattice_client.testing.arns import lattice_arn
 from lattice_client.testing.asgi import Receive, Scope, Send
 from lattice_client.testing.authorization import AuthLayer, AuthType, PolicyLike
 from lattice_client.testing.policies import AuthPolicy
@@ -43,9 +44,7 @@ class ServiceNetwork:
             )
         self.lattice = lattice
         self.id = resource_id("sn", name)
-        self.arn = (
-            f"arn:aws:vpc-lattice:{lattice.region}:{lattice.account}:servicenetwork/{self.id}"
-        )
+        self.arn = lattice_arn(lattice.region, lattice.account, f"servicenetwork/{self.id}")
         self.auth = auth
 
     def __repr__(self) -> str:

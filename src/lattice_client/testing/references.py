@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, TypeAlias
 
+from lattice_client.testing.arns import partition_of
 from lattice_client.testing.networks import ServiceNetwork
 from lattice_client.testing.services import Listener, Service
 from lattice_client.testing.target_groups import TargetGroup
@@ -33,10 +34,10 @@ NAME_PROPERTIES: Final = {
     "AWS::Serverless::Function": "FunctionName",
 }
 _ARNS: Final = {
-    _MANAGED_POLICY: "arn:aws:iam::{account}:policy{path}{name}",
-    "AWS::IAM::Role": "arn:aws:iam::{account}:role{path}{name}",
-    "AWS::Lambda::Function": "arn:aws:lambda:{region}:{account}:function:{name}",
-    "AWS::Serverless::Function": "arn:aws:lambda:{region}:{account}:function:{name}",
+    _MANAGED_POLICY: "arn:{partition}:iam::{account}:policy{path}{name}",
+    "AWS::IAM::Role": "arn:{partition}:iam::{account}:role{path}{name}",
+    "AWS::Lambda::Function": "arn:{partition}:lambda:{region}:{account}:function:{name}",
+    "AWS::Serverless::Function": "arn:{partition}:lambda:{region}:{account}:function:{name}",
 }
 _SHORTEST_NAME, _LONGEST_NAME = 3, 40  # of a service; other names may be longer
 
@@ -71,7 +72,9 @@ def foreign_references(
     """
     if kind not in _ARNS:
         return {None: name}
-    arn = _ARNS[kind].format(name=name, path=path, region=region, account=account)
+    arn = _ARNS[kind].format(
+        name=name, path=path, partition=partition_of(region), region=region, account=account
+    )
     if kind == _MANAGED_POLICY:
         return {None: arn, "PolicyArn": arn}
     return {None: name, "Arn": arn}

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Literal, TypeAlias, Unpack
 
 from lattice_client.errors import ConfigurationError
+from lattice_client.testing.arns import lattice_arn
 from lattice_client.testing.asgi import ASGIApp
 from lattice_client.testing.authorization import AuthLayer
 from lattice_client.testing.rules import Condition, Conditions, Forward, Rule, Rules, Targets
@@ -86,7 +87,7 @@ class Service:
     ) -> None:
         self.name = name
         self.id = resource_id("svc", name)
-        self.arn = f"arn:aws:vpc-lattice:{region}:{account}:service/{self.id}"
+        self.arn = lattice_arn(region, account, f"service/{self.id}")
         self.managed_name = f"{name}-{self.id[4:]}.7d67968.vpc-lattice-svcs.{region}.on.aws"
         self.domain = None if domain is None else domain.lower()
         if not re.fullmatch(_NAME, name):

@@ -13,6 +13,7 @@ import re
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.access_log import FailureReason
+from lattice_client.testing.arns import lattice_arn
 from lattice_client.testing.asgi import ASGIApp
 
 __all__ = ["Target", "TargetFailedError", "TargetGroup", "resource_id"]
@@ -51,7 +52,7 @@ class TargetGroup:
                 "inside, not beginning with 'tg-'"
             )
         self.id = resource_id("tg", name)
-        self.arn = f"arn:aws:vpc-lattice:{region}:{account}:targetgroup/{self.id}"
+        self.arn = lattice_arn(region, account, f"targetgroup/{self.id}")
         self._turns = itertools.count()
 
     def __repr__(self) -> str:

@@ -7,6 +7,8 @@ services using auth policies" and "Quotas for Amazon VPC Lattice" (VPC Lattice U
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, Self, TypeAlias
@@ -25,6 +27,7 @@ from lattice_client.testing.policies.values import (
     check_action,
     check_principal,
     check_resource,
+    completed,
 )
 from lattice_client.testing.policies.variables import Template
 
@@ -151,7 +154,8 @@ def _measured(content: object) -> Mapping[str, Any]:
     if not isinstance(content, Mapping):
         raise PolicyError("", "a policy must be an object")
     try:
-        size = len(json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode())
+        text = json.dumps(content, separators=(",", ":"), ensure_ascii=False, default=_mapping)
+        size = len(text.encode())
     except RecursionError:
         raise PolicyError("", "nested too deeply") from None
     except (TypeError, ValueError) as error:
@@ -159,6 +163,12 @@ def _measured(content: object) -> Mapping[str, Any]:
     if size > _MAX_BYTES:
         raise PolicyError("", f"a policy is at most 10 KB, and this one has {size} bytes")
     return content
+
+
+def _mapping(value: object) -> dict[Any, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"there is a {type(value).__name__}")
 
 
 def _check_elements(place: str, content: Mapping[Any, Any], known: Iterable[str]) -> None:
@@ -196,8 +206,11 @@ class _StatementReader:
             raise PolicyError(place, "a statement must be an object")
         _check_elements(place, content, _STATEMENT_ELEMENTS)
         sid = content.get("Sid")
-        if sid is not None and not isinstance(sid, str):
+        if "Sid" in content and not isinstance(sid, str):
             raise PolicyError(f"{place}.Sid", "must be a string")
+        if self._kind == "identity" and not re.fullmatch("[A-Za-z0-9]*", sid or ""):
+            problem = f"{sid!r} has more than letters and digits, and IAM takes no others"
+            raise PolicyError(f"{place}.Sid", problem)
         if content.get("Effect") not in ("Allow", "Deny"):
             what = f", not {content['Effect']!r}" if "Effect" in content else "; it is missing"
             raise PolicyError(f"{place}.Effect", f"must be 'Allow' or 'Deny'{what}")
@@ -247,6 +260,8 @@ class _StatementReader:
         name, value = _one_of(place, content, "Resource")
         values, templates = [], []
         for where, resource in _strings(f"{place}.{name}", value):
+            if self._kind == "identity":
+                resource = completed(resource)
             template = _checked(where, self._template, resource)
             _checked(where, check_resource, resource, template)
             values.append(resource)
@@ -298,8 +313,10 @@ def _strings(place: str, value: object, *, scalars: bool = False) -> list[tuple[
     for index, item in enumerate([value] if listed is None else listed):
         if scalars and isinstance(item, bool):
             item = "true" if item else "false"
-        elif scalars and isinstance(item, int | float):
+        elif scalars and isinstance(item, int):
             item = str(item)
+        elif scalars and isinstance(item, float) and math.isfinite(item):
+            item = _decimal(item)
         if not isinstance(item, str):
             break
         found.append((place if listed is None or scalars else f"{place}[{index}]", item))
@@ -307,6 +324,16 @@ def _strings(place: str, value: object, *, scalars: bool = False) -> list[tuple[
         if found:
             return found
     raise PolicyError(place, "must be a string or a list of strings, with one at least")
+
+
+def _decimal(number: float) -> str:
+    """As a person would write it: Python has 1e-05 for 0.00001."""
+    text = str(number)
+    if "e" in text:
+        from decimal import Decimal
+
+        text = format(Decimal(text), "f")
+    return text
 
 
 def _checked(place: str, check: Any, *arguments: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from lattice_client.testing.policies.keys import find_key
 from lattice_client.testing.policies.operators import Matcher, Operator
 from lattice_client.testing.policies.request import PolicyPrincipal, PolicyRequest
 from lattice_client.testing.policies.variables import Lookup, Template
@@ -155,6 +156,10 @@ _SECRET_KEYS = {
 }
 
 
+# "Any attempt to match it fails and causes the statement to be invalid."
+_NO_VALUE = "a policy variable has no value in this request"
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One operator, one key and the values it is compared with."""
@@ -172,10 +177,12 @@ class Condition:
         """Why it does not hold for a request; None if it does."""
         operator, actual = self.operator, request.values(self.key)
         if operator.base == "Null":
-            missing = "true" if actual is None else "false"
-            if self._one(missing, request.values):
+            missing = actual is None or self._is_empty_set(actual)
+            if self._one("true" if missing else "false", request.values):
                 return None
-            return f"{self.key} is {'not there' if actual is None else 'there'}"
+            return f"{self.key} is {'not there' if missing else 'there'}"
+        if operator.negated and not operator.if_exists and not self._can_match(request.values):
+            return _NO_VALUE
         if actual is None:
             return self._missing("is not there")
         if operator.quantifier is not None:
@@ -185,6 +192,17 @@ class Condition:
                 holds = operator.quantifier == "ForAllValues"
                 return None if holds else f"{self.key} is empty"
         return self._compare(actual, request)
+
+    def _is_empty_set(self, actual: tuple[str, ...]) -> bool:
+        """Whether it is a key with several values, and none of them is anything: ``Null`` asks
+        whether it "exists and its value is not null" ("Condition operators", IAM User Guide)."""
+        key = find_key(self.key)
+        several = len(actual) != 1 or (key is not None and key.many)
+        return several and not any(actual)
+
+    def _can_match(self, lookup: Lookup) -> bool:
+        """Whether all of the policy's values have one, whatever the request's."""
+        return all(matcher("", lookup) is not None for matcher in self.matchers)
 
     def _missing(self, words: str) -> str | None:
         operator = self.operator
@@ -198,8 +216,7 @@ class Condition:
         operator = self.operator
         matched = [self._one(value, request.values) for value in actual]
         if operator.negated and None in matched:
-            # "Any attempt to match it fails and causes the statement to be invalid."
-            return "a policy variable has no value in this request"
+            return _NO_VALUE
         holding = [bool(one) is not operator.negated for one in matched]
         if operator.quantifier == "ForAnyValue" or (
             operator.quantifier is None and not operator.negated
@@ -210,7 +227,7 @@ class Condition:
         if holds:
             return None
         if None in matched:
-            return "a policy variable has no value in this request"
+            return _NO_VALUE
         return f"{self.key} is {self._shown(actual)}, compared with {_list(self.values)}"
 
     def _one(self, value: str, lookup: Lookup) -> bool | None:

@@ -11,8 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lattice_client.testing.policies.document import AuthPolicy, Policy, PolicyDocument
-from lattice_client.testing.policies.elements import Condition, PrincipalElement, Statement
+from lattice_client.testing.policies.elements import (
+    ActionElement,
+    Condition,
+    PrincipalElement,
+    Statement,
+)
 from lattice_client.testing.policies.keys import KEYS, ConditionKey, find_key
+from lattice_client.testing.policies.request import INVOKE
 from lattice_client.testing.policies.values import account_of
 
 __all__ = ["Finding", "lint"]
@@ -62,7 +68,7 @@ def _findings(policy: Policy, text: str) -> Iterator[Finding]:
             yield from _principal(statement, statement.principal)
         yield from _negations(statement)
         for resource in statement.resource.values:
-            for code, problem in _resource(resource):
+            for code, problem in _resource(resource, statement.action):
                 yield Finding(code, f"{statement.place}.{statement.resource.name}", problem)
         for condition in statement.conditions:
             for code, problem in _condition(statement, condition):
@@ -153,7 +159,7 @@ _SERVICE_ID = r"svc-[0-9a-z]+"
 _ACCOUNT_DIGITS = 12
 
 
-def _resource(resource: str) -> Iterator[tuple[str, str]]:
+def _resource(resource: str, action: ActionElement) -> Iterator[tuple[str, str]]:
     if resource.startswith("*"):
         return
     _, _, service, _, account, path = resource.split(":", 5)
@@ -169,10 +175,18 @@ def _resource(resource: str) -> Iterator[tuple[str, str]]:
         yield "other-service", f"{resource!r} matches no request to Lattice"
     if not set(account) & set("*?") and len(account) != _ACCOUNT_DIGITS:
         yield "no-account", f"{resource!r} matches no request: an account has 12 digits"
-    if re.fullmatch(rf"service/{_SERVICE_ID}", path):
+    service_id = re.match(rf"service/{_SERVICE_ID}", path)
+    invokes = action.mismatch(INVOKE) is None
+    if service_id and service_id[0] == path and invokes:
         yield (
             "no-path",
             f"{resource!r} matches no request, for each has a path; write {resource + '/*'!r}",
+        )
+    elif service_id and service_id[0] != path and not invokes:
+        bare = resource[: len(resource) - len(path)] + service_id[0]
+        yield (
+            "path-of-connection",
+            f"{resource!r} matches no connection, for these have no path; write {bare!r}",
         )
     elif re.match(r"servicenetwork/", path):
         yield (
@@ -299,7 +313,9 @@ _FAMILIES = {
 def _types(condition: Condition, key: ConditionKey) -> Iterator[tuple[str, str]]:
     expected = _FAMILIES.get(condition.operator.family)
     # A header or a tag may hold anything.
-    if expected is not None and key.type not in expected and not key.named:
+    # "Works with date operators or numeric operators": aws:EpochTime's page.
+    either = key.name == "aws:EpochTime" and condition.operator.family == "Numeric"
+    if expected is not None and key.type not in expected and not (key.named or either):
         yield (
             "operator-type",
             (

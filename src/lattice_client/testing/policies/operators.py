@@ -157,6 +157,9 @@ def _number(text: str) -> Decimal:
     return Decimal(text)
 
 
+_W3C_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
+
+
 def _date(text: str) -> datetime:
     """A date of "Date and Time Formats" (W3C), or seconds since the epoch."""
     try:
@@ -164,12 +167,14 @@ def _date(text: str) -> datetime:
             return datetime.fromisoformat(f"{text}-01-01"[:10]).replace(tzinfo=UTC)
         if re.fullmatch(r"-?[0-9]+(?:\.[0-9]+)?", text):
             return datetime.fromtimestamp(float(text), UTC)
-        date = datetime.fromisoformat(text)
-        return date if date.tzinfo else date.replace(tzinfo=UTC)
+        if re.fullmatch(_W3C_DATE, text, re.ASCII):
+            date = datetime.fromisoformat(text)
+            return date if date.tzinfo else date.replace(tzinfo=UTC)
     except (ValueError, OverflowError, OSError):
-        raise ValueError(
-            f"{text!r} is no date; write it as 2026-11-21T09:30:00Z or in seconds since 1970"
-        ) from None
+        pass
+    raise ValueError(
+        f"{text!r} is no date; write it as 2026-11-21T09:30:00Z or in seconds since 1970"
+    )
 
 
 def _bool(text: str) -> bool:
@@ -188,8 +193,11 @@ def _network(text: str) -> _Network:
     Source: RFC 4291, section 2.5.5.2: "to represent the addresses of IPv4 nodes as IPv6 addresses",
     as a dual-stack socket has them. That IAM takes them so is inferred; AWS's pages do not say.
     """
+    address, slash, prefix = text.partition("/")
+    # ipaddress also takes masks and zones.
+    plain = "%" not in address and prefix.isdecimal() == bool(slash)
     try:
-        network = ipaddress.ip_network(text, strict=False)
+        network = ipaddress.ip_network(text if plain else "", strict=False)
     except ValueError:
         raise ValueError(f"{text!r} is no IP address or CIDR range") from None
     if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_PREFIX:

@@ -71,7 +71,8 @@ class PolicyRequest:
     :param action: ``vpc-lattice-svcs:Invoke``, or ``Connect`` for TCP.
     :param context: further condition keys and their values; they come before the others.
     :raises ValueError: if the path has a query or does not begin with a slash, the service's ARN
-        is none, or the time has no zone.
+        is none, the time has no zone or is beyond the year 9999, or ``context`` has other values
+        than strings.
     """
 
     method: str = "GET"
@@ -105,6 +106,16 @@ class PolicyRequest:
             raise ValueError(f"{self.service_arn!r} is no ARN of a service (without a path)")
         if isinstance(self.time, datetime) and self.time.tzinfo is None:
             raise ValueError("time must have a zone, such as datetime.UTC")
+        if isinstance(self.time, int | float):
+            try:
+                _time(self)
+            except (OverflowError, ValueError, OSError):
+                raise ValueError(f"time={self.time!r} is no time in seconds since 1970") from None
+        for name, given in self.context.items():
+            if not _are_strings(given):
+                raise ValueError(
+                    f"the values of {name!r} in context must be strings, such as 'true' and '5'"
+                )
 
     @property
     def resource(self) -> str:
@@ -159,6 +170,12 @@ class PolicyRequest:
 @lru_cache(maxsize=256)
 def _is_service_arn(text: str) -> bool:
     return bool(re.fullmatch(r"arn:[^:]+:vpc-lattice:[^:]*:[^:]*:service/[^/:]+", text))
+
+
+def _are_strings(given: object) -> bool:
+    return isinstance(given, str) or (
+        isinstance(given, Sequence) and all(isinstance(value, str) for value in given)
+    )
 
 
 def _listed(values: str | Sequence[str]) -> Sequence[str]:
@@ -231,7 +248,7 @@ _FACTS: Final[dict[str, Callable[[PolicyRequest], str | None]]] = {
     "vpc-lattice-svcs:sourcevpcowneraccount": _vpc_account,
     "aws:currenttime": _now,
     "aws:epochtime": lambda request: str(int(_time(request).timestamp())),
-    "aws:principalaccount": _of_caller(lambda caller: caller.account),
+    "aws:principalaccount": _of_caller(lambda caller: caller.account, "anonymous"),
     "aws:principalarn": _of_caller(lambda caller: caller.principal_arn),
     "aws:principalisawsservice": _of_caller(lambda _: "false"),
     "aws:principalorgid": _of_caller(lambda caller: caller.organization),

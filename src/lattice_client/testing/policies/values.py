@@ -13,7 +13,7 @@ from lattice_client.testing.policies.request import CONNECT, INVOKE
 from lattice_client.testing.policies.variables import Template
 from lattice_client.testing.wildcards import wildcard_match
 
-__all__ = ["account_of", "check_action", "check_principal", "check_resource"]
+__all__ = ["account_of", "check_action", "check_principal", "check_resource", "completed"]
 
 # Patterns are compiled when they are first used: most policies need none of them.
 _ACCOUNT = r"[0-9]{12}"
@@ -71,6 +71,16 @@ def check_action(action: str, lattice_only: bool) -> None:  # noqa: FBT001 - cal
         wildcard_match(action.lower(), known.lower()) for known in (INVOKE, CONNECT)
     ):
         raise ValueError(f"{action!r} is none of Lattice's actions, {INVOKE} and {CONNECT}")
+
+
+def completed(resource: str) -> str:
+    """A resource of an identity policy: "When you specify an incomplete ARN (fewer than the
+    standard six fields) in an identity-based policy, AWS automatically completes the ARN by adding
+    wildcard characters" ("IAM identifiers", IAM User Guide)."""
+    fields = resource.count(":") + 1
+    if not resource.startswith("arn:") or fields >= _ARN_PARTS:
+        return resource
+    return resource + ":*" * (_ARN_PARTS - fields)
 
 
 def check_resource(resource: str, template: Template) -> None:
