@@ -180,14 +180,14 @@ def test_revoked_credentials_fail_it(local, console):
 
 
 def test_a_policy_that_lets_everybody_in_fails_it(local, console):
-    local.service("orders").auth.policy = ALLOW_AUTHENTICATED
+    local.service("orders").policy = ALLOW_AUTHENTICATED
     assert demo.run(local, console) == 1
     assert "requests, denied: signed by reports: 200" in shown(console)
     assert "1 of 6 calls" in shown(console)
 
 
 def test_a_service_without_authentication_fails_it(local, console):
-    local.service("orders").auth.auth_type = "NONE"
+    local.service("orders").auth_type = "NONE"
     assert demo.run(local, console) == 1
     assert "requests, unsigned: 200" in shown(console)
 
@@ -196,7 +196,7 @@ def test_a_client_that_signs_nothing_fails_it(local, console, monkeypatch):
     """Also where the service lets it in: the service must have seen the caller."""
     make = demo.CLIENTS["httpx.Client"]
     monkeypatch.setitem(demo.CLIENTS, "httpx.Client", lambda _, ca_file: make(None, ca_file))
-    local.service("orders").auth.auth_type = "NONE"
+    local.service("orders").auth_type = "NONE"
     assert demo.run(local, console) == 1
     assert re.search(r"httpx.Client +GET awkward query +200 +anonymous", shown(console))
     assert "httpx.Client, GET awkward query: 200" in shown(console)

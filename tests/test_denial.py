@@ -125,7 +125,7 @@ def lattice(running: RunningLattice):
     local = running.lattice
     local.clock = time.time
     local.network.auth_type, local.network.policy = "NONE", None
-    local.service("orders").auth.policy = None
+    local.service("orders").policy = None
 
 
 @pytest.fixture(params=LIBRARIES)
@@ -177,7 +177,7 @@ def test_denied_by_a_policy_that_does_not_allow(ask, lattice, layer, kind, polic
         lattice.lattice.network.auth_type = "AWS_IAM"
         lattice.lattice.network.policy = AuthPolicy(())
     else:
-        lattice.service("orders").auth.policy = AuthPolicy(())
+        lattice.service("orders").policy = AuthPolicy(())
     denial = ask()
     resource = service_arn(lattice) + "/parking"
     assert denial.kind == kind
@@ -189,7 +189,7 @@ def test_denied_by_a_policy_that_does_not_allow(ask, lattice, layer, kind, polic
 
 
 def test_denied_by_a_policy_that_says_so(ask, lattice):
-    lattice.service("orders").auth.policy = {
+    lattice.service("orders").policy = {
         "Statement": [
             {"Effect": effect, "Principal": "*", "Action": "*", "Resource": "*"}
             for effect in ("Allow", "Deny")
@@ -296,7 +296,7 @@ def test_without_a_body_the_headers_have_to_do(ask, lattice, method):
     lattice.lattice.clock = lambda: time.time() + 3600
     assert ask(method=method, read=read).kind == "clock"
     lattice.lattice.clock = time.time
-    lattice.service("orders").auth.policy = AuthPolicy(())
+    lattice.service("orders").policy = AuthPolicy(())
     denial = ask(method=method, read=read)
     if denial.kind == "unknown":
         assert ("was not read" in denial.next_step) is not read

@@ -30,7 +30,7 @@ def running():
 def lattice(running, monkeypatch):
     """The service `orders`, and in the environment what leads there."""
     running.lattice.clear()
-    running.service("orders").auth.policy = ALLOW_AUTHENTICATED
+    running.service("orders").policy = ALLOW_AUTHENTICATED
     credentials = canary.credentials()
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", credentials.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", credentials.secret_key)
@@ -41,7 +41,7 @@ def lattice(running, monkeypatch):
 
 
 def nobody(lattice):
-    lattice.service("orders").auth.policy = AuthPolicy(())
+    lattice.service("orders").policy = AuthPolicy(())
 
 
 def load(name):

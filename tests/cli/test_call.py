@@ -601,7 +601,7 @@ def test_a_refusal_is_explained(run, lattice, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", held.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", held.secret_key)
     monkeypatch.setenv("AWS_SESSION_TOKEN", held.token)
-    lattice.service("orders").auth.policy = {
+    lattice.service("orders").policy = {
         "Statement": {
             "Effect": "Deny",
             "Principal": "*",

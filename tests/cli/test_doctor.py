@@ -411,7 +411,7 @@ def test_the_service_networks_policy(diagnose, own):
 
 
 def test_the_services_policy(diagnose, own):
-    own.service("orders").auth.policy = {"Statement": DENY}
+    own.service("orders").policy = {"Statement": DENY}
     faults, said, _ = diagnose(own.url_for("orders"))
     assert faults == ["service policy"]
     assert "Deny" in said

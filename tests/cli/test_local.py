@@ -107,6 +107,17 @@ def test_an_address_that_others_reach_is_told_in_a_line(file):
         assert ".py" not in local.said
 
 
+def test_a_service_of_two_networks_is_called_through_the_first(run, file, monkeypatch):
+    file.write_text(f"[networks.partners]\n[networks.shop]\n{FILE.replace('region', '#')}")
+    with serving(file, "--json", "--region", "us-west-2") as local:
+        for name, value in local.settings("orders-frontend").items():
+            monkeypatch.setenv(name, value)
+        assert run("call", URL).code == 0
+        record = json.loads(local.process.stdout.readline())
+        assert "partners" in local.said.splitlines()[0]
+    assert record["serviceNetworkArn"] == LocalLattice(network_name="partners").network.arn
+
+
 def test_records_for_machines_over_tls(run, file, monkeypatch):
     with serving(file, "--json", "--tls", "--caller", "jobs") as local:
         for name, value in local.settings("jobs").items():
@@ -126,6 +137,8 @@ def test_records_for_machines_over_tls(run, file, monkeypatch):
         (["FILE", "--parameter", "a=b"], 2, "only CloudFormation templates"),
         (["FILE", "--port", "TAKEN"], 7, "There is no listening at 127.0.0.1"),
         (["FILE", "--port", "70000"], 7, "127.0.0.1:70000: ports are from 1 to 65535."),
+        (["FILE", "--account", "12"], 2, "an account has 12 digits"),
+        (["FILE", "--region", "Nope"], 2, "'Nope' is no region"),
         ([], 2, "Missing argument 'FILE'"),
     ],
 )

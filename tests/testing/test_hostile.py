@@ -101,7 +101,7 @@ def reached(local):
         await send({"type": "http.response.body", "body": b"good"})
 
     local.service("orders").target = target
-    local.service("orders").auth.auth_type = "NONE"
+    local.service("orders").auth_type = "NONE"
     return paths
 
 
@@ -201,7 +201,7 @@ class TestHostileInput:
         assert reached == []
 
     def test_a_bad_body_gets_no_second_answer(self, local, running, reached):
-        local.service("orders").auth.auth_type = "AWS_IAM"
+        local.service("orders").auth_type = "AWS_IAM"
         with connect(running) as sock:
             sock.sendall(post(CHUNKED))
             assert sock.recv(12) == b"HTTP/1.1 403"

@@ -83,7 +83,7 @@ def test_a_bearer_token_is_anonymous(local):
 
 
 def test_a_denied_caller_is_named(local, caller):
-    local.service("orders").auth.policy = AuthPolicy(())
+    local.service("orders").policy = AuthPolicy(())
     response = fetch(local, signed_by(caller, target="/parking"))
     assert response.status_code == 403
     assert f"User: {ARN} is not authorized" in response.text
@@ -230,7 +230,7 @@ def test_other_services_sign_payloads():
 
 def test_services_are_found_by_host(local):
     rates = local.add_service("rates", auth_type="NONE")
-    local.service("orders").auth.auth_type = "NONE"
+    local.service("orders").auth_type = "NONE"
     assert rates.managed_name == (f"rates-{rates.id[4:]}.7d67968.vpc-lattice-svcs.us-west-2.on.aws")
     assert re.fullmatch("svc-0[0-9a-f]{16}", rates.id)
     assert rates.arn == f"arn:aws:vpc-lattice:us-west-2:111122223333:service/{rates.id}"

@@ -12,7 +12,8 @@ import pytest
 from asgi_driver import signed_by
 from local_oracles import as_pairs
 
-from lattice_client.testing import LocalLattice
+from lattice_client import ConfigurationError
+from lattice_client.testing import LocalLattice, plugin
 
 
 @pytest.mark.parametrize("fixture", ["lattice", "lattice_async", "lattice_tls"])
@@ -38,6 +39,27 @@ def test_a_fixture_is_a_running_lattice(request, fixture):
 def test_each_test_gets_its_own(lattice):
     assert lattice.access_log == []
     assert [service.name for service in lattice.lattice.services] == ["orders"]
+
+
+def test_target_groups_are_at_hand(lattice):
+    blue = lattice.add_target_group("blue", "http://127.0.0.1:1")
+    assert lattice.target_group("blue") is blue
+    lattice.service("orders").otherwise.forward_to({blue: 1})
+
+
+@pytest.mark.parametrize(
+    ("files", "given", "problem"),
+    [
+        (["lattice.toml"], {"callers": ["shop"]}, "those of the file"),
+        (["lattice.toml"], {"services": []}, "those of the file"),
+        ([], {"callers": "shop"}, "lists of names"),
+        ([], {"services": "orders"}, "lists of names"),
+        ([], {"service": ["orders"]}, r"for several services say services=\[…\]"),
+    ],
+)
+def test_markers_that_cannot_be(tmp_path, files, given, problem):
+    with pytest.raises(ConfigurationError, match=f"@pytest.mark.lattice: .*{problem}"):
+        plugin._marked(*files, beside=tmp_path, **given)
 
 
 def test_both_at_once(lattice, lattice_tls):

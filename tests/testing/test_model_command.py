@@ -73,7 +73,7 @@ class Caller:
         )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_serves_until_it_is_interrupted(tmp_path, number):
     with command(tmp_path) as (process, said):
         urls = re.findall(r"service network (\w+) is entered at (\S+)", said)
@@ -163,6 +163,19 @@ def test_what_surprises_in_a_policy_is_said(served, tmp_path, capsys):
     )
     assert main([str(tmp_path / "a.toml")]) == 0
     assert "note: the policy of service orders, Statement" in capsys.readouterr().err
+
+
+def test_what_nothing_reaches_is_said(served, tmp_path, capsys):
+    path = tmp_path / "lattice.toml"
+    path.write_text(FILE + '[[services.books.listeners]]\nprotocol = "HTTPS"\n')
+    assert main([str(path), "--target", "bleu=http://127.0.0.1:1"]) == 0
+    told = capsys.readouterr().err
+    assert "target bleu: no rule forwards to it; rules do to blue" in told
+    assert "the service books has no HTTP listener" in told
+    assert main([str(path), "--target", "blue=http://127.0.0.1:1", "--tls"]) == 0
+    told = capsys.readouterr().err
+    assert "forwards" not in told
+    assert "listener" not in told
 
 
 def test_errors_are_short(served, tmp_path, capsys):

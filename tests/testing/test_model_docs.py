@@ -21,7 +21,7 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
 
 
-TEST, BUILDER, LOADER = blocks("python")
+TEST, MARKED, BUILDER, LOADER = blocks("python")
 FILE, AROUND = blocks("toml")
 POLICY = {"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}
 
@@ -41,9 +41,10 @@ def shop(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_test_passes(tmp_path):
+@pytest.mark.parametrize("block", [TEST, MARKED], ids=["fixture", "marker"])
+def test_the_test_passes(tmp_path, block):
     path = tmp_path / "test_block.py"
-    path.write_text(TEST)
+    path.write_text(block)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "1 passed" in result.stdout, result.stdout

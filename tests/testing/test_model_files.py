@@ -179,6 +179,17 @@ def test_targets_can_be_given(folder):
     assert lattice.target_group("red").targets[0].app is green
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_one_identity_policy_needs_no_list(tmp_path, several):
+    statement = '{Statement = {Effect = "Deny", Action = "*", Resource = "*"}}'
+    path = tmp_path / "lattice.toml"
+    path.write_text(
+        f"callers.shop.identity_policies = {f'[{statement}]' if several else statement}"
+    )
+    (policy,) = load(path).caller("shop").identity.policies
+    assert not policy.statements[0].allow
+
+
 def test_a_file_may_say_little(tmp_path):
     path = tmp_path / "lattice.yml"
     path.write_text("services: {orders: {auth_type: NONE}}")
@@ -196,6 +207,16 @@ BROKEN = [
     ("service.orders = {}", ": 'service' is not known here; known are: account"),
     ("services.Orders = {}", "services.Orders: 'Orders' is no name of a service"),
     ("services.orders = 1", "services.orders: this must be a table"),
+    ("account = '12'", ": an account has 12 digits, as text, unlike '12'"),
+    ("region = 'somewhere nice'", ": 'somewhere nice' is no region, such as us-west-2"),
+    ("callers.shop.account = 222233334444", "callers.shop.account: this must be text (in quotes)"),
+    ("callers.shop.account = '2222'", "callers.shop: an account has 12 digits"),
+    ("callers.shop.identity_policies = 5", "callers.shop: "),
+    ("callers.shop.tags = ['a']", "callers.shop.tags: this must be a table"),
+    ("callers.shop.tags.Team = 1", "callers.shop.tags.Team: this must be text"),
+    ("callers.shop.session = 5", "callers.shop.session: this must be text"),
+    ("callers.shop.token = 1", "callers.shop.token: this must be true or false"),
+    ("callers.'a b' = {}", "callers.a b: 'a b' is no name in IAM"),
     ("services.orders.auth_type = 'IAM'", "services.orders: auth_type is 'AWS_IAM' or 'NONE'"),
     ("services.orders.domain = 1", "services.orders.domain: this must be text (in quotes), not 1"),
     ("services.orders.target = 'blue'", "target: no target group 'blue'; there are: none"),

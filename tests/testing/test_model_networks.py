@@ -179,8 +179,8 @@ def test_the_port_in_host_decides_where_a_listener_has_it():
 
 def test_policies_see_the_listener_and_the_network(two):
     orders, partners = two.service("orders"), two.networks["partners"]
-    orders.auth.auth_type = "AWS_IAM"
-    orders.auth.policy = {
+    orders.auth_type = "AWS_IAM"
+    orders.policy = {
         "Statement": {
             "Effect": "Allow",
             "Principal": "*",

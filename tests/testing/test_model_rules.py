@@ -145,7 +145,7 @@ def test_fixed_responses(lattice, status, text):
 def test_who_may_not_pass_does_not_see_the_rules(lattice):
     orders = lattice.service("orders")
     orders.otherwise.respond(404)
-    orders.auth.auth_type = "AWS_IAM"
+    orders.auth_type = "AWS_IAM"
     assert answer(lattice) == 403
 
 

@@ -261,7 +261,7 @@ def test_the_caller_and_the_access_log_are_told_who_denied(layer, reason):
     if layer == "Network":
         local.network.policy = denying
     elif layer == "Service":
-        local.service("orders").auth.policy = denying
+        local.service("orders").policy = denying
 
     exchange, record = send(local)
     assert exchange.status == 403
@@ -278,7 +278,7 @@ def test_nobody_is_denied_and_the_access_log_says_so(local):
 
 
 def test_no_policy_denies_even_those_who_signed(local):
-    local.service("orders").auth.policy = NO_POLICY
+    local.service("orders").policy = NO_POLICY
     exchange, _ = send(local)
     assert exchange.text == denied(TASK, NOT_BY_SERVICE, local)
 
@@ -287,7 +287,7 @@ def test_an_anonymous_caller_gets_no_further_than_policies_let_it(local):
     exchange, record = send(local, caller=None)
     assert exchange.text == denied("anonymous", NOT_BY_SERVICE, local)
     assert record["resolvedUser"] == "Anonymous"
-    local.service("orders").auth.policy = policy(statement(Resource="*/health"))
+    local.service("orders").policy = policy(statement(Resource="*/health"))
     assert send(local, target="/health", caller=None)[0].status == 200
     assert send(local, target="/parking", caller=None)[0].status == 403
 
@@ -323,7 +323,7 @@ CONDITIONS = {
 def test_policies_see_the_request(local, condition, request_like):
     local.add_caller("tagged", tags={"Team": "a"})
     local.add_caller("bob", principal=BOB)
-    local.service("orders").auth.policy = policy(statement(Condition=condition))
+    local.service("orders").policy = policy(statement(Condition=condition))
     assert send(local)[0].status == 403
     exchange, _ = send(local, **request_like)
     assert exchange.status == 200, exchange.text
@@ -346,7 +346,7 @@ def test_policies_see_where_the_request_goes_and_when(local):
         },
         "DateEquals": {"aws:CurrentTime": str(int(NOW))},
     }
-    service.auth.policy = policy(statement(Condition=everything))
+    service.policy = policy(statement(Condition=everything))
     assert send(local)[0].status == 200
     service.tags.clear()
     assert send(local)[0].status == 403
@@ -356,7 +356,7 @@ def test_a_user_signs_without_a_token(local):
     bob = local.add_caller("bob", principal=BOB)
     assert bob.credentials.token is None
     assert local.caller("frontend").credentials.token is not None
-    local.service("orders").auth.policy = policy(statement(Principal={"AWS": BOB.arn}))
+    local.service("orders").policy = policy(statement(Principal={"AWS": BOB.arn}))
     _, record = send(local, caller="bob")
     assert record["callerPrincipal"] == BOB.arn
     assert record["responseCode"] == 200

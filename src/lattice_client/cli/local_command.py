@@ -130,16 +130,17 @@ def _write_settings(lattice: LocalLattice, running: list[RunningLattice], folder
     in a folder that is private to its owner."""
     config = folder / "config"
     config.write_text("".join(_profile(caller, lattice) for caller in lattice.callers.values()))
-    names = [
-        f"{service.host}={lattice.region}@{entrance.url.partition('://')[2]}"
-        for network, entrance in zip(lattice.networks.values(), running, strict=True)
-        for service in network.services
-    ]
+    names: dict[str, str] = {}
+    for network, entrance in zip(lattice.networks.values(), running, strict=True):
+        for service in network.services:
+            # A name leads to one entrance: that of the first network that it is in.
+            address = entrance.url.partition("://")[2]
+            names.setdefault(service.host, f"{service.host}={lattice.region}@{address}")
     for caller in lattice.callers.values():
         settings = {
             "AWS_CONFIG_FILE": str(config),
             "AWS_PROFILE": caller.name,
-            "LATTICE_CLIENT_NAMES": ",".join(names),
+            "LATTICE_CLIENT_NAMES": ",".join(names.values()),
         }
         if running[0].scheme == "https":
             settings["SSL_CERT_FILE"] = running[0].ca_file

@@ -5,7 +5,29 @@ Source: "Identify AWS resources with Amazon Resource Names (ARNs)" (IAM User Gui
 
 from __future__ import annotations
 
-__all__ = ["lattice_arn", "partition_of"]
+import re
+
+from lattice_client.errors import ConfigurationError
+
+__all__ = ["check_account", "check_region", "lattice_arn", "partition_of"]
+
+
+def check_account(account: object) -> None:
+    """Let an account's id pass.
+
+    :raises ConfigurationError: (a ``ValueError``) if it is none.
+    """
+    if not (isinstance(account, str) and re.fullmatch("[0-9]{12}", account)):
+        raise ConfigurationError(f"an account has 12 digits, as text, unlike {account!r}")
+
+
+def check_region(region: str) -> None:
+    """Let a region pass; also one that AWS has not yet.
+
+    :raises ConfigurationError: (a ``ValueError``) if it cannot be one.
+    """
+    if not re.fullmatch("[a-z0-9-]+", region):
+        raise ConfigurationError(f"{region!r} is no region, such as us-west-2")
 
 
 def partition_of(region: str) -> str:

@@ -32,6 +32,7 @@ __all__ = [
     "AuthLayer",
     "AuthType",
     "Denial",
+    "Guarded",
     "LayerName",
     "PolicyLike",
     "authorize",
@@ -98,6 +99,30 @@ class AuthLayer:
     def decide(self, request: PolicyRequest) -> Decision | None:
         """What this layer says to a request; None if its auth type is ``NONE``."""
         return None if self._auth_type == "NONE" else evaluate(self._policy, request)
+
+
+class Guarded:
+    """What has an auth layer: a service network, a service."""
+
+    auth: AuthLayer
+
+    @property
+    def auth_type(self) -> AuthType:
+        """``AWS_IAM`` or ``NONE``."""
+        return self.auth.auth_type
+
+    @auth_type.setter
+    def auth_type(self, auth_type: AuthType) -> None:
+        self.auth.auth_type = auth_type
+
+    @property
+    def policy(self) -> AuthPolicy:
+        """Its auth policy; set it to a document, a policy or None."""
+        return self.auth.policy
+
+    @policy.setter
+    def policy(self, policy: PolicyLike) -> None:
+        self.auth.policy = policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
+from lattice_client.errors import ConfigurationError
+from lattice_client.testing.arns import check_account
 from lattice_client.testing.policies import IdentityPolicy, PolicyDocument, PrincipalType
 
 if TYPE_CHECKING:
@@ -59,8 +61,7 @@ class Principal:
     )
 
     def __post_init__(self) -> None:
-        if not re.fullmatch("[0-9]{12}", self.account):
-            raise ValueError(f"an account has 12 digits, unlike {self.account!r}")
+        check_account(self.account)
         if not re.fullmatch("aws[a-z-]*", self.partition):
             raise ValueError(f"{self.partition!r} is no partition, such as aws and aws-cn")
         if self.role is not None and self.user is not None:
@@ -70,6 +71,7 @@ class Principal:
         if self.role is None and self.session:
             raise ValueError("only a role has sessions")
         object.__setattr__(self, "tags", dict(self.tags))
+        _check_texts((self.role, self.session or None, self.user), self.tags)
         if self.identity_policies is not None:
             object.__setattr__(self, "identity_policies", _read_policies(self.identity_policies))
 
@@ -152,9 +154,20 @@ _ARN = (
 )
 
 
+def _check_texts(names: Sequence[str | None], tags: Mapping[str, str]) -> None:
+    for name in names:
+        if name is not None and not re.fullmatch(r"[\w+=,.@/-]+", name, re.ASCII):
+            raise ConfigurationError(f"{name!r} is no name in IAM: letters, digits, +=,.@_/- only")
+    for tag, value in tags.items():
+        if not isinstance(value, str):
+            raise ConfigurationError(f"the tag {tag!r} must be a text, not {value!r}")
+
+
 def _read_policies(
     policies: Sequence[IdentityPolicy | PolicyDocument],
 ) -> tuple[IdentityPolicy, ...]:
+    if isinstance(policies, str | Mapping | IdentityPolicy):
+        raise ConfigurationError("identity_policies is a list of policies, also for one")
     return tuple(
         policy if isinstance(policy, IdentityPolicy) else IdentityPolicy.from_document(policy)
         for policy in policies

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -58,12 +58,30 @@ def loaded(
         warnings.simplefilter("always", TemplateWarning)
         options |= {name: value for name, value in settings.items() if value}
         lattice = load(file, **options)
-    for remark in [*(str(each.message) for each in remarks), *_surprises(lattice)]:
+    for remark in [
+        *(str(each.message) for each in remarks),
+        *_idle(lattice, options.get("targets", ())),
+        *_surprises(lattice),
+    ]:
         note(remark)
     for name in callers or ([] if lattice.callers else ["local-caller"]):
         if name not in lattice.callers:
             lattice.add_caller(name)
     return lattice
+
+
+def _idle(lattice: LocalLattice, targets: Iterable[str]) -> Iterator[str]:
+    """Which target groups were given targets and get no request, by a slip of the pen perhaps."""
+    used = {
+        group.name
+        for service in lattice.services
+        for listener in service.listeners
+        for rule in listener.rules
+        for group, _ in getattr(rule.action, "weights", ())
+    }
+    for name in targets:
+        if name in lattice.target_groups and name not in used:
+            yield f"target {name}: no rule forwards to it; rules do to {', '.join(sorted(used))}"
 
 
 def _surprises(lattice: LocalLattice) -> Iterator[str]:
@@ -96,6 +114,10 @@ def entered(
         # socket's would be an OverflowError, with some of the networks entered.
         why = f"ports are from 1 to {_LAST_PORT}"
         raise OSError(errno.EADDRNOTAVAIL, why, f"{host}:{port if port < 0 else last}")
+    scheme = "HTTPS" if tls else "HTTP"
+    for service in lattice.services:
+        if not any(listener.protocol == scheme for listener in service.listeners):
+            note(f"the service {service.name} has no {scheme} listener: nothing reaches it here")
     running = []
     with contextlib.ExitStack() as stack:
         for index, network in enumerate(lattice.networks.values()):
@@ -116,8 +138,11 @@ def entered(
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Ends as by Ctrl-C also where it is told to terminate, or where a shell has started it in the
-    background and made it ignore Ctrl-C."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    background and made it ignore Ctrl-C; or where its terminal is closed, unless nohup has it."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        numbers.append(hangup)
     before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:
         yield

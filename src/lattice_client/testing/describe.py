@@ -89,7 +89,7 @@ def _auth(layer: AuthLayer) -> Iterator[str]:
     elif layer.document is not None:
         document = layer.document
         content = json.loads(document) if isinstance(document, str) else document
-        yield f"  auth: AWS_IAM, {json.dumps(content)}"
+        yield f"  auth: AWS_IAM, {json.dumps(content, default=dict)}"
     elif layer.policy is ALLOW_AUTHENTICATED:
         yield "  auth: AWS_IAM, every caller who signs may pass"
     elif not layer.policy.statements:

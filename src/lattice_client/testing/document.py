@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ _SERVICE = (
 _LISTENER = ("protocol", "port", "rules", "otherwise")
 _CONDITIONS = ("path", "prefix", "method", "headers", "case_sensitive", "priority")
 _ACTIONS = ("forward", "respond")
+_CALLER = ("role", "account", "session", "tags", "identity_policies", "token")
 _HEADER = ("name", "exact", "prefix", "contains", "case_sensitive")
 
 
@@ -70,18 +70,21 @@ def read_targets(node: Node) -> dict[str, list[ASGIApp]]:
 
 def add_callers(lattice: LocalLattice, node: Node, *, folder: Path) -> None:
     """Add the callers of the table ``[callers]``. Their keys are ``add_caller``'s arguments."""
-    known = [
-        name
-        for name, parameter in inspect.signature(lattice.add_caller).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and name not in ("credentials", "principal")
-    ]
     for name, caller in node.table().items():
         arguments = {
-            key: _policy(value, folder) if "polic" in key else value.value
-            for key, value in caller.table(known).items()
+            key: _argument(key, value, folder) for key, value in caller.table(_CALLER).items()
         }
         with caller.naming_it():
             lattice.add_caller(name, **arguments)
+
+
+def _argument(key: str, node: Node, folder: Path) -> Any:
+    if key == "identity_policies":
+        policies = _policy(node, folder)
+        return policies if isinstance(node.value, list) else [policies]
+    if key == "tags":
+        return {name: value.text() for name, value in node.table().items()}
+    return node.flag() if key == "token" else node.text()
 
 
 class _Reader:

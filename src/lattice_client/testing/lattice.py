@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.access_log import AccessLogFile, AccessRecord
 from lattice_client.testing.admission import Admission
-from lattice_client.testing.arns import partition_of
+from lattice_client.testing.arns import check_account, check_region, partition_of
 from lattice_client.testing.asgi import ASGIApp, Receive, Scope, Send
 from lattice_client.testing.authorization import AuthLayer, AuthType, PolicyLike
 from lattice_client.testing.callers import Caller, CallerRegistry, Principal, issue
@@ -94,6 +94,8 @@ class LocalLattice:
         seed: int | None = None,
         access_log: str | os.PathLike[str] | None = None,
     ) -> None:
+        check_region(region)
+        check_account(account)
         self._services: dict[str, Service] = {}
         self.region = region
         self.account = account
@@ -154,6 +156,10 @@ class LocalLattice:
         :raises ValueError: if a name is malformed or taken, or the policy cannot be read.
         :raises KeyError: if there is no such network.
         """
+        if name in self._services:
+            raise ConfigurationError(
+                f"there is a service {name!r} already; .service({name!r}) is it"
+            )
         associated = [
             self._network(network) for network in ([self.network] if networks is None else networks)
         ]
@@ -281,6 +287,11 @@ class LocalLattice:
     def networks(self) -> dict[str, ServiceNetwork]:
         """All service networks by name, in the order they were added."""
         return dict(self._networks)
+
+    @property
+    def target_groups(self) -> dict[str, TargetGroup]:
+        """All that ``add_target_group`` made, by name, in that order."""
+        return dict(self._target_groups)
 
     @property
     def network_arn(self) -> str:

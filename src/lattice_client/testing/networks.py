@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.arns import lattice_arn
 from lattice_client.testing.asgi import Receive, Scope, Send
-from lattice_client.testing.authorization import AuthLayer, AuthType, PolicyLike
-from lattice_client.testing.policies import AuthPolicy
+from lattice_client.testing.authorization import AuthLayer, Guarded
 from lattice_client.testing.target_groups import resource_id
 
 if TYPE_CHECKING:
@@ -26,10 +25,10 @@ __all__ = ["ServiceNetwork"]
 _NAME = r"(?=.{3,63}\Z)(?!servicenetwork-)[a-z0-9]+(?:-[a-z0-9]+)*"
 
 
-class ServiceNetwork:
+class ServiceNetwork(Guarded):
     """A service network of a local Lattice, and the ASGI application that is its entrance.
 
-    Made by ``LocalLattice.add_network``; ``auth`` is its auth type and policy.
+    Made by ``LocalLattice.add_network``; ``auth_type`` and ``policy`` can be changed.
 
     :raises ConfigurationError: if the name is none for a service network.
     """
@@ -59,24 +58,6 @@ class ServiceNetwork:
     def dissociate(self, service: Service) -> None:
         """Let the service no longer be reached through this network."""
         self.services = tuple(kept for kept in self.services if kept is not service)
-
-    @property
-    def auth_type(self) -> AuthType:
-        """``AWS_IAM`` or ``NONE``."""
-        return self.auth.auth_type
-
-    @auth_type.setter
-    def auth_type(self, auth_type: AuthType) -> None:
-        self.auth.auth_type = auth_type
-
-    @property
-    def policy(self) -> AuthPolicy:
-        """The network's auth policy; set it to a document, a policy or None."""
-        return self.auth.policy
-
-    @policy.setter
-    def policy(self, policy: PolicyLike) -> None:
-        self.auth.policy = policy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The entrance, as an ASGI application."""

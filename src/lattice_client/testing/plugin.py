@@ -77,6 +77,8 @@ def _running(request: pytest.FixtureRequest, *, tls: bool) -> Iterator[RunningLa
 def _configured(request: pytest.FixtureRequest) -> LocalLattice:
     config, marker = request.config, request.node.get_closest_marker("lattice")
     if marker is not None:
+        if len(marker.args) > 1:
+            raise _error(f"one file, not {len(marker.args)}")
         return _marked(*marker.args, beside=request.path.parent, **marker.kwargs)
     file = config.getini("lattice_file")
     if file:
@@ -88,18 +90,24 @@ def _marked(
     file: str | None = None,
     *,
     beside: Path,
-    services: Iterable[str] = _SERVICES,
-    callers: Iterable[str] = _CALLERS,
+    services: Iterable[str] | None = None,
+    callers: Iterable[str] | None = None,
     **settings: Any,
 ) -> LocalLattice:
     from lattice_client.testing import LocalLattice
 
+    if isinstance(services, str) or isinstance(callers, str):
+        raise _error("services and callers are lists of names")
+    if not isinstance(settings.get("service", ""), str):
+        raise _error("service is the name in signatures; for several services say services=[…]")
     if file is not None:
+        if services is not None or callers is not None:
+            raise _error("services and callers are those of the file, where there is one")
         return _from_file(beside / file, **settings)
     local = LocalLattice(**settings)
-    for service in services:
+    for service in _SERVICES if services is None else services:
         local.add_service(service, domain=f"{service}.internal.example.com")
-    for caller in callers:
+    for caller in _CALLERS if callers is None else callers:
         local.add_caller(caller)
     return local
 
@@ -107,3 +115,9 @@ def _marked(
 def _from_file(path: Path, **settings: Any) -> LocalLattice:
     local: LocalLattice = import_module("lattice_client.testing.files").load(path, **settings)
     return local
+
+
+def _error(problem: str) -> Exception:
+    from lattice_client.errors import ConfigurationError
+
+    return ConfigurationError(f"@pytest.mark.lattice: {problem}")

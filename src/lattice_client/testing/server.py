@@ -73,8 +73,9 @@ def serve(
 class RunningLattice:
     """A local Lattice that is being served; made by ``serve``.
 
-    What a test needs most of its ``lattice`` is here too: ``add_service``, ``add_caller``,
-    ``service``, ``caller``, ``access_log``, ``access``, ``requests`` and ``faults``.
+    What a test needs most of its ``lattice``, the ``LocalLattice``, is here too: ``add_service``,
+    ``add_caller``, ``add_target_group``, ``service``, ``caller``, ``target_group``, ``access_log``,
+    ``access``, ``requests`` and ``faults``.
     """
 
     def __init__(
@@ -86,7 +87,9 @@ class RunningLattice:
         self.lattice = lattice
         self.add_service = lattice.add_service
         self.add_caller = lattice.add_caller
+        self.add_target_group = lattice.add_target_group
         self.service = lattice.service
+        self.target_group = lattice.target_group
         self.caller = lattice.caller
         self.faults = lattice.faults
         self.scheme = "https" if tls else "http"

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias, Unpack
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.arns import lattice_arn
 from lattice_client.testing.asgi import ASGIApp
-from lattice_client.testing.authorization import AuthLayer
+from lattice_client.testing.authorization import AuthLayer, Guarded
 from lattice_client.testing.rules import Condition, Conditions, Forward, Rule, Rules, Targets
 from lattice_client.testing.target_groups import Target, TargetGroup, resource_id
 from lattice_client.testing.targets import as_app
@@ -66,12 +66,12 @@ class Listener:
         return self.rules.otherwise
 
 
-class Service:
+class Service(Guarded):
     """A service of the local Lattice; made by ``LocalLattice.add_service``.
 
-    ``auth`` is its auth type and policy, ``target_group`` what the default rule forwards to until
-    that is changed, ``tags`` are what policies see as ``aws:ResourceTag/…``. Until ``add_listener``
-    is called it has an HTTP and an HTTPS listener with the same rules.
+    ``auth_type`` and ``policy`` can be changed. ``target_group`` is what the default rule forwards
+    to until that is changed, ``tags`` are what policies see as ``aws:ResourceTag/…``. Until
+    ``add_listener`` is called it has an HTTP and an HTTPS listener with the same rules.
     """
 
     def __init__(
