@@ -106,6 +106,26 @@ def test_sentences_that_hold(lattice):
     assert len(lattice.access.of("orders")[:1]) == 1
 
 
+@pytest.mark.parametrize("path", ["orders/1", "", "http://a/orders/1"])
+def test_a_path_that_no_call_can_have_is_refused(lattice, path):
+    call(lattice, unsigned("/orders/1"))
+    with pytest.raises(ValueError, match=f"a path begins with '/'.*, not {path!r}"):
+        lattice.access.to(path).never()
+
+
+def test_a_path_has_no_query(lattice):
+    call(lattice, unsigned("/x?y=1"))
+    with pytest.raises(ValueError, match="without its query: '/x', not "):
+        lattice.access.to("/x?y=1").never()
+    lattice.access.to("/x").once()
+
+
+@pytest.mark.parametrize("path", ["/v?/orders", "?v1/orders", "*/orders", "/v1/order?", "/?1*"])
+def test_a_question_mark_is_a_wildcard(lattice, path):
+    call(lattice, unsigned("/v1/orders"))
+    lattice.access.to(path).once()
+
+
 def test_a_sentence_that_does_not_hold_shows_what_was_there(lattice):
     fetch(lattice, signed_by(lattice.caller("frontend"), target="/orders/7?secret=1"))
     call(lattice, unsigned("/parking"))

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import math
 import socket
 import ssl
 import threading
@@ -11,7 +12,7 @@ from asgi_driver import Exchange, fetch, signed_by
 from local_oracles import HOST, NOW, crt_sign, wire
 
 from lattice_client.testing import LocalLattice, serve
-from lattice_client.testing.connection import ConnectionCutError
+from lattice_client.testing.connection import ConnectionCutError, ConnectionLimits
 
 
 @pytest.fixture
@@ -100,6 +101,16 @@ def test_one_path(lattice):
         ({"times": 0}, "times is 1 or more"),
         ({"fraction": 0}, "fraction is"),
         ({"fraction": 2}, "at most 1"),
+        ({"times": "2"}, "times is 1 or more, a whole number, not '2'"),
+        ({"times": 1.5}, "not 1.5"),
+        ({"times": True}, "not True"),
+        ({"fraction": "x"}, "fraction is .*, not 'x'"),
+        ({"fraction": math.nan}, "not nan"),
+        ({"service": 5}, "service is a service's name or host name, not 5"),
+        ({"path": "orders/*"}, r"a path begins with '/'.*, not 'orders/\*'"),
+        ({"path": ""}, "a path begins with '/'"),
+        ({"path": "/orders?id=1"}, "without its query: '/orders', not "),
+        ({"path": 5}, "not 5"),
     ],
 )
 def test_nonsense_is_refused(lattice, which, words):
@@ -114,11 +125,59 @@ def test_nonsense_is_refused(lattice, which, words):
         lambda faults: faults.reset("somewhere"),
         lambda faults: faults.path_encoding("triple"),
         lambda faults: faults.slow_body(1, chunk=0),
+        lambda faults: faults.slow_body(1, chunk="1"),
     ],
 )
 def test_other_nonsense_too(lattice, fault):
     with pytest.raises(ValueError, match=" is "):
         fault(lattice.faults)
+    assert statuses(lattice, 1) == [200]
+
+
+@pytest.mark.parametrize("status", [200, 403, 404, 499, 600, "503", 503.0, True, None])
+def test_a_fault_is_an_error_of_a_server(lattice, status):
+    with pytest.raises(ValueError, match=f"status is an error.*, not {status!r}"):
+        lattice.faults.status(status)
+
+
+@pytest.mark.parametrize("status", [200, 500, "429", None])
+def test_throttling_has_two_statuses(lattice, status):
+    with pytest.raises(ValueError, match=f"status is 429 or 503, not {status!r}"):
+        lattice.faults.throttle(status=status)
+
+
+@pytest.mark.parametrize(
+    "seconds", ["1", None, True, math.nan, math.inf, pytest.param(10**400, id="huge")]
+)
+@pytest.mark.parametrize("fault", ["latency", "slow_body", "clock_skew", "idle", "lifetime"])
+def test_seconds_are_a_number_that_can_be_waited_for(lattice, fault, seconds):
+    with (
+        pytest.raises(ValueError, match=r"seconds is a number of seconds from .*, not "),
+        getattr(lattice.faults, fault)(seconds),
+    ):
+        pass
+    assert lattice.faults.connections == ConnectionLimits()
+
+
+@pytest.mark.parametrize("fault", ["latency", "slow_body", "idle", "lifetime"])
+def test_nobody_waits_for_less_than_nothing(lattice, fault):
+    with (
+        pytest.raises(ValueError, match="from 0 to 10000000000, not -1"),
+        getattr(lattice.faults, fault)(-1),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("seconds", ["x", -1, math.nan])
+def test_retry_after_is_a_number_of_seconds(lattice, seconds):
+    with pytest.raises(ValueError, match=f"retry_after is .*, not {seconds!r}"):
+        lattice.faults.throttle(retry_after=seconds)
+
+
+def test_a_clock_may_be_off_by_centuries(lattice):
+    for seconds in (10**10, -(10**10)):
+        with lattice.faults.clock_skew(seconds):
+            assert statuses(lattice, 1) == [200]
 
 
 # What happens
@@ -132,6 +191,7 @@ def test_other_nonsense_too(lattice, fault):
         (503, "InternalError"),
         (504, "TargetDataTimeout"),
         (507, "InternalError"),
+        (429, "ClientRateLimited"),
     ],
 )
 def test_an_error_in_the_targets_place(lattice, status, reason):
@@ -178,7 +238,12 @@ def test_what_is_about_verification_strikes_refused_calls_too(local):
 
 @pytest.mark.parametrize(
     ("settings", "status", "header"),
-    [({}, 429, "1"), ({"retry_after": 0.5}, 429, "0.5"), ({"status": 503}, 503, "1")],
+    [
+        ({}, 429, "1"),
+        ({"retry_after": 0.5}, 429, "0.5"),
+        ({"status": 503}, 503, "1"),
+        ({"retry_after": 1234567}, 429, "1234567"),
+    ],
 )
 def test_throttling(lattice, settings, status, header):
     with lattice.faults.throttle(times=1, **settings):

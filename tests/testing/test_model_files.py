@@ -221,6 +221,14 @@ BROKEN = [
     ("services.orders.domain = 1", "services.orders.domain: this must be text (in quotes), not 1"),
     ("services.orders.target = 'blue'", "target: no target group 'blue'; there are: none"),
     ("services.orders.target = 'a:b:c'", "target: there is no module 'a' to import"),
+    (
+        "services.orders.target = '127.0.0.1:8000'",
+        "no module '127.0.0.1' to import; for a server give http://127.0.0.1:8000",
+    ),
+    ("services.orders.target = 'localhost:80/'", "for a server give http://localhost:80/"),
+    ("services.orders.target = '[::1]:80'", "for a server give http://[::1]:80"),
+    ("services.orders.target = '.applications:blue'", "target: a target is a URL, module:app or"),
+    ("services.orders.target = 'applications:handler'", "or name it as lambda:module:handler"),
     ("services.orders.target = 'applications:red'", "there is no 'red' in applications"),
     ("services.orders.target = 'applications:NUMBER'", "applications:NUMBER is neither"),
     ("services.orders.target = 'http://a/b'", "target: a target is a server"),
@@ -305,11 +313,35 @@ def test_only_templates_have_parameters(folder):
         load(folder / "lattice.toml", parameters={"A": "b"})
 
 
-def test_a_module_that_fails_to_import_fails_as_it_does(tmp_path, monkeypatch):
-    (tmp_path / "broken_application.py").write_text("import no_such_module_at_all")
+@pytest.mark.parametrize(
+    ("module", "error", "words"),
+    [
+        ("import nowhere", ModuleNotFoundError, "ModuleNotFoundError: No module named 'nowhere'"),
+        ("{}['DATABASE_URL']", KeyError, "KeyError: 'DATABASE_URL'"),
+        ("def", SyntaxError, "SyntaxError: invalid syntax (broken_application.py, line 1)"),
+        ("import sys; sys.exit()", SystemExit, "SystemExit"),
+        ("raise ValueError", ValueError, "ValueError"),
+    ],
+)
+def test_a_module_that_fails_to_import_says_so(tmp_path, monkeypatch, caplog, module, error, words):
+    (tmp_path / "broken_application.py").write_text(module)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "a.toml").write_text("targets.blue = 'broken_application:app'")
-    with pytest.raises(ModuleNotFoundError, match="no_such_module_at_all"):
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path / "a.toml")
+    assert str(caught.value) == (
+        f"a.toml: targets.blue: broken_application cannot be imported: {words}"
+    )
+    (record,) = caplog.records
+    assert record.name == "lattice_client.testing"
+    assert record.exc_info[0] is error
+
+
+def test_whoever_interrupts_an_import_is_obeyed(tmp_path, monkeypatch):
+    (tmp_path / "interrupted_application.py").write_text("raise KeyboardInterrupt")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "a.toml").write_text("targets.blue = 'interrupted_application:app'")
+    with pytest.raises(KeyboardInterrupt):
         load(tmp_path / "a.toml")
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 import socket
 import ssl
 import subprocess
@@ -409,12 +410,24 @@ def test_a_certificate_is_checked_where_that_is_wanted(certificate):
         "http://127.0.0.1/base",
         "http://127.0.0.1?a=b",
         "http://user:hunter2@127.0.0.1",
+        "http://user:hunter2@",
+        "http://user:hunter2@[::1",
+        "http://user:hunter2@127.0.0.1:x",
     ],
 )
 def test_a_target_is_a_server(url):
     with pytest.raises(ConfigurationError) as caught:
         lattice_to(url)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:99999", "127.0.0.1:abc", "[::1]:0", "localhost:-1"])
+def test_a_port_that_is_none_is_refused(host):
+    words = re.escape(f"a target's URL is 1 to 65535, or left out: http://{host}")
+    with pytest.raises(ConfigurationError, match=words):
+        lattice_to(f"http://{host}")
+    for good in ("http://127.0.0.1", "https://[::1]:65535", "http://localhost:1/"):
+        lattice_to(good)
 
 
 def test_other_protocol_versions_are_unknown():

@@ -1,9 +1,11 @@
 """Rules: what they match, in which order, and what becomes of a request; weights."""
 
+import functools
 import math
 import random
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -11,7 +13,7 @@ from asgi_driver import Exchange, fetch
 from local_oracles import HOST, wire
 
 from lattice_client import ConfigurationError
-from lattice_client.testing import HeaderMatch, LocalLattice, serve
+from lattice_client.testing import HeaderMatch, LambdaTarget, LocalLattice, serve
 from lattice_client.testing.rules import Forward
 
 
@@ -165,6 +167,15 @@ def test_who_may_not_pass_does_not_see_the_rules(lattice):
         ({"path": "/a", "priority": 0}, "a priority is 1 to 100, not 0"),
         ({"path": "/a", "priority": 101}, "a priority is 1 to 100, not 101"),
         ({"path": "/a", "priority": 5}, "there is a rule of priority 5 already"),
+        ({"path": "/a", "priority": "6"}, "a priority is 1 to 100, not '6'"),
+        ({"path": 5}, "a rule's path is text, not 5"),
+        ({"prefix": b"/v2"}, "a rule's prefix is text, not b'/v2'"),
+        ({"method": 5}, "a rule's method is text, not 5"),
+        ({"headers": ["a"]}, "headers are names with their values, or a list .*, not 'a'"),
+        ({"headers": "x-a"}, "headers are names with their values"),
+        ({"headers": HeaderMatch("x-a", exact="1")}, "a list of HeaderMatch objects, not Header"),
+        ({"headers": {"x-a": 1}}, "what the header 'x-a' is compared with is text, not 1"),
+        ({"headers": {1: "x"}}, "a header's name is text, not 1"),
     ],
 )
 def test_what_lattice_would_refuse_is_refused(lattice, conditions, words):
@@ -190,6 +201,10 @@ def test_actions_are_checked_too(lattice):
     for weight in (-1, 1000):
         with pytest.raises(ConfigurationError, match=f"'blue' must be 0 to 999, not {weight}"):
             orders.otherwise.forward_to({blue: weight, green: 1})
+    with pytest.raises(ConfigurationError, match="'blue' must be 0 to 999, not '1'"):
+        orders.otherwise.forward_to({blue: "1"})
+    with pytest.raises(ConfigurationError, match=r"not of 'blue'; lattice.target_group\(name\)"):
+        orders.otherwise.forward_to({"blue": 1})
     with pytest.raises(ConfigurationError, match="may not all be 0"):
         orders.otherwise.forward_to({blue: 0, green: 0})
     with pytest.raises(ConfigurationError, match="must be a target group to forward to"):
@@ -352,6 +367,49 @@ def test_a_rule_says_what_it_is(lattice):
     assert "priority 1" in repr(rule)
     assert "/v2" in repr(rule)
     assert "default" in repr(lattice.service("orders").otherwise)
+
+
+def handler(event, context):
+    """A Lambda handler."""
+
+
+class WSGI:
+    """A WSGI application, as Flask's are."""
+
+    def __call__(self, environ, start_response):
+        """As WSGI has it."""
+
+
+@pytest.mark.parametrize(
+    ("target", "arguments"),
+    [(handler, "event, context"), (WSGI(), "environ, start_response"), (LocalLattice, "region, ")],
+    ids=["handler", "wsgi", "class"],
+)
+def test_what_is_called_otherwise_is_no_target(lattice, target, arguments):
+    with pytest.raises(ConfigurationError) as caught:
+        lattice.add_service("books", target=target)
+    assert f"takes ({arguments}" in str(caught.value)
+    assert "for a Lambda handler give LambdaTarget(handler)" in str(caught.value)
+    assert "a WSGI application must be wrapped" in str(caught.value)
+
+
+def test_a_wrapper_is_asked_what_it_takes_itself(lattice):
+    @functools.wraps(handler)
+    async def app(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"wrapped"})
+
+    for target in (app, functools.partial(app), Mock(side_effect=app)):
+        lattice.service("orders").target = target
+        assert answer(lattice) == "wrapped"
+    lattice.service("orders").target = LambdaTarget(handler)
+
+
+def test_what_has_no_signature_may_be_a_target(lattice):
+    blue = named("blue")
+    blue.__signature__ = "none to be had"
+    lattice.service("orders").target = blue
+    assert answer(lattice) == "blue"
 
 
 def test_no_target_is_an_error(lattice):

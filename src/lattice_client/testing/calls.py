@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 from lattice_client.testing.access_log import AccessRecord, FailureReason
 from lattice_client.testing.callers import Caller
+from lattice_client.testing.path_patterns import path_pattern
 from lattice_client.testing.wildcards import wildcard_match
 
 if TYPE_CHECKING:
@@ -87,10 +88,15 @@ class Calls(Sequence[AccessRecord]):
         )
 
     def to(self, path: str, *, method: str | None = None) -> Calls:
-        """Those to a path, with ``*`` and ``?`` as wildcards, and perhaps by one method."""
+        """Those to a path, with ``*`` and ``?`` as wildcards, and perhaps by one method.
+
+        :raises ValueError: if no call can have such a path: it does not begin with ``/`` or a
+            wildcard, or has a query.
+        """
+        pattern = path_pattern(path)
         return self._those(
             lambda record: (
-                wildcard_match(path, str(record["requestPath"]))
+                wildcard_match(pattern, str(record["requestPath"]))
                 and method in (None, record["requestMethod"])
             ),
             f"to {path}" if method is None else f"to {method} {path}",

@@ -84,7 +84,8 @@ class Answer(Effect):
 
     async def instead(self, exchange: Exchange) -> bool:
         exchange.failed(self.failure or _FAILURES.get(self.status, "InternalError"))
-        retry_after = [] if self.retry_after is None else [f"{self.retry_after:g}".encode()]
+        # As a plain number: "1e+06" is no number of seconds in a header.
+        retry_after = [] if self.retry_after is None else [f"{self.retry_after:.12g}".encode()]
         headers = [(b"retry-after", value) for value in retry_after]
         await exchange.answer(self.status, _TEXTS.get(self.status, "Error"), headers)
         return True

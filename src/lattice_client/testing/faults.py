@@ -12,7 +12,9 @@ Each fault lasts until its context is left, or ``remove()`` is called, and may b
 - ``times``: to the next so many calls that it can strike;
 - ``fraction``: to a part of all calls, drawn by ``lattice.faults.random``, which is seeded;
 - ``service``: to a service, by name or host name;
-- ``path``: to a path, ``*`` and ``?`` being wildcards.
+- ``path``: to a path, without its query, ``*`` and ``?`` being wildcards.
+
+What makes no sense, such as a negative latency, is a ``ValueError`` at once.
 
 A call is verified and authorised first, as any other. One that is refused (403, 404) is refused as
 ever: no fault strikes it, and none counts it. ``clock_skew`` and ``path_encoding`` alone are about
@@ -26,7 +28,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self, TypedDict
+from typing import TYPE_CHECKING, Final, Self, TypedDict, TypeGuard
 
 from lattice_client.testing.asgi import Message, Scope, Send
 from lattice_client.testing.canonical import PathEncoding, header_values
@@ -41,6 +43,7 @@ from lattice_client.testing.fault_effects import (
     Stage,
     until_disconnected,
 )
+from lattice_client.testing.path_patterns import path_pattern
 from lattice_client.testing.services import service_at
 from lattice_client.testing.wildcards import wildcard_match
 
@@ -52,6 +55,11 @@ if TYPE_CHECKING:
     from lattice_client.testing.verifier import Verifier
 
 __all__ = ["Fault", "Faults", "Stage", "Struck", "Which"]
+
+_THROTTLING: Final = (429, 503)
+_ERRORS: Final = (429, *range(500, 600))
+# Over 300 years: dates that far off can still be written.
+_MOST_SECONDS: Final = 10**10
 
 
 class Which(TypedDict, total=False):
@@ -71,17 +79,20 @@ class Fault:
 
     def __init__(self, faults: Faults, effect: Effect, which: Which) -> None:
         times, fraction = which.get("times"), which.get("fraction", 1.0)
-        if times is not None and times < 1:
-            raise ValueError(f"times is 1 or more, not {times!r}")
-        if not 0 < fraction <= 1:
+        service, path = which.get("service"), which.get("path")
+        if times is not None and not (_is_whole(times) and times >= 1):
+            raise ValueError(f"times is 1 or more, a whole number, not {times!r}")
+        if not (_is_number(fraction) and 0 < fraction <= 1):
             raise ValueError(f"fraction is more than 0 and at most 1, not {fraction!r}")
+        if service is not None and not isinstance(service, str):
+            raise ValueError(f"service is a service's name or host name, not {service!r}")
         self.effect = effect
         self.struck = 0
         self._faults = faults
         self._times = times
         self._fraction = fraction
-        self._service = which.get("service")
-        self._path = which.get("path")
+        self._service = service
+        self._path = None if path is None else path_pattern(path)
 
     def __enter__(self) -> Self:
         return self
@@ -130,16 +141,22 @@ class Faults:
 
     def latency(self, seconds: float, **which: Unpack[Which]) -> Fault:
         """Wait before the target is called."""
-        return self._add(Latency(seconds), which)
+        return self._add(Latency(_seconds(seconds)), which)
 
     def status(self, status: int, **which: Unpack[Which]) -> Fault:
         """Answer with an error such as 500, 502, 503 or 504 in the target's place."""
+        if not _is_whole(status) or status not in _ERRORS:
+            raise ValueError(f"status is an error, 500 to 599 or 429, not {status!r}")
         return self._add(Answer(status), which)
 
     def throttle(
         self, *, status: int = 429, retry_after: float | None = 1, **which: Unpack[Which]
     ) -> Fault:
         """Answer with 429, or 503, and ``Retry-After`` in seconds; None sends no such header."""
+        if not _is_whole(status) or status not in _THROTTLING:
+            raise ValueError(f"status is 429 or 503, not {status!r}")
+        if retry_after is not None:
+            _seconds(retry_after, "retry_after")
         return self._add(Answer(status, retry_after, failure="ClientRateLimited"), which)
 
     def reset(self, stage: Stage = "before head", **which: Unpack[Which]) -> Fault:
@@ -156,13 +173,13 @@ class Faults:
 
     def slow_body(self, seconds: float, *, chunk: int = 1024, **which: Unpack[Which]) -> Fault:
         """Send the response's body in pieces of ``chunk`` bytes, with ``seconds`` after each."""
-        if chunk < 1:
-            raise ValueError(f"chunk is 1 byte or more, not {chunk!r}")
-        return self._add(SlowBody(seconds, chunk), which)
+        if not (_is_whole(chunk) and chunk >= 1):
+            raise ValueError(f"chunk is 1 byte or more, a whole number, not {chunk!r}")
+        return self._add(SlowBody(_seconds(seconds), chunk), which)
 
     def clock_skew(self, seconds: float, **which: Unpack[Which]) -> Fault:
         """Verify, and date the response, by a clock that is ahead (negative: behind)."""
-        return self._add(Reading(skew=seconds), which)
+        return self._add(Reading(skew=_seconds(seconds, least=-_MOST_SECONDS)), which)
 
     def path_encoding(self, path_encoding: PathEncoding, **which: Unpack[Which]) -> Fault:
         """Read paths as ``single`` or ``double`` encoded when signatures are verified."""
@@ -176,7 +193,7 @@ class Faults:
     def idle(self, seconds: float) -> Iterator[None]:
         """Close connections that are idle for so long; 60 s by default."""
         before = self.connections.idle
-        self.connections.idle = seconds
+        self.connections.idle = _seconds(seconds)
         try:
             yield
         finally:
@@ -187,7 +204,7 @@ class Faults:
         """Close connections that are made from now on after so long, whatever they do; 600 s by
         default."""
         before = self.connections.lifetime
-        self.connections.lifetime = seconds
+        self.connections.lifetime = _seconds(seconds)
         try:
             yield
         finally:
@@ -314,3 +331,24 @@ class Struck:
 
 
 _NONE = Struck((), Connection())
+
+
+def _seconds(value: float, name: str = "seconds", *, least: int = 0) -> float:
+    """The value, if it is a time that can be waited for, or added to another.
+
+    :raises ValueError: if it is none.
+    """
+    # NaN is in no range.
+    if not (_is_number(value) and least <= value <= _MOST_SECONDS):
+        raise ValueError(
+            f"{name} is a number of seconds from {least} to {_MOST_SECONDS}, not {value!r}"
+        )
+    return value
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)

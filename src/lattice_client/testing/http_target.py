@@ -10,10 +10,11 @@ its answer waits. Trailers are not passed on, and so gRPC's status is not.
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from lattice_client.errors import ConfigurationError, MissingExtraError
 from lattice_client.testing.asgi import Message, Receive, Scope, Send
@@ -64,7 +65,7 @@ class HTTPTarget:
     :param verify: whether, or by which context, to check the certificate of an ``https://`` server.
         By default it is not checked: such servers have one that they made themselves.
     :param idle_seconds: how long the server may be silent.
-    :raises ConfigurationError: if the URL has another part, or another scheme.
+    :raises ConfigurationError: if the URL has another part, another scheme, or no possible port.
     """
 
     def __init__(
@@ -75,15 +76,21 @@ class HTTPTarget:
         verify: ssl.SSLContext | bool = False,
         idle_seconds: float = _IDLE_SECONDS,
     ) -> None:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # a bracket without its other
+            raise _no_url(url) from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigurationError(
-                f"a target's URL is such as http://127.0.0.1:8000, not {url!r}"
-            )
+            raise _no_url(url)
         if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
             raise ConfigurationError(
                 f"a target is a server: its URL has a host and a port, and nothing after them: "
                 f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+            )
+        if not _has_good_port(parts):
+            raise ConfigurationError(
+                f"the port of a target's URL is 1 to 65535, or left out: {parts.scheme}://"
+                f"{parts.netloc}"
             )
         if protocol_version not in ("HTTP1", "HTTP2"):
             raise ConfigurationError(
@@ -262,6 +269,18 @@ async def _request_headers(scope: Scope, body: _Body) -> list[tuple[bytes, bytes
     if b"transfer-encoding" in names or not await body.is_empty():
         headers.append((b"transfer-encoding", b"chunked"))
     return headers
+
+
+def _no_url(url: str) -> ConfigurationError:
+    shown = re.sub("//.*@", "//", url)  # what is before an "@" may be a password
+    return ConfigurationError(f"a target's URL is such as http://127.0.0.1:8000, not {shown!r}")
+
+
+def _has_good_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 def _without_hop_by_hop(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

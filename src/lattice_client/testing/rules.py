@@ -41,6 +41,7 @@ _MAX_HEADERS: Final = 5
 _MAX_HEADER_NAME: Final = 40
 _MAX_HEADER_VALUE: Final = 128
 _FIXED: Final = (404, 500)
+_HEADERS: Final = "headers are names with their values, or a list of HeaderMatch objects"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class HeaderMatch:
     case_sensitive: bool = False
 
     def __post_init__(self) -> None:
+        _check_text("a header's name", self.name)
         if not 1 <= len(self.name) <= _MAX_HEADER_NAME:
             raise ConfigurationError(f"a header's name has 1 to 40 characters, not {self.name!r}")
         given = [v for v in (self.exact, self.prefix, self.contains) if v is not None]
@@ -65,6 +67,7 @@ class HeaderMatch:
             raise ConfigurationError(
                 f"give one of exact, prefix and contains for the header {self.name!r}"
             )
+        _check_text(f"what the header {self.name!r} is compared with", given[0])
         if not 1 <= len(given[0]) <= _MAX_HEADER_VALUE:
             raise ConfigurationError(
                 f"what the header {self.name!r} is compared with has 1 to 128 characters"
@@ -104,6 +107,12 @@ class Match:
     case_sensitive: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("path", "prefix", "method"):
+            if (value := getattr(self, name)) is not None:
+                _check_text(f"a rule's {name}", value)
+        for header in self.headers:
+            if not isinstance(header, HeaderMatch):
+                raise ConfigurationError(f"{_HEADERS}, not {header!r}")
         if self.path is not None and self.prefix is not None:
             raise ConfigurationError("a rule has a path or a prefix, not both")
         path = self.path if self.prefix is None else self.prefix
@@ -159,7 +168,12 @@ class Forward:
         if not self.weights:
             raise ConfigurationError("there must be a target group to forward to")
         for group, weight in self.weights:
-            if not 0 <= weight <= _MAX_WEIGHT:
+            if not isinstance(group, TargetGroup):
+                raise ConfigurationError(
+                    f"weights are those of target groups, not of {group!r}; "
+                    "lattice.target_group(name) gives one by its name"
+                )
+            if not _is_whole(weight) or not 0 <= weight <= _MAX_WEIGHT:
                 raise ConfigurationError(
                     f"the weight of {group.name!r} must be 0 to {_MAX_WEIGHT}, not {weight!r}"
                 )
@@ -297,7 +311,7 @@ class Rules:
         taken = {rule.priority for rule in self._rules}
         if priority is None:
             priority = (self._rules[-1].priority or 0) + 1 if self._rules else 1
-        if not 1 <= priority <= _MAX_PRIORITY:
+        if not _is_whole(priority) or not 1 <= priority <= _MAX_PRIORITY:
             raise ConfigurationError(f"a priority is 1 to {_MAX_PRIORITY}, not {priority!r}")
         if priority in taken:
             raise ConfigurationError(f"there is a rule of priority {priority} already")
@@ -329,9 +343,20 @@ class Rules:
 
 
 def _conditions(headers: Mapping[str, str] | Sequence[HeaderMatch]) -> tuple[HeaderMatch, ...]:
-    if isinstance(headers, Sequence):
-        return tuple(headers)
-    return tuple(HeaderMatch(name, exact=value) for name, value in headers.items())
+    if isinstance(headers, Mapping):
+        return tuple(HeaderMatch(name, exact=value) for name, value in headers.items())
+    if not isinstance(headers, Sequence):
+        raise ConfigurationError(f"{_HEADERS}, not {headers!r}")
+    return tuple(headers)
+
+
+def _check_text(what: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{what} is text, not {value!r}")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _as_it_is(text: str) -> str:

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 from lattice_client.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lattice_client.testing.asgi import ASGIApp
 
 __all__ = ["as_app", "imported", "named_app"]
+
+_log = logging.getLogger("lattice_client.testing")
+
+_SERVER = re.compile(r"(?:[^\[\]:]+|\[[0-9A-Fa-f:.]+\]):[0-9]+/?")
 
 
 def as_app(target: ASGIApp | str) -> ASGIApp:
     """The ASGI application that stands for a target.
 
     :param target: one, or the URL of a server.
-    :raises ConfigurationError: if it is neither.
+    :raises ConfigurationError: if it is neither, or cannot be called as ASGI applications are.
     """
     if isinstance(target, str):
         from lattice_client.testing.http_target import HTTPTarget
@@ -25,7 +34,26 @@ def as_app(target: ASGIApp | str) -> ASGIApp:
         return HTTPTarget(target)
     if not callable(target):
         raise ConfigurationError(f"a target is an ASGI application or a URL, not {target!r}")
+    _check_arguments(target)
     return target
+
+
+def _check_arguments(target: Callable[..., Any]) -> None:
+    """Raise if it cannot be called as an ASGI application is; else it would fail at each call."""
+    try:
+        # What a wrapper takes may be other than what is inside it takes.
+        signature = inspect.signature(target, follow_wrapped=False)
+    except (TypeError, ValueError):  # there is none to be had, as of some builtins
+        return
+    try:
+        signature.bind(None, None, None)
+    except TypeError:
+        raise ConfigurationError(
+            "a target is an ASGI application, called with (scope, receive, send); "
+            f"{target!r} takes ({', '.join(signature.parameters)}): for a Lambda handler give "
+            "LambdaTarget(handler), or name it as lambda:module:handler; a WSGI application "
+            "must be wrapped (such as by asgiref's WsgiToAsgi), or served, and its URL given"
+        ) from None
 
 
 def named_app(name: str, *, function: bool = False) -> ASGIApp:
@@ -51,16 +79,11 @@ def imported(name: str) -> Any:
     :raises ConfigurationError: if it cannot be imported, or is not there.
     """
     module_name, _, path = name.partition(":")
-    if not module_name or not path:
+    if not module_name or not path or module_name.startswith("."):
         raise ConfigurationError(
             f"a target is a URL, module:app or lambda:module:handler, not {name!r}"
         )
-    try:
-        found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise
-        raise ConfigurationError(f"there is no module {module_name!r} to import") from None
+    found = _module(module_name, of=name)
     for part in path.split("."):
         try:
             found = getattr(found, part)
@@ -69,3 +92,26 @@ def imported(name: str) -> Any:
     if not callable(found):
         raise ConfigurationError(f"{name} is neither an application nor a function")
     return found
+
+
+def _module(module_name: str, *, of: str) -> Any:
+    try:
+        return importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:  # a module does what it likes when it is imported
+        if _is_missing(module_name, error):
+            hint = f"; for a server give http://{of}" if _SERVER.fullmatch(of) else ""
+            raise ConfigurationError(
+                f"there is no module {module_name!r} to import{hint}"
+            ) from None
+        _log.exception("%s cannot be imported", module_name)
+        why = ": ".join(filter(None, (type(error).__name__, str(error))))
+        raise ConfigurationError(f"{module_name} cannot be imported: {why}") from error
+
+
+def _is_missing(module_name: str, error: BaseException) -> bool:
+    """Whether it is the module that is not there, and not one that it imports."""
+    return (
+        isinstance(error, ModuleNotFoundError)
+        and error.name is not None
+        and f"{module_name}.".startswith(f"{error.name}.")
+    )
