@@ -16,7 +16,7 @@ from lattice_client.testing.asgi import ASGIApp
 from lattice_client.testing.echo import echo
 from lattice_client.testing.lattice import LocalLattice
 from lattice_client.testing.networks import ServiceNetwork
-from lattice_client.testing.nodes import Node
+from lattice_client.testing.nodes import Node, as_text
 from lattice_client.testing.policies import NO_POLICY
 from lattice_client.testing.references import (
     NAME_PROPERTIES,
@@ -148,8 +148,11 @@ class _Builder:
 
     def _name(self, name: str) -> str:
         """The resource's name; where it has none, one of its logical id."""
-        given = self._template.value(self._template.properties(name), "Name")
-        return str(given) if given is not None else made_name(name, self._pseudo["AWS::StackName"])
+        properties = self._template.properties(name)
+        given = self._template.value(properties, "Name")
+        if given is None:
+            return made_name(name, self._pseudo["AWS::StackName"])
+        return Node(given, properties["Name"].place).as_text()
 
     def _attribute(self, name: str, attribute: str | None) -> Any:
         """What ``Ref`` (None) and ``Fn::GetAtt`` give."""
@@ -234,23 +237,21 @@ class _Builder:
     def _network(self, name: str, properties: dict[str, Node]) -> ServiceNetwork:
         given = self._name(name)
         network = self.lattice.networks.get(given) or self.lattice.add_network(given)
-        network.auth_type = self._template.value(properties, "AuthType", "NONE")
+        network.auth_type = _text(properties, "AuthType", "NONE")
         network.policy = NO_POLICY
         return network
 
     def _service(self, name: str, properties: dict[str, Node]) -> Service:
         service = self.lattice.add_service(
             self._name(name),
-            domain=self._template.value(properties, "CustomDomainName"),
-            auth_type=self._template.value(properties, "AuthType", "NONE"),
+            domain=_text(properties, "CustomDomainName"),
+            auth_type=_text(properties, "AuthType", "NONE"),
             policy=NO_POLICY,
             networks=[] if self._has_networks or self._template.of_kind(_ASSOCIATION) else None,
         )
         for tag in properties["Tags"].items() if "Tags" in properties else ():
             parts = tag.table(("Key", "Value"))
-            service.tags[str(self._template.value(parts, "Key"))] = str(
-                self._template.value(parts, "Value")
-            )
+            service.tags[tag.need("Key").as_text()] = _text(parts, "Value", "")
         return service
 
     def _target_group(self, name: str, properties: dict[str, Node]) -> TargetGroup:
@@ -285,22 +286,19 @@ class _Builder:
             return ""
         if isinstance(identifier.value, Mapping) and len(identifier.value) == 1:
             ((function, argument),) = identifier.value.items()
-            if function == "Fn::GetAtt":
-                return str(
-                    argument[0] if isinstance(argument, list) else argument.partition(".")[0]
-                )
-            if function == "Ref" and argument in self._resources:
-                return str(argument)
-        return str(self._template.resolve(identifier))
+            name = _logical_id(argument)
+            if function == "Fn::GetAtt" or (function == "Ref" and name in self._resources):
+                return name
+        return as_text(self._template.resolve(identifier))
 
     def _listener(self, name: str, properties: dict[str, Node]) -> Listener | None:
         service = self._find(self._need(name, properties, "ServiceIdentifier"), Service)
-        protocol = self._template.value(properties, "Protocol")
+        protocol: Any = self._need(name, properties, "Protocol").as_text()
         if protocol == "TLS_PASSTHROUGH":
             self._note(f"{self._resources[name].place}: no TLS is passed through: it is left out")
             return None
-        port = self._template.value(properties, "Port")
-        listener: Listener = service.add_listener(protocol, None if port is None else int(port))
+        port = properties["Port"].as_number() if "Port" in properties else None
+        listener: Listener = service.add_listener(protocol, port)
         self._act(self._need(name, properties, "DefaultAction"), listener.otherwise)
         return listener
 
@@ -309,52 +307,28 @@ class _Builder:
         if isinstance(node.value, Mapping) and self._is_left_out(node.value):
             return
         listener = self._find(node, Listener)
-        match = self._need(name, properties, "Match").table(("HttpMatch",))
-        parts = match["HttpMatch"].table(_HTTP_MATCH)
-        conditions: dict[str, Any] = {}
-        if "Method" in parts:
-            conditions["method"] = self._template.value(parts, "Method")
-        if "PathMatch" in parts:
-            path = parts["PathMatch"].table(("CaseSensitive", "Match"))
-            kinds = path["Match"].table(("Exact", "Prefix"))
-            conditions["path"] = self._template.value(kinds, "Exact")
-            conditions["prefix"] = self._template.value(kinds, "Prefix")
-            conditions["case_sensitive"] = self._flag(path)
-        if "HeaderMatches" in parts:
-            conditions["headers"] = [self._header(item) for item in parts["HeaderMatches"].items()]
-        priority = int(self._template.resolve(self._need(name, properties, "Priority")))
-        condition = listener.when(**conditions, priority=priority)
+        match = self._need(name, properties, "Match")
+        match.table(("HttpMatch",))
+        priority = self._need(name, properties, "Priority").as_number()
+        condition = listener.when(**_conditions(match.need("HttpMatch")), priority=priority)
         self._act(self._need(name, properties, "Action"), condition)
-
-    def _header(self, node: Node) -> HeaderMatch:
-        table = node.table(("CaseSensitive", "Match", "Name"))
-        kinds = table["Match"].table(("Contains", "Exact", "Prefix"))
-        return HeaderMatch(
-            self._template.value(table, "Name"),
-            exact=self._template.value(kinds, "Exact"),
-            prefix=self._template.value(kinds, "Prefix"),
-            contains=self._template.value(kinds, "Contains"),
-            case_sensitive=self._flag(table),
-        )
-
-    def _flag(self, table: dict[str, Node]) -> bool:
-        return str(self._template.value(table, "CaseSensitive", default=False)).lower() == "true"
 
     def _act(self, node: Node, rule: Rule | Condition) -> None:
         table = node.table(("FixedResponse", "Forward"))
         with node.naming_it():
             if "FixedResponse" in table:
-                fixed = table["FixedResponse"].table(("StatusCode",))
-                rule.respond(int(self._template.value(fixed, "StatusCode")))  # type: ignore[arg-type]
+                table["FixedResponse"].table(("StatusCode",))
+                status: Any = table["FixedResponse"].need("StatusCode").as_number()
+                rule.respond(status)
                 return
             if "Forward" not in table:
                 raise node.error("an action is Forward or FixedResponse")
-            groups = table["Forward"].table(("TargetGroups",))["TargetGroups"]
+            table["Forward"].table(("TargetGroups",))
             weights = {}
-            for item in groups.items():
+            for item in table["Forward"].need("TargetGroups").items():
                 weighted = item.table(("TargetGroupIdentifier", "Weight"))
-                group = self._find(weighted["TargetGroupIdentifier"], TargetGroup)
-                weights[group] = int(self._template.value(weighted, "Weight", 1))
+                group = self._find(item.need("TargetGroupIdentifier"), TargetGroup)
+                weights[group] = weighted["Weight"].as_number() if "Weight" in weighted else 1
             rule.forward_to(weights)
 
     def _auth_policy(self, name: str, properties: dict[str, Node]) -> None:
@@ -368,13 +342,13 @@ class _Builder:
     def _association(self, name: str, properties: dict[str, Node]) -> None:
         service = self._find(self._need(name, properties, "ServiceIdentifier"), Service)
         node = self._need(name, properties, "ServiceNetworkIdentifier")
-        identifier = self._template.resolve(node)
+        identifier = node.as_text()
         if not isinstance(self._found.get(identifier), ServiceNetwork):
             self._note(
                 f"{node.place}: {identifier!r} is no service network of this template; it is taken "
                 "for one without an auth policy"
             )
-            self._found[identifier] = self._stranger(str(identifier).rpartition("/")[2])
+            self._found[identifier] = self._stranger(identifier.rpartition("/")[2])
         network = self._find(node, ServiceNetwork)
         network.associate(service)
 
@@ -388,7 +362,7 @@ class _Builder:
     def _is_left_out(self, reference: Mapping[str, Any]) -> bool:
         """Whether a rule's listener is one that was left out."""
         ((_, argument),) = reference.items() if len(reference) == 1 else ((None, None),)
-        name = str(argument[0] if isinstance(argument, list) else argument).partition(".")[0]
+        name = _logical_id(argument)
         return (
             name in self._resources
             and self._template.kind(name) == f"{_PREFIX}Listener"
@@ -424,3 +398,50 @@ class _Builder:
                 and resource.auth.policy is NO_POLICY
             ):
                 self._note(f"{place}: AWS_IAM without an auth policy lets nobody in")
+
+
+# Reading what is worked out already
+
+
+def _text(table: Mapping[str, Node], key: str, default: Any = None) -> Any:
+    """A property's text, or the default where it is missing."""
+    return table[key].as_text() if key in table else default
+
+
+def _conditions(node: Node) -> dict[str, Any]:
+    """The conditions of a rule, from its HttpMatch."""
+    parts = node.table(_HTTP_MATCH)
+    conditions: dict[str, Any] = {"method": _text(parts, "Method")}
+    if "PathMatch" in parts:
+        path = parts["PathMatch"]
+        conditions["case_sensitive"] = _is_case_sensitive(path.table(("CaseSensitive", "Match")))
+        kinds = path.need("Match").table(("Exact", "Prefix"))
+        if not kinds:
+            raise path.need("Match").error("give one of Exact and Prefix")
+        conditions |= {"path": _text(kinds, "Exact"), "prefix": _text(kinds, "Prefix")}
+    if "HeaderMatches" in parts:
+        conditions["headers"] = [_header(item) for item in parts["HeaderMatches"].items()]
+    return conditions
+
+
+def _header(node: Node) -> HeaderMatch:
+    table = node.table(("CaseSensitive", "Match", "Name"))
+    kinds = node.need("Match").table(("Contains", "Exact", "Prefix"))
+    with node.naming_it():
+        return HeaderMatch(
+            node.need("Name").as_text(),
+            exact=_text(kinds, "Exact"),
+            prefix=_text(kinds, "Prefix"),
+            contains=_text(kinds, "Contains"),
+            case_sensitive=_is_case_sensitive(table),
+        )
+
+
+def _is_case_sensitive(table: Mapping[str, Node]) -> bool:
+    return "CaseSensitive" in table and table["CaseSensitive"].as_flag()
+
+
+def _logical_id(argument: Any) -> str:
+    """The resource that the argument of a Ref or a GetAtt names."""
+    name = argument[0] if isinstance(argument, list) and argument else argument
+    return str(name).partition(".")[0]

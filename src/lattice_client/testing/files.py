@@ -60,9 +60,10 @@ def _load(
 
     document = _read(path)
     apps = {
-        name: [named_app(target) if isinstance(target, str) else target]
-        for name, target in targets.items()
+        name: [named_app(node.value) if isinstance(node.value, str) else node.value]
+        for name, node in Node(targets, "targets: ").table().items()
     }
+    parameters = _texts(Node(parameters, "parameters: "))
     tables = document.table()
     if "Resources" in tables:
         return _from_template(document, None, path, apps, parameters, options)
@@ -91,8 +92,7 @@ def _from_template(
     if "targets" in tables:
         targets = read_targets(tables["targets"]) | targets
     if "parameters" in tables:
-        named = {key: str(node.value) for key, node in tables["parameters"].table().items()}
-        parameters = named | dict(parameters)
+        parameters = _texts(tables["parameters"]) | dict(parameters)
     if "stack" in tables:
         options = {"stack": tables["stack"].text()} | options
     notes: list[str] = []
@@ -109,6 +109,10 @@ def _from_template(
     for note in notes:
         warnings.warn(note, TemplateWarning, stacklevel=4)
     return lattice
+
+
+def _texts(parameters: Node) -> dict[str, str]:
+    return {name: node.as_text() for name, node in parameters.table().items()}
 
 
 def _read(path: Path) -> Node:
