@@ -486,7 +486,9 @@ def test_the_network_of_an_association_is_text(tmp_path):
         from_text(tmp_path, SERVICE + ASSOCIATION % "[a]")
 
 
-@pytest.mark.parametrize("identifier", ["!GetAtt [Group]", "!GetAtt []", "!GetAtt {a: b}", "5"])
+@pytest.mark.parametrize(
+    "identifier", ["!Ref [a]", "!GetAtt [Group]", "!GetAtt []", "!GetAtt {a: b}", "5"]
+)
 def test_an_odd_id_of_a_target_is_one_that_nothing_is_mapped_to(tmp_path, identifier):
     group = f"""
     Group:
@@ -495,6 +497,84 @@ def test_an_odd_id_of_a_target_is_one_that_nothing_is_mapped_to(tmp_path, identi
 """
     lattice, _ = from_text(tmp_path, group, targets={"a": blue})
     assert lattice.target_group("group").targets[0].app is blue
+
+
+# What other stacks export
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    ["!ImportValue alb", "!If [Always, !ImportValue alb, x]", "!Select [0, [!ImportValue alb]]"],
+)
+def test_an_imported_target_is_one_that_nothing_is_mapped_to(tmp_path, identifier):
+    lattice, notes = from_text(
+        tmp_path,
+        f"Group: {{Type: AWS::VpcLattice::TargetGroup, Properties: {{Targets: [{{Id: {identifier}}}"
+        "]}}",
+        after="\nConditions: {Always: !Equals [a, a]}",
+    )
+    assert notes == [
+        "Group: nothing stands for this target group, so an echo does; map 'Group' to a target"
+    ]
+    assert lattice.target_group("group").targets
+
+
+def test_a_target_can_be_mapped_by_the_name_of_its_export(tmp_path):
+    group = "{Type: AWS::VpcLattice::TargetGroup, Properties: {Targets: [{Id: !ImportValue alb}]}}"
+    lattice, notes = from_text(tmp_path, f"Group: {group}", targets={"alb": blue})
+    assert notes == []
+    assert lattice.target_group("group").targets[0].app is blue
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        "!ImportValue shared:Net",
+        "!ImportValue {'Fn::Sub': 'shared:${X}'}",
+        "!If [Always, !ImportValue 'shared:Net', x]",
+    ],
+)
+def test_an_imported_network_is_somebody_elses(tmp_path, identifier):
+    lattice, notes = from_text(
+        tmp_path,
+        SERVICE + ASSOCIATION % identifier,
+        after="\nConditions: {Always: !Equals [a, a]}\nParameters: {X: {Default: Net}}",
+    )
+    assert notes == [
+        (
+            "Association.Properties.ServiceNetworkIdentifier: 'shared:Net' is no service "
+            "network of this template; it is taken for one without an auth policy"
+        )
+    ]
+    assert lattice.network.services == (lattice.service("orders"),)
+
+
+def test_an_imported_network_beside_others(tmp_path):
+    own = """
+    Net: {Type: AWS::VpcLattice::ServiceNetwork, Properties: {Name: net}}
+    Own:
+      Type: AWS::VpcLattice::ServiceNetworkServiceAssociation
+      Properties: {ServiceIdentifier: !Ref Orders, ServiceNetworkIdentifier: !Ref Net}
+"""
+    association = ASSOCIATION % "!ImportValue net"
+    again = association.replace("Association:", "Again:")
+    lattice, notes = from_text(tmp_path, SERVICE + own + association + again)
+    assert len(notes) == 1
+    assert list(lattice.networks) == ["net", "imported-net"]
+    orders = lattice.service("orders")
+    assert [network.services for network in lattice.networks.values()] == [(orders,), (orders,)]
+
+
+def test_a_network_may_be_named_by_its_id_and_its_arn(tmp_path):
+    arn = "arn:aws:vpc-lattice:us-west-2:111122223333:servicenetwork/sn-0123456789abcdef0"
+    network = "\n    Net: {Type: AWS::VpcLattice::ServiceNetwork, Properties: {Name: net}}"
+    again = (ASSOCIATION % arn).replace("Association:", "Again:")
+    association = ASSOCIATION % "sn-0123456789abcdef0"
+    lattice, _ = from_text(tmp_path, SERVICE + network + association + again)
+    assert list(lattice.networks) == ["net", "sn-0123456789abcdef0"]
+
+
+# Arguments
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
+from lattice_client.errors import ConfigurationError
 from lattice_client.testing.arns import partition_of
 from lattice_client.testing.asgi import ASGIApp
 from lattice_client.testing.echo import echo
@@ -56,8 +57,11 @@ _IDLE: Final[Mapping[str, tuple[str, ...]]] = {
 }
 # Parts of these are read, or are not known to be there, and so they are worked out one by one.
 _IN_PARTS: Final = ("Config", "ListenerIdentifier", "Targets")
+# Networks are often another team's, and then imported.
+_NETWORK: Final = "ServiceNetworkIdentifier"
 # Resources without a part in the data plane that is here.
 _IDLE_TYPES: Final = ("AccessLogSubscription", "ResourcePolicy", "ServiceNetworkVpcAssociation")
+_LONGEST_NAME: Final = 63  # of a service network
 _HTTP_MATCH: Final = ("Method", "PathMatch", "HeaderMatches")
 
 
@@ -121,6 +125,7 @@ class _Builder:
         self._resources = self._template.resources
         self._built: dict[str, Resource] = {}
         self._found: dict[str, Resource] = {}
+        self._strangers: dict[str, ServiceNetwork] = {}
         self._building: list[str] = []
         self._used: set[str] = set()
         networks = self._template.of_kind(f"{_PREFIX}ServiceNetwork")
@@ -221,12 +226,13 @@ class _Builder:
         """The properties that are read; those that turn out to be nothing are left out."""
         read = {key: node for key, node in properties.items() if key in _READ[kind]}
         for key, node in list(read.items()):
-            if key not in _IN_PARTS:
-                value = self._template.resolve(node)
-                if value is NO_VALUE:
-                    del read[key]
-                else:
-                    read[key] = Node(value, node.place)
+            if key in _IN_PARTS or (key == _NETWORK and self._template.imported(node)):
+                continue
+            value = self._template.resolve(node)
+            if value is NO_VALUE:
+                del read[key]
+            else:
+                read[key] = Node(value, node.place)
         return read
 
     def _need(self, name: str, properties: dict[str, Node], key: str) -> Node:
@@ -280,7 +286,8 @@ class _Builder:
 
     def _target_id(self, node: Node) -> str:
         """The id of a target. Of a resource of another kind it may be an attribute that only AWS
-        knows; then it is the resource's logical id."""
+        knows; then it is the resource's logical id. One that is imported has the export's name, and
+        one that cannot be known has none: it is no error, for nothing needs it."""
         identifier = node.table().get("Id")
         if identifier is None:
             return ""
@@ -289,7 +296,11 @@ class _Builder:
             name = _logical_id(argument)
             if function == "Fn::GetAtt" or (function == "Ref" and name in self._resources):
                 return name
-        return as_text(self._template.resolve(identifier))
+        try:
+            imported = self._template.imported(identifier)
+            return imported or as_text(self._template.resolve(identifier))
+        except ConfigurationError:
+            return ""
 
     def _listener(self, name: str, properties: dict[str, Node]) -> Listener | None:
         service = self._find(self._need(name, properties, "ServiceIdentifier"), Service)
@@ -341,23 +352,31 @@ class _Builder:
 
     def _association(self, name: str, properties: dict[str, Node]) -> None:
         service = self._find(self._need(name, properties, "ServiceIdentifier"), Service)
-        node = self._need(name, properties, "ServiceNetworkIdentifier")
-        identifier = node.as_text()
-        if not isinstance(self._found.get(identifier), ServiceNetwork):
-            self._note(
-                f"{node.place}: {identifier!r} is no service network of this template; it is taken "
-                "for one without an auth policy"
-            )
-            self._found[identifier] = self._stranger(identifier.rpartition("/")[2])
-        network = self._find(node, ServiceNetwork)
+        node = self._need(name, properties, _NETWORK)
+        export = self._template.imported(node)
+        network = None if export else self._found.get(node.as_text())
+        if not isinstance(network, ServiceNetwork):
+            network = self._stranger(node, export)
         network.associate(service)
 
-    def _stranger(self, name: str) -> ServiceNetwork:
+    def _stranger(self, node: Node, export: str | None) -> ServiceNetwork:
         """A service network that somebody else owns; the first takes the place of the default."""
-        if self._has_networks:
-            return self.lattice.add_network(name)
-        self._has_networks = True
-        return self.lattice.network
+        # An export has nearly any name, and perhaps that of one of the template's networks.
+        name = (
+            f"imported-{in_kebab_case(export)}"[:_LONGEST_NAME].rstrip("-")
+            if export
+            else node.as_text().rpartition("/")[2]
+        )
+        if name not in self._strangers:
+            self._note(
+                f"{node.place}: {(export or node.value)!r} is no service network of this template; "
+                "it is taken for one without an auth policy"
+            )
+            self._strangers[name] = (
+                self.lattice.add_network(name) if self._has_networks else self.lattice.network
+            )
+            self._has_networks = True
+        return self._strangers[name]
 
     def _is_left_out(self, reference: Mapping[str, Any]) -> bool:
         """Whether a rule's listener is one that was left out."""

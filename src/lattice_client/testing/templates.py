@@ -109,6 +109,15 @@ class Template:
             node = self._branch(node.child("Fn::If"))
         return node
 
+    def imported(self, node: Node) -> str | None:
+        """The name of the export whose value a node imports, which only AWS knows; None where it
+        imports none."""
+        node = self.chosen(node)
+        if not isinstance(node.value, Mapping) or tuple(node.value) != ("Fn::ImportValue",):
+            return None
+        name = node.child("Fn::ImportValue")
+        return Node(self.resolve(name), name.place).as_text()
+
     def holds(self, name: str, node: Node) -> bool:
         """Whether a condition of the template holds.
 
