@@ -238,6 +238,33 @@ def test_what_is_not_understood_is_named(tmp_path):
     ]
 
 
+def test_attributes_that_resources_do_not_have_are_named(tmp_path):
+    orders = "{Type: AWS::VpcLattice::Service, Conditon: X, DependsOn: Listener, Foo: bar}"
+    _, notes = from_text(tmp_path, SERVICE.replace("{Type: AWS::VpcLattice::Service}", orders))
+    assert notes == [
+        "Orders.Conditon: this attribute of a resource is not understood",
+        "Orders.Foo: this attribute of a resource is not understood",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("transform", "place"),
+    [
+        ("AWS::LanguageExtensions", "Transform"),
+        ("[AWS::Serverless-2016-10-31, AWS::LanguageExtensions]", "Transform[1]"),
+        ("{Name: AWS::Include, Parameters: {Location: s3://a/b}}", "Transform"),
+    ],
+)
+def test_transforms_are_named(tmp_path, transform, place):
+    _, notes = from_text(tmp_path, SERVICE, after=f"\nTransform: {transform}")
+    assert notes == [f"t.yaml: {place}: this transform is not understood: it changes nothing"]
+
+
+def test_that_of_serverless_functions_changes_nothing(tmp_path):
+    _, notes = from_text(tmp_path, SERVICE, after="\nTransform: AWS::Serverless-2016-10-31")
+    assert notes == []
+
+
 BROKEN = [
     ("A: {}", "Resources.A: a resource needs a Type"),
     ("A: {Type: AWS::VpcLattice::Listener}", "A: the property 'ServiceIdentifier' is missing"),

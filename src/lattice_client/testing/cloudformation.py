@@ -55,6 +55,20 @@ _IDLE: Final[Mapping[str, tuple[str, ...]]] = {
     "ServiceNetworkServiceAssociation": ("DnsEntry", "Tags"),
     "TargetGroup": ("Tags",),
 }
+# What any resource may have beside its Type and Properties ("Resource attribute reference").
+_ATTRIBUTES: Final = (
+    "Condition",
+    "CreationPolicy",
+    "DeletionPolicy",
+    "DependsOn",
+    "Metadata",
+    "Properties",
+    "Type",
+    "UpdatePolicy",
+    "UpdateReplacePolicy",
+)
+# It makes functions, and leaves Lattice's resources as they are.
+_IDLE_TRANSFORM: Final = "AWS::Serverless-2016-10-31"
 # Parts of these are read, or are not known to be there, and so they are worked out one by one.
 _IN_PARTS: Final = ("Config", "ListenerIdentifier", "Targets")
 # Networks are often another team's, and then imported.
@@ -136,6 +150,7 @@ class _Builder:
         self._has_networks = bool(networks)
 
     def build_all(self) -> LocalLattice:
+        self._note_transforms()
         for name in self._resources:
             kind = self._template.kind(name)
             if not kind.startswith(_PREFIX) or not self._template.is_there(name):
@@ -148,6 +163,14 @@ class _Builder:
         add_roles(self.lattice, self._template, note=self._note, others=self._callers)
         self._check()
         return self.lattice
+
+    def _note_transforms(self) -> None:
+        node = self._document.table().get("Transform")
+        if node is None:
+            return
+        for item in node.items() if isinstance(node.value, list) else [node]:
+            if item.value != _IDLE_TRANSFORM:
+                self._note(f"{item.place}: this transform is not understood: it changes nothing")
 
     # Finding resources
 
@@ -211,6 +234,9 @@ class _Builder:
         for key, value in properties.items():
             if key not in _READ[kind] and key not in _IDLE.get(kind, ()):
                 self._note(f"{value.place}: this property is not understood")
+        for key, value in node.table().items():
+            if key not in _ATTRIBUTES:
+                self._note(f"{value.place}: this attribute of a resource is not understood")
         self._building.append(name)
         try:
             with node.naming_it():
