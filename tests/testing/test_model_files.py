@@ -270,6 +270,7 @@ def test_errors_name_the_place(tmp_path, text, words):
         ("a.yaml", "seed: !!map [a]", "a.yaml, line 1: this is no !!map"),
         ("a.yaml", "seed: 0x_", "a.yaml, line 1: '0x_' is no !!int"),
         ("a.yaml", "seed: " + "9" * 5000, "a.yaml, line 1: '999"),
+        ("a.toml", "seed = " + "9" * 5000, "a.toml: Exceeds the limit"),
         ("a.yaml", "", "a.yaml: this file is empty; give it services"),
         ("a.yaml", "# nothing", "a.yaml: this file is empty; give it services"),
         ("a.json", "{}", "a.json: this file is empty; give it services"),

@@ -142,7 +142,7 @@ def _read(path: Path) -> Node:
 def _toml(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, and what int() says of far too many digits
         raise ConfigurationError(f"{path.name}: {error}") from error
     except RecursionError:
         raise ConfigurationError(f"{path.name}: nested too deeply") from None
