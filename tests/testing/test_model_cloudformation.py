@@ -238,6 +238,33 @@ def test_what_is_not_understood_is_named(tmp_path):
     ]
 
 
+def test_attributes_that_resources_do_not_have_are_named(tmp_path):
+    orders = "{Type: AWS::VpcLattice::Service, Conditon: X, DependsOn: Listener, Foo: bar}"
+    _, notes = from_text(tmp_path, SERVICE.replace("{Type: AWS::VpcLattice::Service}", orders))
+    assert notes == [
+        "Orders.Conditon: this attribute of a resource is not understood",
+        "Orders.Foo: this attribute of a resource is not understood",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("transform", "place"),
+    [
+        ("AWS::LanguageExtensions", "Transform"),
+        ("[AWS::Serverless-2016-10-31, AWS::LanguageExtensions]", "Transform[1]"),
+        ("{Name: AWS::Include, Parameters: {Location: s3://a/b}}", "Transform"),
+    ],
+)
+def test_transforms_are_named(tmp_path, transform, place):
+    _, notes = from_text(tmp_path, SERVICE, after=f"\nTransform: {transform}")
+    assert notes == [f"t.yaml: {place}: this transform is not understood: it changes nothing"]
+
+
+def test_that_of_serverless_functions_changes_nothing(tmp_path):
+    _, notes = from_text(tmp_path, SERVICE, after="\nTransform: AWS::Serverless-2016-10-31")
+    assert notes == []
+
+
 BROKEN = [
     ("A: {}", "Resources.A: a resource needs a Type"),
     ("A: {Type: AWS::VpcLattice::Listener}", "A: the property 'ServiceIdentifier' is missing"),
@@ -318,6 +345,276 @@ def test_errors_name_the_place(tmp_path, text, words):
         from_text(tmp_path, text)
     assert str(caught.value).startswith("t.yaml: ")
     assert words in str(caught.value)
+
+
+# Values that CloudFormation converts, and those that it does not
+
+RULE = """
+    Group: {Type: AWS::VpcLattice::TargetGroup}
+    Rule:
+      Type: AWS::VpcLattice::Rule
+      Properties:
+        ListenerIdentifier: !Ref Listener
+        Priority: 3
+        Match: {HttpMatch: {Method: GET}}
+        Action: {FixedResponse: {StatusCode: 404}}
+"""
+
+
+def with_property(name, value):
+    """A service, a listener and a rule, with another value for a property of one of them."""
+    before = {
+        "Priority": "Priority: 3",
+        "Match": "Match: {HttpMatch: {Method: GET}}",
+        "Action": "Action: {FixedResponse: {StatusCode: 404}}",
+        "Port": "Protocol: HTTP",
+    }[name]
+    line = f"{before}\n        {name}: {value}" if name == "Port" else f"{name}: {value}"
+    return (SERVICE + RULE).replace(before, line)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [("2", "2"), ("true", "true"), ("1.5", "1.5"), ("'true'", "true")]
+)
+def test_scalars_become_text(tmp_path, value, text):
+    header = f"{{Name: {value}, CaseSensitive: 'True', Match: {{Exact: {value}}}}}"
+    match = f"{{HttpMatch: {{HeaderMatches: [{header}]}}}}"
+    lattice, _ = from_text(tmp_path, with_property("Match", match))
+    (rule, _default) = lattice.service("orders").rules
+    assert rule.match.headers[0].name == rule.match.headers[0].exact == text
+    assert rule.match.headers[0].case_sensitive is True
+
+
+def test_scalars_become_text_in_functions_and_names(tmp_path):
+    name = "!Join ['-', [!Sub ['a${X}', {X: true}], !Ref Flag, false]]"
+    lattice, _ = from_text(
+        tmp_path,
+        f"""
+    Named: {{Type: AWS::VpcLattice::Service, Properties: {{Name: {name}}}}}
+    Tagged:
+      Type: AWS::VpcLattice::Service
+      Properties: {{Name: 12345, Tags: [{{Key: 1, Value: true}}]}}
+""",
+        after="Parameters: {Flag: {Type: String, Default: true, AllowedValues: [true, false]}}",
+    )
+    assert lattice.service("atrue-true-false")
+    assert lattice.service("12345").tags == {"1": "true"}
+
+
+def test_a_parameter_of_a_document_may_be_true(tmp_path):
+    (tmp_path / "t.yaml").write_text(
+        """
+        Parameters: {Flag: {Type: String, AllowedValues: ["true", "false"]}}
+        Resources: {A: {Type: AWS::VpcLattice::Service, Properties: {Name: !Ref Flag}}}
+        """
+    )
+    (tmp_path / "local.toml").write_text("template = 't.yaml'\nparameters.Flag = true")
+    with pytest.warns(TemplateWarning):
+        assert load(tmp_path / "local.toml").service("true")
+
+
+@pytest.mark.parametrize("value", ["80", "'80'", "80.0"])
+def test_numbers_may_be_text(tmp_path, value):
+    lattice, _ = from_text(tmp_path, with_property("Port", value))
+    assert lattice.service("orders").listeners[0].port == 80
+
+
+HEADER = "{HttpMatch: {HeaderMatches: [%s]}}"
+WEIGHTED = "{Forward: {TargetGroups: [{TargetGroupIdentifier: !Ref Group, Weight: %s}]}}"
+ODD = [
+    ("Match", HEADER % "{Match: {Exact: a}}", "HeaderMatches[0]: the property 'Name' is missing"),
+    ("Match", HEADER % "{Name: a}", "HeaderMatches[0]: the property 'Match' is missing"),
+    ("Match", HEADER % "{Name: a, Match: {}}", "HeaderMatches[0]: give one of exact, prefix"),
+    ("Match", HEADER % "{Name: [a], Match: {Exact: a}}", "[0].Name: this must be text, not ['a']"),
+    (
+        "Match",
+        HEADER % "{Name: a, Match: {Exact: a}, CaseSensitive: maybe}",
+        "HeaderMatches[0].CaseSensitive: this must be true or false, not 'maybe'",
+    ),
+    ("Match", "{}", "Rule.Properties.Match: the property 'HttpMatch' is missing"),
+    ("Match", "{HttpMatch: {Method: [GET]}}", "Method: this must be text, not ['GET']"),
+    ("Match", "{HttpMatch: {PathMatch: {}}}", "PathMatch: the property 'Match' is missing"),
+    (
+        "Match",
+        "{HttpMatch: {Method: GET, PathMatch: {Match: {}}}}",
+        "PathMatch.Match: give one of Exact and Prefix",
+    ),
+    ("Match", "{HttpMatch: {PathMatch: {Match: {Prefix: 5}}}}", "'5' is no path for a rule"),
+    ("Priority", "[1]", "Rule.Properties.Priority: this must be a whole number, not [1]"),
+    ("Priority", "ten", "Rule.Properties.Priority: this must be a whole number, not 'ten'"),
+    ("Priority", "1.5", "Rule.Properties.Priority: this must be a whole number, not 1.5"),
+    ("Priority", "'1.5'", "Rule.Properties.Priority: this must be a whole number, not '1.5'"),
+    ("Priority", f"'{'9' * 5000}'", "Priority: this must be a whole number, not '999"),
+    ("Port", "[80]", "Listener.Properties.Port: this must be a whole number, not [80]"),
+    ("Port", "eighty", "Listener.Properties.Port: this must be a whole number, not 'eighty'"),
+    ("Port", "80.5", "Listener.Properties.Port: this must be a whole number, not 80.5"),
+    ("Port", "true", "Listener.Properties.Port: this must be a whole number, not True"),
+    ("Action", "{FixedResponse: {}}", "FixedResponse: the property 'StatusCode' is missing"),
+    (
+        "Action",
+        "{FixedResponse: {StatusCode: !Ref AWS::NoValue}}",
+        "Action.FixedResponse: the property 'StatusCode' is missing",
+    ),
+    ("Action", "{FixedResponse: {StatusCode: [404]}}", "StatusCode: this must be a whole number"),
+    ("Action", "{Forward: {}}", "Action.Forward: the property 'TargetGroups' is missing"),
+    (
+        "Action",
+        "{Forward: {TargetGroups: [{Weight: 1}]}}",
+        "TargetGroups[0]: the property 'TargetGroupIdentifier' is missing",
+    ),
+    ("Action", WEIGHTED % "lots", "TargetGroups[0].Weight: this must be a whole number, not 'lo"),
+    ("Action", WEIGHTED % "90.7", "TargetGroups[0].Weight: this must be a whole number, not 90.7"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "words"), ODD)
+def test_what_is_odd_in_a_rule_or_a_listener_is_named(tmp_path, name, value, words):
+    with pytest.raises(ConfigurationError) as caught:
+        from_text(tmp_path, with_property(name, value))
+    assert str(caught.value).startswith("t.yaml: Resources.")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("properties", "words"),
+    [
+        ("{CustomDomainName: 5.5.}", "Orders: '5.5.' is no domain name"),
+        ("{CustomDomainName: [a]}", "Orders.Properties.CustomDomainName: this must be text, not"),
+        ("{AuthType: [a]}", "Orders.Properties.AuthType: this must be text, not ['a']"),
+        ("{Name: {a: b}}", "Orders.Properties.Name: this must be text, not {'a': 'b'}"),
+        ("{Tags: [{Value: a}]}", "Orders.Properties.Tags[0]: the property 'Key' is missing"),
+        ("{Name: !GetAtt []}", "Fn::GetAtt needs a resource and an attribute"),
+    ],
+)
+def test_what_is_odd_in_a_service_is_named(tmp_path, properties, words):
+    resource = f"Orders: {{Type: AWS::VpcLattice::Service, Properties: {properties}}}"
+    with pytest.raises(ConfigurationError) as caught:
+        from_text(tmp_path, resource)
+    assert words in str(caught.value)
+
+
+def test_a_domain_may_be_a_number(tmp_path):
+    service = "Orders: {Type: AWS::VpcLattice::Service, Properties: {CustomDomainName: 5}}"
+    lattice, _ = from_text(tmp_path, service)
+    assert lattice.service("orders").domain == "5"
+
+
+ASSOCIATION = """
+    Association:
+      Type: AWS::VpcLattice::ServiceNetworkServiceAssociation
+      Properties:
+        ServiceIdentifier: !Ref Orders
+        ServiceNetworkIdentifier: %s
+"""
+
+
+def test_the_network_of_an_association_is_text(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"Identifier: this must be text, not \['a'\]"):
+        from_text(tmp_path, SERVICE + ASSOCIATION % "[a]")
+
+
+@pytest.mark.parametrize(
+    "identifier", ["!Ref [a]", "!GetAtt [Group]", "!GetAtt []", "!GetAtt {a: b}", "5"]
+)
+def test_an_odd_id_of_a_target_is_one_that_nothing_is_mapped_to(tmp_path, identifier):
+    group = f"""
+    Group:
+      Type: AWS::VpcLattice::TargetGroup
+      Properties: {{Targets: [{{Id: {identifier}}}, {{Id: a}}]}}
+"""
+    lattice, _ = from_text(tmp_path, group, targets={"a": blue})
+    assert lattice.target_group("group").targets[0].app is blue
+
+
+# What other stacks export
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    ["!ImportValue alb", "!If [Always, !ImportValue alb, x]", "!Select [0, [!ImportValue alb]]"],
+)
+def test_an_imported_target_is_one_that_nothing_is_mapped_to(tmp_path, identifier):
+    lattice, notes = from_text(
+        tmp_path,
+        f"Group: {{Type: AWS::VpcLattice::TargetGroup, Properties: {{Targets: [{{Id: {identifier}}}"
+        "]}}",
+        after="\nConditions: {Always: !Equals [a, a]}",
+    )
+    assert notes == [
+        "Group: nothing stands for this target group, so an echo does; map 'Group' to a target"
+    ]
+    assert lattice.target_group("group").targets
+
+
+def test_a_target_can_be_mapped_by_the_name_of_its_export(tmp_path):
+    group = "{Type: AWS::VpcLattice::TargetGroup, Properties: {Targets: [{Id: !ImportValue alb}]}}"
+    lattice, notes = from_text(tmp_path, f"Group: {group}", targets={"alb": blue})
+    assert notes == []
+    assert lattice.target_group("group").targets[0].app is blue
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        "!ImportValue shared:Net",
+        "!ImportValue {'Fn::Sub': 'shared:${X}'}",
+        "!If [Always, !ImportValue 'shared:Net', x]",
+    ],
+)
+def test_an_imported_network_is_somebody_elses(tmp_path, identifier):
+    lattice, notes = from_text(
+        tmp_path,
+        SERVICE + ASSOCIATION % identifier,
+        after="\nConditions: {Always: !Equals [a, a]}\nParameters: {X: {Default: Net}}",
+    )
+    assert notes == [
+        (
+            "Association.Properties.ServiceNetworkIdentifier: 'shared:Net' is no service "
+            "network of this template; it is taken for one without an auth policy"
+        )
+    ]
+    assert lattice.network.services == (lattice.service("orders"),)
+
+
+def test_an_imported_network_beside_others(tmp_path):
+    own = """
+    Net: {Type: AWS::VpcLattice::ServiceNetwork, Properties: {Name: net}}
+    Own:
+      Type: AWS::VpcLattice::ServiceNetworkServiceAssociation
+      Properties: {ServiceIdentifier: !Ref Orders, ServiceNetworkIdentifier: !Ref Net}
+"""
+    association = ASSOCIATION % "!ImportValue net"
+    again = association.replace("Association:", "Again:")
+    lattice, notes = from_text(tmp_path, SERVICE + own + association + again)
+    assert len(notes) == 1
+    assert list(lattice.networks) == ["net", "imported-net"]
+    orders = lattice.service("orders")
+    assert [network.services for network in lattice.networks.values()] == [(orders,), (orders,)]
+
+
+def test_a_network_may_be_named_by_its_id_and_its_arn(tmp_path):
+    arn = "arn:aws:vpc-lattice:us-west-2:111122223333:servicenetwork/sn-0123456789abcdef0"
+    network = "\n    Net: {Type: AWS::VpcLattice::ServiceNetwork, Properties: {Name: net}}"
+    again = (ASSOCIATION % arn).replace("Association:", "Again:")
+    association = ASSOCIATION % "sn-0123456789abcdef0"
+    lattice, _ = from_text(tmp_path, SERVICE + network + association + again)
+    assert list(lattice.networks) == ["net", "sn-0123456789abcdef0"]
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"parameters": 5}, r"^parameters: this must be a table \(a mapping\)$"),
+        ({"parameters": {"VpcId": ["a"]}}, r"^parameters: VpcId: this must be text, not \['a'\]$"),
+        ({"targets": ["a"]}, r"^targets: this must be a table \(a mapping\)$"),
+    ],
+)
+def test_odd_arguments_are_named(arguments, words):
+    with pytest.raises(ConfigurationError, match=words):
+        load(SHOP, **arguments)
 
 
 # CloudFormation's functions

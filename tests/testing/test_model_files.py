@@ -290,6 +290,32 @@ def test_errors_name_the_place(tmp_path, text, words):
         ("a.yaml", "- x", "this must be a table"),
         ("a.yaml", "x: !!python/object:os.system {}", "a.yaml, line 1: "),
         ("a.yaml", "x: " + "[" * 50_000, "a.yaml: nested too deeply"),
+        ("a.yaml", "x: y\nseed: !!int foo", "a.yaml, line 2: 'foo' is no !!int"),
+        ("a.yaml", "seed: !!int ''", "a.yaml, line 1: '' is no !!int"),
+        ("a.yaml", "seed: !!float foo", "a.yaml, line 1: 'foo' is no !!float"),
+        ("a.yaml", "seed: !!bool foo", "a.yaml, line 1: 'foo' is no !!bool"),
+        ("a.yaml", "seed: !!timestamp foo", "a.yaml, line 1: 'foo' is no !!timestamp"),
+        ("a.yaml", "seed: !!timestamp 2020-13-13", "'2020-13-13' is no !!timestamp"),
+        ("a.yaml", "seed: !!map [a]", "a.yaml, line 1: this is no !!map"),
+        ("a.yaml", "seed: 0x_", "a.yaml, line 1: '0x_' is no !!int"),
+        ("a.yaml", "seed: " + "9" * 5000, "a.yaml, line 1: '999"),
+        ("a.toml", "seed = " + "9" * 5000, "a.toml: Exceeds the limit"),
+        ("a.yaml", "", "a.yaml: this file is empty; give it services"),
+        ("a.yaml", "# nothing", "a.yaml: this file is empty; give it services"),
+        ("a.json", "{}", "a.json: this file is empty; give it services"),
+        ("a.toml", "", "a.toml: this file is empty; give it services"),
+        ("a.toml", "# nothing", "a.toml: this file is empty; give it services"),
+        ("a.conf", "", "a.conf: this file is empty; give it services"),
+        (
+            "a",
+            "region = 'eu-west-1'",
+            "a: this must be a table (a mapping); it was read as YAML: the name of a TOML file ",
+        ),
+        (
+            "a.conf",
+            "[services.orders]\ntags.a = 'b'",
+            "; it was read as YAML: the name of a TOML file ends in .toml",
+        ),
         ("a.toml", "x = " + "[" * 50_000, "a.toml: nested too deeply"),
     ],
 )
@@ -306,6 +332,32 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "binary.toml").write_bytes(b"\xff")
     with pytest.raises(ConfigurationError, match="cannot be read: it is not in UTF-8"):
         load(tmp_path / "binary.toml")
+
+
+def test_a_byte_order_mark_does_no_harm(folder):
+    words = in_words(load(folder / "lattice.toml"))
+    for name, text in (("lattice.toml", TOML), ("lattice.yaml", YAML)):
+        (folder / name).write_text(text, encoding="utf-8-sig")
+        assert in_words(load(folder / name)) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("e.json", "{}", "e.json: this file is empty"),
+        ("e.json", "[]", "local.toml: template: e.json is no CloudFormation template: it has no"),
+        ("e.yaml", "a", "local.toml: template: e.yaml is no CloudFormation template: it has no"),
+        ("e.toml", "region = 'x'", "template: e.toml is no CloudFormation template: it has no"),
+        ("local.toml", None, "template: local.toml is no CloudFormation template: it has no"),
+    ],
+)
+def test_templates_that_are_none(tmp_path, name, text, words):
+    (tmp_path / "local.toml").write_text(f"template = '{name}'")
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path / "local.toml")
+    assert words in str(caught.value)
 
 
 def test_only_templates_have_parameters(folder):

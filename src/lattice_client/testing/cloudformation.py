@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
+from lattice_client.errors import ConfigurationError
 from lattice_client.testing.arns import partition_of
 from lattice_client.testing.asgi import ASGIApp
 from lattice_client.testing.echo import echo
 from lattice_client.testing.lattice import LocalLattice
 from lattice_client.testing.networks import ServiceNetwork
-from lattice_client.testing.nodes import Node
+from lattice_client.testing.nodes import Node, as_text
 from lattice_client.testing.policies import NO_POLICY
 from lattice_client.testing.references import (
     NAME_PROPERTIES,
@@ -54,10 +55,27 @@ _IDLE: Final[Mapping[str, tuple[str, ...]]] = {
     "ServiceNetworkServiceAssociation": ("DnsEntry", "Tags"),
     "TargetGroup": ("Tags",),
 }
+# What any resource may have beside its Type and Properties ("Resource attribute reference").
+_ATTRIBUTES: Final = (
+    "Condition",
+    "CreationPolicy",
+    "DeletionPolicy",
+    "DependsOn",
+    "Metadata",
+    "Properties",
+    "Type",
+    "UpdatePolicy",
+    "UpdateReplacePolicy",
+)
+# It makes functions, and leaves Lattice's resources as they are.
+_IDLE_TRANSFORM: Final = "AWS::Serverless-2016-10-31"
 # Parts of these are read, or are not known to be there, and so they are worked out one by one.
 _IN_PARTS: Final = ("Config", "ListenerIdentifier", "Targets")
+# Networks are often another team's, and then imported.
+_NETWORK: Final = "ServiceNetworkIdentifier"
 # Resources without a part in the data plane that is here.
 _IDLE_TYPES: Final = ("AccessLogSubscription", "ResourcePolicy", "ServiceNetworkVpcAssociation")
+_LONGEST_NAME: Final = 63  # of a service network
 _HTTP_MATCH: Final = ("Method", "PathMatch", "HeaderMatches")
 
 
@@ -121,6 +139,7 @@ class _Builder:
         self._resources = self._template.resources
         self._built: dict[str, Resource] = {}
         self._found: dict[str, Resource] = {}
+        self._strangers: dict[str, ServiceNetwork] = {}
         self._building: list[str] = []
         self._used: set[str] = set()
         networks = self._template.of_kind(f"{_PREFIX}ServiceNetwork")
@@ -131,6 +150,7 @@ class _Builder:
         self._has_networks = bool(networks)
 
     def build_all(self) -> LocalLattice:
+        self._note_transforms()
         for name in self._resources:
             kind = self._template.kind(name)
             if not kind.startswith(_PREFIX) or not self._template.is_there(name):
@@ -144,12 +164,23 @@ class _Builder:
         self._check()
         return self.lattice
 
+    def _note_transforms(self) -> None:
+        node = self._document.table().get("Transform")
+        if node is None:
+            return
+        for item in node.items() if isinstance(node.value, list) else [node]:
+            if item.value != _IDLE_TRANSFORM:
+                self._note(f"{item.place}: this transform is not understood: it changes nothing")
+
     # Finding resources
 
     def _name(self, name: str) -> str:
         """The resource's name; where it has none, one of its logical id."""
-        given = self._template.value(self._template.properties(name), "Name")
-        return str(given) if given is not None else made_name(name, self._pseudo["AWS::StackName"])
+        properties = self._template.properties(name)
+        given = self._template.value(properties, "Name")
+        if given is None:
+            return made_name(name, self._pseudo["AWS::StackName"])
+        return Node(given, properties["Name"].place).as_text()
 
     def _attribute(self, name: str, attribute: str | None) -> Any:
         """What ``Ref`` (None) and ``Fn::GetAtt`` give."""
@@ -203,6 +234,9 @@ class _Builder:
         for key, value in properties.items():
             if key not in _READ[kind] and key not in _IDLE.get(kind, ()):
                 self._note(f"{value.place}: this property is not understood")
+        for key, value in node.table().items():
+            if key not in _ATTRIBUTES:
+                self._note(f"{value.place}: this attribute of a resource is not understood")
         self._building.append(name)
         try:
             with node.naming_it():
@@ -218,12 +252,13 @@ class _Builder:
         """The properties that are read; those that turn out to be nothing are left out."""
         read = {key: node for key, node in properties.items() if key in _READ[kind]}
         for key, node in list(read.items()):
-            if key not in _IN_PARTS:
-                value = self._template.resolve(node)
-                if value is NO_VALUE:
-                    del read[key]
-                else:
-                    read[key] = Node(value, node.place)
+            if key in _IN_PARTS or (key == _NETWORK and self._template.imported(node)):
+                continue
+            value = self._template.resolve(node)
+            if value is NO_VALUE:
+                del read[key]
+            else:
+                read[key] = Node(value, node.place)
         return read
 
     def _need(self, name: str, properties: dict[str, Node], key: str) -> Node:
@@ -234,23 +269,21 @@ class _Builder:
     def _network(self, name: str, properties: dict[str, Node]) -> ServiceNetwork:
         given = self._name(name)
         network = self.lattice.networks.get(given) or self.lattice.add_network(given)
-        network.auth_type = self._template.value(properties, "AuthType", "NONE")
+        network.auth_type = _text(properties, "AuthType", "NONE")
         network.policy = NO_POLICY
         return network
 
     def _service(self, name: str, properties: dict[str, Node]) -> Service:
         service = self.lattice.add_service(
             self._name(name),
-            domain=self._template.value(properties, "CustomDomainName"),
-            auth_type=self._template.value(properties, "AuthType", "NONE"),
+            domain=_text(properties, "CustomDomainName"),
+            auth_type=_text(properties, "AuthType", "NONE"),
             policy=NO_POLICY,
             networks=[] if self._has_networks or self._template.of_kind(_ASSOCIATION) else None,
         )
         for tag in properties["Tags"].items() if "Tags" in properties else ():
             parts = tag.table(("Key", "Value"))
-            service.tags[str(self._template.value(parts, "Key"))] = str(
-                self._template.value(parts, "Value")
-            )
+            service.tags[tag.need("Key").as_text()] = _text(parts, "Value", "")
         return service
 
     def _target_group(self, name: str, properties: dict[str, Node]) -> TargetGroup:
@@ -279,28 +312,30 @@ class _Builder:
 
     def _target_id(self, node: Node) -> str:
         """The id of a target. Of a resource of another kind it may be an attribute that only AWS
-        knows; then it is the resource's logical id."""
+        knows; then it is the resource's logical id. One that is imported has the export's name, and
+        one that cannot be known has none: it is no error, for nothing needs it."""
         identifier = node.table().get("Id")
         if identifier is None:
             return ""
         if isinstance(identifier.value, Mapping) and len(identifier.value) == 1:
             ((function, argument),) = identifier.value.items()
-            if function == "Fn::GetAtt":
-                return str(
-                    argument[0] if isinstance(argument, list) else argument.partition(".")[0]
-                )
-            if function == "Ref" and argument in self._resources:
-                return str(argument)
-        return str(self._template.resolve(identifier))
+            name = _logical_id(argument)
+            if function == "Fn::GetAtt" or (function == "Ref" and name in self._resources):
+                return name
+        try:
+            imported = self._template.imported(identifier)
+            return imported or as_text(self._template.resolve(identifier))
+        except ConfigurationError:
+            return ""
 
     def _listener(self, name: str, properties: dict[str, Node]) -> Listener | None:
         service = self._find(self._need(name, properties, "ServiceIdentifier"), Service)
-        protocol = self._template.value(properties, "Protocol")
+        protocol: Any = self._need(name, properties, "Protocol").as_text()
         if protocol == "TLS_PASSTHROUGH":
             self._note(f"{self._resources[name].place}: no TLS is passed through: it is left out")
             return None
-        port = self._template.value(properties, "Port")
-        listener: Listener = service.add_listener(protocol, None if port is None else int(port))
+        port = properties["Port"].as_number() if "Port" in properties else None
+        listener: Listener = service.add_listener(protocol, port)
         self._act(self._need(name, properties, "DefaultAction"), listener.otherwise)
         return listener
 
@@ -309,52 +344,28 @@ class _Builder:
         if isinstance(node.value, Mapping) and self._is_left_out(node.value):
             return
         listener = self._find(node, Listener)
-        match = self._need(name, properties, "Match").table(("HttpMatch",))
-        parts = match["HttpMatch"].table(_HTTP_MATCH)
-        conditions: dict[str, Any] = {}
-        if "Method" in parts:
-            conditions["method"] = self._template.value(parts, "Method")
-        if "PathMatch" in parts:
-            path = parts["PathMatch"].table(("CaseSensitive", "Match"))
-            kinds = path["Match"].table(("Exact", "Prefix"))
-            conditions["path"] = self._template.value(kinds, "Exact")
-            conditions["prefix"] = self._template.value(kinds, "Prefix")
-            conditions["case_sensitive"] = self._flag(path)
-        if "HeaderMatches" in parts:
-            conditions["headers"] = [self._header(item) for item in parts["HeaderMatches"].items()]
-        priority = int(self._template.resolve(self._need(name, properties, "Priority")))
-        condition = listener.when(**conditions, priority=priority)
+        match = self._need(name, properties, "Match")
+        match.table(("HttpMatch",))
+        priority = self._need(name, properties, "Priority").as_number()
+        condition = listener.when(**_conditions(match.need("HttpMatch")), priority=priority)
         self._act(self._need(name, properties, "Action"), condition)
-
-    def _header(self, node: Node) -> HeaderMatch:
-        table = node.table(("CaseSensitive", "Match", "Name"))
-        kinds = table["Match"].table(("Contains", "Exact", "Prefix"))
-        return HeaderMatch(
-            self._template.value(table, "Name"),
-            exact=self._template.value(kinds, "Exact"),
-            prefix=self._template.value(kinds, "Prefix"),
-            contains=self._template.value(kinds, "Contains"),
-            case_sensitive=self._flag(table),
-        )
-
-    def _flag(self, table: dict[str, Node]) -> bool:
-        return str(self._template.value(table, "CaseSensitive", default=False)).lower() == "true"
 
     def _act(self, node: Node, rule: Rule | Condition) -> None:
         table = node.table(("FixedResponse", "Forward"))
         with node.naming_it():
             if "FixedResponse" in table:
-                fixed = table["FixedResponse"].table(("StatusCode",))
-                rule.respond(int(self._template.value(fixed, "StatusCode")))  # type: ignore[arg-type]
+                table["FixedResponse"].table(("StatusCode",))
+                status: Any = table["FixedResponse"].need("StatusCode").as_number()
+                rule.respond(status)
                 return
             if "Forward" not in table:
                 raise node.error("an action is Forward or FixedResponse")
-            groups = table["Forward"].table(("TargetGroups",))["TargetGroups"]
+            table["Forward"].table(("TargetGroups",))
             weights = {}
-            for item in groups.items():
+            for item in table["Forward"].need("TargetGroups").items():
                 weighted = item.table(("TargetGroupIdentifier", "Weight"))
-                group = self._find(weighted["TargetGroupIdentifier"], TargetGroup)
-                weights[group] = int(self._template.value(weighted, "Weight", 1))
+                group = self._find(item.need("TargetGroupIdentifier"), TargetGroup)
+                weights[group] = weighted["Weight"].as_number() if "Weight" in weighted else 1
             rule.forward_to(weights)
 
     def _auth_policy(self, name: str, properties: dict[str, Node]) -> None:
@@ -367,28 +378,36 @@ class _Builder:
 
     def _association(self, name: str, properties: dict[str, Node]) -> None:
         service = self._find(self._need(name, properties, "ServiceIdentifier"), Service)
-        node = self._need(name, properties, "ServiceNetworkIdentifier")
-        identifier = self._template.resolve(node)
-        if not isinstance(self._found.get(identifier), ServiceNetwork):
-            self._note(
-                f"{node.place}: {identifier!r} is no service network of this template; it is taken "
-                "for one without an auth policy"
-            )
-            self._found[identifier] = self._stranger(str(identifier).rpartition("/")[2])
-        network = self._find(node, ServiceNetwork)
+        node = self._need(name, properties, _NETWORK)
+        export = self._template.imported(node)
+        network = None if export else self._found.get(node.as_text())
+        if not isinstance(network, ServiceNetwork):
+            network = self._stranger(node, export)
         network.associate(service)
 
-    def _stranger(self, name: str) -> ServiceNetwork:
+    def _stranger(self, node: Node, export: str | None) -> ServiceNetwork:
         """A service network that somebody else owns; the first takes the place of the default."""
-        if self._has_networks:
-            return self.lattice.add_network(name)
-        self._has_networks = True
-        return self.lattice.network
+        # An export has nearly any name, and perhaps that of one of the template's networks.
+        name = (
+            f"imported-{in_kebab_case(export)}"[:_LONGEST_NAME].rstrip("-")
+            if export
+            else node.as_text().rpartition("/")[2]
+        )
+        if name not in self._strangers:
+            self._note(
+                f"{node.place}: {(export or node.value)!r} is no service network of this template; "
+                "it is taken for one without an auth policy"
+            )
+            self._strangers[name] = (
+                self.lattice.add_network(name) if self._has_networks else self.lattice.network
+            )
+            self._has_networks = True
+        return self._strangers[name]
 
     def _is_left_out(self, reference: Mapping[str, Any]) -> bool:
         """Whether a rule's listener is one that was left out."""
         ((_, argument),) = reference.items() if len(reference) == 1 else ((None, None),)
-        name = str(argument[0] if isinstance(argument, list) else argument).partition(".")[0]
+        name = _logical_id(argument)
         return (
             name in self._resources
             and self._template.kind(name) == f"{_PREFIX}Listener"
@@ -424,3 +443,50 @@ class _Builder:
                 and resource.auth.policy is NO_POLICY
             ):
                 self._note(f"{place}: AWS_IAM without an auth policy lets nobody in")
+
+
+# Reading what is worked out already
+
+
+def _text(table: Mapping[str, Node], key: str, default: Any = None) -> Any:
+    """A property's text, or the default where it is missing."""
+    return table[key].as_text() if key in table else default
+
+
+def _conditions(node: Node) -> dict[str, Any]:
+    """The conditions of a rule, from its HttpMatch."""
+    parts = node.table(_HTTP_MATCH)
+    conditions: dict[str, Any] = {"method": _text(parts, "Method")}
+    if "PathMatch" in parts:
+        path = parts["PathMatch"]
+        conditions["case_sensitive"] = _is_case_sensitive(path.table(("CaseSensitive", "Match")))
+        kinds = path.need("Match").table(("Exact", "Prefix"))
+        if not kinds:
+            raise path.need("Match").error("give one of Exact and Prefix")
+        conditions |= {"path": _text(kinds, "Exact"), "prefix": _text(kinds, "Prefix")}
+    if "HeaderMatches" in parts:
+        conditions["headers"] = [_header(item) for item in parts["HeaderMatches"].items()]
+    return conditions
+
+
+def _header(node: Node) -> HeaderMatch:
+    table = node.table(("CaseSensitive", "Match", "Name"))
+    kinds = node.need("Match").table(("Contains", "Exact", "Prefix"))
+    with node.naming_it():
+        return HeaderMatch(
+            node.need("Name").as_text(),
+            exact=_text(kinds, "Exact"),
+            prefix=_text(kinds, "Prefix"),
+            contains=_text(kinds, "Contains"),
+            case_sensitive=_is_case_sensitive(table),
+        )
+
+
+def _is_case_sensitive(table: Mapping[str, Node]) -> bool:
+    return "CaseSensitive" in table and table["CaseSensitive"].as_flag()
+
+
+def _logical_id(argument: Any) -> str:
+    """The resource that the argument of a Ref or a GetAtt names."""
+    name = argument[0] if isinstance(argument, list) and argument else argument
+    return str(name).partition(".")[0]

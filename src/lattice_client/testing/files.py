@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TemplateWarning", "load"]
 
+_YAML = (".json", ".template", ".yaml", ".yml")
 _TEMPLATE_KEYS = ("template", "parameters", "targets", "callers", "stack")
 
 
@@ -60,9 +61,10 @@ def _load(
 
     document = _read(path)
     apps = {
-        name: [named_app(target) if isinstance(target, str) else target]
-        for name, target in targets.items()
+        name: [named_app(node.value) if isinstance(node.value, str) else node.value]
+        for name, node in Node(targets, "targets: ").table().items()
     }
+    parameters = _texts(Node(parameters, "parameters: "))
     tables = document.table()
     if "Resources" in tables:
         return _from_template(document, None, path, apps, parameters, options)
@@ -87,12 +89,11 @@ def _from_template(
 
     tables = around.table((*_TEMPLATE_KEYS, *SETTINGS)) if around is not None else {}
     if template is None:
-        template = _read(path.parent / tables["template"].text())
+        template = _read_template(path.parent, tables["template"])
     if "targets" in tables:
         targets = read_targets(tables["targets"]) | targets
     if "parameters" in tables:
-        named = {key: str(node.value) for key, node in tables["parameters"].table().items()}
-        parameters = named | dict(parameters)
+        parameters = _texts(tables["parameters"]) | dict(parameters)
     if "stack" in tables:
         options = {"stack": tables["stack"].text()} | options
     notes: list[str] = []
@@ -111,21 +112,56 @@ def _from_template(
     return lattice
 
 
+def _read_template(folder: Path, name: Node) -> Node:
+    template = _read(folder / name.text())
+    if not isinstance(template.value, Mapping) or "Resources" not in template.value:
+        raise name.error(f"{name.value} is no CloudFormation template: it has no Resources")
+    return template
+
+
+def _texts(parameters: Node) -> dict[str, str]:
+    return {name: node.as_text() for name, node in parameters.table().items()}
+
+
 def _read(path: Path) -> Node:
     try:
-        text = path.read_text(encoding="utf-8")
+        # Editors on Windows put a byte order mark before a text.
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         words = getattr(error, "strerror", None) or "it is not in UTF-8"
         raise ConfigurationError(f"{path} cannot be read: {words}") from error
-    if path.suffix == ".toml":
-        try:
-            return Node(tomllib.loads(text), f"{path.name}: ")
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigurationError(f"{path.name}: {error}") from error
-        except RecursionError:
-            raise ConfigurationError(f"{path.name}: nested too deeply") from None
+    content = _toml(text, path) if path.suffix == ".toml" else _yaml(text, path)
+    if content is None or content == {}:
+        raise ConfigurationError(
+            f"{path.name}: this file is empty; give it services, or the Resources of a "
+            "CloudFormation template"
+        )
+    return Node(content, f"{path.name}: ")
+
+
+def _toml(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:  # TOMLDecodeError, and what int() says of far too many digits
+        raise ConfigurationError(f"{path.name}: {error}") from error
+    except RecursionError:
+        raise ConfigurationError(f"{path.name}: nested too deeply") from None
+
+
+def _yaml(text: str, path: Path) -> Any:
     try:
         from lattice_client.testing.yaml_reader import read_yaml
     except ImportError as error:
         raise MissingExtraError("testing", "PyYAML") from error
-    return Node(read_yaml(text, path.name), f"{path.name}: ")
+    hint = (
+        ""
+        if path.suffix in _YAML
+        else "; it was read as YAML: the name of a TOML file ends in .toml"
+    )
+    try:
+        content = read_yaml(text, path.name)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error}{hint}") from error
+    if hint and content is not None and not isinstance(content, dict):
+        raise ConfigurationError(f"{path.name}: this must be a table (a mapping){hint}")
+    return content

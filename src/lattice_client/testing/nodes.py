@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from lattice_client.errors import ConfigurationError
 
-__all__ = ["Node"]
+__all__ = ["Node", "as_text"]
+
+# Longer numbers are no ports, priorities or weights, and Python refuses to read the longest.
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
+_FLAGS: Final = {"true": True, "false": False}
 
 
 class Node:
@@ -43,6 +48,12 @@ class Node:
         """The value of a key."""
         separator = "" if self.place.endswith(": ") else "."
         return Node(self.value[key], f"{self.place}{separator}{key}")
+
+    def need(self, key: str) -> Node:
+        """The value of a property that must be there."""
+        if key not in self.table():
+            raise self.error(f"the property {key!r} is missing")
+        return self.child(key)
 
     def table(self, known: Iterable[str] | None = None) -> dict[str, Node]:
         """The values of a table, by key.
@@ -84,6 +95,30 @@ class Node:
             raise self.error(f"this must be true or false, not {self.value!r}")
         return self.value
 
+    def as_text(self) -> str:
+        """A text, or what CloudFormation makes one of: a number, true or false."""
+        if not isinstance(self.value, str | int | float):
+            raise self.error(f"this must be text, not {self.value!r}")
+        return as_text(self.value)
+
+    def as_number(self) -> int:
+        """A whole number, or a text that is one, which CloudFormation takes too."""
+        whole = isinstance(self.value, float) and self.value.is_integer()
+        if whole or (isinstance(self.value, str) and _WHOLE.fullmatch(self.value.strip())):
+            return int(self.value)
+        return self.number()
+
+    def as_flag(self) -> bool:
+        """True or false, or a text that is one of them."""
+        if isinstance(self.value, str) and self.value.lower() in _FLAGS:
+            return _FLAGS[self.value.lower()]
+        return self.flag()
+
     @property
     def _file(self) -> str:
         return self.place.partition(": ")[0] + ": "
+
+
+def as_text(value: Any) -> str:
+    """As CloudFormation writes values, and compares them: all are text."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from lattice_client.testing.nodes import Node
+from lattice_client.testing.nodes import Node, as_text
 
 __all__ = ["NO_VALUE", "Template"]
 
@@ -109,6 +109,15 @@ class Template:
             node = self._branch(node.child("Fn::If"))
         return node
 
+    def imported(self, node: Node) -> str | None:
+        """The name of the export whose value a node imports, which only AWS knows; None where it
+        imports none."""
+        node = self.chosen(node)
+        if not isinstance(node.value, Mapping) or tuple(node.value) != ("Fn::ImportValue",):
+            return None
+        name = node.child("Fn::ImportValue")
+        return Node(self.resolve(name), name.place).as_text()
+
     def holds(self, name: str, node: Node) -> bool:
         """Whether a condition of the template holds.
 
@@ -162,11 +171,10 @@ class Template:
         return self._of_resource(name, None, node)
 
     def _get_att(self, node: Node) -> Any:
-        if isinstance(node.value, str):
-            name, _, attribute = node.value.partition(".")
-        else:
-            first, *rest = [str(self.resolve(item)) for item in node.items()]
-            name, attribute = first, ".".join(rest)
+        path = node.value
+        if not isinstance(path, str):
+            path = ".".join(as_text(self.resolve(item)) for item in node.items())
+        name, _, attribute = path.partition(".")
         if not attribute:
             raise node.error("Fn::GetAtt needs a resource and an attribute")
         return self._of_resource(name, attribute, node)
@@ -191,11 +199,11 @@ class Template:
             if literal:
                 return f"${{{name}}}"
             if name in variables:
-                return str(variables[name])
+                return as_text(variables[name])
             resource, dot, attribute = name.partition(".")
             if dot:
-                return str(self._of_resource(resource, attribute, text))
-            return str(self._ref(name, text))
+                return as_text(self._of_resource(resource, attribute, text))
+            return as_text(self._ref(name, text))
 
         return _VARIABLE.sub(replacement, text.text())
 
@@ -204,11 +212,11 @@ class Template:
         resolved = self.resolve(values)
         if not isinstance(resolved, list):
             raise values.error("Fn::Join needs a list")
-        return separator.text().join(str(value) for value in resolved)
+        return separator.text().join(as_text(value) for value in resolved)
 
     def _split(self, node: Node) -> list[str]:
         separator, text = self._some(node, 2)
-        return str(self.resolve(text)).split(separator.text())
+        return as_text(self.resolve(text)).split(separator.text())
 
     def _select(self, node: Node) -> Any:
         index, values = self._some(node, 2)
@@ -224,14 +232,14 @@ class Template:
 
     def _equals(self, node: Node) -> bool:
         left, right = (self.resolve(item) for item in self._some(node, 2))
-        return bool(_as_text(left) == _as_text(right))
+        return bool(as_text(left) == as_text(right))
 
     def _find_in_map(self, node: Node) -> Any:
         if self._mappings is None:
             raise node.error("the template has no Mappings")
         found = self._mappings
         for key in self._some(node, 3):
-            name = str(self.resolve(key))
+            name = as_text(self.resolve(key))
             if name not in found.table():
                 raise key.error(f"there is no {name!r} in {found.place}")
             found = found.child(name)
@@ -258,16 +266,12 @@ def _parameter(name: str, node: Node, given: str | None) -> Any:
         # The default of such a parameter is a name in the parameter store.
         if "Default" not in table or kind.startswith("AWS::SSM::"):
             raise node.error(f"the parameter {name!r} has no value: give it one")
-        value = table["Default"].value
-    allowed = table["AllowedValues"].value if "AllowedValues" in table else None
-    if allowed is not None and _as_text(value) not in [_as_text(item) for item in allowed]:
-        choices = ", ".join(_as_text(item) for item in allowed)
-        raise node.error(f"the parameter {name!r} is one of {choices}, not {value!r}")
+        value = table["Default"].as_text()
+    if "AllowedValues" in table:
+        allowed = [item.as_text() for item in table["AllowedValues"].items()]
+        if as_text(value) not in allowed:
+            choices = ", ".join(allowed)
+            raise node.error(f"the parameter {name!r} is one of {choices}, not {value!r}")
     if kind == "CommaDelimitedList" or kind.startswith("List<"):
-        return [item.strip() for item in _as_text(value).split(",")]
-    return _as_text(value)
-
-
-def _as_text(value: Any) -> str:
-    """As CloudFormation compares values: all are text."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+        return [item.strip() for item in as_text(value).split(",")]
+    return as_text(value)

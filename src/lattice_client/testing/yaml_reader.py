@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 import yaml
@@ -45,6 +46,21 @@ def _written_out(value: Any, known: dict[int, int]) -> int:
 
 class _Loader(yaml.SafeLoader):
     """YAML 1.1 without dates: ``Version: 2012-10-17`` is text."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 as in PyYAML
+        """A node's value.
+
+        PyYAML itself lets the errors of ``int`` and the like out where a tag such as ``!!int``
+        promises what the text is not.
+        """
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            value = reprlib.repr(node.value) if isinstance(node.value, str) else "this"
+            raise yaml.constructor.ConstructorError(
+                problem=f"{value} is no !!{node.tag.rpartition(':')[2]}",
+                problem_mark=node.start_mark,
+            ) from error
 
 
 _Loader.yaml_implicit_resolvers = {
