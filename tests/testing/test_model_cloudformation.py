@@ -513,9 +513,7 @@ def test_the_network_of_an_association_is_text(tmp_path):
         from_text(tmp_path, SERVICE + ASSOCIATION % "[a]")
 
 
-@pytest.mark.parametrize(
-    "identifier", ["!Ref [a]", "!GetAtt [Group]", "!GetAtt []", "!GetAtt {a: b}", "5"]
-)
+@pytest.mark.parametrize("identifier", ["!GetAtt [Group]", "!GetAtt []", "!GetAtt {a: b}", "5"])
 def test_an_odd_id_of_a_target_is_one_that_nothing_is_mapped_to(tmp_path, identifier):
     group = f"""
     Group:
@@ -524,6 +522,19 @@ def test_an_odd_id_of_a_target_is_one_that_nothing_is_mapped_to(tmp_path, identi
 """
     lattice, _ = from_text(tmp_path, group, targets={"a": blue})
     assert lattice.target_group("group").targets[0].app is blue
+
+
+@pytest.mark.parametrize(
+    ("identifier", "why"), [("!Ref [a]", "must be text"), ("!Ref Typo", "Typo")]
+)
+def test_a_slip_in_the_id_of_a_target(tmp_path, identifier, why):
+    group = f"""
+    Group:
+      Type: AWS::VpcLattice::TargetGroup
+      Properties: {{Targets: [{{Id: {identifier}}}]}}
+"""
+    with pytest.raises(ConfigurationError, match=rf"Targets\[0\]\.Id.*{why}"):
+        from_text(tmp_path, group)
 
 
 # What other stacks export

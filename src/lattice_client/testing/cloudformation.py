@@ -17,7 +17,7 @@ from lattice_client.testing.asgi import ASGIApp
 from lattice_client.testing.echo import echo
 from lattice_client.testing.lattice import LocalLattice
 from lattice_client.testing.networks import ServiceNetwork
-from lattice_client.testing.nodes import Node, as_text
+from lattice_client.testing.nodes import Node, as_text, text_of
 from lattice_client.testing.policies import NO_POLICY
 from lattice_client.testing.references import (
     NAME_PROPERTIES,
@@ -28,9 +28,10 @@ from lattice_client.testing.references import (
     references,
 )
 from lattice_client.testing.roles import add_roles
-from lattice_client.testing.rules import Condition, HeaderMatch, Rule
+from lattice_client.testing.rules import Condition, Rule
 from lattice_client.testing.services import Listener, Service
 from lattice_client.testing.target_groups import TargetGroup
+from lattice_client.testing.template_rules import http_match
 from lattice_client.testing.templates import NO_VALUE, Template
 
 __all__ = ["from_template"]
@@ -76,7 +77,6 @@ _NETWORK: Final = "ServiceNetworkIdentifier"
 # Resources without a part in the data plane that is here.
 _IDLE_TYPES: Final = ("AccessLogSubscription", "ResourcePolicy", "ServiceNetworkVpcAssociation")
 _LONGEST_NAME: Final = 63  # of a service network
-_HTTP_MATCH: Final = ("Method", "PathMatch", "HeaderMatches")
 
 
 def from_template(
@@ -269,21 +269,21 @@ class _Builder:
     def _network(self, name: str, properties: dict[str, Node]) -> ServiceNetwork:
         given = self._name(name)
         network = self.lattice.networks.get(given) or self.lattice.add_network(given)
-        network.auth_type = _text(properties, "AuthType", "NONE")
+        network.auth_type = text_of(properties, "AuthType", "NONE")
         network.policy = NO_POLICY
         return network
 
     def _service(self, name: str, properties: dict[str, Node]) -> Service:
         service = self.lattice.add_service(
             self._name(name),
-            domain=_text(properties, "CustomDomainName"),
-            auth_type=_text(properties, "AuthType", "NONE"),
+            domain=text_of(properties, "CustomDomainName"),
+            auth_type=text_of(properties, "AuthType", "NONE"),
             policy=NO_POLICY,
             networks=[] if self._has_networks or self._template.of_kind(_ASSOCIATION) else None,
         )
         for tag in properties["Tags"].items() if "Tags" in properties else ():
             parts = tag.table(("Key", "Value"))
-            service.tags[tag.need("Key").as_text()] = _text(parts, "Value", "")
+            service.tags[tag.need("Key").as_text()] = text_of(parts, "Value", "")
         return service
 
     def _target_group(self, name: str, properties: dict[str, Node]) -> TargetGroup:
@@ -313,7 +313,7 @@ class _Builder:
     def _target_id(self, node: Node) -> str:
         """The id of a target. Of a resource of another kind it may be an attribute that only AWS
         knows; then it is the resource's logical id. One that is imported has the export's name, and
-        one that cannot be known has none: it is no error, for nothing needs it."""
+        one that is made of imports has none: it is no error, for nothing needs it."""
         identifier = node.table().get("Id")
         if identifier is None:
             return ""
@@ -326,6 +326,8 @@ class _Builder:
             imported = self._template.imported(identifier)
             return imported or as_text(self._template.resolve(identifier))
         except ConfigurationError:
+            if "Fn::ImportValue" not in repr(identifier.value):
+                raise
             return ""
 
     def _listener(self, name: str, properties: dict[str, Node]) -> Listener | None:
@@ -347,7 +349,7 @@ class _Builder:
         match = self._need(name, properties, "Match")
         match.table(("HttpMatch",))
         priority = self._need(name, properties, "Priority").as_number()
-        condition = listener.when(**_conditions(match.need("HttpMatch")), priority=priority)
+        condition = listener.when(**http_match(match.need("HttpMatch")), priority=priority)
         self._act(self._need(name, properties, "Action"), condition)
 
     def _act(self, node: Node, rule: Rule | Condition) -> None:
@@ -446,44 +448,6 @@ class _Builder:
 
 
 # Reading what is worked out already
-
-
-def _text(table: Mapping[str, Node], key: str, default: Any = None) -> Any:
-    """A property's text, or the default where it is missing."""
-    return table[key].as_text() if key in table else default
-
-
-def _conditions(node: Node) -> dict[str, Any]:
-    """The conditions of a rule, from its HttpMatch."""
-    parts = node.table(_HTTP_MATCH)
-    conditions: dict[str, Any] = {"method": _text(parts, "Method")}
-    if "PathMatch" in parts:
-        path = parts["PathMatch"]
-        conditions["case_sensitive"] = _is_case_sensitive(path.table(("CaseSensitive", "Match")))
-        kinds = path.need("Match").table(("Exact", "Prefix"))
-        if not kinds:
-            raise path.need("Match").error("give one of Exact and Prefix")
-        conditions |= {"path": _text(kinds, "Exact"), "prefix": _text(kinds, "Prefix")}
-    if "HeaderMatches" in parts:
-        conditions["headers"] = [_header(item) for item in parts["HeaderMatches"].items()]
-    return conditions
-
-
-def _header(node: Node) -> HeaderMatch:
-    table = node.table(("CaseSensitive", "Match", "Name"))
-    kinds = node.need("Match").table(("Contains", "Exact", "Prefix"))
-    with node.naming_it():
-        return HeaderMatch(
-            node.need("Name").as_text(),
-            exact=_text(kinds, "Exact"),
-            prefix=_text(kinds, "Prefix"),
-            contains=_text(kinds, "Contains"),
-            case_sensitive=_is_case_sensitive(table),
-        )
-
-
-def _is_case_sensitive(table: Mapping[str, Node]) -> bool:
-    return "CaseSensitive" in table and table["CaseSensitive"].as_flag()
 
 
 def _logical_id(argument: Any) -> str:

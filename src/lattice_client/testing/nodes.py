@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from lattice_client.errors import ConfigurationError
 
-__all__ = ["Node", "as_text"]
+__all__ = ["Node", "as_text", "text_of"]
 
 # Longer numbers are no ports, priorities or weights, and Python refuses to read the longest.
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
@@ -122,3 +122,8 @@ class Node:
 def as_text(value: Any) -> str:
     """As CloudFormation writes values, and compares them: all are text."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def text_of(table: Mapping[str, Node], key: str, default: Any = None) -> Any:
+    """A property's text, or the default where it is missing."""
+    return table[key].as_text() if key in table else default
