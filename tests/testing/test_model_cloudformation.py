@@ -612,6 +612,38 @@ def test_a_network_may_be_named_by_its_id_and_its_arn(tmp_path):
     assert list(lattice.networks) == ["net", "sn-0123456789abcdef0"]
 
 
+def test_somebody_elses_network_may_be_given_a_policy(tmp_path):
+    policy = """
+    Policy:
+      Type: AWS::VpcLattice::AuthPolicy
+      Properties:
+        ResourceIdentifier: sn-0123456789abcdef0
+        Policy: {Statement: {Effect: Deny, Principal: '*', Action: '*', Resource: '*'}}
+"""
+    lattice, _ = from_text(tmp_path, SERVICE + ASSOCIATION % "sn-0123456789abcdef0" + policy)
+    (statement,) = lattice.network.policy.statements
+    assert not statement.allow
+
+
+@pytest.mark.parametrize(
+    ("targets", "there"),
+    [
+        ("!If [Never, [{Id: a}], [{Id: b}]]", "b"),
+        ("!If [Never, [{Id: a}], !Ref AWS::NoValue]", None),
+        ("!Ref AWS::NoValue", None),
+    ],
+)
+def test_targets_by_a_condition(tmp_path, targets, there):
+    group = f"""
+    Group: {{Type: AWS::VpcLattice::TargetGroup, Properties: {{Targets: {targets}}}}}
+"""
+    conditions = "Conditions: {Never: !Equals [a, b]}\n"
+    given = {there: blue} if there else None
+    lattice, _ = from_text(tmp_path, group, after=conditions, targets=given)
+    app = lattice.target_group("group").targets[0].app
+    assert (app is blue) == (there is not None)
+
+
 # Arguments
 
 

@@ -21,6 +21,7 @@ from upstreams import http2_upstream, raw_upstream, upstream
 from lattice_client import ConfigurationError
 from lattice_client.testing import HTTPTarget, LocalLattice, http_target, serve
 from lattice_client.testing.echo import echo
+from lattice_client.testing.targets import named_app
 
 WAIT = 20
 
@@ -413,12 +414,18 @@ def test_a_certificate_is_checked_where_that_is_wanted(certificate):
         "http://user:hunter2@",
         "http://user:hunter2@[::1",
         "http://user:hunter2@127.0.0.1:x",
+        "user:hunter2@127.0.0.1:8000",
+        "http:/user:hunter2@127.0.0.1:8000",
+        "http://user:hun\nter2@[::1",
     ],
 )
 def test_a_target_is_a_server(url):
     with pytest.raises(ConfigurationError) as caught:
         lattice_to(url)
-    assert "hunter2" not in str(caught.value)
+    assert "ter2" not in str(caught.value)
+    with pytest.raises(ConfigurationError) as caught:
+        named_app(url)
+    assert "ter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:99999", "127.0.0.1:abc", "[::1]:0", "localhost:-1"])

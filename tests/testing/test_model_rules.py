@@ -132,6 +132,11 @@ def test_rules_without_a_priority_come_in_their_order(lattice):
     assert orders.when(path="/c").respond(500).priority == 3
 
 
+def test_a_status_is_a_whole_number(lattice):
+    with pytest.raises(ConfigurationError, match=r"404\.0"):
+        lattice.service("orders").otherwise.respond(404.0)
+
+
 @pytest.mark.parametrize(("status", "text"), [(404, "Not Found"), (500, "Internal Server Error")])
 def test_fixed_responses(lattice, status, text):
     lattice.service("orders").otherwise.respond(status)
@@ -391,6 +396,17 @@ def test_what_is_called_otherwise_is_no_target(lattice, target, arguments):
     assert f"takes ({arguments}" in str(caught.value)
     assert "for a Lambda handler give LambdaTarget(handler)" in str(caught.value)
     assert "a WSGI application must be wrapped" in str(caught.value)
+
+
+def test_where_no_signature_is_to_be_had_none_is_asked_for(lattice):
+    class Lazy:
+        def __getattr__(self, name):
+            raise RuntimeError("the settings are not configured")
+
+        async def __call__(self, scope, receive, send):
+            """Never called here."""
+
+    lattice.add_service("books", target=Lazy())
 
 
 def test_a_wrapper_is_asked_what_it_takes_itself(lattice):

@@ -141,6 +141,12 @@ INFERRED = [
         False,
     ),
     (
+        "also where the key is empty, and IfExists",
+        {"ForAllValues:StringNotEqualsIfExists": {HEADER + "x": "${aws:PrincipalTag/missing}"}},
+        {"headers": {"x": ""}},
+        False,
+    ),
+    (
         "but IfExists comes first",
         {"StringNotEqualsIfExists": {"aws:ResourceTag/owner": "${aws:PrincipalTag/missing}"}},
         {},

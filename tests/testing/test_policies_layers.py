@@ -170,7 +170,15 @@ def test_a_principal_by_its_arn(principal):
 
 
 @pytest.mark.parametrize(
-    ("region", "partition"), [("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn")]
+    ("region", "partition"),
+    [
+        ("us-gov-west-1", "aws-us-gov"),
+        ("cn-north-1", "aws-cn"),
+        ("eusc-de-east-1", "aws-eusc"),
+        ("us-isob-east-1", "aws-iso-b"),
+        ("ap-south-1", "aws"),
+        ("test_region", "aws"),
+    ],
 )
 def test_other_partitions(region, partition):
     lattice = LocalLattice(region=region)
@@ -182,7 +190,7 @@ def test_other_partitions(region, partition):
     role = f"arn:{partition}:iam::{lattice.account}:role/frontend"
     named = statement("Deny", Principal={"AWS": role})
     assert evaluate(policy(statement(), named), asked).effect is Effect.EXPLICIT_DENY
-    elsewhere = statement("Deny", Principal={"AWS": role.replace(partition, "aws")})
+    elsewhere = statement("Deny", Principal={"AWS": role.replace(partition, "aws-other")})
     assert evaluate(policy(statement(), elsewhere), asked).allowed
 
 
@@ -199,6 +207,10 @@ def test_a_principal_by_what_else_names_it():
 def test_principals_that_cannot_be():
     with pytest.raises(ValueError, match="12 digits"):
         Principal("1234", "role")
+    for odd in ({"role": "a b"}, {"role": ""}, {"role": "a", "session": "b/c"}, {"user": "ü"}):
+        with pytest.raises(ValueError, match="is no name of a role, user or session"):
+            Principal(ACCOUNT, **odd)
+    assert Principal(ACCOUNT, "team:a/web", "me@example.com").arn.endswith("/web/me@example.com")
     with pytest.raises(ValueError, match="'amazon' is no partition"):
         Principal("111122223333", "role", partition="amazon")
     with pytest.raises(ValueError, match="not both"):

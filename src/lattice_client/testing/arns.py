@@ -6,10 +6,11 @@ Source: "Identify AWS resources with Amazon Resource Names (ARNs)" (IAM User Gui
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from lattice_client.errors import ConfigurationError
 
-__all__ = ["check_account", "check_region", "lattice_arn", "partition_of"]
+__all__ = ["check_account", "check_region", "dns_suffix_of", "lattice_arn", "partition_of"]
 
 
 def check_account(account: object) -> None:
@@ -21,20 +22,42 @@ def check_account(account: object) -> None:
         raise ConfigurationError(f"an account has 12 digits, as text, unlike {account!r}")
 
 
-def check_region(region: str) -> None:
+def check_region(region: object) -> None:
     """Let a region pass; also one that AWS has not yet.
 
     :raises ConfigurationError: (a ``ValueError``) if it cannot be one.
     """
-    if not re.fullmatch("[a-z0-9-]+", region):
+    if not (isinstance(region, str) and re.fullmatch("[a-z0-9_-]+", region)):
         raise ConfigurationError(f"{region!r} is no region, such as us-west-2")
 
 
 def partition_of(region: str) -> str:
     """The partition that a region is in, the second part of every ARN."""
-    if region.startswith("cn-"):
-        return "aws-cn"
-    return "aws-us-gov" if region.startswith("us-gov-") else "aws"
+    return _place(region)[0]
+
+
+def dns_suffix_of(region: str) -> str:
+    """What AWS's own names end in there: ``AWS::URLSuffix``."""
+    return _place(region)[1]
+
+
+# Source: botocore's partitions.json.
+_PLACES: Final = {
+    "cn-": ("aws-cn", "amazonaws.com.cn"),
+    "eu-isoe-": ("aws-iso-e", "cloud.adc-e.uk"),
+    "eusc-": ("aws-eusc", "amazonaws.eu"),
+    "us-gov-": ("aws-us-gov", "amazonaws.com"),
+    "us-iso-": ("aws-iso", "c2s.ic.gov"),
+    "us-isob-": ("aws-iso-b", "sc2s.sgov.gov"),
+    "us-isof-": ("aws-iso-f", "csp.hci.ic.gov"),
+}
+
+
+def _place(region: str) -> tuple[str, str]:
+    for prefix, place in _PLACES.items():
+        if region.startswith(prefix):
+            return place
+    return "aws", "amazonaws.com"
 
 
 def lattice_arn(region: str, account: str, resource: str) -> str:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Caller", "CallerRegistry", "Principal"]
 
+# "IAM and AWS STS quotas": "IAM name requirements".
+_NAME = r"[\w+=,.@-]+"
+_PATH = r"[!-~]*"
 _KEY_LETTERS = string.ascii_uppercase + "234567"
 
 
@@ -71,9 +74,25 @@ class Principal:
         if self.role is None and self.session:
             raise ValueError("only a role has sessions")
         object.__setattr__(self, "tags", dict(self.tags))
-        _check_texts((self.role, self.session or None, self.user), self.tags)
+        self._check()
         if self.identity_policies is not None:
             object.__setattr__(self, "identity_policies", _read_policies(self.identity_policies))
+
+    def _check(self) -> None:
+        named = (
+            (self.role, rf"(?:{_PATH}/)?{_NAME}"),
+            (self.user, rf"(?:{_PATH}/)?{_NAME}"),
+            (self.session or None, _NAME),
+        )
+        for name, form in named:
+            if name is not None and not re.fullmatch(form, name, re.ASCII):
+                raise ConfigurationError(
+                    f"{name!r} is no name of a role, user or session: letters, digits and +=,.@_- "
+                    "only (the role of a caller need not have the caller's name: role=…)"
+                )
+        for tag, value in self.tags.items():
+            if not isinstance(value, str):
+                raise ConfigurationError(f"the tag {tag!r} must be a text, not {value!r}")
 
     @classmethod
     def from_arn(
@@ -152,15 +171,6 @@ _ARN = (
     r"(?::(?:root|role/(?P<role>[^:]+)|user/(?P<user>[^:]+)"
     r"|assumed-role/(?P<assumed>[^/:]+)/(?P<session>[^/:]+)))?"
 )
-
-
-def _check_texts(names: Sequence[str | None], tags: Mapping[str, str]) -> None:
-    for name in names:
-        if name is not None and not re.fullmatch(r"[\w+=,.@/-]+", name, re.ASCII):
-            raise ConfigurationError(f"{name!r} is no name in IAM: letters, digits, +=,.@_/- only")
-    for tag, value in tags.items():
-        if not isinstance(value, str):
-            raise ConfigurationError(f"the tag {tag!r} must be a text, not {value!r}")
 
 
 def _read_policies(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from lattice_client.errors import ConfigurationError
-from lattice_client.testing.arns import partition_of
+from lattice_client.testing.arns import dns_suffix_of, partition_of
 from lattice_client.testing.asgi import ASGIApp
 from lattice_client.testing.echo import echo
 from lattice_client.testing.lattice import LocalLattice
@@ -77,6 +77,7 @@ _NETWORK: Final = "ServiceNetworkIdentifier"
 # Resources without a part in the data plane that is here.
 _IDLE_TYPES: Final = ("AccessLogSubscription", "ResourcePolicy", "ServiceNetworkVpcAssociation")
 _LONGEST_NAME: Final = 63  # of a service network
+_NOTHING: Final = {"Ref": "AWS::NoValue"}
 
 
 def from_template(
@@ -119,7 +120,6 @@ class _Builder:
         account = options.get("account", "111122223333")
         partition = partition_of(region)
         stacks = f"arn:{partition}:cloudformation:{region}:{account}:stack"
-        suffix = ".cn" if partition == "aws-cn" else ""
         self._document = document
         self._account = account
         self._targets = targets
@@ -131,7 +131,7 @@ class _Builder:
             "AWS::Region": region,
             "AWS::StackId": f"{stacks}/{stack}/local",
             "AWS::StackName": stack,
-            "AWS::URLSuffix": f"amazonaws.com{suffix}",
+            "AWS::URLSuffix": dns_suffix_of(region),
         }
         self._template = Template(
             document, parameters=parameters, pseudo=self._pseudo, attribute=self._attribute
@@ -252,9 +252,13 @@ class _Builder:
         """The properties that are read; those that turn out to be nothing are left out."""
         read = {key: node for key, node in properties.items() if key in _READ[kind]}
         for key, node in list(read.items()):
-            if key in _IN_PARTS or (key == _NETWORK and self._template.imported(node)):
+            if key == _NETWORK and self._template.imported(node):
                 continue
-            value = self._template.resolve(node)
+            if key in _IN_PARTS:
+                node = self._template.chosen(node)
+                value = NO_VALUE if node.value == _NOTHING else node.value
+            else:
+                value = self._template.resolve(node)
             if value is NO_VALUE:
                 del read[key]
             else:
@@ -404,6 +408,8 @@ class _Builder:
                 self.lattice.add_network(name) if self._has_networks else self.lattice.network
             )
             self._has_networks = True
+        if export is None:  # for others that name it
+            self._found[node.as_text()] = self._strangers[name]
         return self._strangers[name]
 
     def _is_left_out(self, reference: Mapping[str, Any]) -> bool:
@@ -445,9 +451,6 @@ class _Builder:
                 and resource.auth.policy is NO_POLICY
             ):
                 self._note(f"{place}: AWS_IAM without an auth policy lets nobody in")
-
-
-# Reading what is worked out already
 
 
 def _logical_id(argument: Any) -> str:

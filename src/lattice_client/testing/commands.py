@@ -79,9 +79,10 @@ def _idle(lattice: LocalLattice, targets: Iterable[str]) -> Iterator[str]:
         for rule in listener.rules
         for group, _ in getattr(rule.action, "weights", ())
     }
-    for name in targets:
-        if name in lattice.target_groups and name not in used:
-            yield f"target {name}: no rule forwards to it; rules do to {', '.join(sorted(used))}"
+    groups = set(lattice.target_groups)
+    others = ", ".join(sorted(used & groups))
+    for name in sorted(groups.intersection(targets) - used):
+        yield f"target {name}: no rule forwards to it" + (others and f"; rules do to {others}")
 
 
 def _surprises(lattice: LocalLattice) -> Iterator[str]:

@@ -84,8 +84,7 @@ class Answer(Effect):
 
     async def instead(self, exchange: Exchange) -> bool:
         exchange.failed(self.failure or _FAILURES.get(self.status, "InternalError"))
-        # As a plain number: "1e+06" is no number of seconds in a header.
-        retry_after = [] if self.retry_after is None else [f"{self.retry_after:.12g}".encode()]
+        retry_after = [] if self.retry_after is None else [_plain(self.retry_after)]
         headers = [(b"retry-after", value) for value in retry_after]
         await exchange.answer(self.status, _TEXTS.get(self.status, "Error"), headers)
         return True
@@ -166,3 +165,8 @@ async def _sleep(seconds: float) -> None:
         await trio.sleep(seconds)
     else:
         await asyncio.sleep(seconds)
+
+
+def _plain(number: float) -> bytes:
+    """Without an exponent, which no header has."""
+    return f"{number:.6f}".rstrip("0").rstrip(".").encode()

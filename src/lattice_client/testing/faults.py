@@ -24,11 +24,12 @@ same call, and each has its record in the access log.
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Self, TypedDict, TypeGuard
+from typing import TYPE_CHECKING, Final, Self, TypedDict
 
 from lattice_client.testing.asgi import Message, Scope, Send
 from lattice_client.testing.canonical import PathEncoding, header_values
@@ -43,6 +44,7 @@ from lattice_client.testing.fault_effects import (
     Stage,
     until_disconnected,
 )
+from lattice_client.testing.numbers import is_number, is_whole
 from lattice_client.testing.path_patterns import path_pattern
 from lattice_client.testing.services import service_at
 from lattice_client.testing.wildcards import wildcard_match
@@ -57,9 +59,9 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "Faults", "Stage", "Struck", "Which"]
 
 _THROTTLING: Final = (429, 503)
-_ERRORS: Final = (429, *range(500, 600))
-# Over 300 years: dates that far off can still be written.
-_MOST_SECONDS: Final = 10**10
+_ERRORS: Final = range(400, 600)
+# Over 300 years: what is that far off has still a date, and a header.
+_FAR_OFF: Final = 10**10
 
 
 class Which(TypedDict, total=False):
@@ -78,11 +80,15 @@ class Fault:
     """
 
     def __init__(self, faults: Faults, effect: Effect, which: Which) -> None:
+        unknown = which.keys() - Which.__annotations__.keys()
+        if unknown:
+            known = ", ".join(Which.__annotations__)
+            raise TypeError(f"a fault takes {known}, not {', '.join(unknown)}")
         times, fraction = which.get("times"), which.get("fraction", 1.0)
         service, path = which.get("service"), which.get("path")
-        if times is not None and not (_is_whole(times) and times >= 1):
+        if times is not None and not (is_whole(times) and times >= 1):
             raise ValueError(f"times is 1 or more, a whole number, not {times!r}")
-        if not (_is_number(fraction) and 0 < fraction <= 1):
+        if not (is_number(fraction) and 0 < fraction <= 1):
             raise ValueError(f"fraction is more than 0 and at most 1, not {fraction!r}")
         if service is not None and not isinstance(service, str):
             raise ValueError(f"service is a service's name or host name, not {service!r}")
@@ -141,19 +147,19 @@ class Faults:
 
     def latency(self, seconds: float, **which: Unpack[Which]) -> Fault:
         """Wait before the target is called."""
-        return self._add(Latency(_seconds(seconds)), which)
+        return self._add(Latency(_seconds(seconds, endless=True)), which)
 
     def status(self, status: int, **which: Unpack[Which]) -> Fault:
-        """Answer with an error such as 500, 502, 503 or 504 in the target's place."""
-        if not _is_whole(status) or status not in _ERRORS:
-            raise ValueError(f"status is an error, 500 to 599 or 429, not {status!r}")
+        """Answer with an error in the target's place, such as 500, 502, 503 or 504."""
+        if not is_whole(status) or status not in _ERRORS:
+            raise ValueError(f"status is an error, 400 to 599, not {status!r}")
         return self._add(Answer(status), which)
 
     def throttle(
         self, *, status: int = 429, retry_after: float | None = 1, **which: Unpack[Which]
     ) -> Fault:
         """Answer with 429, or 503, and ``Retry-After`` in seconds; None sends no such header."""
-        if not _is_whole(status) or status not in _THROTTLING:
+        if not is_whole(status) or status not in _THROTTLING:
             raise ValueError(f"status is 429 or 503, not {status!r}")
         if retry_after is not None:
             _seconds(retry_after, "retry_after")
@@ -173,13 +179,13 @@ class Faults:
 
     def slow_body(self, seconds: float, *, chunk: int = 1024, **which: Unpack[Which]) -> Fault:
         """Send the response's body in pieces of ``chunk`` bytes, with ``seconds`` after each."""
-        if not (_is_whole(chunk) and chunk >= 1):
+        if not (is_whole(chunk) and chunk >= 1):
             raise ValueError(f"chunk is 1 byte or more, a whole number, not {chunk!r}")
         return self._add(SlowBody(_seconds(seconds), chunk), which)
 
     def clock_skew(self, seconds: float, **which: Unpack[Which]) -> Fault:
         """Verify, and date the response, by a clock that is ahead (negative: behind)."""
-        return self._add(Reading(skew=_seconds(seconds, least=-_MOST_SECONDS)), which)
+        return self._add(Reading(skew=_seconds(seconds, least=-_FAR_OFF)), which)
 
     def path_encoding(self, path_encoding: PathEncoding, **which: Unpack[Which]) -> Fault:
         """Read paths as ``single`` or ``double`` encoded when signatures are verified."""
@@ -193,7 +199,7 @@ class Faults:
     def idle(self, seconds: float) -> Iterator[None]:
         """Close connections that are idle for so long; 60 s by default."""
         before = self.connections.idle
-        self.connections.idle = _seconds(seconds)
+        self.connections.idle = _seconds(seconds, endless=True)
         try:
             yield
         finally:
@@ -204,7 +210,7 @@ class Faults:
         """Close connections that are made from now on after so long, whatever they do; 600 s by
         default."""
         before = self.connections.lifetime
-        self.connections.lifetime = _seconds(seconds)
+        self.connections.lifetime = _seconds(seconds, endless=True)
         try:
             yield
         finally:
@@ -333,22 +339,14 @@ class Struck:
 _NONE = Struck((), Connection())
 
 
-def _seconds(value: float, name: str = "seconds", *, least: int = 0) -> float:
-    """The value, if it is a time that can be waited for, or added to another.
+def _seconds(
+    value: float, name: str = "seconds", *, least: float = 0, endless: bool = False
+) -> float:
+    """The value, if it is a number of seconds in the range; if ``endless``, infinity is, too.
 
     :raises ValueError: if it is none.
     """
     # NaN is in no range.
-    if not (_is_number(value) and least <= value <= _MOST_SECONDS):
-        raise ValueError(
-            f"{name} is a number of seconds from {least} to {_MOST_SECONDS}, not {value!r}"
-        )
-    return value
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _is_whole(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
+    if is_number(value) and (least <= value <= _FAR_OFF or (endless and value == math.inf)):
+        return value
+    raise ValueError(f"{name} is a number of seconds from {least} to {_FAR_OFF}, not {value!r}")

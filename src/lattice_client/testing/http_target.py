@@ -10,7 +10,6 @@ its answer waits. Trailers are not passed on, and so gRPC's status is not.
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
@@ -20,6 +19,7 @@ from lattice_client.errors import ConfigurationError, MissingExtraError
 from lattice_client.testing.asgi import Message, Receive, Scope, Send
 from lattice_client.testing.target_groups import TargetFailedError
 from lattice_client.testing.target_headers import is_lattices_own
+from lattice_client.testing.targets import without_password
 
 if TYPE_CHECKING:
     import httpcore
@@ -272,8 +272,9 @@ async def _request_headers(scope: Scope, body: _Body) -> list[tuple[bytes, bytes
 
 
 def _no_url(url: str) -> ConfigurationError:
-    shown = re.sub("//.*@", "//", url)  # what is before an "@" may be a password
-    return ConfigurationError(f"a target's URL is such as http://127.0.0.1:8000, not {shown!r}")
+    return ConfigurationError(
+        f"a target's URL is such as http://127.0.0.1:8000, not {without_password(url)!r}"
+    )
 
 
 def _has_good_port(parts: SplitResult) -> bool:

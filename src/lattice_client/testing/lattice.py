@@ -157,9 +157,7 @@ class LocalLattice:
         :raises KeyError: if there is no such network.
         """
         if name in self._services:
-            raise ConfigurationError(
-                f"there is a service {name!r} already; .service({name!r}) is it"
-            )
+            raise ConfigurationError(f"there is a service {name!r} already")
         associated = [
             self._network(network) for network in ([self.network] if networks is None else networks)
         ]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from lattice_client.errors import ConfigurationError
+from lattice_client.testing.numbers import is_whole
 
 __all__ = ["Node", "as_text", "text_of"]
 
@@ -85,7 +86,7 @@ class Node:
 
     def number(self) -> int:
         """A whole number."""
-        if isinstance(self.value, bool) or not isinstance(self.value, int):
+        if not is_whole(self.value):
             raise self.error(f"this must be a whole number, not {self.value!r}")
         return self.value
 

@@ -17,6 +17,7 @@ from typing import Final, Literal, TypeAlias, TypedDict
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.asgi import ASGIApp
+from lattice_client.testing.numbers import is_whole
 from lattice_client.testing.signature import WireRequest
 from lattice_client.testing.target_groups import TargetGroup
 
@@ -151,7 +152,7 @@ class FixedResponse:
     status: int
 
     def __post_init__(self) -> None:
-        if self.status not in _FIXED:
+        if not is_whole(self.status) or self.status not in _FIXED:
             raise ConfigurationError(f"a fixed response is 404 or 500, not {self.status!r}")
 
 
@@ -173,7 +174,7 @@ class Forward:
                     f"weights are those of target groups, not of {group!r}; "
                     "lattice.target_group(name) gives one by its name"
                 )
-            if not _is_whole(weight) or not 0 <= weight <= _MAX_WEIGHT:
+            if not is_whole(weight) or not 0 <= weight <= _MAX_WEIGHT:
                 raise ConfigurationError(
                     f"the weight of {group.name!r} must be 0 to {_MAX_WEIGHT}, not {weight!r}"
                 )
@@ -311,7 +312,7 @@ class Rules:
         taken = {rule.priority for rule in self._rules}
         if priority is None:
             priority = (self._rules[-1].priority or 0) + 1 if self._rules else 1
-        if not _is_whole(priority) or not 1 <= priority <= _MAX_PRIORITY:
+        if not is_whole(priority) or not 1 <= priority <= _MAX_PRIORITY:
             raise ConfigurationError(f"a priority is 1 to {_MAX_PRIORITY}, not {priority!r}")
         if priority in taken:
             raise ConfigurationError(f"there is a rule of priority {priority} already")
@@ -353,10 +354,6 @@ def _conditions(headers: Mapping[str, str] | Sequence[HeaderMatch]) -> tuple[Hea
 def _check_text(what: str, value: object) -> None:
     if not isinstance(value, str):
         raise ConfigurationError(f"{what} is text, not {value!r}")
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _as_it_is(text: str) -> str:

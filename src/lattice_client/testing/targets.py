@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lattice_client.testing.asgi import ASGIApp
 
-__all__ = ["as_app", "imported", "named_app"]
+__all__ = ["as_app", "imported", "named_app", "without_password"]
 
 _log = logging.getLogger("lattice_client.testing")
 
@@ -43,7 +43,7 @@ def _check_arguments(target: Callable[..., Any]) -> None:
     try:
         # What a wrapper takes may be other than what is inside it takes.
         signature = inspect.signature(target, follow_wrapped=False)
-    except (TypeError, ValueError):  # there is none to be had, as of some builtins
+    except Exception:  # noqa: BLE001 - a courtesy: some have none, some of others' annotations fail
         return
     try:
         signature.bind(None, None, None)
@@ -79,9 +79,10 @@ def imported(name: str) -> Any:
     :raises ConfigurationError: if it cannot be imported, or is not there.
     """
     module_name, _, path = name.partition(":")
-    if not module_name or not path or module_name.startswith("."):
+    if not module_name or not path or module_name.startswith(".") or "@" in name:
         raise ConfigurationError(
-            f"a target is a URL, module:app or lambda:module:handler, not {name!r}"
+            "a target is a URL, module:app or lambda:module:handler, "
+            f"not {without_password(name)!r}"
         )
     found = _module(module_name, of=name)
     for part in path.split("."):
@@ -115,3 +116,8 @@ def _is_missing(module_name: str, error: BaseException) -> bool:
         and error.name is not None
         and f"{module_name}.".startswith(f"{error.name}.")
     )
+
+
+def without_password(text: str) -> str:
+    """A text that is no URL, and might have a password before an ``@`` for all that."""
+    return re.sub(r"(?s).*@", "", text)

@@ -181,7 +181,8 @@ class Condition:
             if self._one("true" if missing else "false", request.values):
                 return None
             return f"{self.key} is {'not there' if missing else 'there'}"
-        if operator.negated and not operator.if_exists and not self._can_match(request.values):
+        passed_over = operator.if_exists and actual is None
+        if operator.negated and not passed_over and not self._can_match(request.values):
             return _NO_VALUE
         if actual is None:
             return self._missing("is not there")
@@ -215,8 +216,6 @@ class Condition:
     def _compare(self, actual: tuple[str, ...], request: PolicyRequest) -> str | None:
         operator = self.operator
         matched = [self._one(value, request.values) for value in actual]
-        if operator.negated and None in matched:
-            return _NO_VALUE
         holding = [bool(one) is not operator.negated for one in matched]
         if operator.quantifier == "ForAnyValue" or (
             operator.quantifier is None and not operator.negated

@@ -18,7 +18,7 @@ from lattice_client.testing.policies.elements import (
     Statement,
 )
 from lattice_client.testing.policies.keys import KEYS, ConditionKey, find_key
-from lattice_client.testing.policies.request import INVOKE
+from lattice_client.testing.policies.request import CONNECT, INVOKE
 from lattice_client.testing.policies.values import account_of
 
 __all__ = ["Finding", "lint"]
@@ -176,13 +176,13 @@ def _resource(resource: str, action: ActionElement) -> Iterator[tuple[str, str]]
     if not set(account) & set("*?") and len(account) != _ACCOUNT_DIGITS:
         yield "no-account", f"{resource!r} matches no request: an account has 12 digits"
     service_id = re.match(rf"service/{_SERVICE_ID}", path)
-    invokes = action.mismatch(INVOKE) is None
+    invokes, connects = (action.mismatch(asked) is None for asked in (INVOKE, CONNECT))
     if service_id and service_id[0] == path and invokes:
         yield (
             "no-path",
             f"{resource!r} matches no request, for each has a path; write {resource + '/*'!r}",
         )
-    elif service_id and service_id[0] != path and not invokes:
+    elif service_id and service_id[0] != path and connects and not invokes:
         bare = resource[: len(resource) - len(path)] + service_id[0]
         yield (
             "path-of-connection",
