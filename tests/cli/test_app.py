@@ -20,6 +20,7 @@ from pkgutil import resolve_name
 import pytest
 
 from lattice_client import __version__, cli, demo
+from lattice_client.cli import terminal
 from lattice_client.cli.app import app
 from lattice_client.cli.failures import EXIT_CODES
 from support import canary
@@ -238,6 +239,20 @@ def test_streams_may_be_closed(arguments, code, closed):
     )
     assert result.returncode == code, result.stderr
     assert b"Traceback" not in result.stderr
+
+
+def test_ctrl_c_also_ends_the_wait_for_a_pipe_that_nobody_empties(tmp_path, monkeypatch):
+    class Stuck:
+        def __init__(self, file):
+            self.fileno = file.fileno
+
+        def flush(self):
+            raise KeyboardInterrupt
+
+    with (tmp_path / "output").open("wb") as file:
+        monkeypatch.setattr(sys, "stdout", Stuck(file))
+        terminal.let_go()
+        assert os.path.samestat(os.fstat(file.fileno()), Path(os.devnull).stat())
 
 
 def test_no_stdin_is_an_empty_one():
