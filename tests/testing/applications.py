@@ -16,3 +16,13 @@ def handler(event, _context):
 
 
 NUMBER = 42
+
+
+class _Unconfigured:
+    """A lazy object of a framework that wants settings first."""
+
+    def __getattr__(self, name):
+        raise RuntimeError(f"no settings, no {name}")
+
+
+UNCONFIGURED = _Unconfigured()

@@ -231,6 +231,10 @@ BROKEN = [
     ("services.orders.target = 'applications:handler'", "or name it as lambda:module:handler"),
     ("services.orders.target = 'applications:red'", "there is no 'red' in applications"),
     ("services.orders.target = 'applications:NUMBER'", "applications:NUMBER is neither"),
+    (
+        "services.orders.target = 'applications:UNCONFIGURED.app'",
+        "'UNCONFIGURED.app' cannot be had from applications: RuntimeError: no settings, no app",
+    ),
     ("services.orders.target = 'http://a/b'", "target: a target is a server"),
     ("services.orders.target = {}", "target: a target has a url, an app or a lambda"),
     ("services.orders.networks = ['shop']", "orders: no service network 'shop'; there are: local"),

@@ -398,15 +398,26 @@ def test_what_is_called_otherwise_is_no_target(lattice, target, arguments):
     assert "a WSGI application must be wrapped" in str(caught.value)
 
 
+class Lazy:
+    def __getattr__(self, name):
+        raise RuntimeError("the settings are not configured")
+
+    async def __call__(self, scope, receive, send):
+        """Never called here."""
+
+
 def test_where_no_signature_is_to_be_had_none_is_asked_for(lattice):
-    class Lazy:
-        def __getattr__(self, name):
-            raise RuntimeError("the settings are not configured")
-
-        async def __call__(self, scope, receive, send):
-            """Never called here."""
-
     lattice.add_service("books", target=Lazy())
+
+
+def test_a_target_whose_application_does_not_say_its_name_has_a_repr(lattice):
+    lazy = Lazy()
+    group = lattice.add_target_group("blue", lazy, named("green"), LambdaTarget(lazy))
+    assert list(map(repr, group.targets)) == [
+        f"<Target {lazy!r}>",
+        "<Target target>",
+        "<Target <LambdaTarget handler>>",
+    ]
 
 
 def test_a_wrapper_is_asked_what_it_takes_itself(lattice):

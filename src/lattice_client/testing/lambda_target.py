@@ -29,6 +29,7 @@ from lattice_client.testing.asgi import Receive, Scope, Send
 from lattice_client.testing.canonical import Headers, header_values
 from lattice_client.testing.refusals import malformed
 from lattice_client.testing.target_groups import TargetFailedError
+from lattice_client.testing.targets import own_name
 
 __all__ = ["LambdaContext", "LambdaTarget"]
 
@@ -83,7 +84,7 @@ class LambdaTarget:
         self, handler: Callable[[dict[str, Any], LambdaContext], Any], *, name: str | None = None
     ) -> None:
         self.handler = handler
-        self.name = name or str(getattr(handler, "__name__", "handler"))
+        self.name = name or own_name(handler) or "handler"
 
     def __repr__(self) -> str:
         return f"<LambdaTarget {self.name}>"

@@ -15,6 +15,7 @@ from lattice_client.errors import ConfigurationError
 from lattice_client.testing.access_log import FailureReason
 from lattice_client.testing.arns import lattice_arn
 from lattice_client.testing.asgi import ASGIApp
+from lattice_client.testing.targets import own_name
 
 __all__ = ["Target", "TargetFailedError", "TargetGroup", "resource_id"]
 
@@ -33,7 +34,7 @@ class Target:
         self.healthy = healthy
 
     def __repr__(self) -> str:
-        name = getattr(self.app, "__name__", None) or repr(self.app)
+        name = own_name(self.app) or repr(self.app)
         return f"<Target {name}{'' if self.healthy else ', unhealthy'}>"
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lattice_client.testing.asgi import ASGIApp
 
-__all__ = ["as_app", "imported", "named_app", "without_password"]
+__all__ = ["as_app", "imported", "named_app", "own_name", "without_password"]
 
 _log = logging.getLogger("lattice_client.testing")
 
@@ -90,6 +90,10 @@ def imported(name: str) -> Any:
             found = getattr(found, part)
         except AttributeError:
             raise ConfigurationError(f"there is no {path!r} in {module_name}") from None
+        except Exception as error:  # a lazy object's: it does what it likes, as a module does
+            raise ConfigurationError(
+                f"{path!r} cannot be had from {module_name}: {type(error).__name__}: {error}"
+            ) from error
     if not callable(found):
         raise ConfigurationError(f"{name} is neither an application nor a function")
     return found
@@ -116,6 +120,18 @@ def _is_missing(module_name: str, error: BaseException) -> bool:
         and error.name is not None
         and f"{module_name}.".startswith(f"{error.name}.")
     )
+
+
+def own_name(called: object) -> str:
+    """What an application or a function calls itself; empty where it does not say.
+
+    Lazy ones (of frameworks whose settings come later) may raise anything at any question.
+    """
+    try:
+        name: object = getattr(called, "__name__", "")
+    except Exception:  # noqa: BLE001
+        return ""
+    return name if isinstance(name, str) else ""
 
 
 def without_password(text: str) -> str:
