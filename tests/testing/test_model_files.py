@@ -220,7 +220,7 @@ BROKEN = [
     ("services.orders.auth_type = 'IAM'", "services.orders: auth_type is 'AWS_IAM' or 'NONE'"),
     ("services.orders.domain = 1", "services.orders.domain: this must be text (in quotes), not 1"),
     ("services.orders.target = 'blue'", "target: no target group 'blue'; there are: none"),
-    ("services.orders.target = 'a:b:c'", "target: there is no module 'a' to import"),
+    ("services.orders.target = 'no_such_module:b:c'", "no module 'no_such_module' to import"),
     (
         "services.orders.target = '127.0.0.1:8000'",
         "no module '127.0.0.1' to import; for a server give http://127.0.0.1:8000",
