@@ -258,6 +258,13 @@ def test_targets_come_and_go(lattice):
     assert lattice.access_log[-1]["targetGroupArn"] == group.arn
     group.deregister(only)
     assert answer(lattice) == 500
+    for none in (42, lambda event, context: None):
+        with pytest.raises(ConfigurationError, match="a target is an ASGI application"):
+            group.register(none)
+    with pytest.raises(ConfigurationError, match="a Lambda handler is a function, not 'handler'"):
+        LambdaTarget("handler")
+    assert not group.targets
+    assert repr(group.register("http://127.0.0.1:9").app) == "<HTTPTarget http://127.0.0.1:9>"
 
 
 def test_a_services_own_target_can_be_replaced(lattice):

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from lattice_client.errors import ConfigurationError
 from lattice_client.testing.asgi import Receive, Scope, Send
 from lattice_client.testing.canonical import Headers, header_values
 from lattice_client.testing.refusals import malformed
@@ -78,11 +79,14 @@ class LambdaTarget:
     :param handler: called as Lambda does: with the event and a ``LambdaContext``. Its answer is a
         mapping with ``statusCode``, and perhaps ``headers``, ``body`` and ``isBase64Encoded``.
     :param name: the function's name, in its context.
+    :raises ConfigurationError: if the handler cannot be called.
     """
 
     def __init__(
         self, handler: Callable[[dict[str, Any], LambdaContext], Any], *, name: str | None = None
     ) -> None:
+        if not callable(handler):
+            raise ConfigurationError(f"a Lambda handler is a function, not {handler!r}")
         self.handler = handler
         self.name = name or own_name(handler) or "handler"
 

@@ -38,7 +38,6 @@ from lattice_client.testing.refusals import RefusedError
 from lattice_client.testing.rules import Targets
 from lattice_client.testing.services import Service, resource_id, service_at
 from lattice_client.testing.target_groups import TargetGroup
-from lattice_client.testing.targets import as_app
 from lattice_client.testing.verifier import LATTICE, Verifier
 
 if TYPE_CHECKING:
@@ -417,8 +416,7 @@ class LocalLattice:
         return self._networks[name]
 
     def _group(self, name: str, *targets: ASGIApp | str) -> TargetGroup:
-        apps = [as_app(target) for target in targets]
-        return TargetGroup(name, *apps, region=self.region, account=self.account)
+        return TargetGroup(name, *targets, region=self.region, account=self.account)
 
     def _as_group(self, target: Targets, name: str | None = None) -> TargetGroup:
         if isinstance(target, TargetGroup):

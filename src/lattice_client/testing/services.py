@@ -18,7 +18,6 @@ from lattice_client.testing.asgi import ASGIApp
 from lattice_client.testing.authorization import AuthLayer, Guarded
 from lattice_client.testing.rules import Condition, Conditions, Forward, Rule, Rules, Targets
 from lattice_client.testing.target_groups import Target, TargetGroup, resource_id
-from lattice_client.testing.targets import as_app
 
 __all__ = [
     "Listener",
@@ -208,7 +207,7 @@ class Service(Guarded):
 
     @target.setter
     def target(self, target: ASGIApp) -> None:
-        self.target_group.targets = (Target(as_app(target)),)
+        self.target_group.targets = (Target(target),)
 
     @property
     def target_group_arn(self) -> str:

@@ -15,7 +15,7 @@ from lattice_client.errors import ConfigurationError
 from lattice_client.testing.access_log import FailureReason
 from lattice_client.testing.arns import lattice_arn
 from lattice_client.testing.asgi import ASGIApp
-from lattice_client.testing.targets import own_name
+from lattice_client.testing.targets import as_app, own_name
 
 __all__ = ["Target", "TargetFailedError", "TargetGroup", "resource_id"]
 
@@ -25,12 +25,13 @@ _NAME = r"(?=.{3,128}\Z)(?!tg-)[a-z0-9]+(?:-[a-z0-9]+)*"
 class Target:
     """One target of a group.
 
-    :param app: the ASGI application that stands for it.
+    :param target: the ASGI application that stands for it, or the URL of a server.
     :param healthy: set it to False, and other targets of the group get the requests.
+    :raises ConfigurationError: if it is neither.
     """
 
-    def __init__(self, app: ASGIApp, *, healthy: bool = True) -> None:
-        self.app = app
+    def __init__(self, target: ASGIApp | str, *, healthy: bool = True) -> None:
+        self.app = as_app(target)
         self.healthy = healthy
 
     def __repr__(self) -> str:
@@ -41,12 +42,12 @@ class Target:
 class TargetGroup:
     """Targets that do the same; made by ``LocalLattice.add_target_group``.
 
-    :raises ConfigurationError: if the name is none for a target group.
+    :raises ConfigurationError: if the name is none for a target group, or a target is none.
     """
 
-    def __init__(self, name: str, *apps: ASGIApp, region: str, account: str) -> None:
+    def __init__(self, name: str, *targets: ASGIApp | str, region: str, account: str) -> None:
         self.name = name
-        self.targets = tuple(Target(app) for app in apps)
+        self.targets = tuple(map(Target, targets))
         if not re.fullmatch(_NAME, name):
             raise ConfigurationError(
                 f"{name!r} is no name of a target group: 3 to 128 of a-z, 0-9 and single hyphens "
@@ -59,11 +60,15 @@ class TargetGroup:
     def __repr__(self) -> str:
         return f"<TargetGroup {self.name!r}, {len(self.targets)} targets>"
 
-    def register(self, app: ASGIApp) -> Target:
-        """Add a target; it gets requests from the next one on."""
-        target = Target(app)
-        self.targets = (*self.targets, target)
-        return target
+    def register(self, target: ASGIApp | str) -> Target:
+        """Add a target; it gets requests from the next one on.
+
+        :param target: an ASGI application, or the URL of a server.
+        :raises ConfigurationError: if it is neither.
+        """
+        registered = Target(target)
+        self.targets = (*self.targets, registered)
+        return registered
 
     def deregister(self, target: Target) -> None:
         """Remove a target. Requests that it has got go on."""
