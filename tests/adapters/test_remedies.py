@@ -248,7 +248,8 @@ def test_what_has_no_remedy_is_explained_in_the_log_once(driver, caplog):
     ):
         for _ in range(3):
             assert call("GET", lattice.url + "/").status == 403
-    (message,) = [record.getMessage() for record in caplog.records]
+    records = [each for each in caplog.records if each.name == "lattice_client.denial"]
+    (message,) = [record.getMessage() for record in records]
     assert "403" in message
     assert lattice.url.partition("://")[2] in message
     assert "region=" in message

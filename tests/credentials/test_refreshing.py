@@ -439,7 +439,7 @@ class TestProcesses:
         assert again._advisory == 60
         assert again.get().access_key == "ASIAGENERATION1"
 
-    def test_no_provider_outlives_its_user(self, source):
+    def test_no_provider_outlives_its_user(self):
         gone = threading.Event()
 
         class Watched:
@@ -451,6 +451,7 @@ class TestProcesses:
 
         provider = RefreshingCredentials(Watched())
         provider.get()
+        landed(provider)  # Until then its thread holds it.
         del provider
         gc.collect()
         assert gone.is_set()

@@ -73,6 +73,15 @@ class Caller:
         )
 
 
+@pytest.fixture
+def heard():
+    """Children ignore what their parent does: with nohup, that is a hang-up."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_serves_until_it_is_interrupted(tmp_path, number):
     with command(tmp_path) as (process, said):
@@ -213,6 +222,11 @@ def test_pairs_have_two_sides(capsys):
     with pytest.raises(SystemExit):
         _parser().parse_args(["a.toml", "--target=blue"])
     assert "'blue' has not the form NAME=VALUE" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        _parser().parse_args(["a.toml", "--target=http://user:hunter2@127.0.0.1:8000"])
+    said = capsys.readouterr().err
+    assert "'127.0.0.1:8000' has not the form NAME=VALUE" in said
+    assert "hunter2" not in said
 
 
 def test_help_needs_no_server():

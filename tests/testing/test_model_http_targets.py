@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import re
 import socket
 import ssl
@@ -19,7 +20,7 @@ from local_oracles import HOST, wire
 from upstreams import http2_upstream, raw_upstream, upstream
 
 from lattice_client import ConfigurationError
-from lattice_client.testing import HTTPTarget, LocalLattice, http_target, serve
+from lattice_client.testing import HTTPTarget, LocalLattice, http_target, load, serve
 from lattice_client.testing.echo import echo
 from lattice_client.testing.targets import named_app
 
@@ -417,14 +418,22 @@ def test_a_certificate_is_checked_where_that_is_wanted(certificate):
         "user:hunter2@127.0.0.1:8000",
         "http:/user:hunter2@127.0.0.1:8000",
         "http://user:hun\nter2@[::1",
+        "http://user:hunter2\uff20127.0.0.1:80",
+        "http://user:hunter2%40127.0.0.1:80",
+        ["http://user:hunter2@127.0.0.1"],
     ],
 )
-def test_a_target_is_a_server(url):
+def test_a_target_is_a_server(url, tmp_path):
     with pytest.raises(ConfigurationError) as caught:
         lattice_to(url)
     assert "ter2" not in str(caught.value)
-    with pytest.raises(ConfigurationError) as caught:
-        named_app(url)
+    if isinstance(url, str):
+        with pytest.raises(ConfigurationError) as caught:
+            named_app(url)
+        assert "ter2" not in str(caught.value)
+    (tmp_path / "a.toml").write_text(f"targets.blue.url = {json.dumps(url)}")
+    with pytest.raises(ConfigurationError, match="targets\\.blue") as caught:
+        load(tmp_path / "a.toml")
     assert "ter2" not in str(caught.value)
 
 

@@ -413,6 +413,11 @@ class Lazy:
         """Never called here."""
 
 
+def test_an_empty_target_is_not_taken_for_none(lattice):
+    with pytest.raises(ConfigurationError, match="not ''"):
+        lattice.add_service("books", target="")
+
+
 def test_where_no_signature_is_to_be_had_none_is_asked_for(lattice):
     lattice.add_service("books", target=Lazy())
 

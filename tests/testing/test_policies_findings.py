@@ -154,6 +154,7 @@ def test_surprises(code, place, content):
         when("ArnLike", "aws:PrincipalArn", f"arn:aws:iam::{ACCOUNT}:role/*"),
         when("Bool", "aws:SecureTransport", "false", effect="Deny"),
         fine(Action="vpc-lattice-svcs:Connect", Resource=SERVICE),
+        fine(Action="vpc-lattice-svcs:Connect", Resource=SERVICE + "*"),
         fine(Action="vpc-lattice-svcs:*", Resource=SERVICE + "/*"),
         when("StringEquals", "aws:PrincipalAccount", ACCOUNT, effect="Deny"),
         when("StringNotLike", "aws:userid", "AIDA*"),

@@ -177,7 +177,7 @@ def test_a_principal_by_its_arn(principal):
         ("eusc-de-east-1", "aws-eusc"),
         ("us-isob-east-1", "aws-iso-b"),
         ("ap-south-1", "aws"),
-        ("test_region", "aws"),
+        ("test-region", "aws"),
     ],
 )
 def test_other_partitions(region, partition):
@@ -204,13 +204,27 @@ def test_a_principal_by_what_else_names_it():
             Principal.from_arn(arn)
 
 
+@pytest.mark.parametrize("kind", ["role", "user"])
+def test_whatever_path_one_may_have_policies_can_name_it(kind):
+    principal = Principal(ACCOUNT, **{kind: "team:a/!b//web"})
+    assert principal.arn.endswith("/web/session" if kind == "role" else "/team:a/!b//web")
+    assert Principal.from_arn(principal.principal_arn) == principal
+    policy = AuthPolicy.from_document(
+        {"Statement": statement(Principal={"AWS": principal.principal_arn})}
+    )
+    assert evaluate(policy, request(caller=principal)).allowed
+
+
 def test_principals_that_cannot_be():
     with pytest.raises(ValueError, match="12 digits"):
         Principal("1234", "role")
-    for odd in ({"role": "a b"}, {"role": ""}, {"role": "a", "session": "b/c"}, {"user": "ü"}):
+    for odd in (
+        *({"role": "a b"}, {"role": ""}, {"role": "/team/web"}, {"role": "team/*/web"}),
+        *({"role": 5}, {"role": "a", "session": "b/c"}, {"role": "a", "session": 5}),
+        *({"user": "ü"}, {"user": "team/"}),
+    ):
         with pytest.raises(ValueError, match="is no name of a role, user or session"):
             Principal(ACCOUNT, **odd)
-    assert Principal(ACCOUNT, "team:a/web", "me@example.com").arn.endswith("/web/me@example.com")
     with pytest.raises(ValueError, match="'amazon' is no partition"):
         Principal("111122223333", "role", partition="amazon")
     with pytest.raises(ValueError, match="not both"):

@@ -45,6 +45,7 @@ _COMMANDS = {
 }
 _LIBRARIES = ("certifi", "cryptography", "httpx", "rich")
 _PROGRAM = "lattice-client"
+_QUIET = logging.NullHandler()
 
 
 class _Commands(Group):
@@ -111,7 +112,7 @@ def run(argv: list[str] | None = None) -> int:
     from lattice_client.cli.terminal import have_streams, let_go, note
 
     # What the package logs is told by the commands, in their own way.
-    logging.getLogger("lattice_client").addHandler(logging.NullHandler())
+    logging.getLogger("lattice_client").addHandler(_QUIET)
     have_streams()
     try:
         code = _code_of(argv)

@@ -354,7 +354,7 @@ class RefreshingCredentials:
         finally:
             with suppress(InvalidStateError):  # It has landed twice.
                 flight.set_result(outcome)
-        for told in TOLD:
+        for told in tuple(TOLD):  # Whoever is told may end it.
             if isinstance(outcome, Credentials):
                 told(self._name, outcome.expires_at, None)
             else:

@@ -27,7 +27,7 @@ def check_region(region: object) -> None:
 
     :raises ConfigurationError: (a ``ValueError``) if it cannot be one.
     """
-    if not (isinstance(region, str) and re.fullmatch("[a-z0-9_-]+", region)):
+    if not (isinstance(region, str) and re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", region)):
         raise ConfigurationError(f"{region!r} is no region, such as us-west-2")
 
 

@@ -19,15 +19,13 @@ from typing import TYPE_CHECKING, cast
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.arns import check_account
 from lattice_client.testing.policies import IdentityPolicy, PolicyDocument, PrincipalType
+from lattice_client.testing.policies.values import NAME, NAME_WITH_PATH
 
 if TYPE_CHECKING:
     from lattice_client.credentials import Credentials
 
 __all__ = ["Caller", "CallerRegistry", "Principal"]
 
-# "IAM and AWS STS quotas": "IAM name requirements".
-_NAME = r"[\w+=,.@-]+"
-_PATH = r"[!-~]*"
 _KEY_LETTERS = string.ascii_uppercase + "234567"
 
 
@@ -79,16 +77,19 @@ class Principal:
             object.__setattr__(self, "identity_policies", _read_policies(self.identity_policies))
 
     def _check(self) -> None:
-        named = (
-            (self.role, rf"(?:{_PATH}/)?{_NAME}"),
-            (self.user, rf"(?:{_PATH}/)?{_NAME}"),
-            (self.session or None, _NAME),
+        named: tuple[tuple[object, str], ...] = (
+            (self.role, NAME_WITH_PATH),
+            (self.user, NAME_WITH_PATH),
+            (self.session or None, NAME),
         )
         for name, form in named:
-            if name is not None and not re.fullmatch(form, name, re.ASCII):
+            if name is None:
+                continue
+            if not (isinstance(name, str) and re.fullmatch(form, name, re.ASCII)):
                 raise ConfigurationError(
                     f"{name!r} is no name of a role, user or session: letters, digits and +=,.@_- "
-                    "only (the role of a caller need not have the caller's name: role=…)"
+                    "only, for a role or user perhaps after its path, as in team/web (the role of "
+                    "a caller need not have the caller's name: role=…)"
                 )
         for tag, value in self.tags.items():
             if not isinstance(value, str):
@@ -168,7 +169,7 @@ class Principal:
 
 _ARN = (
     r"(?:arn:(?P<partition>aws[a-z-]*):(?:iam|sts)::)?(?P<account>[0-9]{12})"
-    r"(?::(?:root|role/(?P<role>[^:]+)|user/(?P<user>[^:]+)"
+    r"(?::(?:root|role/(?P<role>.+)|user/(?P<user>.+)"
     r"|assumed-role/(?P<assumed>[^/:]+)/(?P<session>[^/:]+)))?"
 )
 

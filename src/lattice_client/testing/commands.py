@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from lattice_client.testing.targets import without_password
+
 if TYPE_CHECKING:
     from lattice_client.testing.authorization import AuthLayer
     from lattice_client.testing.lattice import LocalLattice
@@ -30,7 +32,7 @@ def pair(text: str) -> tuple[str, str]:
     """
     name, equals, value = text.partition("=")
     if not name or not equals:
-        raise ValueError(f"{text!r} has not the form NAME=VALUE")
+        raise ValueError(f"{without_password(text)!r} has not the form NAME=VALUE")
     return name, value
 
 

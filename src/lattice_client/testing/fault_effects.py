@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
 from lattice_client.testing.access_log import FailureReason
@@ -32,13 +33,8 @@ __all__ = [
 Stage: TypeAlias = Literal["before head", "mid head", "mid body"]
 
 # What Lattice says, where that is known; a client should look at the status alone.
-_TEXTS: Final = {
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-}
+_TEXTS: Final = {status.value: status.phrase for status in HTTPStatus}
+# Of a target that answers with another 4xx nothing is said: it has not failed.
 _FAILURES: Final[dict[int, FailureReason]] = {
     429: "ClientRateLimited",
     500: "TargetConnectionError",
@@ -83,7 +79,9 @@ class Answer(Effect):
     failure: FailureReason | None = None
 
     async def instead(self, exchange: Exchange) -> bool:
-        exchange.failed(self.failure or _FAILURES.get(self.status, "InternalError"))
+        failure = self.failure or _FAILURES.get(self.status)
+        if failure or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            exchange.failed(failure or "InternalError")
         retry_after = [] if self.retry_after is None else [_plain(self.retry_after)]
         headers = [(b"retry-after", value) for value in retry_after]
         await exchange.answer(self.status, _TEXTS.get(self.status, "Error"), headers)

@@ -279,7 +279,8 @@ class Struck:
         self._send: Send  # from wrap(), which comes first
         self._is_cut = False
         self._missing: ConnectionCutError | None = None
-        self._skew = sum(effect.skew for effect in effects)
+        # Several may add up to a time that no calendar has.
+        self._skew = min(max(-_FAR_OFF, sum(effect.skew for effect in effects)), _FAR_OFF)
         encodings: list[PathEncoding] = [
             effect.path_encoding for effect in effects if effect.path_encoding
         ]

@@ -90,7 +90,7 @@ class HTTPTarget:
         if not _has_good_port(parts):
             raise ConfigurationError(
                 f"the port of a target's URL is 1 to 65535, or left out: {parts.scheme}://"
-                f"{parts.netloc}"
+                f"{without_password(parts.netloc)}"
             )
         if protocol_version not in ("HTTP1", "HTTP2"):
             raise ConfigurationError(

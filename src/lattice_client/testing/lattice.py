@@ -167,7 +167,7 @@ class LocalLattice:
             auth=AuthLayer("Service", auth_type, policy),
             make_group=self._as_group,
             domain=domain,
-            target=target or echo,
+            target=echo if target is None else target,
         )
         taken = self.names.intersection(service.names)
         if taken:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.numbers import is_whole
+from lattice_client.testing.targets import without_password
 
 __all__ = ["Node", "as_text", "text_of"]
 
@@ -81,7 +82,8 @@ class Node:
     def text(self) -> str:
         """A text."""
         if not isinstance(self.value, str):
-            raise self.error(f"this must be text (in quotes), not {self.value!r}")
+            shown = without_password(repr(self.value))
+            raise self.error(f"this must be text (in quotes), not {shown}")
         return self.value
 
     def number(self) -> int:

@@ -33,7 +33,8 @@ def as_app(target: ASGIApp | str) -> ASGIApp:
 
         return HTTPTarget(target)
     if not callable(target):
-        raise ConfigurationError(f"a target is an ASGI application or a URL, not {target!r}")
+        shown = without_password(repr(target))
+        raise ConfigurationError(f"a target is an ASGI application or a URL, not {shown}")
     _check_arguments(target)
     return target
 
@@ -136,4 +137,5 @@ def own_name(called: object) -> str:
 
 def without_password(text: str) -> str:
     """A text that is no URL, and might have a password before an ``@`` for all that."""
-    return re.sub(r"(?s).*@", "", text)
+    # People also write it as an escape, or as what urlsplit refuses to take for one.
+    return re.sub(r"(?s).*(?:@|\uff20|%40)", "", text)

@@ -182,7 +182,7 @@ def _resource(resource: str, action: ActionElement) -> Iterator[tuple[str, str]]
             "no-path",
             f"{resource!r} matches no request, for each has a path; write {resource + '/*'!r}",
         )
-    elif service_id and service_id[0] != path and connects and not invokes:
+    elif service_id and path[service_id.end() :].startswith("/") and connects and not invokes:
         bare = resource[: len(resource) - len(path)] + service_id[0]
         yield (
             "path-of-connection",

@@ -13,14 +13,26 @@ from lattice_client.testing.policies.request import CONNECT, INVOKE
 from lattice_client.testing.policies.variables import Template
 from lattice_client.testing.wildcards import wildcard_match
 
-__all__ = ["account_of", "check_action", "check_principal", "check_resource", "completed"]
+__all__ = [
+    "NAME",
+    "NAME_WITH_PATH",
+    "account_of",
+    "check_action",
+    "check_principal",
+    "check_resource",
+    "completed",
+]
 
 # Patterns are compiled when they are first used: most policies need none of them.
+# "IAM and AWS STS quotas": "IAM name requirements". A path may hold any printable ASCII; here not
+# the wildcards, which a principal's ARN does not take.
+NAME = r"[\w+=,.@-]+"
+NAME_WITH_PATH = rf"(?:[!-)+-.0->@-~][!-)+->@-~]*/)?{NAME}"
 _ACCOUNT = r"[0-9]{12}"
 _ROOT = rf"arn:aws[a-z-]*:iam::({_ACCOUNT}):root"
 _PRINCIPAL_ARN = (
-    rf"arn:aws[a-z-]*:(?:iam::{_ACCOUNT}:(?:root|(?:role|user)/[\w+=,.@/-]+)"
-    rf"|sts::{_ACCOUNT}:(?:assumed-role/[\w+=,.@-]+/[\w+=,.@-]+|federated-user/[\w+=,.@-]+))"
+    rf"arn:aws[a-z-]*:(?:iam::{_ACCOUNT}:(?:root|(?:role|user)/{NAME_WITH_PATH})"
+    rf"|sts::{_ACCOUNT}:(?:assumed-role/{NAME}/{NAME}|federated-user/{NAME}))"
 )
 _SERVICE = r"[a-z0-9.-]+\.amazonaws\.com(?:\.cn)?"
 _VENDOR_ACTION = r"([A-Za-z0-9-]+|\*):([A-Za-z0-9*?]+)"
