@@ -653,6 +653,9 @@ def test_targets_by_a_condition(tmp_path, targets, there):
         ({"parameters": 5}, r"^parameters: this must be a table \(a mapping\)$"),
         ({"parameters": {"VpcId": ["a"]}}, r"^parameters: VpcId: this must be text, not \['a'\]$"),
         ({"targets": ["a"]}, r"^targets: this must be a table \(a mapping\)$"),
+        ({"region": 5}, r"^shop\.yaml: 5 is no region, such as us-west-2$"),
+        ({"region": None}, r"^shop\.yaml: None is no region, such as us-west-2$"),
+        ({"account": 5}, r"^shop\.yaml: an account has 12 digits, as text, unlike 5$"),
     ],
 )
 def test_odd_arguments_are_named(arguments, words):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from lattice_client.errors import ConfigurationError
-from lattice_client.testing.arns import dns_suffix_of, partition_of
+from lattice_client.testing.arns import check_account, check_region, dns_suffix_of, partition_of
 from lattice_client.testing.asgi import ASGIApp
 from lattice_client.testing.echo import echo
 from lattice_client.testing.lattice import LocalLattice
@@ -118,6 +118,9 @@ class _Builder:
     ) -> None:
         region = options.get("region", "us-west-2")
         account = options.get("account", "111122223333")
+        with document.naming_it():  # They are parts of ARNs before LocalLattice looks at them.
+            check_region(region)
+            check_account(account)
         partition = partition_of(region)
         stacks = f"arn:{partition}:cloudformation:{region}:{account}:stack"
         self._document = document
