@@ -629,6 +629,10 @@ def test_somebody_elses_network_may_be_given_a_policy(tmp_path):
     ("targets", "there"),
     [
         ("!If [Never, [{Id: a}], [{Id: b}]]", "b"),
+        ("[!If [Never, {Id: a}, {Id: b}], {Id: c}]", "b"),
+        ("[!If [Never, {Id: a}, !Ref AWS::NoValue], {Id: b}]", "b"),
+        ("[!If [Never, {Id: a}, !Ref AWS::NoValue], !Ref AWS::NoValue]", None),
+        ("[{Id: !If [Never, a, !GetAtt Balancer.Arn]}]", "Balancer"),
         ("!If [Never, [{Id: a}], !Ref AWS::NoValue]", None),
         ("!Ref AWS::NoValue", None),
     ],
@@ -636,6 +640,7 @@ def test_somebody_elses_network_may_be_given_a_policy(tmp_path):
 def test_targets_by_a_condition(tmp_path, targets, there):
     group = f"""
     Group: {{Type: AWS::VpcLattice::TargetGroup, Properties: {{Targets: {targets}}}}}
+    Balancer: {{Type: AWS::ElasticLoadBalancingV2::LoadBalancer}}
 """
     conditions = "Conditions: {Never: !Equals [a, b]}\n"
     given = {there: blue} if there else None

@@ -77,7 +77,6 @@ _NETWORK: Final = "ServiceNetworkIdentifier"
 # Resources without a part in the data plane that is here.
 _IDLE_TYPES: Final = ("AccessLogSubscription", "ResourcePolicy", "ServiceNetworkVpcAssociation")
 _LONGEST_NAME: Final = 63  # of a service network
-_NOTHING: Final = {"Ref": "AWS::NoValue"}
 
 
 def from_template(
@@ -259,7 +258,7 @@ class _Builder:
                 continue
             if key in _IN_PARTS:
                 node = self._template.chosen(node)
-                value = NO_VALUE if node.value == _NOTHING else node.value
+                value = node.value
             else:
                 value = self._template.resolve(node)
             if value is NO_VALUE:
@@ -305,8 +304,9 @@ class _Builder:
                 self._used.add(key)
                 return self.lattice.add_target_group(given, *self._targets[key])
         apps: list[ASGIApp] = []
-        for target in properties["Targets"].items() if "Targets" in properties else ():
-            identifier = self._target_id(target)
+        for item in properties["Targets"].items() if "Targets" in properties else ():
+            target = self._template.chosen(item)
+            identifier = "" if target.value is NO_VALUE else self._target_id(target)
             if identifier in self._targets:
                 self._used.add(identifier)
                 apps += self._targets[identifier]
@@ -321,9 +321,9 @@ class _Builder:
         """The id of a target. Of a resource of another kind it may be an attribute that only AWS
         knows; then it is the resource's logical id. One that is imported has the export's name, and
         one that is made of imports has none: it is no error, for nothing needs it."""
-        identifier = node.table().get("Id")
-        if identifier is None:
+        if "Id" not in node.table():
             return ""
+        identifier = self._template.chosen(node.child("Id"))
         if isinstance(identifier.value, Mapping) and len(identifier.value) == 1:
             ((function, argument),) = identifier.value.items()
             name = _logical_id(argument)
