@@ -9,7 +9,7 @@ import pytest
 import yaml
 from applications import blue, green
 from asgi_driver import Exchange, signed_by
-from local_oracles import HOST, NOW
+from local_oracles import HOST, NOW, wire
 
 from lattice_client import ConfigurationError
 from lattice_client.testing import LambdaTarget, TemplateWarning, load
@@ -612,23 +612,53 @@ def test_a_network_may_be_named_by_its_id_and_its_arn(tmp_path):
     assert list(lattice.networks) == ["net", "sn-0123456789abcdef0"]
 
 
-def test_somebody_elses_network_may_be_given_a_policy(tmp_path):
-    policy = """
+STRANGER = "sn-0123456789abcdef0"
+STRANGERS_ARN = f"arn:aws:vpc-lattice:us-west-2:444455556666:servicenetwork/{STRANGER}"
+
+
+@pytest.mark.parametrize("policy_first", [False, True])
+@pytest.mark.parametrize(
+    ("associated", "guarded"),
+    [
+        (STRANGER, STRANGER),
+        (STRANGER, STRANGERS_ARN),
+        (STRANGERS_ARN, STRANGER),
+        ("!ImportValue x", "!ImportValue x"),
+        ("!ImportValue x", "!If [Always, !ImportValue x, y]"),
+    ],
+)
+def test_somebody_elses_network_may_be_given_a_policy(tmp_path, associated, guarded, policy_first):
+    """However it is named, and wherever in the template."""
+    policy = f"""
     Policy:
       Type: AWS::VpcLattice::AuthPolicy
       Properties:
-        ResourceIdentifier: sn-0123456789abcdef0
-        Policy: {Statement: {Effect: Deny, Principal: '*', Action: '*', Resource: '*'}}
+        ResourceIdentifier: {guarded}
+        Policy: {{Statement: {{Effect: Deny, Principal: '*', Action: '*', Resource: '*'}}}}
 """
-    lattice, _ = from_text(tmp_path, SERVICE + ASSOCIATION % "sn-0123456789abcdef0" + policy)
-    (statement,) = lattice.network.policy.statements
-    assert not statement.allow
+    association = ASSOCIATION % associated
+    lattice, notes = from_text(
+        tmp_path,
+        GUARDED + (policy + association if policy_first else association + policy),
+        after="\nConditions: {Always: !Equals [a, a]}",
+    )
+    unsigned = wire("GET", "/", [("host", lattice.service("orders").managed_name)])
+    exchange = Exchange(lattice, unsigned).run()
+    assert exchange.status == 403
+    assert "explicit deny in a network-based policy" in exchange.text
+    (note,) = notes
+    assert note.startswith("Association.Properties.ServiceNetworkIdentifier: ")
+    assert note.endswith("; it is taken for one with AWS_IAM and only the given auth policy")
 
 
 @pytest.mark.parametrize(
     ("targets", "there"),
     [
         ("!If [Never, [{Id: a}], [{Id: b}]]", "b"),
+        ("[!If [Never, {Id: a}, {Id: b}], {Id: c}]", "b"),
+        ("[!If [Never, {Id: a}, !Ref AWS::NoValue], {Id: b}]", "b"),
+        ("[!If [Never, {Id: a}, !Ref AWS::NoValue], !Ref AWS::NoValue]", None),
+        ("[{Id: !If [Never, a, !GetAtt Balancer.Arn]}]", "Balancer"),
         ("!If [Never, [{Id: a}], !Ref AWS::NoValue]", None),
         ("!Ref AWS::NoValue", None),
     ],
@@ -636,6 +666,7 @@ def test_somebody_elses_network_may_be_given_a_policy(tmp_path):
 def test_targets_by_a_condition(tmp_path, targets, there):
     group = f"""
     Group: {{Type: AWS::VpcLattice::TargetGroup, Properties: {{Targets: {targets}}}}}
+    Balancer: {{Type: AWS::ElasticLoadBalancingV2::LoadBalancer}}
 """
     conditions = "Conditions: {Never: !Equals [a, b]}\n"
     given = {there: blue} if there else None
@@ -653,6 +684,9 @@ def test_targets_by_a_condition(tmp_path, targets, there):
         ({"parameters": 5}, r"^parameters: this must be a table \(a mapping\)$"),
         ({"parameters": {"VpcId": ["a"]}}, r"^parameters: VpcId: this must be text, not \['a'\]$"),
         ({"targets": ["a"]}, r"^targets: this must be a table \(a mapping\)$"),
+        ({"region": 5}, r"^shop\.yaml: 5 is no region, such as us-west-2$"),
+        ({"region": None}, r"^shop\.yaml: None is no region, such as us-west-2$"),
+        ({"account": 5}, r"^shop\.yaml: an account has 12 digits, as text, unlike 5$"),
     ],
 )
 def test_odd_arguments_are_named(arguments, words):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from lattice_client.errors import ConfigurationError
-from lattice_client.testing.arns import dns_suffix_of, partition_of
+from lattice_client.testing.arns import check_account, check_region, dns_suffix_of, partition_of
 from lattice_client.testing.asgi import ASGIApp
 from lattice_client.testing.echo import echo
 from lattice_client.testing.lattice import LocalLattice
@@ -38,6 +38,7 @@ __all__ = ["from_template"]
 
 _PREFIX: Final = "AWS::VpcLattice::"
 _ASSOCIATION: Final = f"{_PREFIX}ServiceNetworkServiceAssociation"
+_AUTH_POLICY: Final = f"{_PREFIX}AuthPolicy"
 #: The properties that are read, and those that mean nothing here.
 _READ: Final[Mapping[str, tuple[str, ...]]] = {
     "AuthPolicy": ("Policy", "ResourceIdentifier"),
@@ -72,12 +73,12 @@ _ATTRIBUTES: Final = (
 _IDLE_TRANSFORM: Final = "AWS::Serverless-2016-10-31"
 # Parts of these are read, or are not known to be there, and so they are worked out one by one.
 _IN_PARTS: Final = ("Config", "ListenerIdentifier", "Targets")
-# Networks are often another team's, and then imported.
 _NETWORK: Final = "ServiceNetworkIdentifier"
+# Networks are often another team's, and then imported.
+_IMPORTED: Final = (_NETWORK, "ResourceIdentifier")
 # Resources without a part in the data plane that is here.
 _IDLE_TYPES: Final = ("AccessLogSubscription", "ResourcePolicy", "ServiceNetworkVpcAssociation")
 _LONGEST_NAME: Final = 63  # of a service network
-_NOTHING: Final = {"Ref": "AWS::NoValue"}
 
 
 def from_template(
@@ -118,6 +119,9 @@ class _Builder:
     ) -> None:
         region = options.get("region", "us-west-2")
         account = options.get("account", "111122223333")
+        with document.naming_it():  # They are parts of ARNs before LocalLattice looks at them.
+            check_region(region)
+            check_account(account)
         partition = partition_of(region)
         stacks = f"arn:{partition}:cloudformation:{region}:{account}:stack"
         self._document = document
@@ -139,7 +143,8 @@ class _Builder:
         self._resources = self._template.resources
         self._built: dict[str, Resource] = {}
         self._found: dict[str, Resource] = {}
-        self._strangers: dict[str, ServiceNetwork] = {}
+        # Service networks that somebody else owns, and what a note says of each.
+        self._strangers: dict[str, tuple[ServiceNetwork, str]] = {}
         self._building: list[str] = []
         self._used: set[str] = set()
         networks = self._template.of_kind(f"{_PREFIX}ServiceNetwork")
@@ -151,7 +156,8 @@ class _Builder:
 
     def build_all(self) -> LocalLattice:
         self._note_transforms()
-        for name in self._resources:
+        # A policy may be for somebody else's network, which is known by its associations.
+        for name in sorted(self._resources, key=lambda it: self._template.kind(it) == _AUTH_POLICY):
             kind = self._template.kind(name)
             if not kind.startswith(_PREFIX) or not self._template.is_there(name):
                 continue
@@ -160,6 +166,10 @@ class _Builder:
                 self._build(name)
             elif kind not in _IDLE_TYPES:
                 self._note(f"{self._resources[name].place}: {_PREFIX}{kind} is not understood")
+        for network, words in self._strangers.values():
+            is_given = network.auth_type == "AWS_IAM"
+            guard = "with AWS_IAM and only the given" if is_given else "without an"
+            self._note(f"{words}; it is taken for one {guard} auth policy")
         add_roles(self.lattice, self._template, note=self._note, others=self._callers)
         self._check()
         return self.lattice
@@ -252,11 +262,11 @@ class _Builder:
         """The properties that are read; those that turn out to be nothing are left out."""
         read = {key: node for key, node in properties.items() if key in _READ[kind]}
         for key, node in list(read.items()):
-            if key == _NETWORK and self._template.imported(node):
+            if key in _IMPORTED and self._template.imported(node):
                 continue
             if key in _IN_PARTS:
                 node = self._template.chosen(node)
-                value = NO_VALUE if node.value == _NOTHING else node.value
+                value = node.value
             else:
                 value = self._template.resolve(node)
             if value is NO_VALUE:
@@ -302,8 +312,9 @@ class _Builder:
                 self._used.add(key)
                 return self.lattice.add_target_group(given, *self._targets[key])
         apps: list[ASGIApp] = []
-        for target in properties["Targets"].items() if "Targets" in properties else ():
-            identifier = self._target_id(target)
+        for item in properties["Targets"].items() if "Targets" in properties else ():
+            target = self._template.chosen(item)
+            identifier = "" if target.value is NO_VALUE else self._target_id(target)
             if identifier in self._targets:
                 self._used.add(identifier)
                 apps += self._targets[identifier]
@@ -318,9 +329,9 @@ class _Builder:
         """The id of a target. Of a resource of another kind it may be an attribute that only AWS
         knows; then it is the resource's logical id. One that is imported has the export's name, and
         one that is made of imports has none: it is no error, for nothing needs it."""
-        identifier = node.table().get("Id")
-        if identifier is None:
+        if "Id" not in node.table():
             return ""
+        identifier = self._template.chosen(node.child("Id"))
         if isinstance(identifier.value, Mapping) and len(identifier.value) == 1:
             ((function, argument),) = identifier.value.items()
             name = _logical_id(argument)
@@ -375,12 +386,14 @@ class _Builder:
             rule.forward_to(weights)
 
     def _auth_policy(self, name: str, properties: dict[str, Node]) -> None:
-        owner = self._find(
-            self._need(name, properties, "ResourceIdentifier"), Service, ServiceNetwork
-        )
+        node = self._need(name, properties, "ResourceIdentifier")
+        stranger, _ = self._strangers.get(self._strangers_name(node), (None, ""))
+        owner = stranger or self._find(node, Service, ServiceNetwork)
         policy = self._template.resolve(self._need(name, properties, "Policy"))
         with properties["Policy"].naming_it():
             owner.auth.policy = policy
+        if stranger:  # Its auth type is not in the template, and the policy would mean nothing.
+            stranger.auth_type = "AWS_IAM"
 
     def _association(self, name: str, properties: dict[str, Node]) -> None:
         service = self._find(self._need(name, properties, "ServiceIdentifier"), Service)
@@ -388,29 +401,26 @@ class _Builder:
         export = self._template.imported(node)
         network = None if export else self._found.get(node.as_text())
         if not isinstance(network, ServiceNetwork):
-            network = self._stranger(node, export)
+            network = self._stranger(node, export or node.as_text())
         network.associate(service)
 
-    def _stranger(self, node: Node, export: str | None) -> ServiceNetwork:
+    def _stranger(self, node: Node, identifier: str) -> ServiceNetwork:
         """A service network that somebody else owns; the first takes the place of the default."""
-        # An export has nearly any name, and perhaps that of one of the template's networks.
-        name = (
-            f"imported-{in_kebab_case(export)}"[:_LONGEST_NAME].rstrip("-")
-            if export
-            else node.as_text().rpartition("/")[2]
-        )
+        name = self._strangers_name(node)
         if name not in self._strangers:
-            self._note(
-                f"{node.place}: {(export or node.value)!r} is no service network of this template; "
-                "it is taken for one without an auth policy"
-            )
-            self._strangers[name] = (
-                self.lattice.add_network(name) if self._has_networks else self.lattice.network
-            )
+            network = self.lattice.add_network(name) if self._has_networks else self.lattice.network
+            words = f"{node.place}: {identifier!r} is no service network of this template"
+            self._strangers[name] = network, words
             self._has_networks = True
-        if export is None:  # for others that name it
-            self._found[node.as_text()] = self._strangers[name]
-        return self._strangers[name]
+        return self._strangers[name][0]
+
+    def _strangers_name(self, node: Node) -> str:
+        """The name that a network has if it is somebody else's: the same by its id and its ARN."""
+        export = self._template.imported(node)
+        if export is None:
+            return node.as_text().rpartition("/")[2]
+        # An export has nearly any name, and perhaps that of one of the template's networks.
+        return f"imported-{in_kebab_case(export)}"[:_LONGEST_NAME].rstrip("-")
 
     def _is_left_out(self, reference: Mapping[str, Any]) -> bool:
         """Whether a rule's listener is one that was left out."""

@@ -149,8 +149,7 @@ def _listed(template: Template, properties: Mapping[str, Node], key: str) -> lis
 
 def _chosen(template: Template, item: Node) -> Node | None:
     chosen = template.chosen(item)
-    nothing = chosen.value is NO_VALUE or chosen.value == {"Ref": "AWS::NoValue"}
-    return None if nothing else chosen
+    return None if chosen.value is NO_VALUE else chosen
 
 
 def _document(policy: Node, properties: Mapping[str, Node]) -> Node:

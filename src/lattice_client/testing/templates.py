@@ -104,10 +104,13 @@ class Template:
         return default if value is NO_VALUE else value
 
     def chosen(self, node: Node) -> Node:
-        """What ``Fn::If`` chooses where the node is one, so that the rest is read part by part."""
+        """What ``Fn::If`` chooses where the node is one, so that the rest is read part by part.
+
+        Its value is ``NO_VALUE`` where that is nothing.
+        """
         while isinstance(node.value, Mapping) and tuple(node.value) == ("Fn::If",):
             node = self._branch(node.child("Fn::If"))
-        return node
+        return Node(NO_VALUE, node.place) if node.value == {"Ref": "AWS::NoValue"} else node
 
     def imported(self, node: Node) -> str | None:
         """The name of the export whose value a node imports, which only AWS knows; None where it
