@@ -47,7 +47,11 @@ def source(clock):
 
 @pytest.fixture
 def provider(source, clock):
-    return RefreshingCredentials(source, name="the vault", jitter=0, clock=clock)
+    made = RefreshingCredentials(source, name="the vault", jitter=0, clock=clock)
+    yield made
+    # What is still under way would be logged during the next test.
+    source.open.set()
+    landed(made)
 
 
 class TestTime:
