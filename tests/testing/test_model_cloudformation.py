@@ -286,6 +286,13 @@ BROKEN = [
     ),
     (
         (
+            "{A: {Type: AWS::VpcLattice::ServiceNetwork, Properties: {Name: !Sub 'of-${B.Name}'}},"
+            " B: {Type: AWS::VpcLattice::Service}}"
+        ),
+        "A.Properties.Name.Fn::Sub: the first service network's name cannot be made of 'B'",
+    ),
+    (
+        (
             "{A: {Type: AWS::S3::Bucket},"
             " B: {Type: AWS::VpcLattice::Service, Properties: {Name: !GetAtt A.Arn}}}"
         ),

@@ -11,33 +11,36 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from lattice_client.errors import ConfigurationError
 from lattice_client.testing.arns import check_account, check_region, dns_suffix_of, partition_of
 from lattice_client.testing.asgi import ASGIApp
 from lattice_client.testing.echo import echo
 from lattice_client.testing.lattice import LocalLattice
 from lattice_client.testing.networks import ServiceNetwork
-from lattice_client.testing.nodes import Node, as_text, text_of
+from lattice_client.testing.nodes import Node, text_of
 from lattice_client.testing.policies import NO_POLICY
 from lattice_client.testing.references import (
     NAME_PROPERTIES,
     Resource,
     foreign_references,
     in_kebab_case,
+    logical_id,
     made_name,
     references,
 )
 from lattice_client.testing.roles import add_roles
 from lattice_client.testing.rules import Condition, Rule
 from lattice_client.testing.services import Listener, Service
+from lattice_client.testing.strangers import Strangers
 from lattice_client.testing.target_groups import TargetGroup
 from lattice_client.testing.template_rules import http_match
+from lattice_client.testing.template_targets import MappedTargets
 from lattice_client.testing.templates import NO_VALUE, Template
 
 __all__ = ["from_template"]
 
 _PREFIX: Final = "AWS::VpcLattice::"
-_ASSOCIATION: Final = f"{_PREFIX}ServiceNetworkServiceAssociation"
+# Where one of these is, services are in those networks alone that they are associated with.
+_NETWORKS: Final = (f"{_PREFIX}ServiceNetwork", f"{_PREFIX}ServiceNetworkServiceAssociation")
 _AUTH_POLICY: Final = f"{_PREFIX}AuthPolicy"
 #: The properties that are read, and those that mean nothing here.
 _READ: Final[Mapping[str, tuple[str, ...]]] = {
@@ -78,7 +81,6 @@ _NETWORK: Final = "ServiceNetworkIdentifier"
 _IMPORTED: Final = (_NETWORK, "ResourceIdentifier")
 # Resources without a part in the data plane that is here.
 _IDLE_TYPES: Final = ("AccessLogSubscription", "ResourcePolicy", "ServiceNetworkVpcAssociation")
-_LONGEST_NAME: Final = 63  # of a service network
 
 
 def from_template(
@@ -126,7 +128,6 @@ class _Builder:
         stacks = f"arn:{partition}:cloudformation:{region}:{account}:stack"
         self._document = document
         self._account = account
-        self._targets = targets
         self._callers = callers
         self._note = note
         self._pseudo = {
@@ -143,16 +144,14 @@ class _Builder:
         self._resources = self._template.resources
         self._built: dict[str, Resource] = {}
         self._found: dict[str, Resource] = {}
-        # Service networks that somebody else owns, and what a note says of each.
-        self._strangers: dict[str, tuple[ServiceNetwork, str]] = {}
         self._building: list[str] = []
-        self._used: set[str] = set()
         networks = self._template.of_kind(f"{_PREFIX}ServiceNetwork")
         if networks:
             options = options | {"network_name": self._name(networks[0])}
         with document.naming_it():
             self.lattice = LocalLattice(**options)
-        self._has_networks = bool(networks)
+        self._targets = MappedTargets(targets, self._template)
+        self._strangers = Strangers(self.lattice, self._template, beside=bool(networks))
 
     def build_all(self) -> LocalLattice:
         self._note_transforms()
@@ -166,10 +165,8 @@ class _Builder:
                 self._build(name)
             elif kind not in _IDLE_TYPES:
                 self._note(f"{self._resources[name].place}: {_PREFIX}{kind} is not understood")
-        for network, words in self._strangers.values():
-            is_given = network.auth_type == "AWS_IAM"
-            guard = "with AWS_IAM and only the given" if is_given else "without an"
-            self._note(f"{words}; it is taken for one {guard} auth policy")
+        for remark in self._strangers.remarks():
+            self._note(remark)
         add_roles(self.lattice, self._template, note=self._note, others=self._callers)
         self._check()
         return self.lattice
@@ -198,6 +195,8 @@ class _Builder:
         if not self._template.is_there(name):
             raise LookupError(f"{name!r} is left out by its condition")
         if kind.startswith(_PREFIX):
+            if not hasattr(self, "lattice"):  # which is made with its first network
+                raise LookupError(f"the first service network's name cannot be made of {name!r}")
             known = references(self._build(name))
         else:
             properties = self._template.properties(name)
@@ -293,7 +292,7 @@ class _Builder:
             domain=text_of(properties, "CustomDomainName"),
             auth_type=text_of(properties, "AuthType", "NONE"),
             policy=NO_POLICY,
-            networks=[] if self._has_networks or self._template.of_kind(_ASSOCIATION) else None,
+            networks=[] if self._template.of_kind(*_NETWORKS) else None,
         )
         for tag in properties["Tags"].items() if "Tags" in properties else ():
             parts = tag.table(("Key", "Value"))
@@ -307,43 +306,13 @@ class _Builder:
             self._note(
                 f"{config['LambdaEventStructureVersion'].place}: functions get events of version 2"
             )
-        for key in (name, given):
-            if key in self._targets:
-                self._used.add(key)
-                return self.lattice.add_target_group(given, *self._targets[key])
-        apps: list[ASGIApp] = []
-        for item in properties["Targets"].items() if "Targets" in properties else ():
-            target = self._template.chosen(item)
-            identifier = "" if target.value is NO_VALUE else self._target_id(target)
-            if identifier in self._targets:
-                self._used.add(identifier)
-                apps += self._targets[identifier]
+        apps = self._targets.of_group(name, given, properties.get("Targets"))
         if not apps:
             self._note(
                 f"{self._resources[name].place}: nothing stands for this target group, so an echo "
                 f"does; map {name!r} to a target"
             )
         return self.lattice.add_target_group(given, *(apps or [echo]))
-
-    def _target_id(self, node: Node) -> str:
-        """The id of a target. Of a resource of another kind it may be an attribute that only AWS
-        knows; then it is the resource's logical id. One that is imported has the export's name, and
-        one that is made of imports has none: it is no error, for nothing needs it."""
-        if "Id" not in node.table():
-            return ""
-        identifier = self._template.chosen(node.child("Id"))
-        if isinstance(identifier.value, Mapping) and len(identifier.value) == 1:
-            ((function, argument),) = identifier.value.items()
-            name = _logical_id(argument)
-            if function == "Fn::GetAtt" or (function == "Ref" and name in self._resources):
-                return name
-        try:
-            imported = self._template.imported(identifier)
-            return imported or as_text(self._template.resolve(identifier))
-        except ConfigurationError:
-            if "Fn::ImportValue" not in repr(identifier.value):
-                raise
-            return ""
 
     def _listener(self, name: str, properties: dict[str, Node]) -> Listener | None:
         service = self._find(self._need(name, properties, "ServiceIdentifier"), Service)
@@ -387,7 +356,7 @@ class _Builder:
 
     def _auth_policy(self, name: str, properties: dict[str, Node]) -> None:
         node = self._need(name, properties, "ResourceIdentifier")
-        stranger, _ = self._strangers.get(self._strangers_name(node), (None, ""))
+        stranger = self._strangers.known(node)
         owner = stranger or self._find(node, Service, ServiceNetwork)
         policy = self._template.resolve(self._need(name, properties, "Policy"))
         with properties["Policy"].naming_it():
@@ -398,34 +367,16 @@ class _Builder:
     def _association(self, name: str, properties: dict[str, Node]) -> None:
         service = self._find(self._need(name, properties, "ServiceIdentifier"), Service)
         node = self._need(name, properties, _NETWORK)
-        export = self._template.imported(node)
-        network = None if export else self._found.get(node.as_text())
+        is_imported = self._template.imported(node) is not None
+        network = None if is_imported else self._found.get(node.as_text())
         if not isinstance(network, ServiceNetwork):
-            network = self._stranger(node, export or node.as_text())
+            network = self._strangers.known(node) or self._strangers.add(node)
         network.associate(service)
-
-    def _stranger(self, node: Node, identifier: str) -> ServiceNetwork:
-        """A service network that somebody else owns; the first takes the place of the default."""
-        name = self._strangers_name(node)
-        if name not in self._strangers:
-            network = self.lattice.add_network(name) if self._has_networks else self.lattice.network
-            words = f"{node.place}: {identifier!r} is no service network of this template"
-            self._strangers[name] = network, words
-            self._has_networks = True
-        return self._strangers[name][0]
-
-    def _strangers_name(self, node: Node) -> str:
-        """The name that a network has if it is somebody else's: the same by its id and its ARN."""
-        export = self._template.imported(node)
-        if export is None:
-            return node.as_text().rpartition("/")[2]
-        # An export has nearly any name, and perhaps that of one of the template's networks.
-        return f"imported-{in_kebab_case(export)}"[:_LONGEST_NAME].rstrip("-")
 
     def _is_left_out(self, reference: Mapping[str, Any]) -> bool:
         """Whether a rule's listener is one that was left out."""
         ((_, argument),) = reference.items() if len(reference) == 1 else ((None, None),)
-        name = _logical_id(argument)
+        name = logical_id(argument)
         return (
             name in self._resources
             and self._template.kind(name) == f"{_PREFIX}Listener"
@@ -435,7 +386,7 @@ class _Builder:
     # Looking it over
 
     def _check(self) -> None:
-        for key in self._targets.keys() - self._used:
+        for key in self._targets.unused():
             raise self._document.error(
                 f"a target is mapped to {key!r}, which is no target group's logical id or name, "
                 "and no target's id"
@@ -461,9 +412,3 @@ class _Builder:
                 and resource.auth.policy is NO_POLICY
             ):
                 self._note(f"{place}: AWS_IAM without an auth policy lets nobody in")
-
-
-def _logical_id(argument: Any) -> str:
-    """The resource that the argument of a Ref or a GetAtt names."""
-    name = argument[0] if isinstance(argument, list) and argument else argument
-    return str(name).partition(".")[0]

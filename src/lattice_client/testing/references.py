@@ -18,6 +18,7 @@ __all__ = [
     "Resource",
     "foreign_references",
     "in_kebab_case",
+    "logical_id",
     "made_name",
     "references",
 ]
@@ -92,3 +93,9 @@ def in_kebab_case(name: str) -> str:
     """``OrdersHTTPListener`` as ``orders-http-listener``."""
     words = re.sub(r"([a-z0-9])([A-Z])|([A-Z])(?=[A-Z][a-z])", r"\1\3-\2", name)
     return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
+
+
+def logical_id(argument: Any) -> str:
+    """The resource that the argument of a ``Ref`` or a ``Fn::GetAtt`` names."""
+    name = argument[0] if isinstance(argument, list) and argument else argument
+    return str(name).partition(".")[0]
