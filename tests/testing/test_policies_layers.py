@@ -19,6 +19,7 @@ from policy_cases import (
     statement,
 )
 
+from lattice_client import ConfigurationError
 from lattice_client.testing import (
     ALLOW_AUTHENTICATED,
     NO_POLICY,
@@ -192,6 +193,12 @@ def test_other_partitions(region, partition):
     assert evaluate(policy(statement(), named), asked).effect is Effect.EXPLICIT_DENY
     elsewhere = statement("Deny", Principal={"AWS": role.replace(partition, "aws-other")})
     assert evaluate(policy(statement(), elsewhere), asked).allowed
+
+
+@pytest.mark.parametrize("region", ["", "-", "eu-", "test_region", "EU-west-1", 5, None])
+def test_a_region_is_one_that_a_name_may_hold(region):
+    with pytest.raises(ConfigurationError, match="is no region, such as us-west-2"):
+        LocalLattice(region=region)
 
 
 def test_a_principal_by_what_else_names_it():
