@@ -167,6 +167,19 @@ def test_the_wrong_number_of_calls(lattice):
 
 
 def test_names_that_nobody_has(lattice):
+    access = lattice.access
+    for wrong, words in (
+        (lambda: access.to("/", method="get"), "methods are in capitals: GET, not 'get'"),
+        (lambda: access.answered("403"), "a status is a number, not '403'"),
+        (lambda: access.times("2"), "a count is a number, not '2'"),
+        (lambda: access.denied_by("service"), "layer is one of Service, Network, Identity, not 's"),
+        (
+            lambda: access.failed("Timeout"),
+            "reason is one of ClientAccessDenied, .*, not 'Timeout'",
+        ),
+    ):
+        with pytest.raises(ValueError, match=words):
+            wrong()
     with pytest.raises(KeyError, match="no service 'order'"):
         lattice.access.of("order")
     with pytest.raises(KeyError, match="no caller 'front'"):

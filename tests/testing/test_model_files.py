@@ -6,9 +6,10 @@ import pytest
 from applications import blue, green
 from asgi_driver import Exchange, signed_by
 from local_oracles import HOST, NOW, wire
+from policy_cases import statement
 
 from lattice_client import ConfigurationError
-from lattice_client.testing import HeaderMatch, LambdaTarget, LocalLattice, load
+from lattice_client.testing import HeaderMatch, LambdaTarget, LocalLattice, TemplateWarning, load
 from lattice_client.testing.describe import describe
 
 TOML = """
@@ -169,11 +170,14 @@ def test_what_was_read_works(folder):
 
 
 def test_targets_can_be_given(folder):
-    lattice = load(
-        folder / "lattice.yaml",
-        targets={"blue": "lambda:applications:handler", "red": green},
-        region="eu-central-1",
-    )
+    words = "target red: no rule forwards to it; rules do to blue, green"
+    with pytest.warns(TemplateWarning, match=words) as told:
+        lattice = load(
+            folder / "lattice.yaml",
+            targets={"blue": "lambda:applications:handler", "red": green},
+            region="eu-central-1",
+        )
+    assert [each.filename for each in told] == [__file__]
     assert lattice.region == "eu-central-1"
     assert isinstance(lattice.target_group("blue").targets[0].app, LambdaTarget)
     assert lattice.target_group("red").targets[0].app is green
@@ -188,6 +192,48 @@ def test_one_identity_policy_needs_no_list(tmp_path, several):
     )
     (policy,) = load(path).caller("shop").identity.policies
     assert not policy.statements[0].allow
+
+
+def test_a_service_that_no_network_lists_is_named(tmp_path):
+    path = tmp_path / "lattice.toml"
+    path.write_text(
+        "services.orders = {}\nservices.later.networks = []\n[services.books]\n"
+        "[networks.shop]\nservices = ['orders']\n"
+    )
+    words = "lattice.toml: services.books: this service is in no service network"
+    with pytest.warns(TemplateWarning, match=words) as told:
+        lattice = load(path)
+    assert len(told) == 1
+    assert lattice.network.services == (lattice.service("orders"),)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1"])
+def test_policies_as_editors_write_them(tmp_path, encoding):
+    policy = json.dumps({"Statement": statement(Sid="b\xfccher")}, ensure_ascii=False)
+    (tmp_path / "policy.json").write_text(policy, encoding=encoding)
+    path = tmp_path / "lattice.toml"
+    path.write_text("services.orders.policy = 'policy.json'")
+    if encoding == "latin-1":
+        words = r"services\.orders\.policy: policy\.json cannot be read: it is not in UTF-8"
+        with pytest.raises(ConfigurationError, match=words):
+            load(path)
+    else:
+        assert load(path).service("orders").policy.statements[0].allow
+
+
+def test_where_calls_come_from(tmp_path):
+    path = tmp_path / "lattice.toml"
+    allowed = {"StringEquals": {"vpc-lattice-svcs:SourceVpc": "vpc-0a1b2c3d"}}
+    (tmp_path / "policy.json").write_text(json.dumps({"Statement": statement(Condition=allowed)}))
+    path.write_text("vpc_id = 'vpc-0a1b2c3d'\nservices.orders.policy = 'policy.json'")
+    lattice = load(path)
+    request = wire("GET", "/", [("host", "localhost")])
+    assert Exchange(lattice, request).run().status == 200
+    (record,) = lattice.access_log
+    assert record["sourceVpcArn"] == "arn:aws:ec2:us-west-2:111122223333:vpc/vpc-0a1b2c3d"
+    lattice.vpc_id = "vpc-4e5f6a7b"
+    assert Exchange(lattice, request).run().status == 403
+    assert lattice.access_log[-1]["sourceVpcArn"].endswith(":vpc/vpc-4e5f6a7b")
 
 
 def test_a_file_may_say_little(tmp_path):
@@ -236,7 +282,15 @@ BROKEN = [
         "'UNCONFIGURED.app' cannot be had from applications: RuntimeError: no settings, no app",
     ),
     ("services.orders.target = 'http://a/b'", "target: a target is a server"),
-    ("services.orders.target = {}", "target: a target has a url, an app or a lambda"),
+    ("services.orders.target = {}", "target: a target has a url (and perhaps"),
+    (
+        "services.orders.target = {url = 'http://[::1]', lambda = 'applications:handler'}",
+        "an app or a lambda",
+    ),
+    (
+        "services.orders.target = {app = 'applications:blue', protocol_version = 'HTTP2'}",
+        "an app or a lambda",
+    ),
     ("services.orders.networks = ['shop']", "orders: no service network 'shop'; there are: local"),
     ("services.orders.rules = [{path='/a'}]", "rules[0]: give one of forward and respond"),
     ("services.orders.rules = [{respond=404}]", "rules[0]: a rule needs a condition"),

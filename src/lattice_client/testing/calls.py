@@ -12,10 +12,11 @@ that there are any. Whatever fails says which calls there were instead.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args, overload
 
 from lattice_client.testing.access_log import AccessRecord, FailureReason
 from lattice_client.testing.callers import Caller
+from lattice_client.testing.numbers import is_whole
 from lattice_client.testing.path_patterns import path_pattern
 from lattice_client.testing.wildcards import wildcard_match
 
@@ -91,9 +92,11 @@ class Calls(Sequence[AccessRecord]):
         """Those to a path, with ``*`` and ``?`` as wildcards, and perhaps by one method.
 
         :raises ValueError: if no call can have such a path: it does not begin with ``/`` or a
-            wildcard, or has a query.
+            wildcard, or has a query; or if the method is in small letters.
         """
         pattern = path_pattern(path)
+        if method is not None and method != method.upper():
+            raise ValueError(f"methods are in capitals: {method.upper()}, not {method!r}")
         return self._those(
             lambda record: (
                 wildcard_match(pattern, str(record["requestPath"]))
@@ -110,20 +113,33 @@ class Calls(Sequence[AccessRecord]):
         return self._each(lambda record: record["targetGroupArn"] is not None, "was allowed")
 
     def denied_by(self, layer: DeniedBy) -> Calls:
-        """Each was denied by the policy of the ``Service``, the ``Network`` or the ``Identity``."""
+        """Each was denied by the policy of the ``Service``, the ``Network`` or the ``Identity``.
+
+        :raises ValueError: for another layer.
+        """
         __tracebackhide__ = True
+        _check_choice("layer", layer, get_args(DeniedBy))
         return self._each(
             lambda record: record["authDeniedReason"] == layer, f"was denied by {layer}"
         )
 
     def answered(self, status: int) -> Calls:
-        """Each got this status."""
+        """Each got this status.
+
+        :raises ValueError: if it is no number.
+        """
         __tracebackhide__ = True
+        if not is_whole(status):
+            raise ValueError(f"a status is a number, not {status!r}")
         return self._each(lambda record: record["responseCode"] == status, f"got {status}")
 
     def failed(self, reason: FailureReason) -> Calls:
-        """Each failed for this reason."""
+        """Each failed for this reason.
+
+        :raises ValueError: for one that the access log does not have.
+        """
         __tracebackhide__ = True
+        _check_choice("reason", reason, get_args(FailureReason))
         return self._each(lambda record: record["failureReason"] == reason, f"failed by {reason}")
 
     def once(self) -> Calls:
@@ -132,8 +148,13 @@ class Calls(Sequence[AccessRecord]):
         return self.times(1)
 
     def times(self, count: int) -> Calls:
-        """There are so many."""
+        """There are so many.
+
+        :raises ValueError: if that is no number.
+        """
         __tracebackhide__ = True
+        if not is_whole(count):
+            raise ValueError(f"a count is a number, not {count!r}")
         if len(self) != count:
             shown = _listed(self._records or self._among)
             there_were = "" if self._records else "; there were"
@@ -164,6 +185,12 @@ class Calls(Sequence[AccessRecord]):
                 f"{len(others)} did not:{_listed(others)}"
             )
         return self
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Raise for what no record has: the message of a failed assertion would not tell why."""
+    if value not in choices:
+        raise ValueError(f"{name} is one of {', '.join(choices)}, not {value!r}")
 
 
 def _counted(count: int) -> str:

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -62,7 +62,6 @@ def loaded(
         lattice = load(file, **options)
     for remark in [
         *(str(each.message) for each in remarks),
-        *_idle(lattice, options.get("targets", ())),
         *_surprises(lattice),
     ]:
         note(remark)
@@ -70,21 +69,6 @@ def loaded(
         if name not in lattice.callers:
             lattice.add_caller(name)
     return lattice
-
-
-def _idle(lattice: LocalLattice, targets: Iterable[str]) -> Iterator[str]:
-    """Which target groups were given targets and get no request, by a slip of the pen perhaps."""
-    used = {
-        group.name
-        for service in lattice.services
-        for listener in service.listeners
-        for rule in listener.rules
-        for group, _ in getattr(rule.action, "weights", ())
-    }
-    groups = set(lattice.target_groups)
-    others = ", ".join(sorted(used & groups))
-    for name in sorted(groups.intersection(targets) - used):
-        yield f"target {name}: no rule forwards to it" + (others and f"; rules do to {others}")
 
 
 def _surprises(lattice: LocalLattice) -> Iterator[str]:

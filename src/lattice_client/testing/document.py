@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from lattice_client.testing.asgi import ASGIApp
+from lattice_client.testing.files import read_text
 from lattice_client.testing.http_target import HTTPTarget
 from lattice_client.testing.lambda_target import LambdaTarget
 from lattice_client.testing.lattice import LocalLattice
@@ -20,7 +21,7 @@ from lattice_client.testing.targets import imported, named_app
 __all__ = ["SETTINGS", "add_callers", "from_document", "read_targets", "settings"]
 
 #: The keys of a document that are settings of the whole.
-SETTINGS = ("account", "organization", "path_encoding", "region", "seed")
+SETTINGS = ("account", "organization", "path_encoding", "region", "seed", "vpc_id")
 _KNOWN = (*SETTINGS, "networks", "services", "targets", "callers")
 _NETWORK = ("auth_type", "policy", "services")
 _SERVICE = (
@@ -42,16 +43,25 @@ _HEADER = ("name", "exact", "prefix", "contains", "case_sensitive")
 
 
 def from_document(
-    document: Node, *, folder: Path, targets: dict[str, list[ASGIApp]] | None = None, **options: Any
+    document: Node,
+    *,
+    folder: Path,
+    note: Callable[[str], object],
+    targets: dict[str, list[ASGIApp]] | None = None,
+    **options: Any,
 ) -> LocalLattice:
     """The local Lattice that a document describes.
 
     :param folder: where the files that it names are.
+    :param note: called with what is hardly meant.
     :param targets: target groups' targets, in place of those in the document.
     :param options: further arguments of ``LocalLattice``, in place of the document's settings.
     :raises ConfigurationError: for whatever is wrong with it; the message names the place.
     """
-    return _Reader(document, folder, targets or {}, options).lattice
+    reader = _Reader(document, folder, targets or {}, options)
+    for place in reader.unreachable():
+        note(f"{place}: this service is in no service network, for all list their services")
+    return reader.lattice
 
 
 def settings(document: dict[str, Node]) -> dict[str, Any]:
@@ -109,7 +119,8 @@ class _Reader:
             if name not in networks or "services" not in networks[name].table()
         ]
         self._groups(tables.get("targets"), targets)
-        for name, node in tables["services"].table().items() if "services" in tables else ():
+        self._services = tables["services"].table() if "services" in tables else {}
+        for name, node in self._services.items():
             self._service(name, node)
         for name, node in networks.items():
             self._associations(name, node)
@@ -124,6 +135,17 @@ class _Reader:
                 known.auth_type = table["auth_type"].text()  # type: ignore[assignment] # it looks
         if "policy" in table:
             known.policy = _auth_policy(table["policy"], self._folder)
+
+    def unreachable(self) -> Iterator[str]:
+        """The places of the services that are in no network, and do not say so themselves."""
+        reached = {
+            service.name
+            for network in self.lattice.networks.values()
+            for service in network.services
+        }
+        for name, node in self._services.items():
+            if name not in reached and "networks" not in node.table():
+                yield node.place
 
     def _associations(self, name: str, node: Node) -> None:
         network = self.lattice.networks[name]
@@ -241,12 +263,15 @@ def _target(node: Node) -> ASGIApp:
         if isinstance(node.value, str):
             return named_app(node.value)
         parts = node.table(("url", "protocol_version", "app", "lambda"))
+        kinds = parts.keys() - {"protocol_version"}
+        if len(kinds) != 1 or (len(parts) > 1 and "url" not in parts):
+            raise node.error(
+                "a target has a url (and perhaps a protocol_version), an app or a lambda"
+            )
         if "lambda" in parts:
             return LambdaTarget(imported(parts["lambda"].text()))
         if "app" in parts:
             return named_app(parts["app"].text())
-        if "url" not in parts:
-            raise node.error("a target has a url, an app or a lambda")
         version: Any = parts["protocol_version"].text() if "protocol_version" in parts else "HTTP1"
         return HTTPTarget(parts["url"].text(), protocol_version=version)
 
@@ -268,7 +293,4 @@ def _policy(node: Node, folder: Path) -> Any:
         return node.value
     with node.naming_it():
         path = folder / node.value
-        try:
-            return path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise node.error(f"{path.name} cannot be read: {error.strerror}") from error
+        return read_text(path, path.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ _TEMPLATE_KEYS = ("template", "parameters", "targets", "callers", "stack")
 
 
 class TemplateWarning(UserWarning):
-    """Something in a CloudFormation template that the local Lattice does not understand."""
+    """Something in a file that the local Lattice does not understand, or that is hardly meant."""
 
 
 def load(
@@ -44,16 +44,36 @@ def load(
     :raises MissingExtraError: for YAML, if the extra ``testing`` is not installed.
     """
     path = Path(path)
+    notes: list[str] = []
     try:
-        return _load(path, targets or {}, parameters or {}, options)
+        lattice = _load(path, targets or {}, parameters or {}, notes.append, options)
     except RecursionError:
         raise ConfigurationError(f"{path.name}: nested too deeply") from None
+    for note in [*notes, *_idle(lattice, targets or {})]:
+        warnings.warn(note, TemplateWarning, stacklevel=2)
+    return lattice
+
+
+def _idle(lattice: LocalLattice, targets: Iterable[str]) -> Iterator[str]:
+    """Which target groups were given targets and get no request, by a slip of the pen perhaps."""
+    used = {
+        group.name
+        for service in lattice.services
+        for listener in service.listeners
+        for rule in listener.rules
+        for group, _ in getattr(rule.action, "weights", ())
+    }
+    groups = set(lattice.target_groups)
+    others = ", ".join(sorted(used & groups))
+    for name in sorted(groups.intersection(targets) - used):
+        yield f"target {name}: no rule forwards to it" + (others and f"; rules do to {others}")
 
 
 def _load(
     path: Path,
     targets: Mapping[str, ASGIApp | str],
     parameters: Mapping[str, str],
+    note: Callable[[str], object],
     options: dict[str, Any],
 ) -> LocalLattice:
     from lattice_client.testing.document import from_document
@@ -67,12 +87,12 @@ def _load(
     parameters = _texts(Node(parameters, "parameters: "))
     tables = document.table()
     if "Resources" in tables:
-        return _from_template(document, None, path, apps, parameters, options)
+        return _from_template(document, None, path, apps, parameters, note, options)
     if "template" in tables:
-        return _from_template(None, document, path, apps, parameters, options)
+        return _from_template(None, document, path, apps, parameters, note, options)
     if parameters:
         raise ConfigurationError(f"{path.name}: only CloudFormation templates have parameters")
-    return from_document(document, folder=path.parent, targets=apps, **options)
+    return from_document(document, folder=path.parent, note=note, targets=apps, **options)
 
 
 def _from_template(
@@ -81,6 +101,7 @@ def _from_template(
     path: Path,
     targets: dict[str, list[ASGIApp]],
     parameters: Mapping[str, str],
+    note: Callable[[str], object],
     options: dict[str, Any],
 ) -> LocalLattice:
     """A template by itself, or a document that names one and says what it leaves open."""
@@ -96,19 +117,16 @@ def _from_template(
         parameters = _texts(tables["parameters"]) | dict(parameters)
     if "stack" in tables:
         options = {"stack": tables["stack"].text()} | options
-    notes: list[str] = []
     lattice = from_template(
         template,
         parameters=parameters,
         targets=targets,
         callers=tables["callers"].table() if "callers" in tables else (),
-        note=notes.append,
+        note=note,
         **(settings(tables) | options),
     )
     if "callers" in tables:
         add_callers(lattice, tables["callers"], folder=path.parent)
-    for note in notes:
-        warnings.warn(note, TemplateWarning, stacklevel=4)
     return lattice
 
 
@@ -124,12 +142,7 @@ def _texts(parameters: Node) -> dict[str, str]:
 
 
 def _read(path: Path) -> Node:
-    try:
-        # Editors on Windows put a byte order mark before a text.
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        words = getattr(error, "strerror", None) or "it is not in UTF-8"
-        raise ConfigurationError(f"{path} cannot be read: {words}") from error
+    text = read_text(path, path)
     content = _toml(text, path) if path.suffix == ".toml" else _yaml(text, path)
     if content is None or content == {}:
         raise ConfigurationError(
@@ -137,6 +150,20 @@ def _read(path: Path) -> Node:
             "CloudFormation template"
         )
     return Node(content, f"{path.name}: ")
+
+
+def read_text(path: Path, name: object) -> str:
+    """What is in a file.
+
+    :param name: what errors call it.
+    :raises ConfigurationError: if it cannot be read.
+    """
+    try:
+        # Editors on Windows put a byte order mark before a text.
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        words = getattr(error, "strerror", None) or "it is not in UTF-8"
+        raise ConfigurationError(f"{name} cannot be read: {words}") from error
 
 
 def _toml(text: str, path: Path) -> dict[str, Any]:

@@ -64,6 +64,8 @@ class LocalLattice:
     :param network_auth_type: its auth type, ``AWS_IAM`` or ``NONE``.
     :param network_policy: its auth policy; see ``AuthLayer``.
     :param organization: the id of the organization that all callers belong to, or None.
+    :param vpc_id: the VPC that all calls come from: ``vpc-lattice-svcs:SourceVpc``. One is made up
+        where none is given. ``lattice.vpc_id`` may be set later.
     :param history: how many access-log records and received requests are kept; the oldest go.
     :param on_access: called with each access-log record. What it raises is logged, not passed on.
     :param seed: makes the choice between weighted target groups the same in every run.
@@ -88,6 +90,7 @@ class LocalLattice:
         network_auth_type: AuthType = "NONE",
         network_policy: PolicyLike = None,
         organization: str | None = "o-a1b2c3d4e5",
+        vpc_id: str | None = None,
         history: int = 10_000,
         on_access: Callable[[AccessRecord], object] | None = None,
         seed: int | None = None,
@@ -104,8 +107,7 @@ class LocalLattice:
         self.network = self.add_network(
             network_name, auth_type=network_auth_type, policy=network_policy
         )
-        self.vpc_id = resource_id("vpc", region)
-        self.vpc_arn = f"arn:{partition_of(region)}:ec2:{region}:{account}:vpc/{self.vpc_id}"
+        self.vpc_id = vpc_id or resource_id("vpc", region)
         self._target_groups: dict[str, TargetGroup] = {}
         self._unnamed = itertools.count(1)
         self._callers = CallerRegistry(self._now)
@@ -128,6 +130,12 @@ class LocalLattice:
 
     def __repr__(self) -> str:
         return f"<LocalLattice in {self.region}, services: {', '.join(self._services) or 'none'}>"
+
+    @property
+    def vpc_arn(self) -> str:
+        """The ARN of the VPC that all calls come from."""
+        partition = partition_of(self.region)
+        return f"arn:{partition}:ec2:{self.region}:{self.account}:vpc/{self.vpc_id}"
 
     # What is in it
 
