@@ -185,6 +185,17 @@ def test_without_a_network_services_are_in_the_default_one(tmp_path):
     assert lattice.service("orders").auth.auth_type == "NONE"
 
 
+def test_two_networks_of_one_name_are_an_error(tmp_path):
+    """They were one, with the second's auth type."""
+    networks = """
+    A: {Type: AWS::VpcLattice::ServiceNetwork, Properties: {Name: net, AuthType: AWS_IAM}}
+    B: {Type: AWS::VpcLattice::ServiceNetwork, Properties: {Name: net, AuthType: NONE}}
+"""
+    with pytest.raises(ConfigurationError) as caught:
+        from_text(tmp_path, networks)
+    assert str(caught.value) == "t.yaml: Resources.B: there is a service network 'net' already"
+
+
 def test_somebody_elses_network_is_taken_for_an_open_one(tmp_path):
     lattice, notes = from_text(
         tmp_path,

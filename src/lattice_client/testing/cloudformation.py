@@ -146,6 +146,7 @@ class _Builder:
         self._found: dict[str, Resource] = {}
         self._building: list[str] = []
         networks = self._template.of_kind(f"{_PREFIX}ServiceNetwork")
+        self._first_network = networks[0] if networks else None
         if networks:
             options = options | {"network_name": self._name(networks[0])}
         with document.naming_it():
@@ -280,8 +281,9 @@ class _Builder:
         return properties[key]
 
     def _network(self, name: str, properties: dict[str, Node]) -> ServiceNetwork:
-        given = self._name(name)
-        network = self.lattice.networks.get(given) or self.lattice.add_network(given)
+        # Another of the first one's name is refused, for one would have the auth type of both.
+        is_first = name == self._first_network
+        network = self.lattice.network if is_first else self.lattice.add_network(self._name(name))
         network.auth_type = text_of(properties, "AuthType", "NONE")
         network.policy = NO_POLICY
         return network
