@@ -185,6 +185,41 @@ def test_without_a_network_services_are_in_the_default_one(tmp_path):
     assert lattice.service("orders").auth.auth_type == "NONE"
 
 
+def test_long_logical_ids_make_different_names(tmp_path):
+    """As those of the CDK are."""
+    path = "PlatformSharedOrdersApplication"
+    kinds = {"Network": "ServiceNetwork", "Service": "Service", "Group": "TargetGroup"}
+    ids = [f"{path}{end}" for end in ("Public1A2B3C4D", "Private5E6F7A8B")]
+    lattice, _ = from_text(
+        tmp_path,
+        "".join(
+            f"\n{kind}{each}: {{Type: AWS::VpcLattice::{kinds[kind]}}}"
+            for each in ids
+            for kind in kinds
+        ),
+    )
+    begin = "platform-shared-orders-application"
+    assert [service.name for service in lattice.services] == [
+        "service-platform-shared-orders-cc42a778",
+        "service-platform-shared-orders-52c8f45a",
+    ]
+    assert list(lattice.networks) == [
+        f"network-{begin}-public1-a2-b3-c4-d",
+        f"network-{begin}-private5-e6-f7-a8-b",
+    ]
+    assert list(lattice.target_groups) == [
+        f"group-{begin}-public1-a2-b3-c4-d",
+        f"group-{begin}-private5-e6-f7-a8-b",
+    ]
+
+
+def test_long_names_of_exports_make_different_networks(tmp_path):
+    export = "platform-shared-networking-stack-for-production-orders-network-"
+    other = ASSOCIATION.replace("Association:", "Other:") % f"!ImportValue {export}b"
+    lattice, _ = from_text(tmp_path, SERVICE + ASSOCIATION % f"!ImportValue {export}a" + other)
+    assert len(lattice.networks) == 2
+
+
 def test_two_networks_of_one_name_are_an_error(tmp_path):
     """They were one, with the second's auth type."""
     networks = """

@@ -187,7 +187,7 @@ class _Builder:
         properties = self._template.properties(name)
         given = self._template.value(properties, "Name")
         if given is None:
-            return made_name(name, self._pseudo["AWS::StackName"])
+            return made_name(name, self._template.kind(name), self._pseudo["AWS::StackName"])
         return Node(given, properties["Name"].place).as_text()
 
     def _attribute(self, name: str, attribute: str | None) -> Any:

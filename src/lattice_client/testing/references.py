@@ -5,6 +5,7 @@ Source: the "Return values" of each resource type (CloudFormation Template Refer
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any, Final, TypeAlias
 
@@ -21,6 +22,7 @@ __all__ = [
     "logical_id",
     "made_name",
     "references",
+    "shortened",
 ]
 
 #: What a resource of a template is here; None for one that is a rule, a policy or left out.
@@ -40,7 +42,12 @@ _ARNS: Final = {
     "AWS::Lambda::Function": "arn:{partition}:lambda:{region}:{account}:function:{name}",
     "AWS::Serverless::Function": "arn:{partition}:lambda:{region}:{account}:function:{name}",
 }
-_SHORTEST_NAME, _LONGEST_NAME = 3, 40  # of a service; other names may be longer
+_SHORTEST_NAME: Final = 3
+_LONGEST_NAMES: Final = {
+    "AWS::VpcLattice::Service": 40,
+    "AWS::VpcLattice::ServiceNetwork": 63,
+    "AWS::VpcLattice::TargetGroup": 128,
+}
 
 
 def references(resource: Resource) -> dict[str | None, Any]:
@@ -81,12 +88,23 @@ def foreign_references(
     return {None: name, "Arn": arn}
 
 
-def made_name(logical_id: str, stack: str) -> str:
-    """A name for a resource that its template gives none."""
+def made_name(logical_id: str, kind: str, stack: str) -> str:
+    """A name for a resource of Lattice's that its template gives none."""
     name = in_kebab_case(logical_id)
     if len(name) < _SHORTEST_NAME:
         name = f"{stack}-{name}"
-    return name[:_LONGEST_NAME].rstrip("-")
+    return shortened(name, logical_id, _LONGEST_NAMES[kind])
+
+
+def shortened(name: str, origin: str, longest: int) -> str:
+    """A name that is not too long.
+
+    :param origin: what it was made of: names of different ones stay different when they are cut.
+    """
+    if len(name) <= longest:
+        return name
+    digest = hashlib.sha256(origin.encode()).hexdigest()[:8]
+    return f"{name[: longest - len(digest) - 1].rstrip('-')}-{digest}"
 
 
 def in_kebab_case(name: str) -> str:
