@@ -104,6 +104,24 @@ def test_parameters_are_checked(parameters, words):
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["CommaDelimitedList", "List<String>"])
+def test_each_item_of_a_list_is_checked(tmp_path, kind):
+    path = tmp_path / "t.yaml"
+    path.write_text(f"""
+Parameters:
+  Stages: {{Type: "{kind}", Default: "dev, prod", AllowedValues: [dev, test, prod]}}
+Resources:
+  Net: {{Type: AWS::VpcLattice::ServiceNetwork, Properties: {{Name: !Select [1, !Ref Stages]}}}}
+""")
+    assert load(path).network.name == "prod"
+    with pytest.raises(ConfigurationError) as caught:
+        load(path, parameters={"Stages": "dev,live"})
+    assert str(caught.value) == (
+        "t.yaml: Parameters.Stages: each item of the parameter 'Stages' is one of dev, test, prod, "
+        "not 'live'"
+    )
+
+
 def test_a_target_for_nobody_is_an_error():
     with pytest.raises(ConfigurationError, match="mapped to 'Orders', which is no target group"):
         load(SHOP, targets=TARGETS | {"Orders": blue}, parameters=VPC)

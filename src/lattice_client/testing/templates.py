@@ -270,11 +270,13 @@ def _parameter(name: str, node: Node, given: str | None) -> Any:
         if "Default" not in table or kind.startswith("AWS::SSM::"):
             raise node.error(f"the parameter {name!r} has no value: give it one")
         value = table["Default"].as_text()
+    text = as_text(value)
+    is_list = kind == "CommaDelimitedList" or kind.startswith("List<")
+    values = [item.strip() for item in text.split(",")] if is_list else [text]
     if "AllowedValues" in table:
         allowed = [item.as_text() for item in table["AllowedValues"].items()]
-        if as_text(value) not in allowed:
-            choices = ", ".join(allowed)
-            raise node.error(f"the parameter {name!r} is one of {choices}, not {value!r}")
-    if kind == "CommaDelimitedList" or kind.startswith("List<"):
-        return [item.strip() for item in as_text(value).split(",")]
-    return as_text(value)
+        whose = f"{'each item of ' if is_list else ''}the parameter {name!r}"
+        for each in values:
+            if each not in allowed:
+                raise node.error(f"{whose} is one of {', '.join(allowed)}, not {each!r}")
+    return values if is_list else text
