@@ -596,7 +596,8 @@ def test_an_odd_id_of_a_target_is_one_that_nothing_is_mapped_to(tmp_path, identi
 
 
 @pytest.mark.parametrize(
-    ("identifier", "why"), [("!Ref [a]", "must be text"), ("!Ref Typo", "Typo")]
+    ("identifier", "why"),
+    [("!Ref [a]", "must be text"), ("!Ref Typo", "Typo")],
 )
 def test_a_slip_in_the_id_of_a_target(tmp_path, identifier, why):
     group = f"""
@@ -873,6 +874,71 @@ def test_a_function_of_a_template_may_be_one_target_among_others(tmp_path):
     )
     assert len(lattice.target_group("group").targets) == 2
     assert len(notes) == 1
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        "!GetAtt Function.Arn",
+        "!Sub '${Function.Arn}'",
+        "!Sub '${Function.Arn}:live'",
+        "!Sub ['${Arn}:${Alias}', {Arn: !GetAtt Function.Arn, Alias: !Ref Alias}]",
+        "!Sub 'arn:aws:lambda:${AWS::Region}:${AWS::AccountId}:function:${Function}:${Alias}'",
+        "!Join [':', [!GetAtt Function.Arn, !Ref Alias]]",
+        "!If [Always, !Sub '${Function.Arn}:live', !Sub '${Other.Arn}:live']",
+        "!Sub '${Function.Unknown}-${!Other}'",
+    ],
+)
+@pytest.mark.parametrize("kind", ["AWS::Lambda::Function", "AWS::Serverless::Function"])
+def test_a_function_may_be_anywhere_in_the_id_of_a_target(tmp_path, identifier, kind):
+    resources = f"""
+    Group:
+      Type: AWS::VpcLattice::TargetGroup
+      Properties: {{Type: LAMBDA, Targets: [{{Id: {identifier}}}]}}
+    Function: {{Type: {kind}, Properties: {{Role: "arn:aws:iam::111122223333:role/orders"}}}}
+    Other: {{Type: AWS::Lambda::Function}}
+"""
+    after = "\nConditions: {Always: !Equals [a, a]}\nParameters: {Alias: {Default: live}}"
+    lattice, notes = from_text(tmp_path, resources, targets={"Function": blue}, after=after)
+    assert notes == []
+    assert [target.app for target in lattice.target_group("group").targets] == [blue]
+
+
+def test_an_id_that_is_made_of_a_function_maps_too(tmp_path):
+    group = """
+    Group:
+      Type: AWS::VpcLattice::TargetGroup
+      Properties: {Type: LAMBDA, Targets: [{Id: !Sub '${Function.Arn}:live'}]}
+    Function: {Type: AWS::Lambda::Function}
+"""
+    arn = "arn:aws:lambda:us-west-2:111122223333:function:Function:live"
+    _, notes = from_text(tmp_path, group, targets={arn: blue})
+    assert notes == []
+    with pytest.raises(ConfigurationError, match="'Function', which is no target group's"):
+        from_text(
+            tmp_path,
+            group.replace("${Function", "${Other")
+            + """
+    Other: {Type: AWS::Lambda::Function}
+""",
+            targets={"Function": blue},
+        )
+
+
+@pytest.mark.parametrize("key", ["Function", "vertical", "10.0.0.7"])
+def test_a_target_of_a_group_that_is_mapped_stands_for_nothing(tmp_path, key):
+    group = """
+    Group:
+      Type: AWS::VpcLattice::TargetGroup
+      Properties: {Name: vertical, Targets: [{Id: !GetAtt Function.Arn}, {Id: 10.0.0.7}]}
+    Function: {Type: AWS::Lambda::Function}
+"""
+    with pytest.raises(ConfigurationError) as caught:
+        from_text(tmp_path, group, targets={"Group": blue, key: green})
+    assert str(caught.value) == (
+        f"t.yaml: a target is mapped to {key!r}, and nothing is left for it to stand for, "
+        "because its target group is mapped already"
+    )
 
 
 # Roles, and what their policies let them do

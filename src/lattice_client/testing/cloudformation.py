@@ -388,11 +388,8 @@ class _Builder:
     # Looking it over
 
     def _check(self) -> None:
-        for key in self._targets.unused():
-            raise self._document.error(
-                f"a target is mapped to {key!r}, which is no target group's logical id or name, "
-                "and no target's id"
-            )
+        for remark in self._targets.unused():
+            raise self._document.error(remark)
         reached = {
             service for network in self.lattice.networks.values() for service in network.services
         }

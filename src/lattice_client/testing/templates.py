@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from lattice_client.testing.nodes import Node, as_text
+from lattice_client.testing.references import logical_id
 
 __all__ = ["NO_VALUE", "Template"]
 
@@ -111,6 +112,25 @@ class Template:
         while isinstance(node.value, Mapping) and tuple(node.value) == ("Fn::If",):
             node = self._branch(node.child("Fn::If"))
         return Node(NO_VALUE, node.place) if node.value == {"Ref": "AWS::NoValue"} else node
+
+    def resources_in(self, node: Node) -> set[str]:
+        """The logical ids of the resources that a value is made of."""
+        node = self.chosen(node)
+        if isinstance(node.value, list):
+            return {name for item in node.items() for name in self.resources_in(item)}
+        if not isinstance(node.value, Mapping):
+            return set()
+        found: set[str] = set()
+        for key, argument in node.table().items():
+            if key in ("Ref", "Fn::GetAtt"):
+                found.add(logical_id(argument.value))
+                continue
+            if key == "Fn::Sub":
+                parts = argument.value if isinstance(argument.value, list) else [argument.value]
+                variables = _VARIABLE.findall(str(parts[:1]))
+                found |= {logical_id(name) for is_literal, name in variables if not is_literal}
+            found |= self.resources_in(argument)
+        return found & self.resources.keys()
 
     def imported(self, node: Node) -> str | None:
         """The name of the export whose value a node imports, which only AWS knows; None where it
