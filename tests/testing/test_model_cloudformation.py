@@ -887,6 +887,7 @@ def test_a_function_of_a_template_may_be_one_target_among_others(tmp_path):
         "!Join [':', [!GetAtt Function.Arn, !Ref Alias]]",
         "!If [Always, !Sub '${Function.Arn}:live', !Sub '${Other.Arn}:live']",
         "!Sub '${Function.Unknown}-${!Other}'",
+        "!Ref Published",
     ],
 )
 @pytest.mark.parametrize("kind", ["AWS::Lambda::Function", "AWS::Serverless::Function"])
@@ -896,6 +897,9 @@ def test_a_function_may_be_anywhere_in_the_id_of_a_target(tmp_path, identifier, 
       Type: AWS::VpcLattice::TargetGroup
       Properties: {{Type: LAMBDA, Targets: [{{Id: {identifier}}}]}}
     Function: {{Type: {kind}, Properties: {{Role: "arn:aws:iam::111122223333:role/orders"}}}}
+    Published:
+      Type: AWS::Lambda::Alias
+      Properties: {{FunctionName: !Ref Function, Name: live, FunctionVersion: "1"}}
     Other: {{Type: AWS::Lambda::Function}}
 """
     after = "\nConditions: {Always: !Equals [a, a]}\nParameters: {Alias: {Default: live}}"
@@ -1217,3 +1221,112 @@ def test_a_caller_of_the_document_takes_the_place_of_a_role(tmp_path):
     inline = lattice.caller("Inline").identity
     assert (inline.tags, inline.policies) == ({"team": "a"}, ())
     assert lattice.caller("OtherThings").identity.policies == ()
+
+
+# What serverless functions imply
+
+SERVERLESS = """
+    Function:
+      Type: AWS::Serverless::Function
+      Properties: {AutoPublishAlias: live, RolePath: /shop/, Tags: {team: books}, Policies: %s}
+"""
+CALLS = "Action: 'vpc-lattice-svcs:*', Resource: '*'"
+
+
+@pytest.mark.parametrize("reference", ["!GetAtt FunctionRole.Arn", "!Sub '${FunctionRole.Arn}'"])
+def test_the_role_of_a_serverless_function(tmp_path, reference):
+    policies = f"[{{Statement: {{Effect: Allow, {CALLS}}}}}]"
+    principal = f"Principal: {{AWS: {reference}}}, Condition: {{}}"
+    lattice, notes = from_text(
+        tmp_path,
+        GUARDED.replace('Principal: "*"', principal) + SERVERLESS % policies,
+        clock=lambda: NOW,
+    )
+    assert notes == []
+    assert list(lattice.callers) == ["FunctionRole"]
+    caller = lattice.caller("FunctionRole")
+    assert caller.identity.role == "shop/FunctionRole"
+    assert caller.identity.tags == {"team": "books"}
+    host = [("host", lattice.service("orders").managed_name)]
+    assert Exchange(lattice, signed_by(caller, headers=host)).run().status == 404
+
+
+LOGS = "AWSLambdaBasicExecutionRole"
+DENY = f"{{Statement: [{{Effect: Deny, {CALLS}}}]}}"
+ALLOW = f"{{Version: '2012-10-17', Statement: [{{Effect: Allow, {CALLS}}}]}}"
+
+
+@pytest.mark.parametrize(
+    ("policies", "allowed", "notes"),
+    [
+        ("[]", False, []),
+        (f"[{LOGS}, AWSXRayDaemonWriteAccess]", False, []),
+        (LOGS, False, []),
+        (f"[{LOGS}, VPCLatticeServicesInvokeAccess]", True, []),
+        ("arn:aws:iam::aws:policy/VPCLatticeServicesInvokeAccess", True, []),
+        (ALLOW, True, []),
+        (f"[{ALLOW}, {DENY}]", False, []),
+        (f"!If [Never, {DENY}, {ALLOW}]", True, []),
+        (f"[!If [Never, {DENY}, !Ref AWS::NoValue], {ALLOW}]", True, []),
+        ("!Ref AWS::NoValue", False, []),
+        ("[!Ref Managed]", True, []),
+        (
+            f"[{ALLOW}, DynamoDBReadPolicy: {{TableName: books}}, Books]",
+            True,
+            [
+                "[1]: this policy template is not understood, and is taken to say nothing of calls",
+                "[2]: AWS's policy 'Books' is not known here, and is taken to say nothing of calls",
+            ],
+        ),
+        (
+            "[SQSPollerPolicy: {QueueName: books}]",
+            False,
+            ["[0]: this policy template is not understood, and is taken to say nothing of calls"],
+        ),
+    ],
+)
+def test_policies_of_a_serverless_function(tmp_path, policies, allowed, notes):
+    managed = f"""
+    Managed: {{Type: AWS::IAM::ManagedPolicy, Properties: {{PolicyDocument: {ALLOW}}}}}
+"""
+    lattice, noted = from_text(
+        tmp_path,
+        GUARDED + SERVERLESS % policies + managed,
+        after="\nConditions: {Never: !Equals [a, b]}",
+        clock=lambda: NOW,
+    )
+    assert noted == [f"Function.Properties.Policies{note}" for note in notes]
+    caller = lattice.caller("FunctionRole")
+    host = [("host", lattice.service("orders").managed_name)]
+    status = Exchange(lattice, signed_by(caller, headers=host)).run().status
+    assert (status == 404) is allowed
+
+
+@pytest.mark.parametrize("alias", ["FunctionAliaslive", "Function.Alias"])
+def test_the_alias_of_a_serverless_function(tmp_path, alias):
+    group = f"""
+    Group:
+      Type: AWS::VpcLattice::TargetGroup
+      Properties: {{Type: LAMBDA, Targets: [{{Id: !Ref {alias}}}]}}
+"""
+    arn = "arn:aws:lambda:us-west-2:111122223333:function:Function:live"
+    for key in ("Function", arn):
+        lattice, notes = from_text(tmp_path, group + SERVERLESS % "[]", targets={key: blue})
+        assert notes == []
+        assert [target.app for target in lattice.target_group("group").targets] == [blue]
+
+
+def test_a_serverless_function_may_have_a_role_and_globals(tmp_path):
+    function = """
+    Function: {Type: AWS::Serverless::Function, Properties: {Role: !GetAtt Own.Arn}}
+    Global: {Type: AWS::Serverless::Function}
+    GlobalRole: {Type: AWS::IAM::Role, Properties: {RoleName: mine}}
+    Own: {Type: AWS::IAM::Role}
+    Group:
+      Type: AWS::VpcLattice::TargetGroup
+      Properties: {Type: LAMBDA, Targets: [{Id: !Ref GlobalAliaslive}]}
+"""
+    shared = "\nGlobals: {Function: {AutoPublishAlias: live}}"
+    lattice, notes = from_text(tmp_path, function, after=shared, targets={"Global": blue})
+    assert notes == []
+    assert list(lattice.callers) == ["mine", "Own"]

@@ -19,6 +19,7 @@ from lattice_client.testing.networks import ServiceNetwork
 from lattice_client.testing.nodes import Node, text_of
 from lattice_client.testing.policies import NO_POLICY
 from lattice_client.testing.references import (
+    FUNCTION_PROPERTIES,
     NAME_PROPERTIES,
     Resource,
     foreign_references,
@@ -29,6 +30,7 @@ from lattice_client.testing.references import (
 )
 from lattice_client.testing.roles import add_roles
 from lattice_client.testing.rules import Condition, Rule
+from lattice_client.testing.sam import add_implied
 from lattice_client.testing.services import Listener, Service
 from lattice_client.testing.strangers import Strangers
 from lattice_client.testing.target_groups import TargetGroup
@@ -141,6 +143,7 @@ class _Builder:
         self._template = Template(
             document, parameters=parameters, pseudo=self._pseudo, attribute=self._attribute
         )
+        add_implied(document, self._template, note)
         self._resources = self._template.resources
         self._built: dict[str, Resource] = {}
         self._found: dict[str, Resource] = {}
@@ -201,10 +204,12 @@ class _Builder:
             known = references(self._build(name))
         else:
             properties = self._template.properties(name)
+            function = self._template.value(properties, FUNCTION_PROPERTIES.get(kind, ""), "")
             known = foreign_references(
                 kind,
                 self._template.value(properties, NAME_PROPERTIES.get(kind, ""), name),
                 path=self._template.value(properties, "Path", "/"),
+                function=str(function),
                 region=self._pseudo["AWS::Region"],
                 account=self._account,
             )

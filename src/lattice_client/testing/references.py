@@ -15,6 +15,7 @@ from lattice_client.testing.services import Listener, Service
 from lattice_client.testing.target_groups import TargetGroup
 
 __all__ = [
+    "FUNCTION_PROPERTIES",
     "NAME_PROPERTIES",
     "Resource",
     "foreign_references",
@@ -28,17 +29,22 @@ __all__ = [
 #: What a resource of a template is here; None for one that is a rule, a policy or left out.
 Resource: TypeAlias = ServiceNetwork | Service | TargetGroup | Listener | None
 
+_ALIAS: Final = "AWS::Lambda::Alias"
 _MANAGED_POLICY: Final = "AWS::IAM::ManagedPolicy"
 #: The properties that name other services' resources: those that policies and targets refer to.
 NAME_PROPERTIES: Final = {
     _MANAGED_POLICY: "ManagedPolicyName",
     "AWS::IAM::Role": "RoleName",
+    _ALIAS: "Name",
     "AWS::Lambda::Function": "FunctionName",
     "AWS::Serverless::Function": "FunctionName",
 }
+#: Those that name the function that a resource is a part of.
+FUNCTION_PROPERTIES: Final = {_ALIAS: "FunctionName"}
 _ARNS: Final = {
     _MANAGED_POLICY: "arn:{partition}:iam::{account}:policy{path}{name}",
     "AWS::IAM::Role": "arn:{partition}:iam::{account}:role{path}{name}",
+    _ALIAS: "arn:{partition}:lambda:{region}:{account}:function:{function}:{name}",
     "AWS::Lambda::Function": "arn:{partition}:lambda:{region}:{account}:function:{name}",
     "AWS::Serverless::Function": "arn:{partition}:lambda:{region}:{account}:function:{name}",
 }
@@ -72,17 +78,25 @@ def references(resource: Resource) -> dict[str | None, Any]:
 
 
 def foreign_references(
-    kind: str, name: str, *, path: str, region: str, account: str
+    kind: str, name: str, *, path: str, function: str, region: str, account: str
 ) -> dict[str | None, Any]:
     """The same of a resource of another kind: its name, and the ARN where that is plain.
 
     :param path: a role's or a policy's, ``/`` for those that have none.
+    :param function: the name or the ARN of an alias's function.
     """
     if kind not in _ARNS:
         return {None: name}
     arn = _ARNS[kind].format(
-        name=name, path=path, partition=partition_of(region), region=region, account=account
+        name=name,
+        path=path,
+        function=function.rpartition(":")[2],
+        partition=partition_of(region),
+        region=region,
+        account=account,
     )
+    if kind == _ALIAS:
+        return {None: arn, "AliasArn": arn}
     if kind == _MANAGED_POLICY:
         return {None: arn, "PolicyArn": arn}
     return {None: name, "Arn": arn}

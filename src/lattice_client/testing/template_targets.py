@@ -13,6 +13,7 @@ from lattice_client.testing.templates import NO_VALUE, Template
 
 __all__ = ["MappedTargets"]
 
+_OF_FUNCTIONS: Final = ("AWS::Lambda::Alias", "AWS::Lambda::Version")
 _ONLY_AWS_KNOWS: Final = ("Fn::GetAtt", "Fn::ImportValue")
 
 
@@ -67,7 +68,7 @@ class MappedTargets:
 
     def _keys(self, target: Node) -> list[str]:
         """What a target can be mapped by: the logical id of the one resource of the template that
-        its id is made of, and the id.
+        its id is made of, that of the function if it is an alias or a version, and the id.
 
         The id may be made of an attribute that only AWS knows, or of what is imported: it is no
         error, for nothing needs it. One that is imported itself has the export's name.
@@ -78,6 +79,9 @@ class MappedTargets:
         identifier = self._template.chosen(target.child("Id"))
         named = self._template.resources_in(identifier)
         keys = list(named) if len(named) == 1 else []
+        if keys and self._template.kind(keys[0]) in _OF_FUNCTIONS:
+            function = self._template.properties(keys[0]).get("FunctionName")
+            keys += self._template.resources_in(function) if function else ()
         try:
             imported = self._template.imported(identifier)
             return [*keys, imported or as_text(self._template.resolve(identifier))]

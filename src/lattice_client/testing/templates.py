@@ -48,6 +48,7 @@ class Template:
         self._pseudo = pseudo
         self._attribute = attribute
         self._parameters: dict[str, Any] = {}
+        self._implied: dict[str, dict[str, Node]] = {}
         self._deciding: set[str] = set()
         declared = tables["Parameters"].table() if "Parameters" in tables else {}
         for name in parameters:
@@ -94,8 +95,16 @@ class Template:
         """The logical ids of the resources that are there and have one of these Types."""
         return [name for name in self.resources if self.kind(name) in kinds and self.is_there(name)]
 
+    def imply(self, name: str, kind: str, by: str, properties: dict[str, Node]) -> None:
+        """Add a resource that another one implies, unless the template has it itself."""
+        if name not in self.resources:
+            self.resources[name] = Node({"Type": kind}, self.resources[by].place)
+            self._implied[name] = properties
+
     def properties(self, name: str) -> dict[str, Node]:
         """A resource's properties, not worked out."""
+        if name in self._implied:
+            return self._implied[name]
         table = self.resources[name].table()
         return table["Properties"].table() if "Properties" in table else {}
 
