@@ -1330,3 +1330,58 @@ def test_a_serverless_function_may_have_a_role_and_globals(tmp_path):
     lattice, notes = from_text(tmp_path, function, after=shared, targets={"Global": blue})
     assert notes == []
     assert list(lattice.callers) == ["mine", "Own"]
+
+
+# VPCs
+
+VPCS = """
+    Vpc: {Type: AWS::EC2::VPC}
+    Net: {Type: AWS::VpcLattice::ServiceNetwork}
+    Inside:
+      Type: AWS::VpcLattice::ServiceNetworkServiceAssociation
+      Properties: {ServiceIdentifier: !Ref Orders, ServiceNetworkIdentifier: !Ref Net}
+    Role: {Type: AWS::IAM::Role}
+"""
+IN_VPC = """
+    %s:
+      Type: AWS::VpcLattice::ServiceNetworkVpcAssociation
+      Properties: {ServiceNetworkIdentifier: !Ref Net, VpcIdentifier: %s}
+"""
+PARAMETER = "\nParameters: {VpcId: {Type: AWS::EC2::VPC::Id, Default: vpc-0123456789abcdef0}}"
+
+
+def status_from(vpc, tmp_path, associations):
+    """The status of a call, where a policy demands that it comes from a VPC; and what was noted."""
+    condition = f"Condition: {{StringEquals: {{'vpc-lattice-svcs:SourceVpc': {vpc}}}}}"
+    guarded = GUARDED.replace('Principal: "*"', f'Principal: "*", {condition}')
+    lattice, notes = from_text(
+        tmp_path, guarded + VPCS + associations, after=PARAMETER, clock=lambda: NOW
+    )
+    host = [("host", lattice.service("orders").managed_name)]
+    return Exchange(lattice, signed_by(lattice.caller("Role"), headers=host)).run().status, notes
+
+
+@pytest.mark.parametrize(
+    ("associated", "demanded"),
+    [
+        ("!Ref Vpc", "!Ref Vpc"),
+        ("!GetAtt Vpc.VpcId", "!Ref Vpc"),
+        ("!Ref VpcId", "!Ref VpcId"),
+        ("!Ref VpcId", "vpc-0123456789abcdef0"),
+        ("vpc-0a", "[vpc-0b, vpc-0a]"),
+    ],
+)
+def test_callers_come_from_the_associated_vpc(tmp_path, associated, demanded):
+    association = IN_VPC % ("A", associated)
+    assert status_from(demanded, tmp_path, association) == (404, [])
+    assert status_from("vpc-0c", tmp_path, association) == (403, [])
+
+
+def test_of_several_vpcs_callers_come_from_the_first(tmp_path):
+    vpcs = {"A": "!ImportValue vpc", "B": "vpc-0b", "C": "!Ref Vpc", "D": "vpc-0b", "E": "!Ref Vpc"}
+    associations = "".join(IN_VPC % each for each in vpcs.items())
+    status, notes = status_from("vpc-0b", tmp_path, associations)
+    assert status == 404
+    assert notes == [
+        "C.Properties.VpcIdentifier: callers come from the VPC 'vpc-0b', and none from 'Vpc'"
+    ]

@@ -36,6 +36,7 @@ from lattice_client.testing.strangers import Strangers
 from lattice_client.testing.target_groups import TargetGroup
 from lattice_client.testing.template_rules import http_match
 from lattice_client.testing.template_targets import MappedTargets
+from lattice_client.testing.template_vpcs import associated_vpc
 from lattice_client.testing.templates import NO_VALUE, Template
 
 __all__ = ["from_template"]
@@ -154,6 +155,7 @@ class _Builder:
             options = options | {"network_name": self._name(networks[0])}
         with document.naming_it():
             self.lattice = LocalLattice(**options)
+        self.lattice.vpc_id = associated_vpc(self._template, note) or self.lattice.vpc_id
         self._targets = MappedTargets(targets, self._template)
         self._strangers = Strangers(self.lattice, self._template, beside=bool(networks))
 

@@ -85,6 +85,8 @@ def foreign_references(
     :param path: a role's or a policy's, ``/`` for those that have none.
     :param function: the name or the ARN of an alias's function.
     """
+    if kind == "AWS::EC2::VPC":
+        return {None: name, "VpcId": name}
     if kind not in _ARNS:
         return {None: name}
     arn = _ARNS[kind].format(
