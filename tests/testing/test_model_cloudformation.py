@@ -104,6 +104,24 @@ def test_parameters_are_checked(parameters, words):
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["CommaDelimitedList", "List<String>"])
+def test_each_item_of_a_list_is_checked(tmp_path, kind):
+    path = tmp_path / "t.yaml"
+    path.write_text(f"""
+Parameters:
+  Stages: {{Type: "{kind}", Default: "dev, prod", AllowedValues: [dev, test, prod]}}
+Resources:
+  Net: {{Type: AWS::VpcLattice::ServiceNetwork, Properties: {{Name: !Select [1, !Ref Stages]}}}}
+""")
+    assert load(path).network.name == "prod"
+    with pytest.raises(ConfigurationError) as caught:
+        load(path, parameters={"Stages": "dev,live"})
+    assert str(caught.value) == (
+        "t.yaml: Parameters.Stages: each item of the parameter 'Stages' is one of dev, test, prod, "
+        "not 'live'"
+    )
+
+
 def test_a_target_for_nobody_is_an_error():
     with pytest.raises(ConfigurationError, match="mapped to 'Orders', which is no target group"):
         load(SHOP, targets=TARGETS | {"Orders": blue}, parameters=VPC)
@@ -183,6 +201,52 @@ def test_without_a_network_services_are_in_the_default_one(tmp_path):
     assert notes == []
     assert lattice.network.services == (lattice.service("orders"),)
     assert lattice.service("orders").auth.auth_type == "NONE"
+
+
+def test_long_logical_ids_make_different_names(tmp_path):
+    """As those of the CDK are."""
+    path = "PlatformSharedOrdersApplication"
+    kinds = {"Network": "ServiceNetwork", "Service": "Service", "Group": "TargetGroup"}
+    ids = [f"{path}{end}" for end in ("Public1A2B3C4D", "Private5E6F7A8B")]
+    lattice, _ = from_text(
+        tmp_path,
+        "".join(
+            f"\n{kind}{each}: {{Type: AWS::VpcLattice::{kinds[kind]}}}"
+            for each in ids
+            for kind in kinds
+        ),
+    )
+    begin = "platform-shared-orders-application"
+    assert [service.name for service in lattice.services] == [
+        "service-platform-shared-orders-cc42a778",
+        "service-platform-shared-orders-52c8f45a",
+    ]
+    assert list(lattice.networks) == [
+        f"network-{begin}-public1-a2-b3-c4-d",
+        f"network-{begin}-private5-e6-f7-a8-b",
+    ]
+    assert list(lattice.target_groups) == [
+        f"group-{begin}-public1-a2-b3-c4-d",
+        f"group-{begin}-private5-e6-f7-a8-b",
+    ]
+
+
+def test_long_names_of_exports_make_different_networks(tmp_path):
+    export = "platform-shared-networking-stack-for-production-orders-network-"
+    other = ASSOCIATION.replace("Association:", "Other:") % f"!ImportValue {export}b"
+    lattice, _ = from_text(tmp_path, SERVICE + ASSOCIATION % f"!ImportValue {export}a" + other)
+    assert len(lattice.networks) == 2
+
+
+def test_two_networks_of_one_name_are_an_error(tmp_path):
+    """They were one, with the second's auth type."""
+    networks = """
+    A: {Type: AWS::VpcLattice::ServiceNetwork, Properties: {Name: net, AuthType: AWS_IAM}}
+    B: {Type: AWS::VpcLattice::ServiceNetwork, Properties: {Name: net, AuthType: NONE}}
+"""
+    with pytest.raises(ConfigurationError) as caught:
+        from_text(tmp_path, networks)
+    assert str(caught.value) == "t.yaml: Resources.B: there is a service network 'net' already"
 
 
 def test_somebody_elses_network_is_taken_for_an_open_one(tmp_path):
@@ -532,7 +596,8 @@ def test_an_odd_id_of_a_target_is_one_that_nothing_is_mapped_to(tmp_path, identi
 
 
 @pytest.mark.parametrize(
-    ("identifier", "why"), [("!Ref [a]", "must be text"), ("!Ref Typo", "Typo")]
+    ("identifier", "why"),
+    [("!Ref [a]", "must be text"), ("!Ref Typo", "Typo")],
 )
 def test_a_slip_in_the_id_of_a_target(tmp_path, identifier, why):
     group = f"""
@@ -811,6 +876,75 @@ def test_a_function_of_a_template_may_be_one_target_among_others(tmp_path):
     assert len(notes) == 1
 
 
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        "!GetAtt Function.Arn",
+        "!Sub '${Function.Arn}'",
+        "!Sub '${Function.Arn}:live'",
+        "!Sub ['${Arn}:${Alias}', {Arn: !GetAtt Function.Arn, Alias: !Ref Alias}]",
+        "!Sub 'arn:aws:lambda:${AWS::Region}:${AWS::AccountId}:function:${Function}:${Alias}'",
+        "!Join [':', [!GetAtt Function.Arn, !Ref Alias]]",
+        "!If [Always, !Sub '${Function.Arn}:live', !Sub '${Other.Arn}:live']",
+        "!Sub '${Function.Unknown}-${!Other}'",
+        "!Ref Published",
+    ],
+)
+@pytest.mark.parametrize("kind", ["AWS::Lambda::Function", "AWS::Serverless::Function"])
+def test_a_function_may_be_anywhere_in_the_id_of_a_target(tmp_path, identifier, kind):
+    resources = f"""
+    Group:
+      Type: AWS::VpcLattice::TargetGroup
+      Properties: {{Type: LAMBDA, Targets: [{{Id: {identifier}}}]}}
+    Function: {{Type: {kind}, Properties: {{Role: "arn:aws:iam::111122223333:role/orders"}}}}
+    Published:
+      Type: AWS::Lambda::Alias
+      Properties: {{FunctionName: !Ref Function, Name: live, FunctionVersion: "1"}}
+    Other: {{Type: AWS::Lambda::Function}}
+"""
+    after = "\nConditions: {Always: !Equals [a, a]}\nParameters: {Alias: {Default: live}}"
+    lattice, notes = from_text(tmp_path, resources, targets={"Function": blue}, after=after)
+    assert notes == []
+    assert [target.app for target in lattice.target_group("group").targets] == [blue]
+
+
+def test_an_id_that_is_made_of_a_function_maps_too(tmp_path):
+    group = """
+    Group:
+      Type: AWS::VpcLattice::TargetGroup
+      Properties: {Type: LAMBDA, Targets: [{Id: !Sub '${Function.Arn}:live'}]}
+    Function: {Type: AWS::Lambda::Function}
+"""
+    arn = "arn:aws:lambda:us-west-2:111122223333:function:Function:live"
+    _, notes = from_text(tmp_path, group, targets={arn: blue})
+    assert notes == []
+    with pytest.raises(ConfigurationError, match="'Function', which is no target group's"):
+        from_text(
+            tmp_path,
+            group.replace("${Function", "${Other")
+            + """
+    Other: {Type: AWS::Lambda::Function}
+""",
+            targets={"Function": blue},
+        )
+
+
+@pytest.mark.parametrize("key", ["Function", "vertical", "10.0.0.7"])
+def test_a_target_of_a_group_that_is_mapped_stands_for_nothing(tmp_path, key):
+    group = """
+    Group:
+      Type: AWS::VpcLattice::TargetGroup
+      Properties: {Name: vertical, Targets: [{Id: !GetAtt Function.Arn}, {Id: 10.0.0.7}]}
+    Function: {Type: AWS::Lambda::Function}
+"""
+    with pytest.raises(ConfigurationError) as caught:
+        from_text(tmp_path, group, targets={"Group": blue, key: green})
+    assert str(caught.value) == (
+        f"t.yaml: a target is mapped to {key!r}, and nothing is left for it to stand for, "
+        "because its target group is mapped already"
+    )
+
+
 # Roles, and what their policies let them do
 
 GUARDED = """
@@ -1087,3 +1221,167 @@ def test_a_caller_of_the_document_takes_the_place_of_a_role(tmp_path):
     inline = lattice.caller("Inline").identity
     assert (inline.tags, inline.policies) == ({"team": "a"}, ())
     assert lattice.caller("OtherThings").identity.policies == ()
+
+
+# What serverless functions imply
+
+SERVERLESS = """
+    Function:
+      Type: AWS::Serverless::Function
+      Properties: {AutoPublishAlias: live, RolePath: /shop/, Tags: {team: books}, Policies: %s}
+"""
+CALLS = "Action: 'vpc-lattice-svcs:*', Resource: '*'"
+
+
+@pytest.mark.parametrize("reference", ["!GetAtt FunctionRole.Arn", "!Sub '${FunctionRole.Arn}'"])
+def test_the_role_of_a_serverless_function(tmp_path, reference):
+    policies = f"[{{Statement: {{Effect: Allow, {CALLS}}}}}]"
+    principal = f"Principal: {{AWS: {reference}}}, Condition: {{}}"
+    lattice, notes = from_text(
+        tmp_path,
+        GUARDED.replace('Principal: "*"', principal) + SERVERLESS % policies,
+        clock=lambda: NOW,
+    )
+    assert notes == []
+    assert list(lattice.callers) == ["FunctionRole"]
+    caller = lattice.caller("FunctionRole")
+    assert caller.identity.role == "shop/FunctionRole"
+    assert caller.identity.tags == {"team": "books"}
+    host = [("host", lattice.service("orders").managed_name)]
+    assert Exchange(lattice, signed_by(caller, headers=host)).run().status == 404
+
+
+LOGS = "AWSLambdaBasicExecutionRole"
+DENY = f"{{Statement: [{{Effect: Deny, {CALLS}}}]}}"
+ALLOW = f"{{Version: '2012-10-17', Statement: [{{Effect: Allow, {CALLS}}}]}}"
+
+
+@pytest.mark.parametrize(
+    ("policies", "allowed", "notes"),
+    [
+        ("[]", False, []),
+        (f"[{LOGS}, AWSXRayDaemonWriteAccess]", False, []),
+        (LOGS, False, []),
+        (f"[{LOGS}, VPCLatticeServicesInvokeAccess]", True, []),
+        ("arn:aws:iam::aws:policy/VPCLatticeServicesInvokeAccess", True, []),
+        (ALLOW, True, []),
+        (f"[{ALLOW}, {DENY}]", False, []),
+        (f"!If [Never, {DENY}, {ALLOW}]", True, []),
+        (f"[!If [Never, {DENY}, !Ref AWS::NoValue], {ALLOW}]", True, []),
+        ("!Ref AWS::NoValue", False, []),
+        ("[!Ref Managed]", True, []),
+        (
+            f"[{ALLOW}, DynamoDBReadPolicy: {{TableName: books}}, Books]",
+            True,
+            [
+                "[1]: this policy template is not understood, and is taken to say nothing of calls",
+                "[2]: AWS's policy 'Books' is not known here, and is taken to say nothing of calls",
+            ],
+        ),
+        (
+            "[SQSPollerPolicy: {QueueName: books}]",
+            False,
+            ["[0]: this policy template is not understood, and is taken to say nothing of calls"],
+        ),
+    ],
+)
+def test_policies_of_a_serverless_function(tmp_path, policies, allowed, notes):
+    managed = f"""
+    Managed: {{Type: AWS::IAM::ManagedPolicy, Properties: {{PolicyDocument: {ALLOW}}}}}
+"""
+    lattice, noted = from_text(
+        tmp_path,
+        GUARDED + SERVERLESS % policies + managed,
+        after="\nConditions: {Never: !Equals [a, b]}",
+        clock=lambda: NOW,
+    )
+    assert noted == [f"Function.Properties.Policies{note}" for note in notes]
+    caller = lattice.caller("FunctionRole")
+    host = [("host", lattice.service("orders").managed_name)]
+    status = Exchange(lattice, signed_by(caller, headers=host)).run().status
+    assert (status == 404) is allowed
+
+
+@pytest.mark.parametrize("alias", ["FunctionAliaslive", "Function.Alias"])
+def test_the_alias_of_a_serverless_function(tmp_path, alias):
+    group = f"""
+    Group:
+      Type: AWS::VpcLattice::TargetGroup
+      Properties: {{Type: LAMBDA, Targets: [{{Id: !Ref {alias}}}]}}
+"""
+    arn = "arn:aws:lambda:us-west-2:111122223333:function:Function:live"
+    for key in ("Function", arn):
+        lattice, notes = from_text(tmp_path, group + SERVERLESS % "[]", targets={key: blue})
+        assert notes == []
+        assert [target.app for target in lattice.target_group("group").targets] == [blue]
+
+
+def test_a_serverless_function_may_have_a_role_and_globals(tmp_path):
+    function = """
+    Function: {Type: AWS::Serverless::Function, Properties: {Role: !GetAtt Own.Arn}}
+    Global: {Type: AWS::Serverless::Function}
+    GlobalRole: {Type: AWS::IAM::Role, Properties: {RoleName: mine}}
+    Own: {Type: AWS::IAM::Role}
+    Group:
+      Type: AWS::VpcLattice::TargetGroup
+      Properties: {Type: LAMBDA, Targets: [{Id: !Ref GlobalAliaslive}]}
+"""
+    shared = "\nGlobals: {Function: {AutoPublishAlias: live}}"
+    lattice, notes = from_text(tmp_path, function, after=shared, targets={"Global": blue})
+    assert notes == []
+    assert list(lattice.callers) == ["mine", "Own"]
+
+
+# VPCs
+
+VPCS = """
+    Vpc: {Type: AWS::EC2::VPC}
+    Net: {Type: AWS::VpcLattice::ServiceNetwork}
+    Inside:
+      Type: AWS::VpcLattice::ServiceNetworkServiceAssociation
+      Properties: {ServiceIdentifier: !Ref Orders, ServiceNetworkIdentifier: !Ref Net}
+    Role: {Type: AWS::IAM::Role}
+"""
+IN_VPC = """
+    %s:
+      Type: AWS::VpcLattice::ServiceNetworkVpcAssociation
+      Properties: {ServiceNetworkIdentifier: !Ref Net, VpcIdentifier: %s}
+"""
+PARAMETER = "\nParameters: {VpcId: {Type: AWS::EC2::VPC::Id, Default: vpc-0123456789abcdef0}}"
+
+
+def status_from(vpc, tmp_path, associations):
+    """The status of a call, where a policy demands that it comes from a VPC; and what was noted."""
+    condition = f"Condition: {{StringEquals: {{'vpc-lattice-svcs:SourceVpc': {vpc}}}}}"
+    guarded = GUARDED.replace('Principal: "*"', f'Principal: "*", {condition}')
+    lattice, notes = from_text(
+        tmp_path, guarded + VPCS + associations, after=PARAMETER, clock=lambda: NOW
+    )
+    host = [("host", lattice.service("orders").managed_name)]
+    return Exchange(lattice, signed_by(lattice.caller("Role"), headers=host)).run().status, notes
+
+
+@pytest.mark.parametrize(
+    ("associated", "demanded"),
+    [
+        ("!Ref Vpc", "!Ref Vpc"),
+        ("!GetAtt Vpc.VpcId", "!Ref Vpc"),
+        ("!Ref VpcId", "!Ref VpcId"),
+        ("!Ref VpcId", "vpc-0123456789abcdef0"),
+        ("vpc-0a", "[vpc-0b, vpc-0a]"),
+    ],
+)
+def test_callers_come_from_the_associated_vpc(tmp_path, associated, demanded):
+    association = IN_VPC % ("A", associated)
+    assert status_from(demanded, tmp_path, association) == (404, [])
+    assert status_from("vpc-0c", tmp_path, association) == (403, [])
+
+
+def test_of_several_vpcs_callers_come_from_the_first(tmp_path):
+    vpcs = {"A": "!ImportValue vpc", "B": "vpc-0b", "C": "!Ref Vpc", "D": "vpc-0b", "E": "!Ref Vpc"}
+    associations = "".join(IN_VPC % each for each in vpcs.items())
+    status, notes = status_from("vpc-0b", tmp_path, associations)
+    assert status == 404
+    assert notes == [
+        "C.Properties.VpcIdentifier: callers come from the VPC 'vpc-0b', and none from 'Vpc'"
+    ]

@@ -19,6 +19,7 @@ from lattice_client.testing.networks import ServiceNetwork
 from lattice_client.testing.nodes import Node, text_of
 from lattice_client.testing.policies import NO_POLICY
 from lattice_client.testing.references import (
+    FUNCTION_PROPERTIES,
     NAME_PROPERTIES,
     Resource,
     foreign_references,
@@ -29,11 +30,13 @@ from lattice_client.testing.references import (
 )
 from lattice_client.testing.roles import add_roles
 from lattice_client.testing.rules import Condition, Rule
+from lattice_client.testing.sam import add_implied
 from lattice_client.testing.services import Listener, Service
 from lattice_client.testing.strangers import Strangers
 from lattice_client.testing.target_groups import TargetGroup
 from lattice_client.testing.template_rules import http_match
 from lattice_client.testing.template_targets import MappedTargets
+from lattice_client.testing.template_vpcs import associated_vpc
 from lattice_client.testing.templates import NO_VALUE, Template
 
 __all__ = ["from_template"]
@@ -141,15 +144,18 @@ class _Builder:
         self._template = Template(
             document, parameters=parameters, pseudo=self._pseudo, attribute=self._attribute
         )
+        add_implied(document, self._template, note)
         self._resources = self._template.resources
         self._built: dict[str, Resource] = {}
         self._found: dict[str, Resource] = {}
         self._building: list[str] = []
         networks = self._template.of_kind(f"{_PREFIX}ServiceNetwork")
+        self._first_network = networks[0] if networks else None
         if networks:
             options = options | {"network_name": self._name(networks[0])}
         with document.naming_it():
             self.lattice = LocalLattice(**options)
+        self.lattice.vpc_id = associated_vpc(self._template, note) or self.lattice.vpc_id
         self._targets = MappedTargets(targets, self._template)
         self._strangers = Strangers(self.lattice, self._template, beside=bool(networks))
 
@@ -186,7 +192,7 @@ class _Builder:
         properties = self._template.properties(name)
         given = self._template.value(properties, "Name")
         if given is None:
-            return made_name(name, self._pseudo["AWS::StackName"])
+            return made_name(name, self._template.kind(name), self._pseudo["AWS::StackName"])
         return Node(given, properties["Name"].place).as_text()
 
     def _attribute(self, name: str, attribute: str | None) -> Any:
@@ -200,10 +206,12 @@ class _Builder:
             known = references(self._build(name))
         else:
             properties = self._template.properties(name)
+            function = self._template.value(properties, FUNCTION_PROPERTIES.get(kind, ""), "")
             known = foreign_references(
                 kind,
                 self._template.value(properties, NAME_PROPERTIES.get(kind, ""), name),
                 path=self._template.value(properties, "Path", "/"),
+                function=str(function),
                 region=self._pseudo["AWS::Region"],
                 account=self._account,
             )
@@ -280,8 +288,9 @@ class _Builder:
         return properties[key]
 
     def _network(self, name: str, properties: dict[str, Node]) -> ServiceNetwork:
-        given = self._name(name)
-        network = self.lattice.networks.get(given) or self.lattice.add_network(given)
+        # Another of the first one's name is refused, for one would have the auth type of both.
+        is_first = name == self._first_network
+        network = self.lattice.network if is_first else self.lattice.add_network(self._name(name))
         network.auth_type = text_of(properties, "AuthType", "NONE")
         network.policy = NO_POLICY
         return network
@@ -386,11 +395,8 @@ class _Builder:
     # Looking it over
 
     def _check(self) -> None:
-        for key in self._targets.unused():
-            raise self._document.error(
-                f"a target is mapped to {key!r}, which is no target group's logical id or name, "
-                "and no target's id"
-            )
+        for remark in self._targets.unused():
+            raise self._document.error(remark)
         reached = {
             service for network in self.lattice.networks.values() for service in network.services
         }

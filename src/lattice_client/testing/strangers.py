@@ -12,7 +12,7 @@ from typing import Final
 from lattice_client.testing.lattice import LocalLattice
 from lattice_client.testing.networks import ServiceNetwork
 from lattice_client.testing.nodes import Node
-from lattice_client.testing.references import in_kebab_case
+from lattice_client.testing.references import in_kebab_case, shortened
 from lattice_client.testing.templates import Template
 
 __all__ = ["Strangers"]
@@ -64,4 +64,4 @@ class Strangers:
         if export is None:
             return node.as_text().rpartition("/")[2]
         # An export has nearly any name, and perhaps that of one of the template's networks.
-        return f"imported-{in_kebab_case(export)}"[:_LONGEST_NAME].rstrip("-")
+        return shortened(f"imported-{in_kebab_case(export)}", export, _LONGEST_NAME)

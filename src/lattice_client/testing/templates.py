@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from lattice_client.testing.nodes import Node, as_text
+from lattice_client.testing.references import logical_id
 
 __all__ = ["NO_VALUE", "Template"]
 
@@ -47,6 +48,7 @@ class Template:
         self._pseudo = pseudo
         self._attribute = attribute
         self._parameters: dict[str, Any] = {}
+        self._implied: dict[str, dict[str, Node]] = {}
         self._deciding: set[str] = set()
         declared = tables["Parameters"].table() if "Parameters" in tables else {}
         for name in parameters:
@@ -93,8 +95,16 @@ class Template:
         """The logical ids of the resources that are there and have one of these Types."""
         return [name for name in self.resources if self.kind(name) in kinds and self.is_there(name)]
 
+    def imply(self, name: str, kind: str, by: str, properties: dict[str, Node]) -> None:
+        """Add a resource that another one implies, unless the template has it itself."""
+        if name not in self.resources:
+            self.resources[name] = Node({"Type": kind}, self.resources[by].place)
+            self._implied[name] = properties
+
     def properties(self, name: str) -> dict[str, Node]:
         """A resource's properties, not worked out."""
+        if name in self._implied:
+            return self._implied[name]
         table = self.resources[name].table()
         return table["Properties"].table() if "Properties" in table else {}
 
@@ -111,6 +121,25 @@ class Template:
         while isinstance(node.value, Mapping) and tuple(node.value) == ("Fn::If",):
             node = self._branch(node.child("Fn::If"))
         return Node(NO_VALUE, node.place) if node.value == {"Ref": "AWS::NoValue"} else node
+
+    def resources_in(self, node: Node) -> set[str]:
+        """The logical ids of the resources that a value is made of."""
+        node = self.chosen(node)
+        if isinstance(node.value, list):
+            return {name for item in node.items() for name in self.resources_in(item)}
+        if not isinstance(node.value, Mapping):
+            return set()
+        found: set[str] = set()
+        for key, argument in node.table().items():
+            if key in ("Ref", "Fn::GetAtt"):
+                found.add(logical_id(argument.value))
+                continue
+            if key == "Fn::Sub":
+                parts = argument.value if isinstance(argument.value, list) else [argument.value]
+                variables = _VARIABLE.findall(str(parts[:1]))
+                found |= {logical_id(name) for is_literal, name in variables if not is_literal}
+            found |= self.resources_in(argument)
+        return found & self.resources.keys()
 
     def imported(self, node: Node) -> str | None:
         """The name of the export whose value a node imports, which only AWS knows; None where it
@@ -270,11 +299,13 @@ def _parameter(name: str, node: Node, given: str | None) -> Any:
         if "Default" not in table or kind.startswith("AWS::SSM::"):
             raise node.error(f"the parameter {name!r} has no value: give it one")
         value = table["Default"].as_text()
+    text = as_text(value)
+    is_list = kind == "CommaDelimitedList" or kind.startswith("List<")
+    values = [item.strip() for item in text.split(",")] if is_list else [text]
     if "AllowedValues" in table:
         allowed = [item.as_text() for item in table["AllowedValues"].items()]
-        if as_text(value) not in allowed:
-            choices = ", ".join(allowed)
-            raise node.error(f"the parameter {name!r} is one of {choices}, not {value!r}")
-    if kind == "CommaDelimitedList" or kind.startswith("List<"):
-        return [item.strip() for item in as_text(value).split(",")]
-    return as_text(value)
+        whose = f"{'each item of ' if is_list else ''}the parameter {name!r}"
+        for each in values:
+            if each not in allowed:
+                raise node.error(f"{whose} is one of {', '.join(allowed)}, not {each!r}")
+    return values if is_list else text
