@@ -231,6 +231,20 @@ def test_long_logical_ids_make_different_names(tmp_path):
     ]
 
 
+def test_names_are_made_that_do_not_begin_as_ids(tmp_path):
+    lattice, _ = from_text(
+        tmp_path,
+        """
+    SnShop: {Type: AWS::VpcLattice::ServiceNetwork}
+    SvcOrders: {Type: AWS::VpcLattice::Service}
+    TgBlue: {Type: AWS::VpcLattice::TargetGroup}
+""",
+    )
+    assert list(lattice.networks) == ["local-sn-shop"]
+    assert [service.name for service in lattice.services] == ["local-svc-orders"]
+    assert list(lattice.target_groups) == ["local-tg-blue"]
+
+
 def test_long_names_of_exports_make_different_networks(tmp_path):
     export = "platform-shared-networking-stack-for-production-orders-network-"
     other = ASSOCIATION.replace("Association:", "Other:") % f"!ImportValue {export}b"
@@ -1375,6 +1389,12 @@ def test_callers_come_from_the_associated_vpc(tmp_path, associated, demanded):
     association = IN_VPC % ("A", associated)
     assert status_from(demanded, tmp_path, association) == (404, [])
     assert status_from("vpc-0c", tmp_path, association) == (403, [])
+
+
+def test_a_vpc_that_is_given_takes_the_place_of_the_associated_one(tmp_path):
+    for given in ("vpc-0b", None):
+        lattice, _ = from_text(tmp_path, GUARDED + VPCS + IN_VPC % ("A", "vpc-0a"), vpc_id=given)
+        assert lattice.vpc_id == (given or "vpc-0a")
 
 
 def test_of_several_vpcs_callers_come_from_the_first(tmp_path):

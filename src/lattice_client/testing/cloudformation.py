@@ -155,7 +155,8 @@ class _Builder:
             options = options | {"network_name": self._name(networks[0])}
         with document.naming_it():
             self.lattice = LocalLattice(**options)
-        self.lattice.vpc_id = associated_vpc(self._template, note) or self.lattice.vpc_id
+        if not options.get("vpc_id"):
+            self.lattice.vpc_id = associated_vpc(self._template, note) or self.lattice.vpc_id
         self._targets = MappedTargets(targets, self._template)
         self._strangers = Strangers(self.lattice, self._template, beside=bool(networks))
 

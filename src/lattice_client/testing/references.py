@@ -49,6 +49,8 @@ _ARNS: Final = {
     "AWS::Serverless::Function": "arn:{partition}:lambda:{region}:{account}:function:{name}",
 }
 _SHORTEST_NAME: Final = 3
+# What ids begin with, and so no name may.
+_RESERVED: Final = ("sn-", "svc-", "tg-")
 _LONGEST_NAMES: Final = {
     "AWS::VpcLattice::Service": 40,
     "AWS::VpcLattice::ServiceNetwork": 63,
@@ -107,7 +109,7 @@ def foreign_references(
 def made_name(logical_id: str, kind: str, stack: str) -> str:
     """A name for a resource of Lattice's that its template gives none."""
     name = in_kebab_case(logical_id)
-    if len(name) < _SHORTEST_NAME:
+    if len(name) < _SHORTEST_NAME or name.startswith(_RESERVED):
         name = f"{stack}-{name}"
     return shortened(name, logical_id, _LONGEST_NAMES[kind])
 
