@@ -12,7 +12,6 @@ without the query; a function that raises, or answers what is no response, gets 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import inspect
@@ -31,6 +30,7 @@ from lattice_client.testing.canonical import Headers, header_values
 from lattice_client.testing.refusals import malformed
 from lattice_client.testing.target_groups import TargetFailedError
 from lattice_client.testing.targets import own_name
+from lattice_client.testing.threads import in_own_thread
 
 __all__ = ["LambdaContext", "LambdaTarget"]
 
@@ -74,7 +74,8 @@ class LambdaContext:
 class LambdaTarget:
     """A Lambda function, as an ASGI application.
 
-    A handler that is no coroutine function runs in a thread.
+    A handler that is no coroutine function runs in a thread, of which there are as many as calls at
+    the same time: functions may call one another.
 
     :param handler: called as Lambda does: with the event and a ``LambdaContext``. Its answer is a
         mapping with ``statusCode``, and perhaps ``headers``, ``body`` and ``isBase64Encoded``.
@@ -120,7 +121,7 @@ class LambdaTarget:
             if inspect.iscoroutinefunction(self.handler):
                 answer = await self.handler(event, context)
             else:
-                answer = await asyncio.to_thread(self.handler, event, context)
+                answer = await in_own_thread(self.handler, event, context)
             # What cannot be said in JSON does not leave a function.
             text = json.dumps(answer)
         except Exception as error:
