@@ -1,5 +1,6 @@
 """Faults on demand: in-process, and over real sockets."""
 
+import asyncio
 import contextlib
 import http.client
 import math
@@ -9,7 +10,7 @@ import threading
 from http import HTTPStatus
 
 import pytest
-from asgi_driver import Exchange, fetch, signed_by
+from asgi_driver import Exchange, fetch, scope_of, signed_by
 from local_oracles import HOST, NOW, crt_sign, wire
 
 from lattice_client.testing import LocalLattice, serve
@@ -31,6 +32,33 @@ def get(lattice, target="/", host=HOST):
 
 def statuses(lattice, count, **request):
     return [get(lattice, **request).status for _ in range(count)]
+
+
+class Client:
+    """The ends of a server, in-process, for a call whose client waits until it is told to leave."""
+
+    def __init__(self, *body):
+        self.leaves = asyncio.Event()
+        self.all_received = asyncio.Event()
+        self.sent = []
+        self._body = list(body) or [b""]
+
+    async def call(self, lattice):
+        request = wire("POST", "/", [("host", HOST)])
+        await lattice(scope_of(request), self._receive, self._send)
+        return self.sent
+
+    async def _receive(self):
+        await asyncio.sleep(0)
+        if self._body:
+            chunk = self._body.pop(0)
+            return {"type": "http.request", "body": chunk, "more_body": bool(self._body)}
+        self.all_received.set()
+        await self.leaves.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message):
+        self.sent.append(message)
 
 
 # Which calls
@@ -311,15 +339,14 @@ def answering(body, pieces=1):
 def test_a_slow_body_comes_whole_and_in_pieces(lattice):
     lattice.service("orders").target = answering(b"0123456789", pieces=2)
     with lattice.faults.slow_body(0, chunk=4), lattice.faults.latency(0):
-        response = get(lattice)
-    pieces = [message["body"] for message in response.sent[1:]]
+        sent = asyncio.run(Client().call(lattice))
+    pieces = [message["body"] for message in sent[1:]]
     assert pieces == [b"0123", b"4567", b"89"] * 2
-    assert [message["more_body"] for message in response.sent[1:]] == [True] * 5 + [False]
+    assert [message["more_body"] for message in sent[1:]] == [True] * 5 + [False]
 
 
 def test_waiting_takes_its_time_on_either_event_loop(lattice):
     import trio
-    from asgi_driver import scope_of
 
     sent = []
 
@@ -337,8 +364,74 @@ def test_waiting_takes_its_time_on_either_event_loop(lattice):
 
     with lattice.faults.latency(0.01):
         trio.run(call)
-        assert get(lattice).status == sent[0]["status"] == 200
+        asyncio.run(call())
+    assert [message.get("status") for message in sent] == [200, None] * 2
     assert all(record["duration"] >= 10 for record in lattice.access_log)
+
+
+def test_a_client_that_gives_up_during_a_latency_is_in_the_log_at_once(lattice):
+    async def main():
+        client = Client(b"1", b"2")
+        call = asyncio.create_task(client.call(lattice))
+        await client.all_received.wait()
+        client.leaves.set()
+        await asyncio.wait_for(call, 20)
+        assert client.sent == []
+
+    called = []
+    lattice.service("orders").target = lambda *_: called.append(1)
+    with lattice.faults.latency(math.inf):
+        asyncio.run(main())
+    (record,) = lattice.access_log
+    assert (record["responseCode"], record["failureReason"]) == (400, "ClientConnectionClosed")
+    assert called == []
+
+
+@pytest.mark.parametrize("latency", [0, 0.05])
+@pytest.mark.parametrize("body", [(b"",), (b"1", b"2", b"3"), (b"x" * (2 << 20), b"y", b"z")])
+def test_a_body_that_comes_during_a_latency_reaches_the_target(lattice, latency, body):
+    async def target(_scope, receive, send):
+        whole, more = b"", True
+        while more:
+            message = await receive()
+            whole, more = whole + message["body"], message["more_body"]
+        await answering(whole)(None, None, send)
+
+    lattice.service("orders").target = target
+    client = Client(*body)
+    with lattice.faults.latency(latency):
+        asyncio.run(client.call(lattice))
+    assert client.sent[1]["body"] == b"".join(body)
+    assert lattice.access_log[0]["failureReason"] is None
+
+
+def test_a_body_that_is_being_generated_outlasts_a_latency(lattice):
+    import httpx
+
+    go_on = asyncio.Event()
+
+    async def target(_scope, receive, send):
+        go_on.set()
+        whole = b""
+        while message := await receive():
+            whole += message["body"]
+            if not message["more_body"]:
+                break
+        await answering(whole)(None, None, send)
+
+    async def body():
+        yield b"first, "
+        await go_on.wait()
+        yield b"then"
+
+    async def main():
+        transport = httpx.ASGITransport(lattice)
+        async with httpx.AsyncClient(transport=transport) as client:
+            return await client.post(f"http://{HOST}/", content=body())
+
+    lattice.service("orders").target = target
+    with lattice.faults.latency(0.01):
+        assert asyncio.run(main()).text == "first, then"
 
 
 @pytest.mark.parametrize("stage", ["before head", "mid head", "mid body"])

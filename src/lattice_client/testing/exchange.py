@@ -26,6 +26,7 @@ from lattice_client.testing.services import Listener, Service
 from lattice_client.testing.signature import WireRequest
 from lattice_client.testing.target_groups import TargetGroup
 from lattice_client.testing.target_headers import identity_tags
+from lattice_client.testing.waiting import Incoming
 
 if TYPE_CHECKING:
     from lattice_client.testing.networks import ServiceNetwork
@@ -53,7 +54,8 @@ class Exchange:
 
     ``receive`` and ``send`` are what the target gets in place of the server's.
 
-    ``record`` is the access-log record, as far as it is known.
+    ``record`` is the access-log record, as far as it is known; ``incoming`` is what comes from the
+    client.
 
     :param network: the service network it came in through.
     :param clock: the time for ``date`` and ``startTime``, in seconds since the epoch.
@@ -82,7 +84,7 @@ class Exchange:
         self.forwarded = False
         self.ended = False
         self.disconnected = False
-        self._receive = receive
+        self.incoming = Incoming(receive)
         self._send = send
         self._clock = clock
         self._write = write
@@ -109,7 +111,7 @@ class Exchange:
         if self._buffered is not None:
             body, self._buffered = self._buffered, None
             return {"type": "http.request", "body": body, "more_body": False}
-        message = await self._receive()
+        message = await self.incoming.receive()
         if message["type"] == "http.disconnect":
             self.disconnected = True
             if not self.ended:

@@ -5,7 +5,6 @@ Each is one method of ``lattice.faults``. Which calls it strikes, and when, is t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,6 +14,7 @@ from lattice_client.testing.access_log import FailureReason
 from lattice_client.testing.asgi import Message, Send
 from lattice_client.testing.canonical import PathEncoding
 from lattice_client.testing.connection import Connection
+from lattice_client.testing.waiting import sleep
 
 if TYPE_CHECKING:
     from lattice_client.testing.exchange import Exchange
@@ -67,9 +67,11 @@ class Effect:
 class Latency(Effect):
     seconds: float
 
-    async def instead(self, _exchange: Exchange) -> bool:
-        await _sleep(self.seconds)
-        return False
+    async def instead(self, exchange: Exchange) -> bool:
+        if not await exchange.incoming.ends_within(self.seconds):
+            return False
+        await until_disconnected(exchange)
+        return True
 
 
 @dataclass
@@ -131,11 +133,11 @@ class SlowBody(Effect):
             body = message.get("body", b"")
             while message["type"] == "http.response.body" and len(body) > self.chunk:
                 await send({**message, "body": body[: self.chunk], "more_body": True})
-                await _sleep(self.seconds)
+                await sleep(self.seconds)
                 body = body[self.chunk :]
             await send({**message, "body": body} if "body" in message else message)
             if message.get("more_body"):
-                await _sleep(self.seconds)
+                await sleep(self.seconds)
 
         return slowly
 
@@ -148,21 +150,10 @@ class Reading(Effect):
 
 
 async def until_disconnected(exchange: Exchange) -> None:
-    """Until the server has noticed a reset; before, it would miss the rest of the response."""
+    """Until the exchange knows that the client is gone, or the server has noticed a reset: before,
+    it would miss the rest of the response."""
     while (await exchange.receive())["type"] != "http.disconnect":
         pass
-
-
-async def _sleep(seconds: float) -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        # In-process, under trio.
-        import trio  # type: ignore[import-not-found, unused-ignore]
-
-        await trio.sleep(seconds)
-    else:
-        await asyncio.sleep(seconds)
 
 
 def _plain(number: float) -> bytes:

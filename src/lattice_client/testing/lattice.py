@@ -386,6 +386,7 @@ class LocalLattice:
             exchange.failed("ClientConnectionClosed")
             raise
         finally:
+            exchange.incoming.close()
             exchange.finish()
 
     async def _admit(self, exchange: Exchange, faults: Struck) -> None:
