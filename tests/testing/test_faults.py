@@ -14,7 +14,13 @@ from asgi_driver import Exchange, fetch, scope_of, signed_by
 from local_oracles import HOST, NOW, crt_sign, wire
 
 from lattice_client.testing import LocalLattice, serve
-from lattice_client.testing.connection import ConnectionCutError, ConnectionLimits
+from lattice_client.testing.connection import (
+    CONNECTION_STATE,
+    Connection,
+    ConnectionCutError,
+    ConnectionLimits,
+)
+from lattice_client.testing.http_connection import HTTPConnection
 
 
 @pytest.fixture
@@ -434,6 +440,43 @@ def test_a_body_that_is_being_generated_outlasts_a_latency(lattice):
         assert asyncio.run(main()).text == "first, then"
 
 
+def test_a_slow_body_is_in_the_log_when_its_last_piece_goes_out(lattice):
+    lattice.service("orders").target = answering(b"0123456789")
+    counts = []
+    with lattice.faults.slow_body(0, chunk=4):
+        Exchange(
+            lattice,
+            wire("GET", "/", [("host", HOST)]),
+            on_send=lambda _: counts.append(len(lattice.access_log)),
+        ).run()
+    assert counts == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("pieces", [2, 3])
+def test_what_a_client_that_gives_up_did_not_get_is_not_in_the_log(lattice, pieces):
+    """Also where it misses the last piece alone, just before which the record is written."""
+    connection = Connection()
+
+    def on_send(message):
+        if connection.lost:
+            raise ConnectionAbortedError
+        # The client reads the first piece, and leaves.
+        connection.lost = message["type"] == "http.response.body"
+
+    def bytes_sent(**server):
+        lattice.service("orders").target = answering(b"0123" * pieces)
+        with lattice.faults.slow_body(0, chunk=4):
+            Exchange(lattice, wire("GET", "/", [("host", HOST)]), **server).run()
+        return lattice.access_log[-1]["bytesSent"]
+
+    whole = bytes_sent()
+    with contextlib.suppress(ConnectionAbortedError):
+        bytes_sent(on_send=on_send, state={CONNECTION_STATE: connection})
+    record = lattice.access_log[-1]
+    assert record["bytesSent"] == whole - 4 * (pieces - 1)
+    assert (record["responseCode"], record["failureReason"]) == (200, "ClientConnectionClosed")
+
+
 @pytest.mark.parametrize("stage", ["before head", "mid head", "mid body"])
 def test_a_reset_in_process_is_an_exception(lattice, stage):
     lattice.service("orders").target = answering(b"0123456789")
@@ -546,3 +589,49 @@ def test_a_connection_lives_so_long_and_no_longer(running):
     running.stop()
     assert running.access_log[-1]["failureReason"] == "ConnectionDurationExceeded"
     assert running.faults.connections.lifetime == 600
+
+
+def test_a_stream_that_outlives_its_connection_is_in_the_log_as_such(running):
+    ended = threading.Event()
+
+    async def target(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        try:
+            while True:
+                await send({"type": "http.response.body", "body": b"x", "more_body": True})
+                await asyncio.sleep(0.005)
+        finally:
+            ended.set()
+
+    running.service("books").target = target
+    came = b""
+    with running.faults.lifetime(0.1):
+        while not came:  # A slow machine may not get a request in in time.
+            with connect(running) as busy, contextlib.suppress(OSError):
+                busy.sendall(REQUEST.replace(HOST.encode(), b"books.example.com"))
+                came, _ = all_that_comes(busy)
+    assert ended.wait(20)
+    running.stop()
+    record = running.access_log[-1]
+    assert (record["responseCode"], record["failureReason"]) == (200, "ConnectionDurationExceeded")
+
+
+def test_a_client_that_gives_up_before_the_last_piece_is_in_the_log_as_such(running, monkeypatch):
+    began, is_lost, lose = threading.Event(), asyncio.Event(), HTTPConnection.connection_lost
+
+    def connection_lost(self, error):
+        lose(self, error)
+        is_lost.set()
+
+    async def until_the_client_has_left(_seconds):
+        began.set()
+        await asyncio.wait_for(is_lost.wait(), 20)
+
+    monkeypatch.setattr(HTTPConnection, "connection_lost", connection_lost)
+    monkeypatch.setattr("lattice_client.testing.fault_effects.sleep", until_the_client_has_left)
+    with running.faults.slow_body(1, chunk=5000):
+        with connect(running) as sock:
+            sock.sendall(REQUEST)
+            assert began.wait(20)
+        running.stop()
+    assert running.access_log[-1]["failureReason"] == "ClientConnectionClosed"

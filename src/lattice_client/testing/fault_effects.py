@@ -59,7 +59,8 @@ class Effect:
         return False
 
     def wrap(self, send: Send, _cut: Callable[[], None]) -> Send:
-        """The server's ``send``, as the exchange gets it; ``cut`` resets the connection."""
+        """What the target's messages go to in place of ``send``, which takes what really goes out;
+        ``cut`` resets the connection."""
         return send
 
 

@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Self, TypedDict
 
-from lattice_client.testing.asgi import Message, Scope, Send
+from lattice_client.testing.asgi import Scope
 from lattice_client.testing.canonical import PathEncoding, header_values
 from lattice_client.testing.connection import Connection, ConnectionCutError, ConnectionLimits
 from lattice_client.testing.fault_effects import (
@@ -276,7 +276,6 @@ class Struck:
     ) -> None:
         self._connection = connection
         self._later = later
-        self._send: Send  # from wrap(), which comes first
         self._is_cut = False
         self._missing: ConnectionCutError | None = None
         # Several may add up to a time that no calendar has.
@@ -296,23 +295,12 @@ class Struck:
             return verifier
         return verifier.variant(clock=self.clock, path_encoding=self._path_encoding)
 
-    def wrap(self, send: Send) -> Send:
-        """The server's ``send``, as the exchange gets it: what ``instead`` finds changes it."""
-        if self._later is None:
-            return send
-        self._send = send
-
-        async def send_on(message: Message) -> None:
-            await self._send(message)
-
-        return send_on
-
     async def instead(self, exchange: Exchange) -> bool:
         """Done when the call is let through, before the target is called; whether that is not to
         be called any more."""
         effects = self._later() if self._later is not None else ()
         for effect in effects:
-            self._send = effect.wrap(self._send, self._cut)
+            exchange.altered = effect.wrap(exchange.altered or exchange.pass_on, self._cut)
         for effect in effects:
             if await effect.instead(exchange):
                 return True

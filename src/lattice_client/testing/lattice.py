@@ -356,14 +356,7 @@ class LocalLattice:
         self, network: ServiceNetwork, scope: Scope, receive: Receive, send: Send
     ) -> None:
         faults = self.faults.strike(scope, network.services)
-        exchange = Exchange(
-            scope,
-            receive,
-            faults.wrap(send),
-            network,
-            faults.clock(self._now),
-            self._write,
-        )
+        exchange = Exchange(scope, receive, send, network, faults.clock(self._now), self._write)
         exchange.record["serviceNetworkArn"] = network.arn
         exchange.record["sourceVpcArn"] = self.vpc_arn
         exchange.record["sourceVpcId"] = exchange.record["destinationVpcId"] = self.vpc_id
