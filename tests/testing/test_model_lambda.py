@@ -81,9 +81,27 @@ def test_the_event():
         "region": "eu-west-1",
     }
     assert function.context.function_name == "orders-function"
-    assert function.context.invoked_function_arn.endswith(":function:orders-function")
+    arn = "arn:aws:lambda:eu-west-1:111122223333:function:orders-function"
+    assert function.context.invoked_function_arn == arn
     assert function.context.aws_request_id
     assert function.context.get_remaining_time_in_millis() > 0
+
+
+def test_a_functions_arn_is_of_the_lattices_region_and_account():
+    function = Function()
+    lattice = LocalLattice(region="cn-north-1", account="222233334444")
+    lattice.add_service(
+        "orders", domain=HOST, auth_type="NONE", target=LambdaTarget(function, name="f")
+    )
+    fetch(lattice, request_for())
+    arn = "arn:aws-cn:lambda:cn-north-1:222233334444:function:f"
+    assert function.context.invoked_function_arn == arn
+
+
+def test_a_function_may_be_called_without_a_lattice():
+    function = Function()
+    assert fetch(LambdaTarget(function), request_for()).status_code == 200
+    assert function.context.invoked_function_arn.startswith("arn:aws:lambda:us-west-2:1111")
 
 
 def test_the_caller_is_in_the_event():
