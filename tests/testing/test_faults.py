@@ -209,6 +209,29 @@ def test_connections_may_be_kept_for_ever(lattice, limit):
         assert calls(running) == 200
 
 
+def test_limits_of_connections_begin_and_end_as_other_faults_do(lattice):
+    limits = lattice.faults.connections
+
+    def now():
+        return limits.idle, limits.lifetime
+
+    first = lattice.faults.idle(1)
+    assert now() == (1, 600)
+    with lattice.faults.lifetime(2), lattice.faults.idle(3) as second:
+        assert now() == (3, 2)
+        first.remove()
+        assert now() == (3, 2)
+    second.remove()
+    assert now() == (60, 600)
+    lattice.faults.lifetime(4)
+    lattice.faults.status(500)
+    assert statuses(lattice, 1) == [500]
+    assert (now(), second.struck) == ((60, 4), 0)
+    lattice.faults.clear()
+    assert now() == (60, 600)
+    assert statuses(lattice, 1) == [200]
+
+
 def test_a_misspelt_narrowing_is_refused(lattice):
     with pytest.raises(TypeError, match="a fault takes times, fraction, service, path, not tims"):
         lattice.faults.status(503, tims=1)

@@ -23,6 +23,7 @@ __all__ = [
     "Answer",
     "Effect",
     "Latency",
+    "Limit",
     "Reading",
     "Reset",
     "SlowBody",
@@ -47,10 +48,11 @@ _FAILURES: Final[dict[int, FailureReason]] = {
 class Effect:
     """What a fault does to a call. This one does nothing.
 
-    ``on_arrival`` says when it strikes: before the call is verified, or once it is let through.
+    ``on_arrival`` says when it strikes: before the call is verified, or once it is let through;
+    None is never.
     """
 
-    on_arrival: ClassVar[bool] = False
+    on_arrival: ClassVar[bool | None] = False
     skew = 0.0
     path_encoding: PathEncoding | None = None
 
@@ -145,9 +147,18 @@ class SlowBody(Effect):
 
 @dataclass
 class Reading(Effect):
-    on_arrival: ClassVar[bool] = True
+    on_arrival: ClassVar[bool | None] = True
     skew: float = 0.0
     path_encoding: PathEncoding | None = None
+
+
+@dataclass
+class Limit(Effect):
+    """Strikes no call: it is of connections."""
+
+    on_arrival: ClassVar[bool | None] = None
+    name: Literal["idle", "lifetime"]
+    seconds: float
 
 
 async def until_disconnected(exchange: Exchange) -> None:

@@ -7,7 +7,8 @@
 ...     fault.struck
 0
 
-Each fault lasts until its context is left, or ``remove()`` is called, and may be narrowed:
+Each fault lasts until its context is left, or ``remove()`` or ``lattice.faults.clear()`` is called.
+All but the limits of connections, ``idle`` and ``lifetime``, may be narrowed:
 
 - ``times``: to the next so many calls that it can strike;
 - ``fraction``: to a part of all calls, drawn by ``lattice.faults.random``, which is seeded;
@@ -27,8 +28,7 @@ from __future__ import annotations
 import math
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Self, TypedDict
 
 from lattice_client.testing.asgi import Scope
@@ -38,6 +38,7 @@ from lattice_client.testing.fault_effects import (
     Answer,
     Effect,
     Latency,
+    Limit,
     Reading,
     Reset,
     SlowBody,
@@ -76,7 +77,7 @@ class Which(TypedDict, total=False):
 class Fault:
     """A fault that is in force until its context is left, ``remove()``, or its last call.
 
-    ``struck`` is the number of calls that it has struck.
+    ``struck`` is the number of calls that it has struck; limits of connections strike none.
     """
 
     def __init__(self, faults: Faults, effect: Effect, which: Which) -> None:
@@ -135,7 +136,8 @@ class Faults:
     def __init__(self) -> None:
         #: Draws for ``fraction``; give it another seed for another order of events.
         self.random = random.Random(0)  # noqa: S311 - it is to be repeatable
-        #: What connections are held to, also where no fault is asked for.
+        #: What connections are held to, also where no fault is asked for; ``idle()`` and
+        #: ``lifetime()`` change it.
         self.connections = ConnectionLimits()
         self._lock = threading.Lock()
         self._faults: tuple[Fault, ...] = ()
@@ -195,38 +197,26 @@ class Faults:
 
     # Limits of connections
 
-    @contextmanager
-    def idle(self, seconds: float) -> Iterator[None]:
+    def idle(self, seconds: float) -> Fault:
         """Close connections that are idle for so long; 60 s by default."""
-        before = self.connections.idle
-        self.connections.idle = _seconds(seconds, endless=True)
-        try:
-            yield
-        finally:
-            self.connections.idle = before
+        return self._add(Limit("idle", _seconds(seconds, endless=True)), {})
 
-    @contextmanager
-    def lifetime(self, seconds: float) -> Iterator[None]:
+    def lifetime(self, seconds: float) -> Fault:
         """Close connections that are made from now on after so long, whatever they do; 600 s by
         default."""
-        before = self.connections.lifetime
-        self.connections.lifetime = _seconds(seconds, endless=True)
-        try:
-            yield
-        finally:
-            self.connections.lifetime = before
+        return self._add(Limit("lifetime", _seconds(seconds, endless=True)), {})
 
     # What is in force
 
     def clear(self) -> None:
-        """End all faults of calls."""
+        """End all faults."""
         with self._lock:
-            self._faults = ()
+            self._set(())
 
     def remove(self, fault: Fault) -> None:
         """End one fault; nothing happens if it has ended."""
         with self._lock:
-            self._faults = tuple(each for each in self._faults if each is not fault)
+            self._set(tuple(each for each in self._faults if each is not fault))
 
     def strike(self, scope: Scope, services: tuple[Service, ...]) -> Struck:
         """What a call has coming; those faults that strike on arrival are counted.
@@ -257,8 +247,17 @@ class Faults:
     def _add(self, effect: Effect, which: Which) -> Fault:
         fault = Fault(self, effect, which)
         with self._lock:
-            self._faults = (*self._faults, fault)
+            self._set((*self._faults, fault))
         return fault
+
+    def _set(self, faults: tuple[Fault, ...]) -> None:
+        self._faults = faults
+        limits = ConnectionLimits()
+        for effect in (fault.effect for fault in faults):
+            if isinstance(effect, Limit):
+                setattr(limits, effect.name, effect.seconds)
+        # The server holds on to these.
+        self.connections.idle, self.connections.lifetime = limits.idle, limits.lifetime
 
 
 class Struck:
