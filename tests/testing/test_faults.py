@@ -104,12 +104,18 @@ def test_a_fraction_of_the_calls_the_same_in_every_run(lattice):
         assert statuses(lattice, 200) == first
 
 
-@pytest.mark.parametrize("service", ["orders", HOST])
+@pytest.mark.parametrize("service", ["orders", HOST, f"{HOST.upper()}:80"])
 def test_one_service(lattice, service):
     with lattice.faults.status(503, service=service):
         assert statuses(lattice, 1) == [503]
         assert statuses(lattice, 1, host="books.example.com") == [200]
         assert statuses(lattice, 1, host="nobody.example.com") == [404]
+
+
+def test_a_service_that_there_is_not_is_an_error(lattice):
+    with pytest.raises(KeyError, match="no service 'order'; there are: orders, books"):
+        lattice.faults.status(503, service="order")
+    assert statuses(lattice, 1) == [200]
 
 
 def test_the_service_that_the_network_routes_to(lattice):

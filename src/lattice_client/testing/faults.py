@@ -2,6 +2,7 @@
 
 >>> from lattice_client.testing import LocalLattice
 >>> lattice = LocalLattice()
+>>> orders = lattice.add_service("orders")
 >>> with lattice.faults.status(503, times=2, service="orders") as fault:
 ...     ...  # the next two calls of orders get a 503; the third passes
 ...     fault.struck
@@ -12,10 +13,11 @@ All but the limits of connections, ``idle`` and ``lifetime``, may be narrowed:
 
 - ``times``: to the next so many calls that it can strike;
 - ``fraction``: to a part of all calls, drawn by ``lattice.faults.random``, which is seeded;
-- ``service``: to a service, by name or host name;
+- ``service``: to a service that there is, by name or host name;
 - ``path``: to a path, without its query, ``*`` and ``?`` being wildcards.
 
-What makes no sense, such as a negative latency, is a ``ValueError`` at once.
+What makes no sense, such as a negative latency, is a ``ValueError`` at once, and a service that
+there is not a ``KeyError``.
 
 A call is verified and authorised first, as any other. One that is refused (403, 404) is refused as
 ever: no fault strikes it, and none counts it. ``clock_skew`` and ``path_encoding`` alone are about
@@ -98,7 +100,8 @@ class Fault:
         self._faults = faults
         self._times = times
         self._fraction = fraction
-        self._service = service
+        # A name that nothing answers to would never strike, and nobody would know.
+        self._service = None if service is None else faults.service(service)
         self._path = None if path is None else path_pattern(path)
 
     def __enter__(self) -> Self:
@@ -118,9 +121,7 @@ class Fault:
         """Whether a call is struck; it is counted if so."""
         if self._times is not None and self.struck >= self._times:
             return False
-        if self._service is not None and (
-            service is None or self._service not in (service.name, *service.names)
-        ):
+        if self._service is not None and service is not self._service:
             return False
         if self._path is not None and not wildcard_match(self._path, path):
             return False
@@ -131,9 +132,13 @@ class Fault:
 
 
 class Faults:
-    """The faults of one local Lattice, ``lattice.faults``."""
+    """The faults of one local Lattice, ``lattice.faults``.
 
-    def __init__(self) -> None:
+    :param service: gives the service of a name or host name, or raises a ``KeyError``.
+    """
+
+    def __init__(self, service: Callable[[str], Service]) -> None:
+        self.service = service
         #: Draws for ``fraction``; give it another seed for another order of events.
         self.random = random.Random(0)  # noqa: S311 - it is to be repeatable
         #: What connections are held to, also where no fault is asked for; ``idle()`` and

@@ -120,7 +120,7 @@ class LocalLattice:
         self._lifespans = Lifespans()
         # A coin, not a key.
         self._forwarder = Forwarder(self._lifespans, random.Random(seed).random)  # noqa: S311
-        self.faults = Faults()
+        self.faults = Faults(self.service)
         self._access_file = None if access_log is None else AccessLogFile(access_log)
         self._access_log: deque[AccessRecord] = deque(maxlen=history)
         self._requests: deque[ReceivedRequest] = deque(maxlen=history)
