@@ -1,5 +1,6 @@
 """Faults on demand: in-process, and over real sockets."""
 
+import asyncio
 import contextlib
 import http.client
 import math
@@ -9,11 +10,17 @@ import threading
 from http import HTTPStatus
 
 import pytest
-from asgi_driver import Exchange, fetch, signed_by
+from asgi_driver import Exchange, fetch, scope_of, signed_by
 from local_oracles import HOST, NOW, crt_sign, wire
 
 from lattice_client.testing import LocalLattice, serve
-from lattice_client.testing.connection import ConnectionCutError, ConnectionLimits
+from lattice_client.testing.connection import (
+    CONNECTION_STATE,
+    Connection,
+    ConnectionCutError,
+    ConnectionLimits,
+)
+from lattice_client.testing.http_connection import HTTPConnection
 
 
 @pytest.fixture
@@ -31,6 +38,33 @@ def get(lattice, target="/", host=HOST):
 
 def statuses(lattice, count, **request):
     return [get(lattice, **request).status for _ in range(count)]
+
+
+class Client:
+    """The ends of a server, in-process, for a call whose client waits until it is told to leave."""
+
+    def __init__(self, *body):
+        self.leaves = asyncio.Event()
+        self.all_received = asyncio.Event()
+        self.sent = []
+        self._body = list(body) or [b""]
+
+    async def call(self, lattice):
+        request = wire("POST", "/", [("host", HOST)])
+        await lattice(scope_of(request), self._receive, self._send)
+        return self.sent
+
+    async def _receive(self):
+        await asyncio.sleep(0)
+        if self._body:
+            chunk = self._body.pop(0)
+            return {"type": "http.request", "body": chunk, "more_body": bool(self._body)}
+        self.all_received.set()
+        await self.leaves.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message):
+        self.sent.append(message)
 
 
 # Which calls
@@ -70,12 +104,18 @@ def test_a_fraction_of_the_calls_the_same_in_every_run(lattice):
         assert statuses(lattice, 200) == first
 
 
-@pytest.mark.parametrize("service", ["orders", HOST])
+@pytest.mark.parametrize("service", ["orders", HOST, f"{HOST.upper()}:80"])
 def test_one_service(lattice, service):
     with lattice.faults.status(503, service=service):
         assert statuses(lattice, 1) == [503]
         assert statuses(lattice, 1, host="books.example.com") == [200]
         assert statuses(lattice, 1, host="nobody.example.com") == [404]
+
+
+def test_a_service_that_there_is_not_is_an_error(lattice):
+    with pytest.raises(KeyError, match="no service 'order'; there are: orders, books"):
+        lattice.faults.status(503, service="order")
+    assert statuses(lattice, 1) == [200]
 
 
 def test_the_service_that_the_network_routes_to(lattice):
@@ -173,6 +213,29 @@ def test_nobody_waits_for_less_than_nothing(lattice, fault):
 def test_connections_may_be_kept_for_ever(lattice, limit):
     with serve(lattice) as running, getattr(lattice.faults, limit)(math.inf):
         assert calls(running) == 200
+
+
+def test_limits_of_connections_begin_and_end_as_other_faults_do(lattice):
+    limits = lattice.faults.connections
+
+    def now():
+        return limits.idle, limits.lifetime
+
+    first = lattice.faults.idle(1)
+    assert now() == (1, 600)
+    with lattice.faults.lifetime(2), lattice.faults.idle(3) as second:
+        assert now() == (3, 2)
+        first.remove()
+        assert now() == (3, 2)
+    second.remove()
+    assert now() == (60, 600)
+    lattice.faults.lifetime(4)
+    lattice.faults.status(500)
+    assert statuses(lattice, 1) == [500]
+    assert (now(), second.struck) == ((60, 4), 0)
+    lattice.faults.clear()
+    assert now() == (60, 600)
+    assert statuses(lattice, 1) == [200]
 
 
 def test_a_misspelt_narrowing_is_refused(lattice):
@@ -311,15 +374,14 @@ def answering(body, pieces=1):
 def test_a_slow_body_comes_whole_and_in_pieces(lattice):
     lattice.service("orders").target = answering(b"0123456789", pieces=2)
     with lattice.faults.slow_body(0, chunk=4), lattice.faults.latency(0):
-        response = get(lattice)
-    pieces = [message["body"] for message in response.sent[1:]]
+        sent = asyncio.run(Client().call(lattice))
+    pieces = [message["body"] for message in sent[1:]]
     assert pieces == [b"0123", b"4567", b"89"] * 2
-    assert [message["more_body"] for message in response.sent[1:]] == [True] * 5 + [False]
+    assert [message["more_body"] for message in sent[1:]] == [True] * 5 + [False]
 
 
 def test_waiting_takes_its_time_on_either_event_loop(lattice):
     import trio
-    from asgi_driver import scope_of
 
     sent = []
 
@@ -337,8 +399,111 @@ def test_waiting_takes_its_time_on_either_event_loop(lattice):
 
     with lattice.faults.latency(0.01):
         trio.run(call)
-        assert get(lattice).status == sent[0]["status"] == 200
+        asyncio.run(call())
+    assert [message.get("status") for message in sent] == [200, None] * 2
     assert all(record["duration"] >= 10 for record in lattice.access_log)
+
+
+def test_a_client_that_gives_up_during_a_latency_is_in_the_log_at_once(lattice):
+    async def main():
+        client = Client(b"1", b"2")
+        call = asyncio.create_task(client.call(lattice))
+        await client.all_received.wait()
+        client.leaves.set()
+        await asyncio.wait_for(call, 20)
+        assert client.sent == []
+
+    called = []
+    lattice.service("orders").target = lambda *_: called.append(1)
+    with lattice.faults.latency(math.inf):
+        asyncio.run(main())
+    (record,) = lattice.access_log
+    assert (record["responseCode"], record["failureReason"]) == (400, "ClientConnectionClosed")
+    assert called == []
+
+
+@pytest.mark.parametrize("latency", [0, 0.05])
+@pytest.mark.parametrize("body", [(b"",), (b"1", b"2", b"3"), (b"x" * (2 << 20), b"y", b"z")])
+def test_a_body_that_comes_during_a_latency_reaches_the_target(lattice, latency, body):
+    async def target(_scope, receive, send):
+        whole, more = b"", True
+        while more:
+            message = await receive()
+            whole, more = whole + message["body"], message["more_body"]
+        await answering(whole)(None, None, send)
+
+    lattice.service("orders").target = target
+    client = Client(*body)
+    with lattice.faults.latency(latency):
+        asyncio.run(client.call(lattice))
+    assert client.sent[1]["body"] == b"".join(body)
+    assert lattice.access_log[0]["failureReason"] is None
+
+
+def test_a_body_that_is_being_generated_outlasts_a_latency(lattice):
+    import httpx
+
+    go_on = asyncio.Event()
+
+    async def target(_scope, receive, send):
+        go_on.set()
+        whole = b""
+        while message := await receive():
+            whole += message["body"]
+            if not message["more_body"]:
+                break
+        await answering(whole)(None, None, send)
+
+    async def body():
+        yield b"first, "
+        await go_on.wait()
+        yield b"then"
+
+    async def main():
+        transport = httpx.ASGITransport(lattice)
+        async with httpx.AsyncClient(transport=transport) as client:
+            return await client.post(f"http://{HOST}/", content=body())
+
+    lattice.service("orders").target = target
+    with lattice.faults.latency(0.01):
+        assert asyncio.run(main()).text == "first, then"
+
+
+def test_a_slow_body_is_in_the_log_when_its_last_piece_goes_out(lattice):
+    lattice.service("orders").target = answering(b"0123456789")
+    counts = []
+    with lattice.faults.slow_body(0, chunk=4):
+        Exchange(
+            lattice,
+            wire("GET", "/", [("host", HOST)]),
+            on_send=lambda _: counts.append(len(lattice.access_log)),
+        ).run()
+    assert counts == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("pieces", [2, 3])
+def test_what_a_client_that_gives_up_did_not_get_is_not_in_the_log(lattice, pieces):
+    """Also where it misses the last piece alone, just before which the record is written."""
+    connection = Connection()
+
+    def on_send(message):
+        if connection.lost:
+            raise ConnectionAbortedError
+        # The client reads the first piece, and leaves.
+        connection.lost = message["type"] == "http.response.body"
+
+    def bytes_sent(**server):
+        lattice.service("orders").target = answering(b"0123" * pieces)
+        with lattice.faults.slow_body(0, chunk=4):
+            Exchange(lattice, wire("GET", "/", [("host", HOST)]), **server).run()
+        return lattice.access_log[-1]["bytesSent"]
+
+    whole = bytes_sent()
+    with contextlib.suppress(ConnectionAbortedError):
+        bytes_sent(on_send=on_send, state={CONNECTION_STATE: connection})
+    record = lattice.access_log[-1]
+    assert record["bytesSent"] == whole - 4 * (pieces - 1)
+    assert (record["responseCode"], record["failureReason"]) == (200, "ClientConnectionClosed")
 
 
 @pytest.mark.parametrize("stage", ["before head", "mid head", "mid body"])
@@ -453,3 +618,49 @@ def test_a_connection_lives_so_long_and_no_longer(running):
     running.stop()
     assert running.access_log[-1]["failureReason"] == "ConnectionDurationExceeded"
     assert running.faults.connections.lifetime == 600
+
+
+def test_a_stream_that_outlives_its_connection_is_in_the_log_as_such(running):
+    ended = threading.Event()
+
+    async def target(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        try:
+            while True:
+                await send({"type": "http.response.body", "body": b"x", "more_body": True})
+                await asyncio.sleep(0.005)
+        finally:
+            ended.set()
+
+    running.service("books").target = target
+    came = b""
+    with running.faults.lifetime(0.1):
+        while not came:  # A slow machine may not get a request in in time.
+            with connect(running) as busy, contextlib.suppress(OSError):
+                busy.sendall(REQUEST.replace(HOST.encode(), b"books.example.com"))
+                came, _ = all_that_comes(busy)
+    assert ended.wait(20)
+    running.stop()
+    record = running.access_log[-1]
+    assert (record["responseCode"], record["failureReason"]) == (200, "ConnectionDurationExceeded")
+
+
+def test_a_client_that_gives_up_before_the_last_piece_is_in_the_log_as_such(running, monkeypatch):
+    began, is_lost, lose = threading.Event(), asyncio.Event(), HTTPConnection.connection_lost
+
+    def connection_lost(self, error):
+        lose(self, error)
+        is_lost.set()
+
+    async def until_the_client_has_left(_seconds):
+        began.set()
+        await asyncio.wait_for(is_lost.wait(), 20)
+
+    monkeypatch.setattr(HTTPConnection, "connection_lost", connection_lost)
+    monkeypatch.setattr("lattice_client.testing.fault_effects.sleep", until_the_client_has_left)
+    with running.faults.slow_body(1, chunk=5000):
+        with connect(running) as sock:
+            sock.sendall(REQUEST)
+            assert began.wait(20)
+        running.stop()
+    assert running.access_log[-1]["failureReason"] == "ClientConnectionClosed"

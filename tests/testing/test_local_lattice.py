@@ -362,6 +362,13 @@ def test_identity_headers(local, caller):
     assert re.fullmatch(r"arn:aws:ec2:us-west-2:111122223333:vpc/vpc-0[0-9a-f]{16}", local.vpc_arn)
 
 
+@pytest.mark.parametrize("server", [None, (HOST, None)])
+def test_where_the_server_has_no_port_the_listeners_is_forwarded(open_lattice, server):
+    """As httpx has it, in-process."""
+    exchange = Exchange(open_lattice(), unsigned(), scheme="https", server=server).run()
+    assert dict(json_headers(exchange))[b"x-forwarded-port"] == b"443"
+
+
 def json_headers(exchange):
     pairs = json.loads(exchange.body)["headers"]
     return [(name.encode(), value.encode()) for name, value in pairs]

@@ -1,7 +1,11 @@
 """Targets that are Lambda functions: the event, the response, and what goes wrong."""
 
+import asyncio
 import base64
+import contextvars
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from asgi_driver import Exchange, fetch, signed_by
@@ -77,9 +81,27 @@ def test_the_event():
         "region": "eu-west-1",
     }
     assert function.context.function_name == "orders-function"
-    assert function.context.invoked_function_arn.endswith(":function:orders-function")
+    arn = "arn:aws:lambda:eu-west-1:111122223333:function:orders-function"
+    assert function.context.invoked_function_arn == arn
     assert function.context.aws_request_id
     assert function.context.get_remaining_time_in_millis() > 0
+
+
+def test_a_functions_arn_is_of_the_lattices_region_and_account():
+    function = Function()
+    lattice = LocalLattice(region="cn-north-1", account="222233334444")
+    lattice.add_service(
+        "orders", domain=HOST, auth_type="NONE", target=LambdaTarget(function, name="f")
+    )
+    fetch(lattice, request_for())
+    arn = "arn:aws-cn:lambda:cn-north-1:222233334444:function:f"
+    assert function.context.invoked_function_arn == arn
+
+
+def test_a_function_may_be_called_without_a_lattice():
+    function = Function()
+    assert fetch(LambdaTarget(function), request_for()).status_code == 200
+    assert function.context.invoked_function_arn.startswith("arn:aws:lambda:us-west-2:1111")
 
 
 def test_the_caller_is_in_the_event():
@@ -213,3 +235,100 @@ def test_a_client_that_leaves_calls_nothing():
     assert Exchange(lattice, request_for(), [b"half"] * 0).run().sent == []
     assert function.event is None
     assert lattice.access_log[-1]["failureReason"] == "ClientConnectionClosed"
+
+
+def request_of(lattice):
+    return lattice(Exchange(lattice, request_for("GET"))._scope, *no_server())
+
+
+def no_server():
+    """The ends of a server that waits with its client."""
+
+    async def receive():
+        return {"type": "http.request", "body": b""}
+
+    async def send(_message):
+        pass
+
+    return receive, send
+
+
+def test_functions_may_wait_for_one_another():
+    """As many as there are, however few threads the event loop has."""
+    meeting = threading.Barrier(3)
+
+    def handler(_event, _context):
+        meeting.wait(20)
+        return {"statusCode": 200}
+
+    lattice = lattice_with(handler)
+
+    async def main():
+        with ThreadPoolExecutor(1) as executor:
+            asyncio.get_running_loop().set_default_executor(executor)
+            await asyncio.gather(*(request_of(lattice) for _ in range(3)))
+
+    asyncio.run(main())
+    assert [record["responseCode"] for record in lattice.access_log] == [200] * 3
+
+
+def test_a_function_sees_the_context_of_its_call():
+    tenant = contextvars.ContextVar("tenant")
+    seen = []
+
+    def handler(_event, _context):
+        seen.append(tenant.get())
+        return {"statusCode": 200}
+
+    async def main():
+        tenant.set("one")
+        await request_of(lattice_with(handler))
+
+    asyncio.run(main())
+    assert seen == ["one"]
+
+
+def test_a_function_that_outlives_the_event_loop_does_no_harm(monkeypatch):
+    monkeypatch.setattr("lattice_client.testing.threads._IDLE_SECONDS", 0.01)
+    go_on, complaints, threads = threading.Event(), [], []
+    monkeypatch.setattr(threading, "excepthook", complaints.append)
+    lattice = lattice_with(lambda *_: None)
+
+    async def main():
+        loop, began = asyncio.get_running_loop(), asyncio.Event()
+
+        def handler(_event, _context):
+            threads.append(threading.current_thread())
+            loop.call_soon_threadsafe(began.set)
+            go_on.wait(20)
+            return {"statusCode": 200}
+
+        lattice.service("orders").target = LambdaTarget(handler)
+        call = asyncio.ensure_future(request_of(lattice))
+        await began.wait()
+        call.cancel()
+
+    asyncio.run(main())
+    go_on.set()
+    (thread,) = threads
+    thread.join(20)
+    assert (thread.daemon, thread.is_alive(), complaints) == (True, False, [])
+    assert lattice.access_log[-1]["failureReason"] == "ClientConnectionClosed"
+
+
+def test_threads_end_when_they_are_idle(monkeypatch):
+    monkeypatch.setattr("lattice_client.testing.threads._IDLE_SECONDS", 0.01)
+    seen = []
+
+    def handler(_event, _context):
+        seen.append(threading.current_thread())
+        return {"statusCode": 200}
+
+    lattice = lattice_with(handler)
+    for _ in range(20):
+        asyncio.run(request_of(lattice))
+    for thread in set(seen):
+        thread.join(20)
+        assert not thread.is_alive()
+    asyncio.run(request_of(lattice))
+    assert [record["responseCode"] for record in lattice.access_log] == [200] * 21

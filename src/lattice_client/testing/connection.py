@@ -40,10 +40,12 @@ class Connection:
 
     :param reset_after: sends a few last bytes, and resets it.
     :param expired: set when it is closed for having lived too long.
+    :param lost: set when it is closed, whoever has closed it.
     """
 
     reset_after: Callable[[bytes], None] = _no_connection
     expired: bool = False
+    lost: bool = False
 
     @classmethod
     def of(cls, scope: Scope) -> Connection:

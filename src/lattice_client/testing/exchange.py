@@ -26,6 +26,7 @@ from lattice_client.testing.services import Listener, Service
 from lattice_client.testing.signature import WireRequest
 from lattice_client.testing.target_groups import TargetGroup
 from lattice_client.testing.target_headers import identity_tags
+from lattice_client.testing.waiting import Incoming
 
 if TYPE_CHECKING:
     from lattice_client.testing.networks import ServiceNetwork
@@ -53,7 +54,9 @@ class Exchange:
 
     ``receive`` and ``send`` are what the target gets in place of the server's.
 
-    ``record`` is the access-log record, as far as it is known.
+    ``record`` is the access-log record, as far as it is known; ``incoming`` is what comes from the
+    client. ``altered`` is set by faults: it gets what is sent in place of ``pass_on``, and hands on
+    to that what becomes of it.
 
     :param network: the service network it came in through.
     :param clock: the time for ``date`` and ``startTime``, in seconds since the epoch.
@@ -79,11 +82,13 @@ class Exchange:
         self.principal: Principal | None = None
         self.failure: FailureReason | None = None
         self.record = new_record()
+        self.altered: Send | None = None
         self.forwarded = False
         self.ended = False
         self.disconnected = False
-        self._receive = receive
+        self.incoming = Incoming(receive)
         self._send = send
+        self._connection = Connection.of(scope)
         self._clock = clock
         self._write = write
         self._written = False
@@ -109,12 +114,9 @@ class Exchange:
         if self._buffered is not None:
             body, self._buffered = self._buffered, None
             return {"type": "http.request", "body": body, "more_body": False}
-        message = await self._receive()
+        message = await self.incoming.receive()
         if message["type"] == "http.disconnect":
-            self.disconnected = True
-            if not self.ended:
-                expired = Connection.of(self.scope).expired
-                self.failed("ConnectionDurationExceeded" if expired else "ClientConnectionClosed")
+            self._client_is_gone()
         elif message["type"] == "http.request":
             self._bytes_received += len(message.get("body", b""))
             if not message.get("more_body", False):
@@ -138,25 +140,36 @@ class Exchange:
         return self._buffered
 
     async def send(self, message: Message) -> None:
-        """Pass on a part of the response.
+        """Pass on a part of the response, as faults let it through.
+
+        :raises OSError: if the server says so that the client is gone.
+        """
+        await (self.pass_on if self.altered is None else self.altered)(message)
+
+    async def pass_on(self, message: Message) -> None:
+        """Pass on to the server what really goes out.
 
         The record is written just before the part that lets the client see the response's end, so
         that whoever has the response finds its record in the log.
 
         :raises OSError: if the server says so that the client is gone.
         """
+        if self._connection.lost:
+            self._client_is_gone()
+        size = 0
         if message["type"] == "http.response.start":
             message = self._start(message)
         elif message["type"] == "http.response.body" and self.request.method != "HEAD":
-            self._body_sent += len(message.get("body", b""))
+            size = 0 if self.disconnected else len(message.get("body", b""))
+            self._body_sent += size
         self.ended = self.ended or self._is_last(message)
         if self.ended or self._client_has_all():
             self.finish()
         try:
             await self._send(message)
         except OSError:
-            self.disconnected = True
-            self.failed("ClientConnectionClosed")
+            self._body_sent -= size
+            self._client_is_gone()
             if not self.ended:
                 raise
 
@@ -181,6 +194,12 @@ class Exchange:
             self._written = True
             self._complete(self.record)
             self._write(self.record)
+
+    def _client_is_gone(self) -> None:
+        self.disconnected = True
+        if not self.ended:
+            expired = self._connection.expired
+            self.failed("ConnectionDurationExceeded" if expired else "ClientConnectionClosed")
 
     def _start(self, message: Message) -> Message:
         self._response_began = time.perf_counter()

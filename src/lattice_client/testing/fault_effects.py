@@ -5,7 +5,6 @@ Each is one method of ``lattice.faults``. Which calls it strikes, and when, is t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,6 +14,7 @@ from lattice_client.testing.access_log import FailureReason
 from lattice_client.testing.asgi import Message, Send
 from lattice_client.testing.canonical import PathEncoding
 from lattice_client.testing.connection import Connection
+from lattice_client.testing.waiting import sleep
 
 if TYPE_CHECKING:
     from lattice_client.testing.exchange import Exchange
@@ -23,6 +23,7 @@ __all__ = [
     "Answer",
     "Effect",
     "Latency",
+    "Limit",
     "Reading",
     "Reset",
     "SlowBody",
@@ -47,10 +48,11 @@ _FAILURES: Final[dict[int, FailureReason]] = {
 class Effect:
     """What a fault does to a call. This one does nothing.
 
-    ``on_arrival`` says when it strikes: before the call is verified, or once it is let through.
+    ``on_arrival`` says when it strikes: before the call is verified, or once it is let through;
+    None is never.
     """
 
-    on_arrival: ClassVar[bool] = False
+    on_arrival: ClassVar[bool | None] = False
     skew = 0.0
     path_encoding: PathEncoding | None = None
 
@@ -59,7 +61,8 @@ class Effect:
         return False
 
     def wrap(self, send: Send, _cut: Callable[[], None]) -> Send:
-        """The server's ``send``, as the exchange gets it; ``cut`` resets the connection."""
+        """What the target's messages go to in place of ``send``, which takes what really goes out;
+        ``cut`` resets the connection."""
         return send
 
 
@@ -67,9 +70,11 @@ class Effect:
 class Latency(Effect):
     seconds: float
 
-    async def instead(self, _exchange: Exchange) -> bool:
-        await _sleep(self.seconds)
-        return False
+    async def instead(self, exchange: Exchange) -> bool:
+        if not await exchange.incoming.ends_within(self.seconds):
+            return False
+        await until_disconnected(exchange)
+        return True
 
 
 @dataclass
@@ -131,38 +136,36 @@ class SlowBody(Effect):
             body = message.get("body", b"")
             while message["type"] == "http.response.body" and len(body) > self.chunk:
                 await send({**message, "body": body[: self.chunk], "more_body": True})
-                await _sleep(self.seconds)
+                await sleep(self.seconds)
                 body = body[self.chunk :]
             await send({**message, "body": body} if "body" in message else message)
             if message.get("more_body"):
-                await _sleep(self.seconds)
+                await sleep(self.seconds)
 
         return slowly
 
 
 @dataclass
 class Reading(Effect):
-    on_arrival: ClassVar[bool] = True
+    on_arrival: ClassVar[bool | None] = True
     skew: float = 0.0
     path_encoding: PathEncoding | None = None
 
 
+@dataclass
+class Limit(Effect):
+    """Strikes no call: it is of connections."""
+
+    on_arrival: ClassVar[bool | None] = None
+    name: Literal["idle", "lifetime"]
+    seconds: float
+
+
 async def until_disconnected(exchange: Exchange) -> None:
-    """Until the server has noticed a reset; before, it would miss the rest of the response."""
+    """Until the exchange knows that the client is gone, or the server has noticed a reset: before,
+    it would miss the rest of the response."""
     while (await exchange.receive())["type"] != "http.disconnect":
         pass
-
-
-async def _sleep(seconds: float) -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        # In-process, under trio.
-        import trio  # type: ignore[import-not-found, unused-ignore]
-
-        await trio.sleep(seconds)
-    else:
-        await asyncio.sleep(seconds)
 
 
 def _plain(number: float) -> bytes:

@@ -2,19 +2,22 @@
 
 >>> from lattice_client.testing import LocalLattice
 >>> lattice = LocalLattice()
+>>> orders = lattice.add_service("orders")
 >>> with lattice.faults.status(503, times=2, service="orders") as fault:
 ...     ...  # the next two calls of orders get a 503; the third passes
 ...     fault.struck
 0
 
-Each fault lasts until its context is left, or ``remove()`` is called, and may be narrowed:
+Each fault lasts until its context is left, or ``remove()`` or ``lattice.faults.clear()`` is called.
+All but the limits of connections, ``idle`` and ``lifetime``, may be narrowed:
 
 - ``times``: to the next so many calls that it can strike;
 - ``fraction``: to a part of all calls, drawn by ``lattice.faults.random``, which is seeded;
-- ``service``: to a service, by name or host name;
+- ``service``: to a service that there is, by name or host name;
 - ``path``: to a path, without its query, ``*`` and ``?`` being wildcards.
 
-What makes no sense, such as a negative latency, is a ``ValueError`` at once.
+What makes no sense, such as a negative latency, is a ``ValueError`` at once, and a service that
+there is not a ``KeyError``.
 
 A call is verified and authorised first, as any other. One that is refused (403, 404) is refused as
 ever: no fault strikes it, and none counts it. ``clock_skew`` and ``path_encoding`` alone are about
@@ -27,17 +30,17 @@ from __future__ import annotations
 import math
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Self, TypedDict
 
-from lattice_client.testing.asgi import Message, Scope, Send
+from lattice_client.testing.asgi import Scope
 from lattice_client.testing.canonical import PathEncoding, header_values
 from lattice_client.testing.connection import Connection, ConnectionCutError, ConnectionLimits
 from lattice_client.testing.fault_effects import (
     Answer,
     Effect,
     Latency,
+    Limit,
     Reading,
     Reset,
     SlowBody,
@@ -76,7 +79,7 @@ class Which(TypedDict, total=False):
 class Fault:
     """A fault that is in force until its context is left, ``remove()``, or its last call.
 
-    ``struck`` is the number of calls that it has struck.
+    ``struck`` is the number of calls that it has struck; limits of connections strike none.
     """
 
     def __init__(self, faults: Faults, effect: Effect, which: Which) -> None:
@@ -97,7 +100,8 @@ class Fault:
         self._faults = faults
         self._times = times
         self._fraction = fraction
-        self._service = service
+        # A name that nothing answers to would never strike, and nobody would know.
+        self._service = None if service is None else faults.service(service)
         self._path = None if path is None else path_pattern(path)
 
     def __enter__(self) -> Self:
@@ -117,9 +121,7 @@ class Fault:
         """Whether a call is struck; it is counted if so."""
         if self._times is not None and self.struck >= self._times:
             return False
-        if self._service is not None and (
-            service is None or self._service not in (service.name, *service.names)
-        ):
+        if self._service is not None and service is not self._service:
             return False
         if self._path is not None and not wildcard_match(self._path, path):
             return False
@@ -130,12 +132,17 @@ class Fault:
 
 
 class Faults:
-    """The faults of one local Lattice, ``lattice.faults``."""
+    """The faults of one local Lattice, ``lattice.faults``.
 
-    def __init__(self) -> None:
+    :param service: gives the service of a name or host name, or raises a ``KeyError``.
+    """
+
+    def __init__(self, service: Callable[[str], Service]) -> None:
+        self.service = service
         #: Draws for ``fraction``; give it another seed for another order of events.
         self.random = random.Random(0)  # noqa: S311 - it is to be repeatable
-        #: What connections are held to, also where no fault is asked for.
+        #: What connections are held to, also where no fault is asked for; ``idle()`` and
+        #: ``lifetime()`` change it.
         self.connections = ConnectionLimits()
         self._lock = threading.Lock()
         self._faults: tuple[Fault, ...] = ()
@@ -195,38 +202,26 @@ class Faults:
 
     # Limits of connections
 
-    @contextmanager
-    def idle(self, seconds: float) -> Iterator[None]:
+    def idle(self, seconds: float) -> Fault:
         """Close connections that are idle for so long; 60 s by default."""
-        before = self.connections.idle
-        self.connections.idle = _seconds(seconds, endless=True)
-        try:
-            yield
-        finally:
-            self.connections.idle = before
+        return self._add(Limit("idle", _seconds(seconds, endless=True)), {})
 
-    @contextmanager
-    def lifetime(self, seconds: float) -> Iterator[None]:
+    def lifetime(self, seconds: float) -> Fault:
         """Close connections that are made from now on after so long, whatever they do; 600 s by
         default."""
-        before = self.connections.lifetime
-        self.connections.lifetime = _seconds(seconds, endless=True)
-        try:
-            yield
-        finally:
-            self.connections.lifetime = before
+        return self._add(Limit("lifetime", _seconds(seconds, endless=True)), {})
 
     # What is in force
 
     def clear(self) -> None:
-        """End all faults of calls."""
+        """End all faults."""
         with self._lock:
-            self._faults = ()
+            self._set(())
 
     def remove(self, fault: Fault) -> None:
         """End one fault; nothing happens if it has ended."""
         with self._lock:
-            self._faults = tuple(each for each in self._faults if each is not fault)
+            self._set(tuple(each for each in self._faults if each is not fault))
 
     def strike(self, scope: Scope, services: tuple[Service, ...]) -> Struck:
         """What a call has coming; those faults that strike on arrival are counted.
@@ -257,8 +252,17 @@ class Faults:
     def _add(self, effect: Effect, which: Which) -> Fault:
         fault = Fault(self, effect, which)
         with self._lock:
-            self._faults = (*self._faults, fault)
+            self._set((*self._faults, fault))
         return fault
+
+    def _set(self, faults: tuple[Fault, ...]) -> None:
+        self._faults = faults
+        limits = ConnectionLimits()
+        for effect in (fault.effect for fault in faults):
+            if isinstance(effect, Limit):
+                setattr(limits, effect.name, effect.seconds)
+        # The server holds on to these.
+        self.connections.idle, self.connections.lifetime = limits.idle, limits.lifetime
 
 
 class Struck:
@@ -276,7 +280,6 @@ class Struck:
     ) -> None:
         self._connection = connection
         self._later = later
-        self._send: Send  # from wrap(), which comes first
         self._is_cut = False
         self._missing: ConnectionCutError | None = None
         # Several may add up to a time that no calendar has.
@@ -296,23 +299,12 @@ class Struck:
             return verifier
         return verifier.variant(clock=self.clock, path_encoding=self._path_encoding)
 
-    def wrap(self, send: Send) -> Send:
-        """The server's ``send``, as the exchange gets it: what ``instead`` finds changes it."""
-        if self._later is None:
-            return send
-        self._send = send
-
-        async def send_on(message: Message) -> None:
-            await self._send(message)
-
-        return send_on
-
     async def instead(self, exchange: Exchange) -> bool:
         """Done when the call is let through, before the target is called; whether that is not to
         be called any more."""
         effects = self._later() if self._later is not None else ()
         for effect in effects:
-            self._send = effect.wrap(self._send, self._cut)
+            exchange.altered = effect.wrap(exchange.altered or exchange.pass_on, self._cut)
         for effect in effects:
             if await effect.instead(exchange):
                 return True

@@ -119,6 +119,7 @@ class HTTPConnection(asyncio.BufferedProtocol):
             )
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
+        self._connection.lost = True
         self._served.connections.discard(self)
         self._lifetime.cancel()
         self._stop_waiting()

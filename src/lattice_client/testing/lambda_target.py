@@ -12,7 +12,6 @@ without the query; a function that raises, or answers what is no response, gets 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import inspect
@@ -26,11 +25,13 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from lattice_client.errors import ConfigurationError
+from lattice_client.testing.arns import partition_of
 from lattice_client.testing.asgi import Receive, Scope, Send
 from lattice_client.testing.canonical import Headers, header_values
 from lattice_client.testing.refusals import malformed
 from lattice_client.testing.target_groups import TargetFailedError
 from lattice_client.testing.targets import own_name
+from lattice_client.testing.threads import in_own_thread
 
 __all__ = ["LambdaContext", "LambdaTarget"]
 
@@ -54,17 +55,23 @@ _IDENTITY: Final = {
 
 @dataclass(frozen=True, slots=True)
 class LambdaContext:
-    """What a handler gets as its second argument: the part of Lambda's context that is known."""
+    """What a handler gets as its second argument: the part of Lambda's context that is known.
+
+    ``region`` and ``account``, which are not Lambda's, are those of the service that is called.
+    """
 
     function_name: str
     aws_request_id: str
     function_version: str = "$LATEST"
     memory_limit_in_mb: str = "128"
+    region: str = "us-west-2"
+    account: str = "111122223333"
 
     @property
     def invoked_function_arn(self) -> str:
         """An ARN of the usual form."""
-        return f"arn:aws:lambda:us-west-2:111122223333:function:{self.function_name}"
+        place = f"{partition_of(self.region)}:lambda:{self.region}:{self.account}"
+        return f"arn:{place}:function:{self.function_name}"
 
     def get_remaining_time_in_millis(self) -> int:
         """Always three seconds: Lambda's default time-out. Nothing is stopped here."""
@@ -74,7 +81,8 @@ class LambdaContext:
 class LambdaTarget:
     """A Lambda function, as an ASGI application.
 
-    A handler that is no coroutine function runs in a thread.
+    A handler that is no coroutine function runs in a thread, of which there are as many as calls at
+    the same time: functions may call one another.
 
     :param handler: called as Lambda does: with the event and a ``LambdaContext``. Its answer is a
         mapping with ``statusCode``, and perhaps ``headers``, ``body`` and ``isBase64Encoded``.
@@ -115,12 +123,12 @@ class LambdaTarget:
         await send({"type": "http.response.body", "body": answer, "more_body": False})
 
     async def _invoke(self, event: dict[str, Any]) -> Any:
-        context = LambdaContext(self.name, str(uuid.uuid4()))
+        context = LambdaContext(self.name, str(uuid.uuid4()), **_place(event))
         try:
             if inspect.iscoroutinefunction(self.handler):
                 answer = await self.handler(event, context)
             else:
-                answer = await asyncio.to_thread(self.handler, event, context)
+                answer = await in_own_thread(self.handler, event, context)
             # What cannot be said in JSON does not leave a function.
             text = json.dumps(answer)
         except Exception as error:
@@ -129,6 +137,12 @@ class LambdaTarget:
         if len(text) > _MAX_BYTES:
             raise _bad(f"the response of the function {self.name} is over 6 MB")
         return json.loads(text)
+
+
+def _place(event: dict[str, Any]) -> dict[str, str]:
+    """Where the service is; nothing where no Lattice has called."""
+    arn = event["requestContext"]["serviceArn"].split(":")
+    return {"region": arn[3], "account": arn[4]} if len(arn) > 4 else {}  # noqa: PLR2004
 
 
 async def _read(receive: Receive) -> bytes | None:

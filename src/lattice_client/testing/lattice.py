@@ -122,7 +122,7 @@ class LocalLattice:
         self._lifespans = Lifespans()
         # A coin, not a key.
         self._forwarder = Forwarder(self._lifespans, random.Random(seed).random)  # noqa: S311
-        self.faults = Faults()
+        self.faults = Faults(self.service)
         self._access_file = None if access_log is None else AccessLogFile(access_log)
         self._access_log: deque[AccessRecord] = deque(maxlen=history)
         self._requests: deque[ReceivedRequest] = deque(maxlen=history)
@@ -364,14 +364,7 @@ class LocalLattice:
         self, network: ServiceNetwork, scope: Scope, receive: Receive, send: Send
     ) -> None:
         faults = self.faults.strike(scope, network.services)
-        exchange = Exchange(
-            scope,
-            receive,
-            faults.wrap(send),
-            network,
-            faults.clock(self._now),
-            self._write,
-        )
+        exchange = Exchange(scope, receive, send, network, faults.clock(self._now), self._write)
         exchange.record["serviceNetworkArn"] = network.arn
         exchange.record["sourceVpcArn"] = self.vpc_arn
         exchange.record["sourceVpcId"] = exchange.record["destinationVpcId"] = self.vpc_id
@@ -394,6 +387,7 @@ class LocalLattice:
             exchange.failed("ClientConnectionClosed")
             raise
         finally:
+            exchange.incoming.close()
             exchange.finish()
 
     async def _admit(self, exchange: Exchange, faults: Struck) -> None:

@@ -13,7 +13,8 @@ header                           what targets get
 ``x-amzn-lattice-target``        ``ServiceArn=…;ServiceNetworkArn=…;TargetGroupArn=…``
 ``x-amzn-lattice-…``             nothing: whatever else begins like this is stripped too
 ``x-forwarded-for``              the client's address, and nothing of what the client said
-``x-forwarded-port``             the listener's port
+``x-forwarded-port``             the port that the client connected to: that of the local server, so
+                                 that links made of it lead back; else the listener's
 ``x-forwarded-proto``            ``http`` or ``https``
 ``x-amzn-requestid``             the client's own, cut at 512 bytes, or a new one
 ===============================  =====================================================
@@ -62,8 +63,11 @@ def target_headers(exchange: Exchange, vpc_arn: str) -> list[tuple[bytes, bytes]
             headers.append((b"x-amzn-lattice-identity-tags", identity_tags(caller.tags).encode()))
     if client:
         headers.append((b"x-forwarded-for", client[0].encode()))
-    if server:
-        headers.append((b"x-forwarded-port", str(server[1]).encode()))
+    port = server[1] if server else None
+    if port is None and exchange.listener is not None:
+        port = exchange.listener.port
+    if port is not None:
+        headers.append((b"x-forwarded-port", b"%d" % port))
     headers.append((b"x-amzn-requestid", exchange.request_id))
     return headers
 
