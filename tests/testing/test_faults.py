@@ -215,6 +215,18 @@ def test_connections_may_be_kept_for_ever(lattice, limit):
         assert calls(running) == 200
 
 
+def test_limits_that_were_set_by_hand_outlive_faults(lattice):
+    limits = lattice.faults.connections
+    limits.idle = 5
+    with lattice.faults.status(503), lattice.faults.lifetime(1):
+        assert (limits.idle, limits.lifetime) == (5, 1)
+        with lattice.faults.idle(2):
+            assert limits.idle == 2
+        assert limits.idle == 5
+    lattice.faults.clear()
+    assert (limits.idle, limits.lifetime) == (5, 600)
+
+
 def test_limits_of_connections_begin_and_end_as_other_faults_do(lattice):
     limits = lattice.faults.connections
 

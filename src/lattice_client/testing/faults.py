@@ -146,6 +146,8 @@ class Faults:
         self.connections = ConnectionLimits()
         self._lock = threading.Lock()
         self._faults: tuple[Fault, ...] = ()
+        # The limits of connections for the time when no fault sets them.
+        self._usual: dict[str, float] = {}
 
     def __repr__(self) -> str:
         return f"<Faults {list(self._faults)}>"
@@ -257,12 +259,14 @@ class Faults:
 
     def _set(self, faults: tuple[Fault, ...]) -> None:
         self._faults = faults
-        limits = ConnectionLimits()
-        for effect in (fault.effect for fault in faults):
-            if isinstance(effect, Limit):
-                setattr(limits, effect.name, effect.seconds)
-        # The server holds on to these.
-        self.connections.idle, self.connections.lifetime = limits.idle, limits.lifetime
+        limits = [fault.effect for fault in faults if isinstance(fault.effect, Limit)]
+        for name in ("idle", "lifetime"):
+            seconds = [limit.seconds for limit in limits if limit.name == name]
+            if seconds:
+                self._usual.setdefault(name, getattr(self.connections, name))
+                setattr(self.connections, name, seconds[-1])
+            elif name in self._usual:
+                setattr(self.connections, name, self._usual.pop(name))
 
 
 class Struck:
