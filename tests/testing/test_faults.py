@@ -13,7 +13,7 @@ import pytest
 from asgi_driver import Exchange, fetch, scope_of, signed_by
 from local_oracles import HOST, NOW, crt_sign, wire
 
-from lattice_client.testing import LocalLattice, serve
+from lattice_client.testing import LocalLattice, serve, waiting
 from lattice_client.testing.connection import (
     CONNECTION_STATE,
     Connection,
@@ -222,6 +222,9 @@ def test_limits_that_were_set_by_hand_outlive_faults(lattice):
         assert (limits.idle, limits.lifetime) == (5, 1)
         with lattice.faults.idle(2):
             assert limits.idle == 2
+            limits.idle = 3
+            with lattice.faults.status(500):
+                assert limits.idle == 3
         assert limits.idle == 5
     lattice.faults.clear()
     assert (limits.idle, limits.lifetime) == (5, 600)
@@ -416,9 +419,10 @@ def test_waiting_takes_its_time_on_either_event_loop(lattice):
     assert all(record["duration"] >= 10 for record in lattice.access_log)
 
 
-def test_a_client_that_gives_up_during_a_latency_is_in_the_log_at_once(lattice):
+@pytest.mark.parametrize("body", [(b"1", b"2"), (b"x" * (3 << 20), b"2")])
+def test_a_client_that_gives_up_during_a_latency_is_in_the_log_at_once(lattice, body):
     async def main():
-        client = Client(b"1", b"2")
+        client = Client(*body)
         call = asyncio.create_task(client.call(lattice))
         await client.all_received.wait()
         client.leaves.set()
@@ -436,7 +440,9 @@ def test_a_client_that_gives_up_during_a_latency_is_in_the_log_at_once(lattice):
 
 @pytest.mark.parametrize("latency", [0, 0.05])
 @pytest.mark.parametrize("body", [(b"",), (b"1", b"2", b"3"), (b"x" * (2 << 20), b"y", b"z")])
-def test_a_body_that_comes_during_a_latency_reaches_the_target(lattice, latency, body):
+def test_a_body_that_comes_during_a_latency_reaches_the_target(lattice, latency, body, monkeypatch):
+    monkeypatch.setattr(waiting, "_MAX_KEPT_BYTES", 1 << 20)
+
     async def target(_scope, receive, send):
         whole, more = b"", True
         while more:
@@ -519,11 +525,15 @@ def test_what_a_client_that_gives_up_did_not_get_is_not_in_the_log(lattice, piec
 
 
 @pytest.mark.parametrize("stage", ["before head", "mid head", "mid body"])
-def test_a_reset_in_process_is_an_exception(lattice, stage):
-    lattice.service("orders").target = answering(b"0123456789")
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_reset_in_process_is_an_exception(lattice, stage, fixed):
+    orders = lattice.service("orders")
+    orders.target = answering(b"0123456789")
+    if fixed:
+        orders.when(path="/", priority=1).respond(404)
     with lattice.faults.reset(stage, times=1), pytest.raises(ConnectionCutError):
         get(lattice)
-    assert statuses(lattice, 1) == [200]
+    assert statuses(lattice, 1) == [404 if fixed else 200]
     assert len(lattice.access_log) == 2
 
 

@@ -12,7 +12,7 @@ from asgi_driver import Exchange, signed_by
 from local_oracles import HOST, NOW, wire
 
 from lattice_client import ConfigurationError
-from lattice_client.testing import LambdaTarget, TemplateWarning, load
+from lattice_client.testing import LambdaTarget, PolicyRequest, TemplateWarning, evaluate, load
 from lattice_client.testing.describe import describe
 from lattice_client.testing.rules import Forward
 from lattice_client.testing.yaml_reader import _Loader
@@ -1285,17 +1285,17 @@ ALLOW = f"{{Version: '2012-10-17', Statement: [{{Effect: Allow, {CALLS}}}]}}"
         ("!Ref AWS::NoValue", False, []),
         ("[!Ref Managed]", True, []),
         (
-            f"[{ALLOW}, DynamoDBReadPolicy: {{TableName: books}}, Books]",
+            f"[{ALLOW}, DynamoDBReadPolicy: {{TableName: books}}, Books, {{Books: {{}}}}]",
             True,
             [
-                "[1]: this policy template is not understood, and is taken to say nothing of calls",
+                "[3]: this is no policy that is known here",
                 "[2]: AWS's policy 'Books' is not known here, and is taken to say nothing of calls",
             ],
         ),
         (
-            "[SQSPollerPolicy: {QueueName: books}]",
+            "[SQSPollerPolicy: {QueueName: books}, AWSLambda_FullAccess, AWSLambdaExecute]",
             False,
-            ["[0]: this policy template is not understood, and is taken to say nothing of calls"],
+            [],
         ),
     ],
 )
@@ -1405,3 +1405,49 @@ def test_of_several_vpcs_callers_come_from_the_first(tmp_path):
     assert notes == [
         "C.Properties.VpcIdentifier: callers come from the VPC 'vpc-0b', and none from 'Vpc'"
     ]
+
+
+# What AWS alone knows
+
+FUNCTION = """
+    Topic: {Type: AWS::SNS::Topic}
+    Function:
+      Type: AWS::Serverless::Function
+      Properties:
+"""
+
+
+def test_what_another_services_resource_is_need_not_be_known(tmp_path):
+    """Of many resources the Ref is an ARN."""
+    policies = """
+        Policies:
+        - Statement:
+          - {Effect: Allow, Action: "sns:Publish", Resource: !Ref Topic}
+          - {Effect: Allow, Action: ["vpc-lattice-svcs:Invoke"], Resource: "*"}
+        - Statement: {Effect: Allow, Action: "sns:Publish", Resource: !Ref Topic}
+"""
+    lattice, notes = from_text(tmp_path, FUNCTION + policies)
+    assert notes == []
+    (caller,) = lattice.callers.values()
+    spoken = [policy for policy in caller.identity.policies if policy.statements]
+    assert [len(policy.statements) for policy in spoken] == [1]
+    call = PolicyRequest("GET", "/", caller.identity)
+    assert evaluate(spoken[0], call).allowed
+
+
+def test_what_nothing_refers_to_may_stay_unknown(tmp_path):
+    """A parameter that is in every template of the CDK, an alias's name, properties left empty."""
+    properties = "        AutoPublishAlias: !ImportValue alias\n        Policies:\n        Role:\n"
+    after = (
+        "\nGlobals: {Function: }\nParameters: {BootstrapVersion: "
+        "{Type: AWS::SSM::Parameter::Value<String>, Default: /cdk-bootstrap/hnb659fds/version}}"
+    )
+    lattice, notes = from_text(tmp_path, FUNCTION + properties, after=after)
+    assert notes == []
+    assert list(lattice.callers) == ["FunctionRole"]
+    with pytest.raises(ConfigurationError, match="'BootstrapVersion' has no value: give it one"):
+        from_text(
+            tmp_path,
+            "    A: {Type: AWS::VpcLattice::Service, Properties: {Name: !Ref BootstrapVersion}}",
+            after=after,
+        )

@@ -196,15 +196,16 @@ def test_responses_that_are_none(answer, words, caplog):
     assert words in caplog.text
 
 
-def test_a_function_that_raises(caplog):
+@pytest.mark.parametrize("failure", [ZeroDivisionError, SystemExit])
+def test_a_function_that_raises(caplog, failure):
     def handler(_event, _context):
-        raise ZeroDivisionError("in the function")
+        raise failure("in the function")
 
     lattice = lattice_with(handler)
     assert fetch(lattice, request_for()).status_code == 502
     assert lattice.access_log[-1]["failureReason"] == "TargetProtocolError"
-    assert "ZeroDivisionError: in the function" in caplog.text
-    assert "the function orders-function raised ZeroDivisionError" in caplog.text
+    assert f"{failure.__name__}: in the function" in caplog.text
+    assert f"the function orders-function raised {failure.__name__}" in caplog.text
 
 
 def test_a_request_may_have_six_megabytes():

@@ -258,7 +258,9 @@ class Faults:
         return fault
 
     def _set(self, faults: tuple[Fault, ...]) -> None:
-        self._faults = faults
+        before, self._faults = self._faults, faults
+        if not any(isinstance(fault.effect, Limit) for fault in {*before} ^ {*faults}):
+            return
         limits = [fault.effect for fault in faults if isinstance(fault.effect, Limit)]
         for name in ("idle", "lifetime"):
             seconds = [limit.seconds for limit in limits if limit.name == name]

@@ -131,7 +131,7 @@ class LambdaTarget:
                 answer = await in_own_thread(self.handler, event, context)
             # What cannot be said in JSON does not leave a function.
             text = json.dumps(answer)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # Lambda survives sys.exit() too
             _log.exception("the function %s failed", self.name)
             raise _bad(f"the function {self.name} raised {type(error).__name__}") from error
         if len(text) > _MAX_BYTES:

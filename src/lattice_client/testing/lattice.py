@@ -379,6 +379,7 @@ class LocalLattice:
                     exchange.failed(refusal.failure)
                 close = [(b"connection", b"close")] if refusal.closes else []
                 await exchange.answer(refusal.status, refusal.text, close)
+                await faults.settle(exchange)  # A fixed response may be cut as any other.
         except Exception:
             exchange.failed("InternalError")
             raise

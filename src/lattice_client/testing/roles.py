@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.lattice import LocalLattice
 from lattice_client.testing.nodes import Node
-from lattice_client.testing.policies import IdentityPolicy
+from lattice_client.testing.policies import IdentityPolicy, PolicyError
 from lattice_client.testing.templates import NO_VALUE, Template
 from lattice_client.testing.wildcards import wildcard_match
 
@@ -56,6 +57,13 @@ _SILENT: Final = (
     "CloudWatchLambdaInsightsExecutionRolePolicy",
     "VPCLatticeFullAccess",
     "VPCLatticeReadOnlyAccess",
+    # What functions are given, by name, in SAM's templates.
+    "AWSLambda*",
+    "CloudWatch*",
+    "AmazonDynamoDB*",
+    "AmazonS3*",
+    "AmazonSNS*",
+    "AmazonSQS*",
 )
 _EVERY_CALL: Final = IdentityPolicy.from_document(
     {"Statement": {"Effect": "Allow", "Action": _CALL, "Resource": "*"}}
@@ -188,9 +196,8 @@ class _Policies:
             except ConfigurationError as error:
                 unknown.append(error)
                 continue
-            if content is not None:
-                with document.naming_it():
-                    policies.append(IdentityPolicy.from_document(content))
+            with document.naming_it():
+                policies += _read(content)
         for what in unknown:
             self._note(f"{what}; so the role {role!r} may make every call that is not denied")
         if unknown:
@@ -248,8 +255,37 @@ class _Policies:
         table = statement.table()
         if "Action" not in table:
             return True
-        actions = self._template.resolve(table["Action"])
-        return any(
-            wildcard_match(str(action).lower(), _CALL.lower())
-            for action in (actions if isinstance(actions, list) else [actions])
-        )
+        return _has_calls(self._template.resolve(table["Action"]))
+
+
+def _read(document: Any) -> list[IdentityPolicy]:
+    """The policy of a document, if it says something of calls.
+
+    Statements about other services may have for a resource what is an ARN to AWS alone. They are
+    left out then, and only then: errors tell the places of statements.
+    """
+    if document is None:
+        return []
+    try:
+        return [IdentityPolicy.from_document(document)]
+    except PolicyError:
+        statements = document.get("Statement") if isinstance(document, Mapping) else None
+        listed = statements if isinstance(statements, list) else [statements]
+        kept = [statement for statement in listed if not _is_about_others(statement)]
+        if len(kept) == len(listed):
+            raise
+        with suppress(PolicyError):
+            return [IdentityPolicy.from_document({**document, "Statement": kept})] if kept else []
+        raise
+
+
+def _is_about_others(statement: Any) -> bool:
+    actions = statement.get("Action") if isinstance(statement, Mapping) else None
+    return actions is not None and not _has_calls(actions)
+
+
+def _has_calls(actions: Any) -> bool:
+    return any(
+        wildcard_match(str(action).lower(), _CALL.lower())
+        for action in (actions if isinstance(actions, list) else [actions])
+    )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from lattice_client.errors import ConfigurationError
 from lattice_client.testing.nodes import Node
 from lattice_client.testing.templates import NO_VALUE, Template
 from lattice_client.testing.wildcards import wildcard_match
@@ -23,6 +24,9 @@ _AWS_MANAGED: Final = "arn:aws:iam::aws:policy/"
 _SERVICE_ROLES: Final = "AWSLambda*Role"
 # SAM gives it to every role that it makes.
 _LOGS: Final = f"{_AWS_MANAGED}service-role/AWSLambdaBasicExecutionRole"
+# All of SAM's policy templates end so, and none is about calls ("AWS SAM policy templates").
+_TEMPLATE: Final = "Policy"
+_EMPTY: Final = Node(None, "")
 _NOTHING: Final = {"Ref": "AWS::NoValue"}
 # What a role has of its function's properties, and how they are called there.
 _OF_ROLE: Final = {"PermissionsBoundary": "PermissionsBoundary", "RolePath": "Path"}
@@ -35,15 +39,19 @@ def add_implied(document: Node, template: Template, note: Callable[[str], object
     :param note: called with what was not understood.
     """
     shared: dict[str, Node] = {}
-    if "Globals" in document.table():
-        shared = document.child("Globals").table().get("Function", Node({}, "")).table()
+    if document.table().get("Globals", _EMPTY).value:
+        of_functions = document.child("Globals").table().get("Function", _EMPTY)
+        shared = of_functions.table() if of_functions.value else {}
     for name in template.of_kind(_FUNCTION):
         properties = shared | template.properties(name)
         if not _is_there(template, properties, "Role"):
             template.imply(f"{name}Role", "AWS::IAM::Role", name, _role(template, properties, note))
         if _is_there(template, properties, "AutoPublishAlias"):
             node = properties["AutoPublishAlias"]
-            alias = Node(template.resolve(node), node.place)
+            try:
+                alias = Node(template.resolve(node), node.place)
+            except ConfigurationError:
+                continue  # Whoever refers to it is told that it is not there.
             function = Node({"Ref": name}, node.place)
             implied = {"FunctionName": function, "Name": alias}
             for each in (f"{name}Alias{alias.as_text()}", f"{name}.Alias"):  # Ref may name both.
@@ -51,7 +59,7 @@ def add_implied(document: Node, template: Template, note: Callable[[str], object
 
 
 def _is_there(template: Template, properties: Mapping[str, Node], key: str) -> bool:
-    return key in properties and template.chosen(properties[key]).value is not NO_VALUE
+    return template.chosen(properties.get(key, _EMPTY)).value not in (NO_VALUE, None)
 
 
 def _role(
@@ -63,7 +71,7 @@ def _role(
     if tags is not None and isinstance(tags.value, Mapping):
         pairs = [{"Key": key, "Value": value} for key, value in tags.value.items()]
         role["Tags"] = Node(pairs, tags.place)
-    policies = template.chosen(properties.get("Policies", Node([], "")))
+    policies = template.chosen(properties.get("Policies", _EMPTY))
     items = policies.items() if isinstance(policies.value, list) else [policies]
     # Each keeps its index, so that what is said of it names its place.
     inline: list[Any] = [_NOTHING] * len(items)
@@ -72,15 +80,14 @@ def _role(
         value = item.value
         if isinstance(value, str):
             managed[index] = _arn(value)
-        elif value is NO_VALUE:
+        elif value is NO_VALUE or value is None:
             continue
         elif "Statement" in (keys := item.table()):
             inline[index] = {"PolicyDocument": value}
         elif any(key == "Ref" or key.startswith("Fn::") for key in keys):
             managed[index] = value
-        else:
-            words = "this policy template is not understood, and is taken to say nothing of calls"
-            note(f"{item.place}: {words}")
+        elif not (len(keys) == 1 and next(iter(keys)).endswith(_TEMPLATE)):
+            note(f"{item.place}: this is no policy that is known here")
     return role | {
         "Policies": Node(inline, policies.place),
         "ManagedPolicyArns": Node(managed, policies.place),

@@ -55,8 +55,12 @@ class Template:
             if name not in declared:
                 known = ", ".join(declared) or "none"
                 raise document.error(f"there is no parameter {name!r}; there are: {known}")
+        self._stored: set[str] = set()
         for name, node in declared.items():
-            self._parameters[name] = _parameter(name, node, parameters.get(name))
+            if name not in parameters and _is_stored(node):
+                self._stored.add(name)  # Only whoever refers to it needs it.
+            else:
+                self._parameters[name] = _parameter(name, node, parameters.get(name))
 
     def resolve(self, node: Node) -> Any:
         """The value of a node with all functions worked out.
@@ -200,6 +204,8 @@ class Template:
             return self._pseudo[name]
         if name in self._parameters:
             return self._parameters[name]
+        if name in self._stored:
+            raise node.error(f"the parameter {name!r} has no value: give it one")
         return self._of_resource(name, None, node)
 
     def _get_att(self, node: Node) -> Any:
@@ -290,13 +296,19 @@ class Template:
         return items
 
 
+def _is_stored(node: Node) -> bool:
+    """Whether a parameter's default is a name in the parameter store: every template of the CDK has
+    such a one."""
+    table = node.table()
+    return "Default" in table and str(table.get("Type", node).value).startswith("AWS::SSM::")
+
+
 def _parameter(name: str, node: Node, given: str | None) -> Any:
     table = node.table()
     kind = table["Type"].text() if "Type" in table else "String"
     value = given
     if value is None:
-        # The default of such a parameter is a name in the parameter store.
-        if "Default" not in table or kind.startswith("AWS::SSM::"):
+        if "Default" not in table:
             raise node.error(f"the parameter {name!r} has no value: give it one")
         value = table["Default"].as_text()
     text = as_text(value)

@@ -10,7 +10,7 @@ from lattice_client.testing.asgi import Message, Receive
 __all__ = ["Incoming", "sleep"]
 
 # The rest of a body waits where the server keeps it, and its client with it.
-_MAX_KEPT_BYTES: Final = 1024 * 1024
+_MAX_KEPT_BYTES: Final = 64 * 1024 * 1024
 
 
 async def sleep(seconds: float) -> None:
@@ -52,7 +52,7 @@ class Incoming:
             return False
         now = asyncio.get_running_loop().time
         end, kept_bytes, is_whole = now() + seconds, 0, False
-        while kept_bytes <= _MAX_KEPT_BYTES:
+        while is_whole or kept_bytes <= _MAX_KEPT_BYTES:
             if self._coming is None:
                 # Never cancelled while it may be needed: a body that is being generated would end.
                 self._coming = asyncio.ensure_future(self._receive())
