@@ -458,6 +458,20 @@ def test_a_body_that_comes_during_a_latency_reaches_the_target(lattice, latency,
     assert lattice.access_log[0]["failureReason"] is None
 
 
+def test_a_client_is_watched_behind_a_body_that_is_whole_however_large(lattice, monkeypatch):
+    async def main():
+        client = Client(b"x" * 100)
+        call = asyncio.create_task(client.call(lattice))
+        await asyncio.wait_for(client.all_received.wait(), 20)
+        client.leaves.set()
+        await asyncio.wait_for(call, 20)
+
+    monkeypatch.setattr(waiting, "_MAX_KEPT_BYTES", 10)
+    with lattice.faults.latency(math.inf):
+        asyncio.run(main())
+    assert lattice.access_log[0]["failureReason"] == "ClientConnectionClosed"
+
+
 def test_a_body_that_is_being_generated_outlasts_a_latency(lattice):
     import httpx
 
