@@ -10,7 +10,7 @@ import pytest
 from asgi_driver import Exchange, fetch, signed_by
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from local_oracles import HOST, NOW, crt_sign, replace_header, wire
+from local_oracles import HOST, NOW, as_pairs, crt_sign, replace_header, wire
 
 from lattice_client.credentials import Credentials
 from lattice_client.testing import AuthPolicy, LocalLattice, WireRequest
@@ -203,13 +203,32 @@ def test_the_clock_can_be_shifted(local, caller):
     assert response.headers["date"] == "Thu, 01 Jan 2026 01:00:00 GMT"
 
 
-def test_the_path_can_be_read_as_it_is():
-    lattice = LocalLattice(clock=lambda: NOW, path_encoding="single")
+@pytest.mark.parametrize("path_encoding", ["double", "double-raw", "single"])
+def test_any_form_of_the_path_can_be_demanded(path_encoding):
+    lattice = LocalLattice(clock=lambda: NOW, path_encoding=path_encoding)
     lattice.add_service("orders", domain=HOST)
     caller = lattice.add_caller("frontend")
-    target = "/a%20b"
-    assert seen(fetch(lattice, signed_by(caller, target=target, path_encoding="single")))
-    assert fetch(lattice, signed_by(caller, target=target)).status_code == 403
+    for signed in ("double", "double-raw", "single"):
+        request = signed_by(caller, target="/a%20b//c", path_encoding=signed)
+        expected = 200 if signed == path_encoding else 403
+        assert fetch(lattice, request).status_code == expected
+
+
+@pytest.mark.parametrize(
+    ("query_plus", "statuses"),
+    [("either", [200, 200]), ("space", [200, 403]), ("plus", [403, 200])],
+)
+def test_either_reading_of_a_plus_sign_can_be_demanded(query_plus, statuses):
+    lattice = LocalLattice(clock=lambda: NOW, query_plus=query_plus)
+    lattice.add_service("orders", domain=HOST)
+    caller = lattice.add_caller("frontend")
+    got = []
+    for signed_as in ("%20", "%2B"):
+        signed = signed_by(caller, target=f"/?q=a{signed_as}b")
+        sent = wire(signed.method, "/?q=a+b", as_pairs(signed))
+        exchange = Exchange(lattice, sent).run()
+        got.append(exchange.status)
+    assert got == statuses
 
 
 def test_other_services_sign_payloads():

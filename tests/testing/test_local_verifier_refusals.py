@@ -461,6 +461,11 @@ def test_nothing_shows_a_token_or_a_signature():
             assert "Signature=" not in shown
 
 
+def test_unknown_reading_of_a_plus_sign():
+    with pytest.raises(ValueError, match="query_plus is 'either', 'space' or 'plus', not 'both'"):
+        verifier(query_plus="both")
+
+
 def test_unknown_path_encoding():
-    with pytest.raises(ValueError, match="'double' or 'single'"):
+    with pytest.raises(ValueError, match="'double', 'double-raw' or 'single'"):
         verifier(path_encoding="triple")
