@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from local_oracles import HOST, NOW, as_pairs, crt_sign, replace_header, wire
 
 from lattice_client.credentials import Credentials
-from lattice_client.testing import AuthPolicy, LocalLattice, WireRequest
+from lattice_client.identity import CallerIdentity
+from lattice_client.testing import AuthPolicy, LocalLattice, Principal, WireRequest
 
 ARN = "arn:aws:sts::111122223333:assumed-role/orders-frontend/task-1"
 
@@ -368,7 +369,11 @@ def test_identity_headers(local, caller):
         for name, value in json_headers(Exchange(local, request, scheme="https").run())
     }
     assert got["x-amzn-lattice-identity"] == (
-        f"Principal={ARN}; PrincipalOrgID=o-a1b2c3d4e5; SessionName=task-1; Type=AWS_IAM"
+        f"Principal={ARN}; PrincipalOrgID=o-a1b2c3d4e5; PrincipalOrgPath=; SessionName=task-1; "
+        "Type=AWS_IAM"
+    )
+    assert got["x-amzn-lattice-identity-tags"] == (
+        f"principal={ARN};principalorgid=o-a1b2c3d4e5;principalorgpath="
     )
     assert got["x-amzn-lattice-network"] == f"SourceVpcArn={local.vpc_arn}"
     assert got["x-amzn-lattice-target"] == (
@@ -391,6 +396,34 @@ def test_where_the_server_has_no_port_the_listeners_is_forwarded(open_lattice, s
 def json_headers(exchange):
     pairs = json.loads(exchange.body)["headers"]
     return [(name.encode(), value.encode()) for name, value in pairs]
+
+
+def test_the_identity_of_a_caller_with_tags_and_a_place_in_its_organization(local):
+    principal = Principal(
+        "111122223333",
+        "team/web",
+        "task-2",
+        "o-a1b2c3d4e5",
+        tags={"Team": "Payments", "principal": "mine"},
+        organization_paths=["o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/"],
+    )
+    got = headers_seen(fetch(local, signed_by(local.add_caller("web", principal=principal))))
+    assert "; PrincipalOrgPath=o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/; Se" in (
+        got["x-amzn-lattice-identity"]
+    )
+    assert got["x-amzn-lattice-identity-tags"] == (
+        f"principal={principal.arn};principalorgid=o-a1b2c3d4e5;"
+        "principalorgpath=o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/;Team=Payments;principal=mine"
+    )
+    assert local.access_log[-1]["callerPrincipalTags"] == "Team=Payments;principal=mine"
+    read = CallerIdentity.from_headers(got)
+    assert dict(read.tags) == principal.tags
+    assert read.organization_path == "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/"
+
+
+def test_an_anonymous_caller_has_no_identity(open_lattice):
+    got = headers_seen(fetch(open_lattice(), unsigned()))
+    assert not [name for name in got if name.startswith("x-amzn-lattice-identity")]
 
 
 def test_a_caller_outside_any_organization():

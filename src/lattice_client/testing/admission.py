@@ -66,9 +66,7 @@ class Admission:
         """
         request = exchange.request
         if not is_signed(request):
-            if any(layer.auth_type == "AWS_IAM" for layer in layers):
-                exchange.record["resolvedUser"] = "Anonymous"
-            return None
+            return None  # Real records of unsigned requests have no resolvedUser.
         # Also where anonymous callers may pass, and where no layer asks: "VPC Lattice attempts to
         # authenticate any request that is signed" (SIGv4 authenticated requests).
         exchange.record["resolvedUser"] = "Unknown"
