@@ -299,7 +299,7 @@ def _are_in_order(names: tuple[str, ...]) -> bool:
 
 def _matches(signature: Signature, secret_key: str, to_sign: str) -> bool:
     if signature.algorithm == sigv4a.ALGORITHM:
-        # Lower case only, as signers write it: no second spelling of a signature is accepted.
+        # Lower case only, as signers write it.
         if not re.fullmatch(r"(?:[0-9a-f]{2})+", signature.value):
             return False
         return sigv4a.signature_matches(
