@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import re
+import time
 
 import pytest
 from asgi_driver import Exchange, fetch, signed_by
@@ -384,6 +385,44 @@ def test_identity_headers(local, caller):
     assert got["x-forwarded-port"] == "80"
     assert got["x-forwarded-proto"] == "https"
     assert re.fullmatch(r"arn:aws:ec2:us-west-2:111122223333:vpc/vpc-0[0-9a-f]{16}", local.vpc_arn)
+
+
+def test_a_servers_port_may_be_text(open_lattice):
+    """granian's is."""
+    exchange = Exchange(open_lattice(), unsigned(), server=("127.0.0.1", "8000"), http_version="1")
+    assert (b"x-forwarded-port", b"8000") in json_headers(exchange.run())
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "status"),
+    [("websocket", 400), ("h2c, WebSocket", 400), ("h2c", 200), ("websocket-ish", 200)],
+)
+def test_a_websocket_is_refused_as_a_request(open_lattice, upgrade, status):
+    headers = [
+        ("connection", "Upgrade"),
+        ("upgrade", upgrade),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("sec-websocket-version", "13"),
+    ]
+    lattice = open_lattice()
+    exchange = Exchange(lattice, unsigned(headers=headers)).run()
+    assert exchange.status == status
+    if status == 400:
+        assert exchange.text == (
+            "Bad Request: WebSockets pass through TLS listeners only, and this is none"
+        )
+        assert lattice.access_log[-1]["failureReason"] == "ClientProtocolError"
+
+
+def test_the_time_is_looked_up_at_each_call(monkeypatch):
+    """freezegun replaces ``time.time``, perhaps when the local Lattice is there already."""
+    lattice = LocalLattice()
+    lattice.add_service("orders", domain=HOST)
+    caller = lattice.add_caller("frontend")
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    response = fetch(lattice, signed_by(caller))
+    assert seen(response)
+    assert response.headers["date"] == "Thu, 01 Jan 2026 00:00:00 GMT"
 
 
 @pytest.mark.parametrize("server", [None, (HOST, None)])

@@ -17,6 +17,7 @@ from local_oracles import (
     CREDENTIALS,
     HOST,
     LONG_TERM,
+    NOW,
     REGION,
     SERVICE,
     UNSIGNED,
@@ -28,7 +29,7 @@ from local_oracles import (
     wire,
 )
 
-from lattice_client.testing import RefusedError, WireRequest
+from lattice_client.testing import RefusedError, Verifier, WireRequest
 from lattice_client.testing.sigv4a import private_value
 
 TARGETS = [
@@ -125,6 +126,12 @@ def test_all_plus_signs_of_a_query_mean_the_same():
     signed = crt_sign(target="/?a=%20&b=%2B")
     with pytest.raises(RefusedError, match="does not match"):
         verifier().verify(WireRequest("GET", b"/", b"a=+&b=+", signed.headers))
+
+
+def test_the_time_is_looked_up_at_each_call(monkeypatch):
+    checker = Verifier({CREDENTIALS.access_key: CREDENTIALS}.get, region=REGION)
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    assert checker.verify(crt_sign())
 
 
 def test_an_escaped_plus_sign_is_no_space():

@@ -68,7 +68,8 @@ def target_headers(exchange: Exchange, vpc_arn: str) -> list[tuple[bytes, bytes]
     if port is None and exchange.listener is not None:
         port = exchange.listener.port
     if port is not None:
-        headers.append((b"x-forwarded-port", b"%d" % port))
+        # A text under granian.
+        headers.append((b"x-forwarded-port", str(port).encode()))
     headers.append((b"x-amzn-requestid", exchange.request_id))
     return headers
 
