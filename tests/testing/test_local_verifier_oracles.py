@@ -30,6 +30,7 @@ from local_oracles import (
 )
 
 from lattice_client.testing import RefusedError, Verifier, WireRequest
+from lattice_client.testing.canonical import canonical_path
 from lattice_client.testing.sigv4a import private_value
 
 TARGETS = [
@@ -97,6 +98,26 @@ def test_path_encodings_are_told_apart(target, alike):
         else:
             with pytest.raises(RefusedError, match="does not match"):
                 verifier(path_encoding=read).verify(request)
+
+
+@pytest.mark.parametrize(
+    ("raw", "double", "double_raw", "single"),
+    [
+        (b"", "/", "/", "/"),
+        (b"/", "/", "/", "/"),
+        (b"a/b", "/a/b", "a/b", "a/b"),
+        (b"a//b", "/a/b", "a//b", "a//b"),
+        (b"//a", "/a", "//a", "//a"),
+        (b"/.", "/", "/.", "/."),
+        (b"/.a", "/.a", "/.a", "/.a"),
+        (b"/a/../%2e", "/%252e", "/a/../%252e", "/a/../%2e"),
+        (b"..", "/", "..", ".."),
+    ],
+)
+def test_canonical_paths(raw, double, double_raw, single):
+    assert canonical_path(raw) == canonical_path(raw, "double") == double
+    assert canonical_path(raw, "double-raw") == double_raw
+    assert canonical_path(raw, "single") == single
 
 
 @pytest.mark.parametrize("placement", ["header", "query"])

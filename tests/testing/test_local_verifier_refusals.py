@@ -263,6 +263,13 @@ def test_presigned_for_a_week():
     assert verifier().verify(crt_sign(placement="query", expires=604800))
 
 
+def test_presigned_for_a_second():
+    request = crt_sign(placement="query", expires=1)
+    assert verifier().verify(request)
+    assert verifier(now=NOW + 1).verify(request)
+    assert "Signature expired" in refusal(request, now=NOW + 2)
+
+
 @pytest.mark.parametrize(
     "date", [b"2026-01-01T00:00:00Z", b"20260230T000000Z", b"20260101T000000", b"20260101T256000Z"]
 )
