@@ -268,8 +268,7 @@ _Pairs: TypeAlias = dict[str, tuple[str, str]]
 
 
 def _fields(values: list[str]) -> _Pairs | None:
-    """``Key=value; Key=value``, by key in lower case; None if there is more than one value, or a key
-    twice."""
+    """``Key=value; Key=value``, by key in lower case; None for several values, or a key twice."""
     pairs = _pairs(values)
     if pairs is None:
         return None
@@ -278,7 +277,7 @@ def _fields(values: list[str]) -> _Pairs | None:
 
 
 def _tags(values: list[str]) -> Fields | None:
-    """The tags, which may differ in case alone; None if they cannot be read, as with ``_fields``."""
+    """The tags, which may differ in case alone; None for several values, or a tag twice."""
     pairs = _pairs(values)
     if pairs is None:
         return None

@@ -447,8 +447,9 @@ def test_the_identity_of_a_caller_with_tags_and_a_place_in_its_organization(loca
         organization_paths=["o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/"],
     )
     got = headers_seen(fetch(local, signed_by(local.add_caller("web", principal=principal))))
-    assert "; PrincipalOrgPath=o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/; Se" in (
-        got["x-amzn-lattice-identity"]
+    assert (
+        "; PrincipalOrgPath=o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/; Se"
+        in (got["x-amzn-lattice-identity"])
     )
     assert got["x-amzn-lattice-identity-tags"] == (
         f"principal={principal.arn};principalorgid=o-a1b2c3d4e5;"

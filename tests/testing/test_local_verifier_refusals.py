@@ -493,7 +493,7 @@ def in_ber(der, *, padded=False, long_length=False, trailing=b""):
 
 
 @pytest.mark.parametrize(
-    "ber", [{"padded": True}, {"long_length": True}, {"trailing": b"\0"}], ids=lambda ber: [*ber][0]
+    "ber", [{"padded": True}, {"long_length": True}, {"trailing": b"\0"}], ids=list
 )
 def test_a_sigv4a_signature_has_one_spelling(ber):
     request = crt_sign(algorithm="sigv4a")

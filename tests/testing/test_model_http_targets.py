@@ -20,7 +20,14 @@ from local_oracles import HOST, wire
 from upstreams import http2_upstream, raw_upstream, upstream
 
 from lattice_client import ConfigurationError
-from lattice_client.testing import HTTPTarget, LocalLattice, http_connection, http_target, load, serve
+from lattice_client.testing import (
+    HTTPTarget,
+    LocalLattice,
+    http_connection,
+    http_target,
+    load,
+    serve,
+)
 from lattice_client.testing.echo import echo
 from lattice_client.testing.targets import named_app
 

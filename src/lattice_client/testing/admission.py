@@ -56,9 +56,7 @@ class Admission:
             raise not_found()
         return exchange.network.auth, service.auth
 
-    async def authenticate(
-        self, exchange: Exchange, layers: Layers, verifier: Verifier
-    ) -> Verified | None:
+    async def authenticate(self, exchange: Exchange, verifier: Verifier) -> Verified | None:
         """Find out who calls, and note it in the exchange.
 
         :returns: the signature; None for an anonymous caller.

@@ -1,5 +1,5 @@
-"""The layers of policies: the service network's auth policy, the service's, and the caller's identity
-policies. All must allow.
+"""The layers of policies: the service network's auth policy, the service's, and the caller's
+identity policies. All must allow.
 
 Source: "Control access to VPC Lattice services using auth policies", "How authorization works"
 (VPC Lattice User Guide).

@@ -59,8 +59,10 @@ class Call:
             self._news.set()
 
     def probe(self) -> bool:
-        """Have the client sent something that it has to skip (RFC 9110, section 15.2), once; whether
-        that can be done: it cannot behind the head of the response."""
+        """Send once what the client has to skip (RFC 9110, section 15.2).
+
+        :returns: whether that can be done. It cannot behind the head of the response.
+        """
         if self.has_started or not self._is_newest:
             return False
         if not self._is_probed:

@@ -405,7 +405,7 @@ class LocalLattice:
         try:
             layers = admission.route(exchange)
             verifier = faults.verifier(self._verifier)
-            verified = await admission.authenticate(exchange, layers, verifier)
+            verified = await admission.authenticate(exchange, verifier)
             admission.authorize(
                 exchange, layers, source_vpc=self.vpc_id, source_vpc_account=self.account
             )

@@ -115,8 +115,8 @@ class Verifier:
         self.region = region
         self.service = service
         self._find_credentials = find_credentials
-        self._path_encoding = check_path_encoding(path_encoding)
-        self._query_plus = check_query_plus(query_plus)
+        self._path_encoding: PathEncoding = check_path_encoding(path_encoding)
+        self._query_plus: QueryPlus = check_query_plus(query_plus)
         self._clock = clock
 
     def variant(
