@@ -23,12 +23,17 @@ from lattice_client.testing.callers import Principal
 from lattice_client.testing.target_headers import identity, identity_tags, is_lattices_own
 
 ARN = "arn:aws:sts::123456789012:assumed-role/shop/task-1"
-IDENTITY = f"Principal={ARN}; PrincipalOrgID=o-a1b2c3d4e5; SessionName=task-1; Type=AWS_IAM"
+ORG_PATH = "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/"
+IDENTITY = (
+    f"Principal={ARN}; PrincipalOrgID=o-a1b2c3d4e5; PrincipalOrgPath={ORG_PATH}; "
+    "SessionName=task-1; Type=AWS_IAM"
+)
+LATTICES_OWN = f"principal={ARN};principalorgid=o-a1b2c3d4e5;principalorgpath={ORG_PATH}"
 VPC = "arn:aws:ec2:us-west-2:123456789012:vpc/vpc-0a1b"
 SERVICE = "arn:aws:vpc-lattice:us-west-2:123456789012:service/svc-0a1b"
 HEADERS = {
     "x-amzn-lattice-identity": IDENTITY,
-    "x-amzn-lattice-identity-tags": r"team=web; note=a\;b=c",
+    "x-amzn-lattice-identity-tags": rf"{LATTICES_OWN};team=web; note=a\;b=c",
     "x-amzn-lattice-network": f"SourceVpcArn={VPC}",
     "x-amzn-lattice-target": f"ServiceArn={SERVICE};ServiceNetworkArn=arn:n;TargetGroupArn=arn:tg",
     "x-amzn-requestid": "one",
@@ -49,6 +54,7 @@ def test_all_that_lattice_says():
         role="shop",
         session="task-1",
         organization="o-a1b2c3d4e5",
+        organization_path=ORG_PATH,
         type="AWS_IAM",
         tags=caller.tags,
         fields=caller.fields,
@@ -60,7 +66,13 @@ def test_all_that_lattice_says():
     )
     assert caller.authenticated
     assert dict(caller.tags) == {"team": "web", "note": "a;b=c"}
-    assert set(caller.fields) == {"Principal", "PrincipalOrgID", "SessionName", "Type"}
+    assert set(caller.fields) == {
+        "Principal",
+        "PrincipalOrgID",
+        "PrincipalOrgPath",
+        "SessionName",
+        "Type",
+    }
 
 
 @pytest.mark.parametrize(
@@ -127,6 +139,43 @@ def test_principals_of_all_kinds(arn, account, role, session):
     assert (caller.role, caller.session) == (role, session)
 
 
+@pytest.mark.parametrize(
+    ("sent", "tags"),
+    [
+        (LATTICES_OWN, {}),
+        ("team=web", {"team": "web"}),
+        (f"team=web;{LATTICES_OWN}", {"team": "web"}),
+        (f"Principal={ARN}; PrincipalOrgID=; principalOrgPath=;team=web", {"team": "web"}),
+        # Tags that a caller calls so.
+        (f"{LATTICES_OWN};principal=p;principalorgpath=o", {"principal": "p"}),
+        (f"{LATTICES_OWN};Principal=p", {"Principal": "p"}),
+    ],
+)
+def test_lattices_own_fields_are_no_tags(sent, tags):
+    pairs = {"x-amzn-lattice-identity": IDENTITY, "x-amzn-lattice-identity-tags": sent}
+    caller = CallerIdentity.from_headers(pairs)
+    assert caller.authenticated
+    assert dict(caller.tags).items() >= tags.items()
+    assert "principalorgid" not in caller.tags
+    assert (caller.principal, caller.organization_path) == (ARN, ORG_PATH)
+
+
+def test_no_tag_passes_for_the_place_in_an_organization():
+    tags = "principalorgpath=o-forged/r-1/ou-1/;principalorgid=o-forged"
+    pairs = {
+        "x-amzn-lattice-identity": f"Principal={ARN}; Type=AWS_IAM",
+        "x-amzn-lattice-identity-tags": f"{tags};{tags}",
+    }
+    caller = CallerIdentity.from_headers(pairs)
+    assert (caller.organization, caller.organization_path) == (None, None)
+
+
+def test_a_tag_that_comes_twice_is_unknown():
+    for sent in ("team=a;team=b", f"{LATTICES_OWN};principal=a;principal=b"):
+        pairs = {"x-amzn-lattice-identity": IDENTITY, "x-amzn-lattice-identity-tags": sent}
+        assert CallerIdentity.from_headers(pairs).status == "unknown"
+
+
 def test_nobody_is_anonymous():
     caller = CallerIdentity.from_headers({"x-amzn-lattice-identity-tags": "admin=yes"})
     assert (caller.status, caller.principal, dict(caller.tags)) == ("anonymous", None, {})
@@ -148,6 +197,11 @@ def test_nobody_is_anonymous():
         f"Principal={ARN}; Type=AWS_IAM, Principal={ARN}; PrincipalOrgID=o",
         f"Principal={ARN}; Type=AWS_IAM,x; X509SubjectCN=admin",
         f"Type=AWS_IAM; Principal={ARN}; SessionName=a, X509SubjectCN=admin",
+        # In any case.
+        f"Principal={ARN}; SessionName=a,principal=arn:aws:iam::123456789012:role/admin",
+        f"Principal={ARN}; SessionName=a, x509subjectcn=admin",
+        f"Principal={ARN}; SessionName=a,PRINCIPALORGPATH=o-forged/",
+        f"Principal={ARN}; type=AWS_IAM,x; X509SubjectCN=admin",
         f"x,Type=AWS_IAM; Principal={ARN}",
         "Principal=arn:aws:sts::123456789012:assumed-role/sh\u00f6p/x",
         "Principal=arn:aws:sts::\u0661\u0662\u0663456789012:assumed-role/shop/x",
@@ -206,18 +260,25 @@ KEY = st.text("aZ0;:,.@/+-_é€𐍈", min_size=1, max_size=10)
 TAG = st.text("aZ0;:,.@/+-_é€𐍈=", max_size=10)
 
 
-@given(WORD, WORD, st.none() | WORD, st.dictionaries(KEY, TAG))
-def test_the_local_lattice_is_understood(role, session, organization, tags):
-    principal = Principal("111122223333", f"path/{role}", session, organization)
+@given(WORD, WORD, st.none() | WORD, st.none() | WORD, st.dictionaries(KEY, TAG))
+def test_the_local_lattice_is_understood(role, session, organization, path, tags):
+    principal = Principal(
+        "111122223333",
+        f"path/{role}",
+        session,
+        organization,
+        tags=tags,
+        organization_paths=[] if path is None else [path],
+    )
     caller = CallerIdentity.from_headers(
         {
             "x-amzn-lattice-identity": identity(principal).encode().decode("latin-1"),
-            "x-amzn-lattice-identity-tags": identity_tags(tags).encode().decode("latin-1"),
+            "x-amzn-lattice-identity-tags": identity_tags(principal).encode().decode("latin-1"),
         }
     )
     assert caller.principal == principal.arn
     assert (caller.account, caller.role, caller.session) == ("111122223333", role, session)
-    assert caller.organization == organization
+    assert (caller.organization, caller.organization_path) == (organization, path)
     assert dict(caller.tags) == tags
 
 

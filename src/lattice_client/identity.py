@@ -58,10 +58,13 @@ _SEPARATOR = re.compile(r"(?<!\\);")
 # Servers and frameworks join what comes twice with a comma: before a field's name, or after a type,
 # which has none.
 _JOINED = re.compile(
-    r",[ \t]*(?:Principal|PrincipalOrgID|SessionName|Type|X509[\w/]*)="
+    r",[ \t]*(?:Principal|PrincipalOrgID|PrincipalOrgPath|SessionName|Type|X509[\w/]*)="
     r"|(?:^|;)[ \t]*Type=[^;]*,",
     re.IGNORECASE | re.ASCII,
 )
+# Lattice writes these before the tags. They are none: what they say stands in the identity as well,
+# where no tag of a caller's can be taken for it.
+_NO_TAGS = ("principal", "principalorgid", "principalorgpath")
 # The characters of IAM's names: "IAM and AWS STS quotas" (IAM User Guide).
 _PRINCIPAL = re.compile(
     r"arn:aws[a-z-]*:(?:iam|sts)::(?P<account>[0-9]{12}):"
@@ -109,8 +112,10 @@ class CallerIdentity:
     :param role: the role's name, without its path; None where the principal is no role.
     :param session: the role session's name.
     :param organization: the id of the account's organization.
+    :param organization_path: where the account stands in its organization, such as
+        ``o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/``.
     :param type: how the caller was authenticated, ``AWS_IAM``.
-    :param tags: the principal's tags.
+    :param tags: the principal's tags, without the fields of Lattice's own that stand before them.
     :param fields: all of ``x-amzn-lattice-identity``, also what is new.
     :param source_vpc: the ARN of the VPC that the request came from.
     :param service: the ARN of the service that was called.
@@ -125,6 +130,7 @@ class CallerIdentity:
     role: str | None = None
     session: str | None = None
     organization: str | None = None
+    organization_path: str | None = None
     type: str | None = None
     tags: Fields = _NO_FIELDS
     fields: Fields = _NO_FIELDS
@@ -144,11 +150,11 @@ class CallerIdentity:
         """
         sent = _sent(headers)
         identity = _fields(sent.get(_IDENTITY, []))
-        tags = _fields(sent.get(_TAGS, []), fold=False)
+        tags = _tags(sent.get(_TAGS, []))
         network = _fields(sent.get(_NETWORK, [])) or {}
         target = _fields(sent.get(_TARGET, [])) or {}
         facts: dict[str, Any] = {
-            "tags": Fields((tags or {}).values()),
+            "tags": tags or _NO_FIELDS,
             "source_vpc": _value(network, "SourceVpcArn"),
             "service": _value(target, "ServiceArn"),
             "service_network": _value(target, "ServiceNetworkArn"),
@@ -156,7 +162,7 @@ class CallerIdentity:
             "request_id": (sent.get(_REQUEST_ID) or [""])[0] or None,
         }
         if _IDENTITY not in sent:
-            # Tags of nobody are somebody's mistake.
+            # Tags without a principal are a mistake.
             return cls(**facts | {"status": "anonymous", "tags": _NO_FIELDS})
         principal = _PRINCIPAL.fullmatch(_value(identity or {}, "Principal") or "")
         if identity is None or tags is None or principal is None:
@@ -170,6 +176,7 @@ class CallerIdentity:
             role=role,
             session=session or _value(identity, "SessionName"),
             organization=_value(identity, "PrincipalOrgID"),
+            organization_path=_value(identity, "PrincipalOrgPath"),
             type=_value(identity, "Type"),
             fields=Fields(identity.values()),
             **facts,
@@ -260,23 +267,41 @@ def _text(raw: str | bytes) -> str:
 _Pairs: TypeAlias = dict[str, tuple[str, str]]
 
 
-def _fields(values: list[str], *, fold: bool = True) -> _Pairs | None:
-    """``Key=value; Key=value``, by key; None if there is more than one value, or a key twice.
+def _fields(values: list[str]) -> _Pairs | None:
+    """``Key=value; Key=value``, by key in lower case; None for several values, or a key twice."""
+    pairs = _pairs(values)
+    if pairs is None:
+        return None
+    found = {name.lower(): (name, value) for name, value in pairs}
+    return found if len(found) == len(pairs) else None
 
-    :param fold: look keys up in any case; tags may differ in case alone.
-    """
+
+def _tags(values: list[str]) -> Fields | None:
+    """The tags, which may differ in case alone; None for several values, or a tag twice."""
+    pairs = _pairs(values)
+    if pairs is None:
+        return None
+    for own in _NO_TAGS:
+        # The first of the name is Lattice's. A second one is a tag that a caller calls so.
+        for pair in pairs:
+            if pair[0].lower() == own:
+                pairs.remove(pair)
+                break
+    found = Fields(pairs)
+    return found if len(found) == len(pairs) else None
+
+
+def _pairs(values: list[str]) -> list[tuple[str, str]] | None:
+    """``Key=value; Key=value``; None if there is more than one value."""
     if len(values) > 1 or (values and _JOINED.search(values[0])):
         return None
-    found: _Pairs = {}
+    pairs = []
     for piece in _SEPARATOR.split(values[0]) if values else ():
         name, equals, value = piece.replace("\\;", ";").partition("=")
         name = name.strip(_OWS)
-        key = name.lower() if fold else name
-        if key in found:
-            return None
         if equals and name:
-            found[key] = name, value.strip(_OWS)
-    return found
+            pairs.append((name, value.strip(_OWS)))
+    return pairs
 
 
 def _value(fields: _Pairs, name: str) -> str | None:

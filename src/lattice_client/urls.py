@@ -63,7 +63,8 @@ def origin_of(url: str) -> str:
 def with_encoded_spaces(target: str) -> str:
     """The target with ``+`` in its query as ``%20``.
 
-    Form encoders send a space as ``+``, which a SigV4 verifier reads as a plus sign.
+    Form encoders send a space as ``+``. What a SigV4 verifier makes of that is not published: some
+    want ``%20`` signed for it, some ``%2B``. All of them read ``%20`` alike.
     """
     path, mark, query = target.partition("?")
     return path + mark + query.replace("+", "%20")

@@ -68,7 +68,7 @@ def crt_sign(
         region=region,
         service=service,
         date=datetime.fromtimestamp(now, UTC),
-        use_double_uri_encode=path_encoding == "double",
+        use_double_uri_encode=path_encoding != "single",
         should_normalize_uri_path=path_encoding == "double",
         signed_body_value=payload,
         signed_body_header_type=(

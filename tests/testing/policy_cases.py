@@ -333,6 +333,7 @@ def _arn_operators() -> Iterator[Case]:
         }
     }
     wide = "arn:aws:someservice:*:111122223333:finance/*"
+    five_parts = {"context": {key: "arn:aws:someservice:us-east-2:999999999999"}}
     yield from conditions(
         OPERATORS,
         ("ArnEquals", {"ArnEquals": {arn: FRONTEND_ROLE}}, {}, YES),
@@ -353,6 +354,8 @@ def _arn_operators() -> Iterator[Case]:
         ),
         ("StringLike lets * cross colons", {"StringLike": {key: wide}}, far, YES),
         ("ArnLike keeps * between colons", {"ArnLike": {key: wide}}, far, NO),
+        ("ArnLike keeps * in the account", {"ArnLike": {key: "arn:*:*:*:*:finance/*"}}, far, NO),
+        ("ArnLike of five parts", {"ArnLike": {key: "arn:*:*:*:*:*"}}, five_parts, NO),
         ("ArnLike of what is no ARN", {"ArnLike": {METHOD: "arn:*:*:*:*:*"}}, {}, NO),
         ("ArnLike where the key is missing", {"ArnLike": {key: "arn:*:*:*:*:*"}}, {}, NO),
         ("ArnNotEquals of the role", {"ArnNotEquals": {arn: FRONTEND_ROLE}}, {}, NO),

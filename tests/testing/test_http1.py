@@ -54,6 +54,19 @@ def ours(data, pieces=None):
     return whole, False
 
 
+@pytest.mark.parametrize(("digits", "is_taken"), [(18, True), (19, False)])
+def test_a_length_has_at_most_18_digits(digits, is_taken):
+    reader = RequestReader()
+    reader.feed(b"PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: %b\r\n\r\nabc" % (b"9" * digits))
+    if not is_taken:
+        with pytest.raises(MalformedRequestError, match="Content-Length is no number of bytes"):
+            reader.next_head()
+        return
+    assert reader.next_head() is not None
+    assert reader.next_body() == b"abc"
+    assert not reader.complete
+
+
 def as_tuple(head, body):
     return head.method.encode(), head.target, head.version.encode(), head.headers, body
 

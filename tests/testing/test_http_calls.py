@@ -3,11 +3,14 @@
 import asyncio
 import http.client
 import queue
+import socket
 import sys
 import threading
 
 import pytest
 from serving import CHUNKED, DONE, GET, SIZE, answer, good, post, response, serving, turns, whole
+
+from lattice_client.testing import http_connection
 
 pytestmark = pytest.mark.usefixtures("nothing_goes_wrong_inside")
 
@@ -130,6 +133,96 @@ def test_failing_behind_the_answer_does_no_harm_to_the_next_request(caplog):
             assert response(sock) == DONE
     assert "ZeroDivisionError" in caplog.text
     caplog.clear()
+
+
+def half_closed(server, data):
+    """All that comes back on a connection whose client has sent this, and ended its side."""
+    with server.connect() as sock:
+        sock.sendall(data)
+        sock.shutdown(socket.SHUT_WR)
+        return whole(sock)
+
+
+async def slowly(scope, receive, send):
+    """Answers with the path, when the loop has had many turns."""
+    while (message := await receive()).get("more_body"):
+        pass
+    if message["type"] == "http.request":
+        await turns()
+        await answer(send, scope["path"].encode())
+
+
+@pytest.mark.parametrize("app", [slowly, good])
+def test_a_client_that_ends_its_side_gets_its_answer(app):
+    with serving(app) as server:
+        got = half_closed(server, GET)
+        assert got.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert got.endswith(b"\r\n\r\n/" if app is slowly else b"good")
+
+
+def test_a_client_that_ends_its_side_gets_all_answers_of_a_pipeline():
+    requests = [b"GET /%d HTTP/1.1\r\nhost: a\r\n\r\n" % number for number in range(20)]
+    upload = b"POST /upload HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello"
+    with serving(slowly) as server:
+        got = half_closed(server, b"".join([*requests, upload]))
+        assert got.count(b"HTTP/1.1 200 OK") == 21
+        assert got.endswith(b"\r\n\r\n/upload")
+        # What is not there whole is not answered.
+        got = half_closed(server, requests[1] + upload[:-1])
+        assert got.count(b"HTTP/1.1 200 OK") == 1
+        assert half_closed(server, upload[:-1]) == b""
+        assert half_closed(server, b"") == b""
+        server.settle(lambda: len(server.clients))
+        assert not server.clients
+
+
+def test_a_slow_answer_reaches_a_client_that_ended_its_side():
+    """Whether it is still there is found out meanwhile, by what it has to skip."""
+    waiting, go = threading.Event(), threading.Event()
+
+    async def waits(_scope, _receive, send):
+        waiting.set()
+        await asyncio.to_thread(go.wait, 20)
+        await answer(send)
+
+    with serving(waits) as server, server.connect() as sock:
+        sock.sendall(GET)
+        sock.shutdown(socket.SHUT_WR)
+        assert waiting.wait(20)
+        assert sock.recv(len(b"HTTP/1.1 100 Continue\r\n\r\n"), socket.MSG_WAITALL).startswith(
+            b"HTTP/1.1 100 Continue"
+        )
+        go.set()
+        assert response(sock) == DONE
+        assert is_at_end(sock)
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+@pytest.mark.parametrize("start", [False, True])
+def test_a_client_that_leaves_altogether_is_noticed(start, version, monkeypatch):
+    monkeypatch.setattr(http_connection, "_SILENCE_SECONDS", 0.5)
+    there, gone = threading.Event(), threading.Event()
+
+    async def waits(_scope, receive, send):
+        assert not (await receive())["more_body"]
+        if start:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"part", "more_body": True})
+        there.set()
+        assert await receive() == {"type": "http.disconnect"}
+        gone.set()
+
+    with serving(waits) as server:
+        with server.connect() as sock:
+            sock.sendall(GET.replace(b"1.1", version))
+            if start:
+                assert sock.recv(65536)
+            assert there.wait(20)
+        assert gone.wait(30)
+
+
+def is_at_end(sock):
+    return sock.recv(1) == b""
 
 
 async def fails_halfway(_scope, _receive, send):

@@ -9,7 +9,7 @@ from asgi_driver import Exchange, fetch, signed_by
 from local_oracles import HOST, NOW, wire
 
 from lattice_client.testing import LocalLattice, lifespan
-from lattice_client.testing.access_log import FIELDS
+from lattice_client.testing.access_log import FIELDS, as_json_line
 from lattice_client.testing.exchange import TLS_STATE, TLSDetails
 
 
@@ -104,7 +104,7 @@ def test_the_body_counts_as_received():
 def test_records_of_refusals(local):
     caller = local.caller("frontend")
     cases = [
-        (unsigned(), "Anonymous", "Service"),
+        (unsigned(), None, "Service"),
         (signed_by(caller, region="eu-west-1"), "Unknown", None),
     ]
     for request, user, reason in cases:
@@ -116,8 +116,18 @@ def test_records_of_refusals(local):
         assert record["failureReason"] == "ClientAccessDenied"
         assert record["serviceArn"] == local.service("orders").arn
         assert record["targetGroupArn"] is None
-        assert record["requestToTargetDuration"] is None
+        assert record["requestToTargetDuration"] == 0
         assert record["responseFromTargetDuration"] is None
+        # As in the published records: a dash for what is not known.
+        written = json.loads(as_json_line(record))
+        assert (written["requestToTargetDuration"], written["targetIpPort"]) == (0, "-")
+        assert written["resolvedUser"] == (user or "-")
+
+
+def test_only_denied_requests_have_taken_no_time_to_a_target(local):
+    Exchange(local, wire("GET", "/", [("host", "other.example.com")])).run()
+    assert local.access_log[-1]["responseCode"] == 404
+    assert local.access_log[-1]["requestToTargetDuration"] is None
 
 
 def test_no_user_where_nobody_asks():

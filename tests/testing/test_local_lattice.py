@@ -5,15 +5,17 @@ import dataclasses
 import hashlib
 import json
 import re
+import time
 
 import pytest
 from asgi_driver import Exchange, fetch, signed_by
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from local_oracles import HOST, NOW, crt_sign, replace_header, wire
+from local_oracles import HOST, NOW, as_pairs, crt_sign, replace_header, wire
 
 from lattice_client.credentials import Credentials
-from lattice_client.testing import AuthPolicy, LocalLattice, WireRequest
+from lattice_client.identity import CallerIdentity
+from lattice_client.testing import AuthPolicy, LocalLattice, Principal, WireRequest
 
 ARN = "arn:aws:sts::111122223333:assumed-role/orders-frontend/task-1"
 
@@ -203,13 +205,32 @@ def test_the_clock_can_be_shifted(local, caller):
     assert response.headers["date"] == "Thu, 01 Jan 2026 01:00:00 GMT"
 
 
-def test_the_path_can_be_read_as_it_is():
-    lattice = LocalLattice(clock=lambda: NOW, path_encoding="single")
+@pytest.mark.parametrize("path_encoding", ["double", "double-raw", "single"])
+def test_any_form_of_the_path_can_be_demanded(path_encoding):
+    lattice = LocalLattice(clock=lambda: NOW, path_encoding=path_encoding)
     lattice.add_service("orders", domain=HOST)
     caller = lattice.add_caller("frontend")
-    target = "/a%20b"
-    assert seen(fetch(lattice, signed_by(caller, target=target, path_encoding="single")))
-    assert fetch(lattice, signed_by(caller, target=target)).status_code == 403
+    for signed in ("double", "double-raw", "single"):
+        request = signed_by(caller, target="/a%20b//c", path_encoding=signed)
+        expected = 200 if signed == path_encoding else 403
+        assert fetch(lattice, request).status_code == expected
+
+
+@pytest.mark.parametrize(
+    ("query_plus", "statuses"),
+    [("either", [200, 200]), ("space", [200, 403]), ("plus", [403, 200])],
+)
+def test_either_reading_of_a_plus_sign_can_be_demanded(query_plus, statuses):
+    lattice = LocalLattice(clock=lambda: NOW, query_plus=query_plus)
+    lattice.add_service("orders", domain=HOST)
+    caller = lattice.add_caller("frontend")
+    got = []
+    for signed_as in ("%20", "%2B"):
+        signed = signed_by(caller, target=f"/?q=a{signed_as}b")
+        sent = wire(signed.method, "/?q=a+b", as_pairs(signed))
+        exchange = Exchange(lattice, sent).run()
+        got.append(exchange.status)
+    assert got == statuses
 
 
 def test_other_services_sign_payloads():
@@ -349,7 +370,11 @@ def test_identity_headers(local, caller):
         for name, value in json_headers(Exchange(local, request, scheme="https").run())
     }
     assert got["x-amzn-lattice-identity"] == (
-        f"Principal={ARN}; PrincipalOrgID=o-a1b2c3d4e5; SessionName=task-1; Type=AWS_IAM"
+        f"Principal={ARN}; PrincipalOrgID=o-a1b2c3d4e5; PrincipalOrgPath=; SessionName=task-1; "
+        "Type=AWS_IAM"
+    )
+    assert got["x-amzn-lattice-identity-tags"] == (
+        f"principal={ARN};principalorgid=o-a1b2c3d4e5;principalorgpath="
     )
     assert got["x-amzn-lattice-network"] == f"SourceVpcArn={local.vpc_arn}"
     assert got["x-amzn-lattice-target"] == (
@@ -362,6 +387,44 @@ def test_identity_headers(local, caller):
     assert re.fullmatch(r"arn:aws:ec2:us-west-2:111122223333:vpc/vpc-0[0-9a-f]{16}", local.vpc_arn)
 
 
+def test_a_servers_port_may_be_text(open_lattice):
+    """granian's is."""
+    exchange = Exchange(open_lattice(), unsigned(), server=("127.0.0.1", "8000"), http_version="1")
+    assert (b"x-forwarded-port", b"8000") in json_headers(exchange.run())
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "status"),
+    [("websocket", 400), ("h2c, WebSocket", 400), ("h2c", 200), ("websocket-ish", 200)],
+)
+def test_a_websocket_is_refused_as_a_request(open_lattice, upgrade, status):
+    headers = [
+        ("connection", "Upgrade"),
+        ("upgrade", upgrade),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("sec-websocket-version", "13"),
+    ]
+    lattice = open_lattice()
+    exchange = Exchange(lattice, unsigned(headers=headers)).run()
+    assert exchange.status == status
+    if status == 400:
+        assert exchange.text == (
+            "Bad Request: WebSockets pass through TLS listeners only, and this is none"
+        )
+        assert lattice.access_log[-1]["failureReason"] == "ClientProtocolError"
+
+
+def test_the_time_is_looked_up_at_each_call(monkeypatch):
+    """freezegun replaces ``time.time``, perhaps when the local Lattice is there already."""
+    lattice = LocalLattice()
+    lattice.add_service("orders", domain=HOST)
+    caller = lattice.add_caller("frontend")
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    response = fetch(lattice, signed_by(caller))
+    assert seen(response)
+    assert response.headers["date"] == "Thu, 01 Jan 2026 00:00:00 GMT"
+
+
 @pytest.mark.parametrize("server", [None, (HOST, None)])
 def test_where_the_server_has_no_port_the_listeners_is_forwarded(open_lattice, server):
     """As httpx has it, in-process."""
@@ -372,6 +435,35 @@ def test_where_the_server_has_no_port_the_listeners_is_forwarded(open_lattice, s
 def json_headers(exchange):
     pairs = json.loads(exchange.body)["headers"]
     return [(name.encode(), value.encode()) for name, value in pairs]
+
+
+def test_the_identity_of_a_caller_with_tags_and_a_place_in_its_organization(local):
+    principal = Principal(
+        "111122223333",
+        "team/web",
+        "task-2",
+        "o-a1b2c3d4e5",
+        tags={"Team": "Payments", "principal": "mine"},
+        organization_paths=["o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/"],
+    )
+    got = headers_seen(fetch(local, signed_by(local.add_caller("web", principal=principal))))
+    assert (
+        "; PrincipalOrgPath=o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/; Se"
+        in (got["x-amzn-lattice-identity"])
+    )
+    assert got["x-amzn-lattice-identity-tags"] == (
+        f"principal={principal.arn};principalorgid=o-a1b2c3d4e5;"
+        "principalorgpath=o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/;Team=Payments;principal=mine"
+    )
+    assert local.access_log[-1]["callerPrincipalTags"] == "Team=Payments;principal=mine"
+    read = CallerIdentity.from_headers(got)
+    assert dict(read.tags) == principal.tags
+    assert read.organization_path == "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/"
+
+
+def test_an_anonymous_caller_has_no_identity(open_lattice):
+    got = headers_seen(fetch(open_lattice(), unsigned()))
+    assert not [name for name in got if name.startswith("x-amzn-lattice-identity")]
 
 
 def test_a_caller_outside_any_organization():

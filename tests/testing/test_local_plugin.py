@@ -33,7 +33,7 @@ def test_a_fixture_is_a_running_lattice(request, fixture):
         assert client.get(url).status_code == 403
 
     users = [record["resolvedUser"] for record in running.access_log]
-    assert users == [caller.principal, "Anonymous"]
+    assert users == [caller.principal, None]
 
 
 def test_each_test_gets_its_own(lattice):

@@ -64,7 +64,7 @@ def prepare(vector, placement):
         region=context["region"],
         service=context["service"],
         clock=lambda: datetime.fromisoformat(context["timestamp"]).timestamp(),
-        normalize=context["normalize"],
+        path_encoding="double" if context["normalize"] else "double-raw",
     )
     return verifier, request, body
 

@@ -1,6 +1,7 @@
 """What other signers sign, the verifier accepts; what was changed after signing, it does not."""
 
 import functools
+import itertools
 import string
 import time
 from contextlib import suppress
@@ -16,6 +17,7 @@ from local_oracles import (
     CREDENTIALS,
     HOST,
     LONG_TERM,
+    NOW,
     REGION,
     SERVICE,
     UNSIGNED,
@@ -27,7 +29,8 @@ from local_oracles import (
     wire,
 )
 
-from lattice_client.testing import RefusedError, WireRequest
+from lattice_client.testing import RefusedError, Verifier, WireRequest
+from lattice_client.testing.canonical import canonical_path
 from lattice_client.testing.sigv4a import private_value
 
 TARGETS = [
@@ -68,18 +71,94 @@ def test_c_runtime_signature_verifies(target, placement, algorithm):
     assert verified.placement == placement
 
 
+@pytest.mark.parametrize("path_encoding", ["double-raw", "single"])
 @pytest.mark.parametrize("target", TARGETS)
-def test_c_runtime_signature_with_the_path_as_it_is_verifies(target):
-    request = crt_sign(target=target, path_encoding="single")
-    assert verifier(path_encoding="single").verify(request)
+def test_c_runtime_signature_in_the_other_path_encodings_verifies(target, path_encoding):
+    request = crt_sign(target=target, path_encoding=path_encoding)
+    assert verifier(path_encoding=path_encoding).verify(request)
 
 
-@pytest.mark.parametrize("target", ["/a%20b", "/a//b", "/a:b"])
-def test_path_encodings_are_told_apart(target):
-    for signed, read in (("single", "double"), ("double", "single")):
+@pytest.mark.parametrize(
+    ("target", "alike"),
+    [
+        ("/plain/path", {"double", "double-raw", "single"}),
+        ("/a%20b", {"double", "double-raw"}),
+        ("/a:b", {"double", "double-raw"}),
+        ("/a//b", {"double-raw", "single"}),
+        ("/a/./b/../c", {"double-raw", "single"}),
+        ("/a%20b//c", set()),
+    ],
+)
+def test_path_encodings_are_told_apart(target, alike):
+    encodings = ("double", "double-raw", "single")
+    for signed, read in itertools.product(encodings, repeat=2):
         request = crt_sign(target=target, path_encoding=signed)
-        with pytest.raises(RefusedError, match="does not match"):
-            verifier(path_encoding=read).verify(request)
+        if signed == read or {signed, read} <= alike:
+            assert verifier(path_encoding=read).verify(request)
+        else:
+            with pytest.raises(RefusedError, match="does not match"):
+                verifier(path_encoding=read).verify(request)
+
+
+@pytest.mark.parametrize(
+    ("raw", "double", "double_raw", "single"),
+    [
+        (b"", "/", "/", "/"),
+        (b"/", "/", "/", "/"),
+        (b"a/b", "/a/b", "a/b", "a/b"),
+        (b"a//b", "/a/b", "a//b", "a//b"),
+        (b"//a", "/a", "//a", "//a"),
+        (b"/.", "/", "/.", "/."),
+        (b"/.a", "/.a", "/.a", "/.a"),
+        (b"/a/../%2e", "/%252e", "/a/../%252e", "/a/../%2e"),
+        (b"..", "/", "..", ".."),
+    ],
+)
+def test_canonical_paths(raw, double, double_raw, single):
+    assert canonical_path(raw) == canonical_path(raw, "double") == double
+    assert canonical_path(raw, "double-raw") == double_raw
+    assert canonical_path(raw, "single") == single
+
+
+@pytest.mark.parametrize("placement", ["header", "query"])
+@pytest.mark.parametrize(
+    ("query_plus", "accepted"),
+    [("either", {"%20", "%2B"}), ("space", {"%20"}), ("plus", {"%2B"})],
+)
+@pytest.mark.parametrize("algorithm", ["sigv4", "sigv4a"])
+def test_a_raw_plus_in_a_query(query_plus, accepted, algorithm, placement):
+    """What a signer has signed as a space or as a plus sign, and then sends as ``+``."""
+    checker = verifier(query_plus=query_plus)
+    for signed_as in ("%20", "%2B"):
+        target = f"/?a{signed_as}b=c{signed_as}d&a=e"
+        signed = crt_sign(target=target, placement=placement, algorithm=algorithm)
+        # A query signature itself has escapes: of "/" and ":" and the token's letters.
+        sent = signed.query.replace(f"a{signed_as}b=c{signed_as}d".encode(), b"a+b=c+d")
+        assert b"a+b=c+d" in sent
+        request = WireRequest(signed.method, signed.path, sent, signed.headers)
+        if signed_as in accepted:
+            assert f"a{signed_as}b=c{signed_as}d" in checker.verify(request).canonical_request
+        else:
+            with pytest.raises(RefusedError, match="does not match"):
+                checker.verify(request)
+
+
+def test_all_plus_signs_of_a_query_mean_the_same():
+    signed = crt_sign(target="/?a=%20&b=%2B")
+    with pytest.raises(RefusedError, match="does not match"):
+        verifier().verify(WireRequest("GET", b"/", b"a=+&b=+", signed.headers))
+
+
+def test_the_time_is_looked_up_at_each_call(monkeypatch):
+    checker = Verifier({CREDENTIALS.access_key: CREDENTIALS}.get, region=REGION)
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    assert checker.verify(crt_sign())
+
+
+def test_an_escaped_plus_sign_is_no_space():
+    signed = crt_sign(target="/?a=%20")
+    with pytest.raises(RefusedError, match="does not match"):
+        verifier().verify(WireRequest("GET", b"/", b"a=%2B", signed.headers))
 
 
 @pytest.mark.parametrize("algorithm", ["sigv4", "sigv4a"])

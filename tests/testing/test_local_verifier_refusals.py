@@ -4,6 +4,10 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from local_oracles import (
     CREDENTIALS,
     HOST,
@@ -28,6 +32,7 @@ MISMATCH = (
 )
 UNRECOGNIZED = "UnrecognizedClientException: The security token included in the request is invalid."
 LATER = NOW + 3600
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def refusal(request, **settings):
@@ -258,6 +263,13 @@ def test_presigned_for_a_week():
     assert verifier().verify(crt_sign(placement="query", expires=604800))
 
 
+def test_presigned_for_a_second():
+    request = crt_sign(placement="query", expires=1)
+    assert verifier().verify(request)
+    assert verifier(now=NOW + 1).verify(request)
+    assert "Signature expired" in refusal(request, now=NOW + 2)
+
+
 @pytest.mark.parametrize(
     "date", [b"2026-01-01T00:00:00Z", b"20260230T000000Z", b"20260101T000000", b"20260101T256000Z"]
 )
@@ -461,6 +473,63 @@ def test_nothing_shows_a_token_or_a_signature():
             assert "Signature=" not in shown
 
 
+def with_signature(request, change):
+    """The request with its signature, DER in hex, changed."""
+    before, _, signature = header(request, "authorization").rpartition(b"=")
+    changed = change(bytes.fromhex(signature.decode())).hex().encode()
+    return replace_header(request, "authorization", before + b"=" + changed)
+
+
+def in_ber(der, *, padded=False, long_length=False, trailing=b""):
+    """The same two numbers in a form that DER does not allow."""
+    r, s = (number.to_bytes(33, "big").lstrip(b"\0") for number in decode_dss_signature(der))
+    numbers = b""
+    for number in (r, s):
+        content = b"\0" * (padded or number[0] >= 0x80) + number
+        content = b"\0" + content if padded else content
+        numbers += b"\x02" + bytes([len(content)]) + content
+    length = b"\x81" if long_length else b""
+    return b"\x30" + length + bytes([len(numbers)]) + numbers + trailing
+
+
+@pytest.mark.parametrize(
+    "ber", [{"padded": True}, {"long_length": True}, {"trailing": b"\0"}], ids=list
+)
+def test_a_sigv4a_signature_has_one_spelling(ber):
+    request = crt_sign(algorithm="sigv4a")
+    assert verifier().verify(with_signature(request, in_ber))
+    with pytest.raises(RefusedError, match="does not match"):
+        verifier().verify(with_signature(request, lambda der: in_ber(der, **ber)))
+
+
+def test_both_halves_of_a_sigv4a_signature_are_accepted():
+    """AWS's C runtime makes either, so neither may be refused."""
+
+    def is_high(request):
+        der = bytes.fromhex(header(request, "authorization").rpartition(b"=")[2].decode())
+        return decode_dss_signature(der)[1] > P256_ORDER // 2
+
+    def other(der):
+        r, s = decode_dss_signature(der)
+        return encode_dss_signature(r, P256_ORDER - s)
+
+    found = {}
+    for number in range(200):  # Each time as likely as not.
+        request = crt_sign(algorithm="sigv4a", target=f"/{number}")
+        found[is_high(request)] = request
+        if len(found) > 1:
+            break
+    assert set(found) == {True, False}
+    for request in found.values():
+        assert verifier().verify(request)
+        assert verifier().verify(with_signature(request, other))
+
+
+def test_unknown_reading_of_a_plus_sign():
+    with pytest.raises(ValueError, match="query_plus is 'either', 'space' or 'plus', not 'both'"):
+        verifier(query_plus="both")
+
+
 def test_unknown_path_encoding():
-    with pytest.raises(ValueError, match="'double' or 'single'"):
+    with pytest.raises(ValueError, match="'double', 'double-raw' or 'single'"):
         verifier(path_encoding="triple")

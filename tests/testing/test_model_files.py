@@ -5,7 +5,7 @@ import json
 import pytest
 from applications import blue, green
 from asgi_driver import Exchange, signed_by
-from local_oracles import HOST, NOW, wire
+from local_oracles import HOST, NOW, as_pairs, wire
 from policy_cases import statement
 
 from lattice_client import ConfigurationError
@@ -322,8 +322,26 @@ BROKEN = [
     ("callers.batch.colour = 'red'", "callers.batch: 'colour' is not known here; known are: role"),
     ("seed = 'x'", "seed: this must be a whole number"),
     ("region = 1", "region: this must be text"),
-    ("path_encoding = 'triple'", "path_encoding is 'double' or 'single'"),
+    ("path_encoding = 'triple'", "path_encoding is 'double', 'double-raw' or 'single'"),
+    ("query_plus = 'both'", "query_plus is 'either', 'space' or 'plus', not 'both'"),
 ]
+
+
+def test_what_a_signature_must_look_like(tmp_path):
+    path = tmp_path / "lattice.toml"
+    path.write_text(
+        f'path_encoding = "double-raw"\nquery_plus = "space"\n[services.orders]\ndomain = "{HOST}"'
+    )
+    lattice = load(path, clock=lambda: NOW)
+    caller = lattice.add_caller("frontend")
+
+    def status(path, signed_as, path_encoding):
+        signed = signed_by(caller, target=f"{path}?q={signed_as}", path_encoding=path_encoding)
+        return Exchange(lattice, wire("GET", f"{path}?q=+", as_pairs(signed))).run().status
+
+    assert status("/a//b%20c", "%20", "double-raw") == 200
+    assert status("/a//b%20c", "%20", "double") == 403
+    assert status("/a//b%20c", "%2B", "double-raw") == 403
 
 
 @pytest.mark.parametrize(("text", "words"), BROKEN)

@@ -20,7 +20,14 @@ from local_oracles import HOST, wire
 from upstreams import http2_upstream, raw_upstream, upstream
 
 from lattice_client import ConfigurationError
-from lattice_client.testing import HTTPTarget, LocalLattice, http_target, load, serve
+from lattice_client.testing import (
+    HTTPTarget,
+    LocalLattice,
+    http_connection,
+    http_target,
+    load,
+    serve,
+)
 from lattice_client.testing.echo import echo
 from lattice_client.testing.targets import named_app
 
@@ -259,7 +266,8 @@ def leaving(when):
 
 
 @pytest.mark.parametrize("when", ["before the answer", "in the answer", "in the request"])
-def test_a_client_that_leaves_frees_its_target(when):
+def test_a_client_that_leaves_frees_its_target(when, monkeypatch):
+    monkeypatch.setattr(http_connection, "_SILENCE_SECONDS", 0.5)
     app, there, gone = leaving(when)
     written = threading.Event()
     with upstream(app) as url:

@@ -191,6 +191,16 @@ def test_what_lattice_would_refuse_is_refused(lattice, conditions, words):
     assert len(list(orders.rules)) == 2
 
 
+@pytest.mark.parametrize("how", ["exact", "prefix", "contains"])
+def test_a_condition_on_a_header_may_have_128_characters(lattice, how):
+    orders = lattice.service("orders")
+    orders.when(headers=[HeaderMatch("x-a", **{how: "v" * 128})]).respond(404)
+    assert answer(lattice, headers=[("x-a", "v" * 128)]) == 404
+    assert answer(lattice, headers=[("x-a", "v" * 127)]) == "default"
+    with pytest.raises(ConfigurationError, match="has 1 to 128 characters"):
+        HeaderMatch("x-a", **{how: "v" * 129})
+
+
 def test_a_condition_on_a_header_is_one():
     with pytest.raises(ConfigurationError, match="give one of exact, prefix and contains"):
         HeaderMatch("x-a")

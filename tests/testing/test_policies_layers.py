@@ -82,15 +82,20 @@ DENIED_BY_IDENTITY = "with an explicit deny in an identity-based policy"
         ([LETS], NO_POLICY, None, "Network", NOT_BY_NETWORK),
         ([], None, ALLOW, "Identity", NOT_BY_IDENTITY),
         ([FORBIDS], None, None, None, None),
-        # In this order.
-        ([], NO_POLICY, NO_POLICY, "Identity", NOT_BY_IDENTITY),
+        # Named in this order: network, service, identity.
+        ([], NO_POLICY, NO_POLICY, "Network", NOT_BY_NETWORK),
         (None, NO_POLICY, NO_POLICY, "Network", NOT_BY_NETWORK),
+        ([], NO_POLICY, ALLOW, "Network", NOT_BY_NETWORK),
+        ([], ALLOW, NO_POLICY, "Service", NOT_BY_SERVICE),
+        ([], None, NO_POLICY, "Service", NOT_BY_SERVICE),
         # But an explicit deny comes first.
         ([LETS, FORBIDS], ALLOW, ALLOW, "Identity", DENIED_BY_IDENTITY),
         ([LETS], DENY, ALLOW, "Network", DENIED_BY_NETWORK),
         ([LETS], ALLOW, DENY, "Service", DENIED_BY_SERVICE),
         ([], NO_POLICY, DENY, "Service", DENIED_BY_SERVICE),
-        ([FORBIDS], DENY, DENY, "Identity", DENIED_BY_IDENTITY),
+        ([FORBIDS], NO_POLICY, NO_POLICY, "Identity", DENIED_BY_IDENTITY),
+        ([FORBIDS], DENY, DENY, "Network", DENIED_BY_NETWORK),
+        ([FORBIDS], ALLOW, DENY, "Service", DENIED_BY_SERVICE),
     ],
 )
 def test_layers(identity_policies, network, service, layer, reason, caller):
@@ -319,7 +324,7 @@ def test_no_policy_denies_even_those_who_signed(local):
 def test_an_anonymous_caller_gets_no_further_than_policies_let_it(local):
     exchange, record = send(local, caller=None)
     assert exchange.text == denied("anonymous", NOT_BY_SERVICE, local)
-    assert record["resolvedUser"] == "Anonymous"
+    assert record["resolvedUser"] is None
     local.service("orders").policy = policy(statement(Resource="*/health"))
     assert send(local, target="/health", caller=None)[0].status == 200
     assert send(local, target="/parking", caller=None)[0].status == 403

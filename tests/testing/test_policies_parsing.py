@@ -174,6 +174,9 @@ STATEMENTS = [
     ({"Sid": None}, "Sid", "must be a string"),
     (condition("ArnLike", value="orders"), "Condition.ArnLike", "'orders' is no ARN"),
     (condition("ArnEquals", value="arn:aws:iam"), "Condition.ArnEquals", "is no ARN"),
+    # One part too few.
+    (condition("ArnLike", value="arn:aws:iam::1"), "Condition.ArnLike", "is no ARN"),
+    (condition("ArnLike", value="arn:*:*:*:*"), "Condition.ArnLike", "is no ARN"),
     (
         condition("NumericEquals", value="${aws:userid}"),
         "Condition.NumericEquals",

@@ -56,9 +56,7 @@ class Admission:
             raise not_found()
         return exchange.network.auth, service.auth
 
-    async def authenticate(
-        self, exchange: Exchange, layers: Layers, verifier: Verifier
-    ) -> Verified | None:
+    async def authenticate(self, exchange: Exchange, verifier: Verifier) -> Verified | None:
         """Find out who calls, and note it in the exchange.
 
         :returns: the signature; None for an anonymous caller.
@@ -66,9 +64,7 @@ class Admission:
         """
         request = exchange.request
         if not is_signed(request):
-            if any(layer.auth_type == "AWS_IAM" for layer in layers):
-                exchange.record["resolvedUser"] = "Anonymous"
-            return None
+            return None  # Real records of unsigned requests have no resolvedUser.
         # Also where anonymous callers may pass, and where no layer asks: "VPC Lattice attempts to
         # authenticate any request that is signed" (SIGv4 authenticated requests).
         exchange.record["resolvedUser"] = "Unknown"

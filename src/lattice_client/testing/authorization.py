@@ -1,5 +1,5 @@
-"""The layers of policies: the caller's identity policies, the service network's auth policy and the
-service's. All must allow.
+"""The layers of policies: the service network's auth policy, the service's, and the caller's
+identity policies. All must allow.
 
 Source: "Control access to VPC Lattice services using auth policies", "How authorization works"
 (VPC Lattice User Guide).
@@ -141,9 +141,11 @@ def authorize(
 ) -> Denial | None:
     """Ask all layers; None if the caller may pass.
 
-    An explicit deny in any layer comes before a missing allow in another, as in IAM's evaluation;
-    among layers of a kind the order is Lattice's own: identity, network, service. Where no layer
-    has the auth type ``AWS_IAM``, nobody is asked (the identity policies too: that is inferred).
+    An explicit deny in any layer comes before a missing allow in another, as in IAM's evaluation.
+    Among several missing allows the first in this order is named: network, service, identity. That
+    service comes before identity was observed with real Lattice; the network's place is inferred,
+    and so is the same order among explicit denials. Where no layer has the auth type ``AWS_IAM``,
+    no policy is asked (that this goes for the identity policies is inferred).
 
     :param identity_policies: the caller's; None if they are taken to allow everything. An anonymous
         caller has none, and needs none.
@@ -154,7 +156,7 @@ def authorize(
         if decision is not None:
             decisions.append((layer.name, decision))
     if decisions and identity_policies is not None and request.caller is not None:
-        decisions.insert(0, ("Identity", _together(identity_policies, request)))
+        decisions.append(("Identity", _together(identity_policies, request)))
     for effect in _DENIALS:
         for name, decision in decisions:
             if decision.effect is effect:

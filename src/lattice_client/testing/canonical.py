@@ -2,7 +2,8 @@
 
 The rules are those of "Create a signed AWS API request" (IAM User Guide), read the way AWS's own C
 runtime reads them where that text leaves room: each part of the query is decoded and encoded again,
-dot segments and repeated slashes are resolved, the path is then encoded once more.
+dot segments and repeated slashes are resolved, the path is then encoded once more. Where signers
+are known to differ, a word chooses: ``PathEncoding``, ``QueryPlus``.
 
 This is the verifier's own copy of the rules, on purpose: it shares no line with the signer that it
 is there to check.
@@ -12,41 +13,82 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast, get_args
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 __all__ = [
     "Headers",
     "PathEncoding",
+    "QueryPlus",
     "canonical_headers",
     "canonical_path",
+    "canonical_queries",
     "canonical_query",
     "canonical_request",
+    "check_path_encoding",
+    "check_query_plus",
     "header_values",
     "query_pairs",
     "string_to_sign",
 ]
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
-PathEncoding: TypeAlias = Literal["double", "single"]
+PathEncoding: TypeAlias = Literal["double", "double-raw", "single"]
+QueryPlus: TypeAlias = Literal["either", "space", "plus"]
 
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _UNRESERVED_OR_SLASH = _UNRESERVED + b"/"
 
 
-def canonical_path(
-    raw: bytes, path_encoding: PathEncoding = "double", *, normalize: bool = True
-) -> str:
+def check_path_encoding(word: str) -> PathEncoding:
+    """The word, if it is one of ``PathEncoding``.
+
+    :raises ValueError: if it is none.
+    """
+    if word not in get_args(PathEncoding):
+        raise ValueError(f"path_encoding is 'double', 'double-raw' or 'single', not {word!r}")
+    return cast("PathEncoding", word)
+
+
+def check_query_plus(word: str) -> QueryPlus:
+    """The word, if it is one of ``QueryPlus``.
+
+    :raises ValueError: if it is none.
+    """
+    if word not in get_args(QueryPlus):
+        raise ValueError(f"query_plus is 'either', 'space' or 'plus', not {word!r}")
+    return cast("QueryPlus", word)
+
+
+def canonical_path(raw: bytes, path_encoding: PathEncoding = "double") -> str:
     """The canonical path of a raw wire path (no query).
 
     ``double`` is SigV4's default: dot segments and repeated slashes are resolved, and every byte of
-    the wire path but the unreserved ones and ``/`` is percent-encoded, escapes included. ``single``
-    takes the wire path as it is. ``normalize=False`` leaves segments alone (AWS's test suite has
-    such vectors).
+    the wire path but the unreserved ones and ``/`` is percent-encoded, escapes included.
+    ``double-raw`` encodes in the same way and resolves nothing, as AWS's Go SDK does (and AWS's
+    test suite in its vectors without normalisation). ``single`` takes the wire path as it is.
     """
     if path_encoding == "single":
         return _text(raw or b"/")
-    return _encoded(_resolve_segments(raw) if normalize else raw or b"/", _UNRESERVED_OR_SLASH)
+    if path_encoding == "double-raw":
+        return _encoded(raw or b"/", _UNRESERVED_OR_SLASH)
+    return _encoded(_resolve_segments(raw), _UNRESERVED_OR_SLASH)
+
+
+def canonical_queries(raw: bytes, query_plus: QueryPlus) -> list[str]:
+    """The canonical queries that a signature of a raw wire query may be of.
+
+    There is one, unless the query has a raw ``+``: a signer may take that for a space (``%20``) or
+    for a plus sign (``%2B``). Which of the two Lattice takes it for is not published.
+    """
+    if b"+" not in raw:
+        return [canonical_query(raw)]
+    queries = []
+    if query_plus != "plus":
+        queries.append(canonical_query(raw.replace(b"+", b"%20")))
+    if query_plus != "space":
+        queries.append(canonical_query(raw))
+    return queries
 
 
 def canonical_query(raw: bytes, *, leave_out: bytes = b"X-Amz-Signature") -> str:
@@ -64,8 +106,8 @@ def canonical_query(raw: bytes, *, leave_out: bytes = b"X-Amz-Signature") -> str
 def query_pairs(raw: bytes) -> list[tuple[bytes, bytes]]:
     """The decoded names and values of a raw query, in wire order.
 
-    ``+`` stays a plus (only forms read it as a space), a malformed escape stays as it is, and the
-    empty pieces of ``&&`` are skipped.
+    A raw ``+`` stays as it is (see ``canonical_queries``), a malformed escape too, and the empty
+    pieces of ``&&`` are skipped.
     """
     pairs = [piece.partition(b"=") for piece in raw.split(b"&") if piece]
     if raw.find(b"%") < 0:

@@ -21,7 +21,15 @@ from lattice_client.testing.targets import imported, named_app
 __all__ = ["SETTINGS", "add_callers", "from_document", "read_targets", "settings"]
 
 #: The keys of a document that are settings of the whole.
-SETTINGS = ("account", "organization", "path_encoding", "region", "seed", "vpc_id")
+SETTINGS = (
+    "account",
+    "organization",
+    "path_encoding",
+    "query_plus",
+    "region",
+    "seed",
+    "vpc_id",
+)
 _KNOWN = (*SETTINGS, "networks", "services", "targets", "callers")
 _NETWORK = ("auth_type", "policy", "services")
 _SERVICE = (

@@ -25,7 +25,7 @@ from lattice_client.testing.refusals import malformed
 from lattice_client.testing.services import Listener, Service
 from lattice_client.testing.signature import WireRequest
 from lattice_client.testing.target_groups import TargetGroup
-from lattice_client.testing.target_headers import identity_tags
+from lattice_client.testing.target_headers import principal_tags
 from lattice_client.testing.waiting import Incoming
 
 if TYPE_CHECKING:
@@ -260,11 +260,13 @@ class Exchange:
             record["targetGroupArn"] = self.target_group.arn
             record["requestToTargetDuration"] = _milliseconds(self._began, self._request_forwarded)
             record["responseFromTargetDuration"] = _milliseconds(self._response_began, now)
+        elif self.failure == "ClientAccessDenied":
+            record["requestToTargetDuration"] = 0  # As real records of denied requests have it.
         if self.principal is not None:
             record["callerPrincipal"] = self.principal.arn
             record["callerPrincipalOrgID"] = self.principal.organization
             if self.principal.tags:
-                record["callerPrincipalTags"] = identity_tags(self.principal.tags)
+                record["callerPrincipalTags"] = principal_tags(self.principal.tags)
         tls = (scope.get("state") or {}).get(TLS_STATE)
         if isinstance(tls, TLSDetails):
             record["tlsVersion"] = tls.version

@@ -34,7 +34,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Self, TypedDict
 
 from lattice_client.testing.asgi import Scope
-from lattice_client.testing.canonical import PathEncoding, header_values
+from lattice_client.testing.canonical import PathEncoding, check_path_encoding, header_values
 from lattice_client.testing.connection import Connection, ConnectionCutError, ConnectionLimits
 from lattice_client.testing.fault_effects import (
     Answer,
@@ -197,10 +197,8 @@ class Faults:
         return self._add(Reading(skew=_seconds(seconds, least=-_FAR_OFF)), which)
 
     def path_encoding(self, path_encoding: PathEncoding, **which: Unpack[Which]) -> Fault:
-        """Read paths as ``single`` or ``double`` encoded when signatures are verified."""
-        if path_encoding not in ("double", "single"):
-            raise ValueError(f"path_encoding is 'double' or 'single', not {path_encoding!r}")
-        return self._add(Reading(path_encoding=path_encoding), which)
+        """Read paths as ``double``, ``double-raw`` or ``single`` when signatures are verified."""
+        return self._add(Reading(path_encoding=check_path_encoding(path_encoding)), which)
 
     # Limits of connections
 

@@ -19,6 +19,8 @@ __all__ = ["Call", "plain_answer"]
 
 _log = logging.getLogger("lattice_client.testing")
 
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
 
 class Call:
     """One request, until its response is complete.
@@ -35,6 +37,8 @@ class Call:
         self._connection = connection
         self._scope = scope
         self._expects_continue = head.expects_continue
+        self._is_newest = head.version == "1.1"
+        self._is_probed = False
         self._parts: list[bytes] = []
         self._is_complete = False
         self._is_given = False
@@ -53,6 +57,18 @@ class Call:
         if part or complete:
             self._is_complete = complete
             self._news.set()
+
+    def probe(self) -> bool:
+        """Send once what the client has to skip (RFC 9110, section 15.2).
+
+        :returns: whether that can be done. It cannot behind the head of the response.
+        """
+        if self.has_started or not self._is_newest:
+            return False
+        if not self._is_probed:
+            self._is_probed = True
+            self._connection.write(_CONTINUE)
+        return True
 
     def leave(self) -> None:
         """Note that the client is gone."""
@@ -88,7 +104,7 @@ class Call:
                 return {"type": "http.request", "body": body, "more_body": not self._is_complete}
             if self._expects_continue and not self.has_started:
                 self._expects_continue = False
-                self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self._connection.write(_CONTINUE)
             self._news.clear()
             await self._news.wait()
         return {"type": "http.disconnect"}

@@ -34,6 +34,10 @@ _MAX_WAITING_BYTES: Final = 64 * 1024
 _BUFFER_BYTES: Final = 64 * 1024
 # How long a client may go on sending what nobody reads, before the connection is cut.
 _LINGER_SECONDS: Final = 5.0
+# How often it is looked whether a client that sends no more is still there.
+_LOOK_SECONDS: Final = 0.5
+# How long nothing may be sent to such a client, where it cannot be looked whether it is there.
+_SILENCE_SECONDS: Final = 5.0
 
 
 @dataclass(eq=False)
@@ -67,6 +71,9 @@ class HTTPConnection(asyncio.BufferedProtocol):
         self._held = b""
         self._is_lingering = False
         self._is_in_head = False
+        self._is_half_closed = False
+        self._looking: asyncio.TimerHandle | None = None
+        self._silence = 0.0
         self._writable = asyncio.Event()
         self._writable.set()
         # Ends the connection, unless there is a request in time.
@@ -123,6 +130,8 @@ class HTTPConnection(asyncio.BufferedProtocol):
         self._served.connections.discard(self)
         self._lifetime.cancel()
         self._stop_waiting()
+        if self._looking is not None:
+            self._looking.cancel()
         self._writable.set()
         if self._call is not None:
             self._call.leave()
@@ -134,6 +143,16 @@ class HTTPConnection(asyncio.BufferedProtocol):
         if not self._is_lingering:
             self._reader.feed(self._served.buffer[:nbytes])
             self._read()
+
+    def eof_received(self) -> bool:
+        """Whether the connection stays open: a client may end its side, and still wait for answers
+        to whole requests (RFC 9293, section 3.6). TLS in asyncio knows no such half-closed state.
+        """
+        self._is_half_closed = True
+        is_open = self._has_whole_request and self._scope["scheme"] == "http"
+        if is_open and self._looking is None:
+            self._looking = self._loop.call_later(_LOOK_SECONDS, self._look)
+        return is_open
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -156,6 +175,7 @@ class HTTPConnection(asyncio.BufferedProtocol):
         """Write what comes next."""
         if self._held:
             data, self._held = self._held + data, b""
+        self._silence = 0.0
         if data and not self._is_lingering and not self._transport.is_closing():
             self._transport.write(data)
 
@@ -172,6 +192,8 @@ class HTTPConnection(asyncio.BufferedProtocol):
             self._wait()
             self.read_more()
             self._read()
+            if self._is_half_closed and not self._has_whole_request:
+                self._close()
         elif self._reader.complete and not self._reader.unread:
             self._close()
         else:
@@ -253,12 +275,32 @@ class HTTPConnection(asyncio.BufferedProtocol):
         section 9.6."""
         self.write(b"")
         self._is_lingering = True
-        if self._transport.is_closing() or not self._transport.can_write_eof():
+        ends = self._is_half_closed or not self._transport.can_write_eof()
+        if self._transport.is_closing() or ends:
             self._close()
             return
         self._transport.write_eof()
         self.read_more()
         self._linger_on()
+
+    @property
+    def _has_whole_request(self) -> bool:
+        """Whether the request in flight has come to its end."""
+        return self.in_flight and self._reader.complete
+
+    def _look(self) -> None:
+        """Find out whether a client that ended its side has left altogether. That shows only when
+        something is sent to it, and is answered with a reset. Where nothing can be sent, it is
+        given some time."""
+        sock = self._transport.get_extra_info("socket")
+        if self._transport.is_closing() or self._call is None:
+            return
+        if not self._call.probe():
+            self._silence += _LOOK_SECONDS
+        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or self._silence > _SILENCE_SECONDS:
+            self.abort()
+            return
+        self._looking = self._loop.call_later(_LOOK_SECONDS, self._look)
 
     def _linger_on(self) -> None:
         """Until the client has left, or has been given the time to read all."""

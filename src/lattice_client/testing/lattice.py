@@ -12,7 +12,6 @@ import itertools
 import logging
 import os
 import random
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -25,7 +24,8 @@ from lattice_client.testing.asgi import ASGIApp, Receive, Scope, Send
 from lattice_client.testing.authorization import AuthLayer, AuthType, PolicyLike
 from lattice_client.testing.callers import Caller, CallerRegistry, Principal, issue
 from lattice_client.testing.calls import Calls
-from lattice_client.testing.canonical import PathEncoding
+from lattice_client.testing.canonical import PathEncoding, QueryPlus
+from lattice_client.testing.clock import system_time
 from lattice_client.testing.echo import echo
 from lattice_client.testing.exchange import Exchange
 from lattice_client.testing.faults import Faults, Struck
@@ -56,9 +56,12 @@ class LocalLattice:
     :param service: the signing name of requests. Another than Lattice's makes it a stand-in for
         another IAM evaluation point (``execute-api``): then signed payloads are accepted, and
         bodies of signed requests are read whole before the target gets them.
-    :param path_encoding: how paths are canonicalised, ``double`` or ``single``.
-    :param clock: gives the time, in seconds since the epoch. ``lattice.clock`` may be set later,
-        so that tests can shift it.
+    :param path_encoding: how paths are canonicalised: ``double`` (and normalised), ``double-raw``
+        (not normalised) or ``single``; see ``Verifier``.
+    :param query_plus: what a raw ``+`` in a query must be signed as: ``space`` (``%20``), ``plus``
+        (``%2B``), or ``either`` of them.
+    :param clock: gives the time, in seconds since the epoch. By default ``time.time``, looked up
+        at each call. ``lattice.clock`` may be set later, so that tests can shift it.
     :param network_name: the name of the first service network, ``lattice.network``. For more of
         them see ``add_network``.
     :param network_auth_type: its auth type, ``AWS_IAM`` or ``NONE``.
@@ -85,7 +88,8 @@ class LocalLattice:
         account: str = "111122223333",
         service: str = LATTICE,
         path_encoding: PathEncoding = "double",
-        clock: Callable[[], float] = time.time,
+        query_plus: QueryPlus = "either",
+        clock: Callable[[], float] = system_time,
         network_name: str = "local",
         network_auth_type: AuthType = "NONE",
         network_policy: PolicyLike = None,
@@ -116,6 +120,7 @@ class LocalLattice:
             region=region,
             service=service,
             path_encoding=path_encoding,
+            query_plus=query_plus,
             clock=self._now,
         )
         self._admission = Admission(self._callers, self._now)
@@ -400,7 +405,7 @@ class LocalLattice:
         try:
             layers = admission.route(exchange)
             verifier = faults.verifier(self._verifier)
-            verified = await admission.authenticate(exchange, layers, verifier)
+            verified = await admission.authenticate(exchange, verifier)
             admission.authorize(
                 exchange, layers, source_vpc=self.vpc_id, source_vpc_account=self.account
             )

@@ -10,7 +10,7 @@ from lattice_client.testing.signature import WireRequest
 __all__ = ["check_limits"]
 
 _MAX_HEADERS: Final = 100
-_VERSIONS: Final = {"1.0", "1.1", "2", "2.0", "3"}
+_VERSIONS: Final = {"1", "1.0", "1.1", "2", "2.0", "3"}  # "1" is granian's 1.0
 _MAX_HEADER_BYTES: Final = 60 * 1024
 
 
@@ -19,7 +19,9 @@ def check_limits(request: WireRequest, http_version: str = "1.1") -> None:
 
     :param http_version: as ASGI has it.
     :raises RefusedError: if it is of another version, has too many headers, too large ones, two
-        kinds of length, or a target that is no path.
+        kinds of length, a target that is no path, or would be a WebSocket. Those pass through
+        listeners for TLS alone ("Listeners", User Guide), which the local Lattice has not; that
+        others answer 400 is inferred.
     """
     if len(request.headers) > _MAX_HEADERS or request.header_bytes > _MAX_HEADER_BYTES:
         raise malformed("over 100 headers, or over 60 K of them")
@@ -31,3 +33,6 @@ def check_limits(request: WireRequest, http_version: str = "1.1") -> None:
         raise malformed("there must not be both Transfer-Encoding and Content-Length", closes=True)
     if not request.path.startswith(b"/"):
         raise malformed("the target must be a path")
+    for value in request.by_name.get("upgrade", ()):
+        if b"websocket" in [token.strip(b" \t").lower() for token in value.split(b",")]:
+            raise malformed("WebSockets pass through TLS listeners only, and this is none")

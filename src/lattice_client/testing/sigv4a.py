@@ -35,6 +35,10 @@ def private_value(access_key: str, secret_key: str) -> int:
 def signature_matches(access_key: str, secret_key: str, message: str, signature: bytes) -> bool:
     """Whether ``signature`` (DER) signs ``message`` with the key derived from these two.
 
+    One pair (r, s) has one spelling: DER's own. The pair (r, n - s) is a second signature of the
+    same message, by ECDSA's own rules (SEC 1, section 4.1.4). Both are accepted, because signers
+    make both: of AWS's C runtime's and of OpenSSL's signatures about half have the larger s.
+
     :raises MissingExtraError: if ``cryptography`` is not installed.
     """
     try:

@@ -1,14 +1,16 @@
 r"""The headers that Lattice adds for targets.
 
 Source: "HTTP targets in VPC Lattice" (VPC Lattice User Guide). Incoming copies are stripped, so
-that nobody can pass for somebody else:
+that no client can pass for another one:
 
 ===============================  =====================================================
 header                           what targets get
 ===============================  =====================================================
-``x-amzn-lattice-identity``      ``Principal=…; PrincipalOrgID=…; SessionName=…; Type=AWS_IAM``;
-                                 none for an anonymous caller
-``x-amzn-lattice-identity-tags`` ``key=value; …``, a ``;`` written ``\;``; none without tags
+``x-amzn-lattice-identity``      ``Principal=…; PrincipalOrgID=…; PrincipalOrgPath=…;
+                                 SessionName=…; Type=AWS_IAM``; none for an anonymous caller
+``x-amzn-lattice-identity-tags`` ``principal=…;principalorgid=…;principalorgpath=…`` and then the
+                                 tags, ``;key=value``, a ``;`` inside written ``\;``; none for an
+                                 anonymous caller (that a caller without tags has it is inferred)
 ``x-amzn-lattice-network``       ``SourceVpcArn=…``
 ``x-amzn-lattice-target``        ``ServiceArn=…;ServiceNetworkArn=…;TargetGroupArn=…``
 ``x-amzn-lattice-…``             nothing: whatever else begins like this is stripped too
@@ -25,7 +27,7 @@ latter are stripped by Lattice as well is inferred.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from lattice_client.testing.services import Service
     from lattice_client.testing.target_groups import TargetGroup
 
-__all__ = ["identity", "identity_tags", "is_lattices_own", "target_headers"]
+__all__ = ["identity", "identity_tags", "is_lattices_own", "principal_tags", "target_headers"]
 
 _STRIPPED = {
     b"x-amzn-requestid",
@@ -59,15 +61,15 @@ def target_headers(exchange: Exchange, vpc_arn: str) -> list[tuple[bytes, bytes]
     ]
     if caller is not None:
         headers.append((b"x-amzn-lattice-identity", identity(caller).encode()))
-        if caller.tags:
-            headers.append((b"x-amzn-lattice-identity-tags", identity_tags(caller.tags).encode()))
+        headers.append((b"x-amzn-lattice-identity-tags", identity_tags(caller).encode()))
     if client:
         headers.append((b"x-forwarded-for", client[0].encode()))
     port = server[1] if server else None
     if port is None and exchange.listener is not None:
         port = exchange.listener.port
     if port is not None:
-        headers.append((b"x-forwarded-port", b"%d" % port))
+        # A text under granian.
+        headers.append((b"x-forwarded-port", str(port).encode()))
     headers.append((b"x-amzn-requestid", exchange.request_id))
     return headers
 
@@ -96,10 +98,31 @@ def identity(principal: Principal) -> str:
     """``x-amzn-lattice-identity`` of a caller. A key without a value stays, empty."""
     return (
         f"Principal={principal.arn}; PrincipalOrgID={principal.organization or ''}; "
+        f"PrincipalOrgPath={_organization_path(principal)}; "
         f"SessionName={principal.session}; Type=AWS_IAM"
     )
 
 
-def identity_tags(tags: Mapping[str, str]) -> str:
-    """``x-amzn-lattice-identity-tags``: a ``;`` inside a key or value is escaped."""
-    return "; ".join(f"{key}={value}".replace(";", "\\;") for key, value in tags.items())
+def identity_tags(principal: Principal) -> str:
+    """``x-amzn-lattice-identity-tags`` of a caller: three fields of Lattice's, then its tags."""
+    fields = [
+        ("principal", principal.arn),
+        ("principalorgid", principal.organization or ""),
+        ("principalorgpath", _organization_path(principal)),
+    ]
+    return _joined([*fields, *principal.tags.items()])
+
+
+def principal_tags(tags: Mapping[str, str]) -> str:
+    """The access log's ``callerPrincipalTags``."""
+    return _joined(tags.items())
+
+
+def _joined(pairs: Iterable[tuple[str, str]]) -> str:
+    """A ``;`` inside a key or value is escaped."""
+    return ";".join([f"{key}={value}".replace(";", "\\;") for key, value in pairs])
+
+
+def _organization_path(principal: Principal) -> str:
+    # An account stands at one place of its organization: the condition key alone is a list.
+    return next(iter(principal.organization_paths), "")

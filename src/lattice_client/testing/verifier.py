@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,12 +22,16 @@ from typing import Final, Protocol
 from lattice_client.testing import sigv4a
 from lattice_client.testing.canonical import (
     PathEncoding,
+    QueryPlus,
     canonical_headers,
     canonical_path,
-    canonical_query,
+    canonical_queries,
     canonical_request,
+    check_path_encoding,
+    check_query_plus,
     string_to_sign,
 )
+from lattice_client.testing.clock import system_time
 from lattice_client.testing.refusals import (
     expired_token,
     incomplete_signature,
@@ -85,14 +88,18 @@ class Verified:
 class Verifier:
     """Checks the signature of requests to one service in one region.
 
-    :param find_credentials: access key in, its credentials out, or None if nobody has that key.
+    :param find_credentials: access key in, its credentials out, or None for an unknown key.
     :param region: the region that signatures must be scoped to.
     :param service: the signing name. For ``vpc-lattice-svcs`` Lattice's own rule holds: the payload
         must be sent as unsigned. Any other service accepts signed payloads.
-    :param path_encoding: how the path is canonicalised: SigV4's ``double``, or ``single`` for the
-        wire path as it is.
-    :param clock: gives the time, in seconds since the epoch.
-    :param normalize: resolve dot segments and repeated slashes (with ``double``).
+    :param path_encoding: how the path is canonicalised: SigV4's ``double``; ``double-raw``, which
+        leaves dot segments and repeated slashes as they are; or ``single`` for the wire path as it
+        is.
+    :param query_plus: what a raw ``+`` in the query must be signed as: ``space`` (``%20``),
+        ``plus`` (``%2B``), or ``either`` of them. Which one Lattice wants is not published.
+    :param clock: gives the time, in seconds since the epoch. By default ``time.time``, looked up
+        at each call.
+    :raises ValueError: if ``path_encoding`` or ``query_plus`` is none of these words.
     """
 
     def __init__(
@@ -102,17 +109,15 @@ class Verifier:
         region: str,
         service: str = LATTICE,
         path_encoding: PathEncoding = "double",
-        clock: Callable[[], float] = time.time,
-        normalize: bool = True,
+        query_plus: QueryPlus = "either",
+        clock: Callable[[], float] = system_time,
     ) -> None:
-        if path_encoding not in ("double", "single"):
-            raise ValueError(f"path_encoding is 'double' or 'single', not {path_encoding!r}")
         self.region = region
         self.service = service
         self._find_credentials = find_credentials
-        self._path_encoding: PathEncoding = path_encoding
+        self._path_encoding: PathEncoding = check_path_encoding(path_encoding)
+        self._query_plus: QueryPlus = check_query_plus(query_plus)
         self._clock = clock
-        self._normalize = normalize
 
     def variant(
         self,
@@ -126,8 +131,8 @@ class Verifier:
             region=self.region,
             service=self.service,
             path_encoding=path_encoding or self._path_encoding,
+            query_plus=self._query_plus,
             clock=clock(self._clock),
-            normalize=self._normalize,
         )
 
     def needs_body(self, request: WireRequest) -> bool:
@@ -158,27 +163,27 @@ class Verifier:
         except KeyError:
             # Signed by the caller, lost on the way: it cannot match.
             raise invalid_signature(_MISMATCH) from None
-        canonical = canonical_request(
-            request.method,
-            canonical_path(request.path, self._path_encoding, normalize=self._normalize),
-            canonical_query(request.query),
-            headers,
-            signature.signed_headers,
-            payload_hash,
-        )
-        to_sign = string_to_sign(
-            signature.algorithm, signature.date, signature.scope.text, canonical
-        )
-        if not _matches(signature, credentials.secret_key, to_sign):
-            raise invalid_signature(_MISMATCH, canonical_request=canonical, string_to_sign=to_sign)
-        return Verified(
-            signature.access_key,
-            signature.algorithm,
-            signature.placement,
-            signature.signed_headers,
-            canonical,
-            to_sign,
-        )
+        path = canonical_path(request.path, self._path_encoding)
+        mismatches = []
+        for query in canonical_queries(request.query, self._query_plus):
+            canonical = canonical_request(
+                request.method, path, query, headers, signature.signed_headers, payload_hash
+            )
+            to_sign = string_to_sign(
+                signature.algorithm, signature.date, signature.scope.text, canonical
+            )
+            if _matches(signature, credentials.secret_key, to_sign):
+                return Verified(
+                    signature.access_key,
+                    signature.algorithm,
+                    signature.placement,
+                    signature.signed_headers,
+                    canonical,
+                    to_sign,
+                )
+            mismatches.append((canonical, to_sign))
+        canonical, to_sign = mismatches[0]
+        raise invalid_signature(_MISMATCH, canonical_request=canonical, string_to_sign=to_sign)
 
     def _payload_hash(self, request: WireRequest, signature: Signature, body: bytes) -> str:
         sent = _content_sha256(request)
@@ -294,7 +299,7 @@ def _are_in_order(names: tuple[str, ...]) -> bool:
 
 def _matches(signature: Signature, secret_key: str, to_sign: str) -> bool:
     if signature.algorithm == sigv4a.ALGORITHM:
-        # Lower case only, as signers write it: no second spelling of a signature is accepted.
+        # Lower case only, as signers write it.
         if not re.fullmatch(r"(?:[0-9a-f]{2})+", signature.value):
             return False
         return sigv4a.signature_matches(

@@ -1,0 +1,15 @@
+"""The time of the local Lattice, unless a test sets another."""
+
+from __future__ import annotations
+
+import time
+
+__all__ = ["system_time"]
+
+
+def system_time() -> float:
+    """Seconds since the epoch.
+
+    ``time.time`` is looked up at each call, because tools like freezegun replace it.
+    """
+    return time.time()
