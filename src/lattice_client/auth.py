@@ -92,7 +92,8 @@ class SigV4Auth:
         whether it is VPC Lattice's (what is not goes out unsigned, or with ``names.strict`` not at
         all), and under which name and at which address: the hooks of requests, httpx and httpx2
         cannot follow an address, and refuse. None: hosts are what they say they are.
-    :param payload: ``signed`` hashes each body; ``unsigned`` sends UNSIGNED-PAYLOAD.
+    :param payload: ``signed`` hashes each body; ``unsigned`` sends UNSIGNED-PAYLOAD. S3 takes no
+        hash in a query: with ``placement="query"`` its bodies are not read.
     :param signed_headers: names of headers to sign beside host and ``x-amz-*``.
     :raises ConfigurationError: for an argument that cannot work.
 
@@ -161,7 +162,6 @@ class SigV4Auth:
         given = self._arguments
         self._hosts = None if given["hosts"] is None else HostScope(given["hosts"])
         self.names: Resolver | None = given["names"]
-        self._hashes_bodies = given["payload"] == "signed"
         self._places_in_header = given["placement"] == "header"
         # None is the signer's own choice, and the quickest.
         self._fixed_payload = None if given["service"] == LATTICE else UNSIGNED_PAYLOAD
@@ -170,6 +170,9 @@ class SigV4Auth:
         # A first signer, of nothing: it finds wrong arguments now rather than in a call.
         first = self._make_signer(Credentials("-", "-"), region or "us-east-1", None)
         self._signed_headers = first.signed_headers
+        self._hashes_bodies = given["payload"] == "signed" and (
+            self._places_in_header or first.signs_payload_in_query
+        )
         self._signers = Signers(given["credentials"], region, self._make_signer)
         self._remedies = Remedies(self._signers)
         self._redirected = RedirectedCalls()
