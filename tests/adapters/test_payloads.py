@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from email.utils import formatdate
+from typing import ClassVar
 
+import aiohttp
 import pytest
 
-from adapters.drivers import CHUNKS, DRIVERS, STREAM, Driver, sigv4_auth
+from adapters.drivers import CHUNKS, DRIVERS, SECOND_LEVEL, STREAM, Driver, Form, sigv4_auth
+from lattice_client import SigV4Auth, UnsignablePayloadError
 from lattice_client.signing import EMPTY_PAYLOAD
 from support import canary
 from support.oracles import Case, crt_request
-from support.raw_server import RawRequest, raw_server
+from support.raw_server import OK, RawRequest, RawServer, raw_server
 
 REGION = "us-west-2"
 
@@ -77,3 +86,195 @@ class TestS3InTheQuery:
 
 def _seconds(amz_date: str) -> int:
     return int(datetime.strptime(amz_date + "+0000", "%Y%m%dT%H%M%SZ%z").timestamp())
+
+
+UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy"
+LARGE = 5 << 20
+
+
+def execute_api(kind: type[SigV4Auth] = SigV4Auth) -> SigV4Auth:
+    """With the hash in a header, which the verifier compares with the body that came."""
+    return kind(
+        "execute-api",
+        region=REGION,
+        credentials=canary.credentials(),
+        signed_headers=["x-amz-content-sha256"],
+    )
+
+
+def refused_by_the_clock() -> bytes:
+    """A refusal that has a remedy; what is signed with it is still within the verifier's window."""
+    date = formatdate(time.time() + 120, usegmt=True)
+    body = "InvalidSignatureException: Signature expired: it is late"
+    return (
+        f"HTTP/1.1 403 No\r\nDate: {date}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
+def assert_verified(server: RawServer, count: int) -> bytes:
+    """The body, which has arrived so many times, each time as it was signed."""
+    bodies = [request.body for request in server.requests]
+    assert bodies == bodies[:1] * count
+    for request in server.requests:
+        assert request.verified(service="execute-api")
+    return bodies[0]
+
+
+@pytest.fixture
+def files(tmp_path) -> Iterator[dict[str, object]]:
+    (tmp_path / "large").write_bytes(b"0123456789abcdef" * (LARGE // 16))
+    (tmp_path / "text").write_bytes("begin bücher\r\n".encode())
+    with (tmp_path / "large").open("rb") as large, (tmp_path / "text").open("rb") as middle:
+        middle.seek(6)
+        in_memory = io.BytesIO(b"begin in memory")
+        in_memory.seek(6)
+        yield {
+            "bytes": b"bytes",
+            "empty": io.BytesIO(),
+            "in memory": in_memory,
+            "from its middle": middle,
+            "large": large,
+        }
+
+
+needs_files_left_open = pytest.mark.skipif(
+    not hasattr(aiohttp.Payload, "consumed"), reason="this aiohttp closes files it has sent"
+)
+
+
+# Where a request is sent again: after a 503 by the clients, after a refusal that has a remedy by all
+# that are shown the answer.
+SENT_AGAIN = [
+    pytest.param(driver, refusal, id=f"{driver.name}-{refusal}")
+    for driver in DRIVERS
+    for refusal in ("503", "remedy")
+    if "library-free" not in driver.name and (refusal == "remedy" or driver in SECOND_LEVEL)
+]
+
+
+@contextmanager
+def refusing_once(refusal: str) -> Iterator[RawServer]:
+    left = [UNAVAILABLE if refusal == "503" else refused_by_the_clock()]
+    with raw_server(lambda _: left.pop() if left else OK) as server:
+        yield server
+
+
+@pytest.fixture
+def no_jitter(monkeypatch):
+    monkeypatch.setattr(random, "random", lambda: 0.0)
+
+
+# requests reads the files of a form into memory.
+STREAMING_FORMS = [driver for driver in DRIVERS if not driver.name.startswith("requests")]
+
+
+class TestMultipart:
+    FIELDS: ClassVar = {"field": "b\xfccher", "empty": ""}
+
+    def test_text_is_hashed_as_sent(self, driver):
+        with raw_server() as server, driver.client(execute_api(sigv4_auth(driver))) as call:
+            form = Form(self.FIELDS, {"file": b"in memory"})
+            assert call("POST", server.url, form=form).status == 200
+        body = assert_verified(server, 1)
+        assert "bücher".encode() in body
+        assert b"in memory" in body
+
+    @needs_files_left_open
+    def test_files_are_hashed_as_sent(self, driver, files):
+        with raw_server() as server, driver.client(execute_api(sigv4_auth(driver))) as call:
+            assert call("POST", server.url, form=Form(self.FIELDS, files)).status == 200
+        body = assert_verified(server, 1)
+        assert b"0123456789abcdef" * (LARGE // 16) in body
+        assert "bücher\r\n".encode() in body
+        # httpx sends files from their beginning, the others from where they stand.
+        assert (b"begin in memory" in body) is ("httpx" in driver.name)
+
+    @needs_files_left_open
+    @pytest.mark.usefixtures("no_jitter")
+    @pytest.mark.parametrize(("driver", "refusal"), SENT_AGAIN)
+    def test_files_are_hashed_as_sent_again(self, driver, refusal, files):
+        with (
+            refusing_once(refusal) as server,
+            driver.client(execute_api(sigv4_auth(driver))) as call,
+        ):
+            assert call("PUT", server.url, form=Form(self.FIELDS, files)).status == 200
+        assert len(assert_verified(server, 2)) > LARGE
+
+    @pytest.mark.parametrize("driver", STREAMING_FORMS, ids=lambda driver: driver.name)
+    def test_a_file_that_can_be_read_but_once_is_refused(self, driver):
+        class Pipe(io.BytesIO):
+            def seekable(self):
+                return False
+
+            def seek(self, *_):
+                raise io.UnsupportedOperation("seek")
+
+        with raw_server() as server, driver.client(execute_api(sigv4_auth(driver))) as call:
+            with pytest.raises(UnsignablePayloadError, match="payload='unsigned'"):
+                call("PUT", server.url, form=Form(self.FIELDS, {"file": Pipe(b"once")}))
+            assert not server.requests
+
+    @pytest.mark.parametrize("driver", STREAMING_FORMS, ids=lambda driver: driver.name)
+    def test_a_file_that_cannot_be_put_back_is_refused(self, driver):
+        """It says that it can, and is found to have been used up."""
+
+        class Surprise(io.BytesIO):
+            read_at_all = False
+
+            def read(self, *arguments):
+                self.read_at_all = True
+                return super().read(*arguments)
+
+            def seek(self, offset, whence=0):
+                if self.read_at_all:
+                    raise io.UnsupportedOperation("seek")
+                return super().seek(offset, whence)
+
+        with raw_server() as server, driver.client(execute_api(sigv4_auth(driver))) as call:
+            with pytest.raises(UnsignablePayloadError, match="payload='unsigned'"):
+                call("PUT", server.url, form=Form(self.FIELDS, {"file": Surprise(b"once")}))
+            assert not server.requests
+
+
+class TestOtherBodies:
+    @needs_files_left_open
+    @pytest.mark.usefixtures("no_jitter")
+    @pytest.mark.parametrize(
+        ("driver", "refusal"),
+        # Asynchronous httpx takes no files.
+        [case for case in SENT_AGAIN if "async" not in case.values[0].name],
+    )
+    def test_a_file_is_hashed_as_sent_again(self, driver, refusal, tmp_path):
+        (tmp_path / "large").write_bytes(b"0123456789abcdef" * (LARGE // 16))
+        # aiohttp alone sends text.
+        for mode in ("rb", "r") if driver.name.startswith("aiohttp") else ("rb",):
+            with (
+                (tmp_path / "large").open(mode) as file,
+                refusing_once(refusal) as server,
+                driver.client(execute_api(sigv4_auth(driver))) as call,
+            ):
+                assert call("PUT", server.url, body=file).status == 200
+            assert len(assert_verified(server, 2)) == LARGE
+
+    @pytest.mark.usefixtures("no_jitter")
+    @pytest.mark.parametrize(
+        ("driver", "refusal"),
+        [
+            case
+            for case in SENT_AGAIN
+            if case.values[0].name.startswith("httpx") and "async" not in case.values[0].name
+        ],
+    )
+    def test_pieces_are_hashed_as_sent_again(self, driver, refusal):
+        with (
+            refusing_once(refusal) as server,
+            driver.client(execute_api(sigv4_auth(driver))) as call,
+        ):
+            assert call("PUT", server.url, body=[b"one ", b"", b"two"]).status == 200
+        assert assert_verified(server, 2) == b"one two"
+
+    def test_a_generator_is_refused(self, driver):
+        with raw_server() as server, driver.client(execute_api(sigv4_auth(driver))) as call:
+            with pytest.raises(UnsignablePayloadError, match="generator.*payload='unsigned'"):
+                call("PUT", server.url, body=STREAM)
+            assert not server.requests
