@@ -410,6 +410,15 @@ class TestPayload:
         asyncio.run(call())
         assert (hashed_in[0] is not threading.current_thread()) == in_a_thread
 
+    def test_outside_its_middleware_no_body_of_aiohttp_is_hashed(self, auth):
+        async def call() -> None:
+            loop = asyncio.get_running_loop()
+            url = aiohttp.client.URL(self.URL)
+            with pytest.raises(UnsignablePayloadError, match="middlewares="):
+                auth(aiohttp.ClientRequest("POST", url, data=b"abc", loop=loop))
+
+        asyncio.run(call())
+
     def test_a_generator_names_the_choices(self, auth):
         def generator():
             yield b"once"

@@ -46,6 +46,11 @@ def payload_hash(body: object) -> str:
                 "the body is a memoryview that is no piece of memory as it stands: send bytes(…) "
                 "of it"
             ) from None
+    if isinstance(body, WrittenBody):
+        raise UnsignablePayloadError(
+            "aiohttp's bodies are hashed in its middleware alone: pass the auth object in "
+            "middlewares=(…,), or payload='unsigned' where the service allows it"
+        )
     if isinstance(body, list | tuple) or hasattr(body, "iter_chunks"):
         return _hash_of_pieces(body)
     read, seek, tell = (getattr(body, name, None) for name in ("read", "seek", "tell"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import io
 import random
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +15,16 @@ from email.utils import formatdate
 from typing import ClassVar
 
 import aiohttp
+import anyio
+import httpx
+import httpx2
 import pytest
 
+import lattice_client.httpx
+import lattice_client.httpx2
 from adapters.drivers import CHUNKS, DRIVERS, SECOND_LEVEL, STREAM, Driver, Form, sigv4_auth
 from lattice_client import SigV4Auth, UnsignablePayloadError
+from lattice_client.payload import QUICK_TO_HASH
 from lattice_client.signing import EMPTY_PAYLOAD
 from support import canary
 from support.oracles import Case, crt_request
@@ -164,8 +173,13 @@ def no_jitter(monkeypatch):
     monkeypatch.setattr(random, "random", lambda: 0.0)
 
 
-# requests reads the files of a form into memory.
-STREAMING_FORMS = [driver for driver in DRIVERS if not driver.name.startswith("requests")]
+# requests reads the files of a form into memory, and an older aiohttp asks for their length itself.
+STREAMING_FORMS = [
+    driver
+    for driver in DRIVERS
+    if driver.name.startswith("httpx")
+    or (driver.name.startswith("aiohttp") and hasattr(aiohttp.Payload, "consumed"))
+]
 
 
 class TestMultipart:
@@ -234,6 +248,69 @@ class TestMultipart:
             with pytest.raises(UnsignablePayloadError, match="payload='unsigned'"):
                 call("PUT", server.url, form=Form(self.FIELDS, {"file": Surprise(b"once")}))
             assert not server.requests
+
+
+class TestEventLoops:
+    """They are not held up while a form is read to be hashed."""
+
+    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+    @pytest.mark.parametrize("level", ["hook", "client"])
+    @pytest.mark.parametrize(
+        ("library", "ours"), [(httpx, lattice_client.httpx), (httpx2, lattice_client.httpx2)]
+    )
+    def test_files_are_read_in_a_thread(self, library, ours, level, backend):
+        read_in = []
+
+        class Noting(io.BytesIO):
+            def read(self, *arguments):
+                read_in.append(threading.current_thread())
+                return super().read(*arguments)
+
+        async def call(url: str) -> None:
+            auth = execute_api(ours.SigV4Auth)
+            kind = ours.AsyncClient if level == "client" else library.AsyncClient
+            async with kind(auth=auth, trust_env=False) as client:
+                assert (await client.post(url, files={"file": Noting(b"file")})).is_success
+
+        with raw_server() as server:
+            anyio.run(call, server.url, backend=backend)
+            assert_verified(server, 1)
+        # Once to be hashed, and once to be sent; each time to the end.
+        here = threading.current_thread()
+        assert [thread is here for thread in read_in] == [False, False, True, True]
+
+    def test_large_parts_are_hashed_in_a_thread(self, monkeypatch):
+        hashed_in = {}
+
+        class Noting:
+            def __init__(self):
+                self._hash = hashlib.sha256()
+
+            def update(self, data):
+                hashed_in[len(data)] = threading.current_thread()
+                self._hash.update(data)
+
+            def hexdigest(self):
+                return self._hash.hexdigest()
+
+        monkeypatch.setattr("lattice_client.payload.sha256", Noting)
+
+        async def call(url: str) -> None:
+            form = aiohttp.FormData()
+            for size in (QUICK_TO_HASH, QUICK_TO_HASH + 1):
+                form.add_field(f"of {size}", b"x" * size, filename="file")
+            async with (
+                aiohttp.ClientSession(middlewares=(execute_api(),)) as session,
+                session.post(url, data=form) as response,
+            ):
+                assert response.ok
+
+        with raw_server() as server:
+            asyncio.run(call(server.url))
+            assert_verified(server, 1)
+        here = threading.current_thread()
+        assert hashed_in[QUICK_TO_HASH] is here
+        assert hashed_in[QUICK_TO_HASH + 1] is not here
 
 
 class TestOtherBodies:
