@@ -108,6 +108,23 @@ def test_headers_of_its_own_are_signed(signer):
     assert "accept" not in signed.canonical_request
 
 
+@pytest.mark.parametrize(
+    ("target", "before"),
+    [
+        ("/", "/?"),
+        ("/?", "/?"),
+        ("/?a", "/?a&"),
+        ("/?a&", "/?a&"),
+        ("/orders?a=1", "/orders?a=1&"),
+        ("/orders??", "/orders??&"),
+        ("/orders?X-Amz-Date=1", "/orders?"),
+    ],
+)
+def test_its_parameters_follow_the_others(signer, target, before):
+    signed = presign(signer, "GET", HOST, target, now=NOW)
+    assert signed.target.startswith(f"{before}X-Amz-Algorithm=")
+
+
 @pytest.mark.parametrize("target", ["/", "/orders", "/orders?a=1&b=%20", "/orders?q", "/??"])
 def test_an_earlier_signature_is_replaced(signer, target):
     first = presign(signer, "GET", HOST, target, now=NOW)
