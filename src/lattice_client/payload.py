@@ -53,6 +53,10 @@ def payload_hash(body: object) -> str:
         )
     if isinstance(body, list | tuple) or hasattr(body, "iter_chunks"):
         return _hash_of_pieces(body)
+    return _hash_of_file(body)
+
+
+def _hash_of_file(body: object) -> str:
     read, seek, tell = (getattr(body, name, None) for name in ("read", "seek", "tell"))
     if read is None or seek is None or tell is None or hasattr(body, "__aiter__"):
         raise unsignable(body)
@@ -162,7 +166,7 @@ def repeatable(payload: Any) -> bool:
 
 
 def _parts(payload: Any) -> Iterator[Any]:
-    """What a payload of aiohttp's consists of, however deep; of one that is not multipart, itself."""
+    """The parts of a multipart payload of aiohttp's, however deep; any other payload itself."""
     if hasattr(payload, "append_payload"):
         for part, *_ in payload:
             yield from _parts(part)

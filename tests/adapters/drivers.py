@@ -113,7 +113,9 @@ class Requests:
                 session.verify = ca_file
 
             def call(method, url, *, headers=None, body=None, form=None, redirects=False) -> Answer:
-                sent = form.of_requests() if form else {"data": _chunks() if body is STREAM else body}
+                sent = (
+                    form.of_requests() if form else {"data": _chunks() if body is STREAM else body}
+                )
                 response = session.request(
                     method, url, headers=headers, allow_redirects=redirects, timeout=20, **sent
                 )

@@ -126,10 +126,11 @@ class TestAiohttpBodies:
             {"data": b"abc" * 100, "compress": True},
             {"data": generated()},
             {"data": form(generated())},
+            {"data": memoryview(b"abcdef")[::2]},
         ],
-        ids=["compressed", "generator", "generator in a form"],
+        ids=["compressed", "generator", "generator in a form", "memory with gaps"],
     )
-    def test_are_refused_where_only_aiohttp_knows_them(self, server, arguments):
+    def test_are_refused_where_they_cannot_be_read_before(self, server, arguments):
         with pytest.raises(UnsignablePayloadError, match="payload='unsigned'"):
             aiohttp_call(execute_api(), "POST", server.url, **arguments)
         assert not server.requests

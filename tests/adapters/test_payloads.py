@@ -1,4 +1,4 @@
-"""Bodies under ``SigV4Auth``: hashed as they are sent, or not hashed where a service takes no hash."""
+"""Bodies under ``SigV4Auth``: hashed as they are sent, or not at all where S3 takes no hash."""
 
 from __future__ import annotations
 
@@ -151,8 +151,8 @@ needs_files_left_open = pytest.mark.skipif(
 )
 
 
-# Where a request is sent again: after a 503 by the clients, after a refusal that has a remedy by all
-# that are shown the answer.
+# Where a request is sent again: after a 503 by the clients, after a refusal that has a remedy by
+# all that are shown the answer.
 SENT_AGAIN = [
     pytest.param(driver, refusal, id=f"{driver.name}-{refusal}")
     for driver in DRIVERS
@@ -223,10 +223,12 @@ class TestMultipart:
             def seek(self, *_):
                 raise io.UnsupportedOperation("seek")
 
+        pipe = Pipe(b"once")
         with raw_server() as server, driver.client(execute_api(sigv4_auth(driver))) as call:
             with pytest.raises(UnsignablePayloadError, match="payload='unsigned'"):
-                call("PUT", server.url, form=Form(self.FIELDS, {"file": Pipe(b"once")}))
+                call("PUT", server.url, form=Form(self.FIELDS, {"file": pipe}))
             assert not server.requests
+        assert pipe.read() == b"once"
 
     @pytest.mark.parametrize("driver", STREAMING_FORMS, ids=lambda driver: driver.name)
     def test_a_file_that_cannot_be_put_back_is_refused(self, driver):
@@ -352,6 +354,6 @@ class TestOtherBodies:
 
     def test_a_generator_is_refused(self, driver):
         with raw_server() as server, driver.client(execute_api(sigv4_auth(driver))) as call:
-            with pytest.raises(UnsignablePayloadError, match="generator.*payload='unsigned'"):
+            with pytest.raises(UnsignablePayloadError, match=r"generator.*payload='unsigned'"):
                 call("PUT", server.url, body=STREAM)
             assert not server.requests

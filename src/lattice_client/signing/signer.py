@@ -48,8 +48,8 @@ __all__ = [
 LATTICE = "vpc-lattice-svcs"
 """The signing name of services behind VPC Lattice (the control plane has another)."""
 
-# S3 and its kin. A signature in the query never signs their payload ("Authenticating Requests: Using
-# Query Parameters", S3 API Reference).
+# S3 and its kin. A signature in the query never covers their payload ("Authenticating Requests:
+# Using Query Parameters", S3 API Reference).
 _S3_SERVICES = frozenset(("s3", "s3-object-lambda", "s3-outposts", "s3express"))
 # Services that want to be sent the payload's hash in a header, whatever it is.
 _CONTENT_SHA256_SERVICES = _S3_SERVICES | {LATTICE, "aoss", "glacier"}
