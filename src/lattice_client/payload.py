@@ -190,12 +190,17 @@ def _part_is_repeatable(payload: Any) -> bool:
 def rewind_form(stream: Any) -> bool:
     """Put the files of httpx's multipart body back to where they are sent from, their beginning.
 
-    :returns: whether they stand there. What is no such body does not.
+    :returns: whether they stand there; False for any other body, also one that has fields too, as
+        the encoder of requests-toolbelt.
     """
     fields = getattr(stream, "fields", None)
-    return isinstance(fields, list) and all(
-        isinstance(file, bytes | str) or put_back(file, 0)
-        for file in (getattr(field, "file", b"") for field in fields)
+    return (
+        isinstance(fields, list)
+        and hasattr(stream, "iter_chunks")
+        and all(
+            isinstance(file, bytes | str) or put_back(file, 0)
+            for file in (getattr(field, "file", b"") for field in fields)
+        )
     )
 
 
