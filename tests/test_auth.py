@@ -382,11 +382,22 @@ class TestPayload:
     def test_large_bodies_are_hashed_off_the_event_loop(self, auth, size, in_a_thread, monkeypatch):
         hashed_in = []
 
-        def noting(body):
-            hashed_in.append(threading.current_thread())
-            return payload_hash(body)
+        class Noting:
+            """A hash that notes where it takes bytes in."""
 
-        monkeypatch.setattr("lattice_client.auth.payload_hash", noting)
+            def __init__(self, *given):
+                self._hash = hashlib.sha256()
+                for data in given:
+                    self.update(data)
+
+            def update(self, data):
+                hashed_in.append(threading.current_thread())
+                self._hash.update(data)
+
+            def hexdigest(self):
+                return self._hash.hexdigest()
+
+        monkeypatch.setattr("lattice_client.payload.sha256", Noting)
 
         async def handler(request):
             return _Response()
@@ -398,6 +409,15 @@ class TestPayload:
 
         asyncio.run(call())
         assert (hashed_in[0] is not threading.current_thread()) == in_a_thread
+
+    def test_outside_its_middleware_no_body_of_aiohttp_is_hashed(self, auth):
+        async def call() -> None:
+            loop = asyncio.get_running_loop()
+            url = aiohttp.client.URL(self.URL)
+            with pytest.raises(UnsignablePayloadError, match="middlewares="):
+                auth(aiohttp.ClientRequest("POST", url, data=b"abc", loop=loop))
+
+        asyncio.run(call())
 
     def test_a_generator_names_the_choices(self, auth):
         def generator():

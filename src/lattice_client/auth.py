@@ -23,7 +23,7 @@ from lattice_client.errors import ConfigurationError, NotLatticeError, RegionErr
 from lattice_client.headers import is_small, strip_signature
 from lattice_client.hosts import HostScope
 from lattice_client.names import Resolver
-from lattice_client.payload import payload_hash
+from lattice_client.payload import QUICK_TO_HASH, WrittenBody, payload_hash
 from lattice_client.redirects import RedirectedCalls
 from lattice_client.remedies import FORBIDDEN, Remedies, Remedy
 from lattice_client.signers import Signers
@@ -61,9 +61,6 @@ _R = TypeVar("_R", bound=_Request)
 _ResponseT = TypeVar("_ResponseT")
 _ResultT = TypeVar("_ResultT")
 
-# Bodies up to this size are hashed on the event loop: a thread would take longer.
-_QUICK_TO_HASH = 1 << 18
-
 
 class SigV4Auth:
     """Signs requests to an AWS service that speaks SigV4: ``SigV4Auth("execute-api")``.
@@ -92,7 +89,8 @@ class SigV4Auth:
         whether it is VPC Lattice's (what is not goes out unsigned, or with ``names.strict`` not at
         all), and under which name and at which address: the hooks of requests, httpx and httpx2
         cannot follow an address, and refuse. None: hosts are what they say they are.
-    :param payload: ``signed`` hashes each body; ``unsigned`` sends UNSIGNED-PAYLOAD.
+    :param payload: ``signed`` hashes each body; ``unsigned`` sends UNSIGNED-PAYLOAD. S3 takes no
+        hash in a query: with ``placement="query"`` its bodies are not read.
     :param signed_headers: names of headers to sign beside host and ``x-amz-*``.
     :raises ConfigurationError: for an argument that cannot work.
 
@@ -161,7 +159,6 @@ class SigV4Auth:
         given = self._arguments
         self._hosts = None if given["hosts"] is None else HostScope(given["hosts"])
         self.names: Resolver | None = given["names"]
-        self._hashes_bodies = given["payload"] == "signed"
         self._places_in_header = given["placement"] == "header"
         # None is the signer's own choice, and the quickest.
         self._fixed_payload = None if given["service"] == LATTICE else UNSIGNED_PAYLOAD
@@ -170,6 +167,9 @@ class SigV4Auth:
         # A first signer, of nothing: it finds wrong arguments now rather than in a call.
         first = self._make_signer(Credentials("-", "-"), region or "us-east-1", None)
         self._signed_headers = first.signed_headers
+        self._hashes_bodies = given["payload"] == "signed" and (
+            self._places_in_header or first.signs_payload_in_query
+        )
         self._signers = Signers(given["credentials"], region, self._make_signer)
         self._remedies = Remedies(self._signers)
         self._redirected = RedirectedCalls()
@@ -325,10 +325,18 @@ class SigV4Auth:
             signer = await self._in_thread(
                 self._signers.fetch, out.host, given, found, abandon=True
             )
-        if self._hashes_bodies and not _quick_to_hash(out.body()):
-            await self._in_thread(self._sign, out, signer)
+        if self._hashes_bodies:
+            self._sign(out, signer, await self._hash_async(out.body()))
         else:
             self._sign(out, signer)
+
+    async def _hash_async(self, body: object) -> str:
+        """A body's hash, without blocking the event loop for long."""
+        if isinstance(body, WrittenBody):
+            return await body.hash(self._in_thread)
+        if _quick_to_hash(body):
+            return payload_hash(body)
+        return await self._in_thread(payload_hash, body)
 
     def disown(self, out: Outgoing) -> None:
         """Take what must not reach a stranger from a request that goes to one: also a signature in
@@ -425,11 +433,13 @@ class SigV4Auth:
 
     # Signing.
 
-    def _sign(self, out: Outgoing, signer: AnySigner) -> None:
+    def _sign(self, out: Outgoing, signer: AnySigner, payload: str | None = None) -> None:
+        """:param payload: the body's hash, where it is known already."""
         if "+" in out.target:
             out.retarget(with_encoded_spaces(out.target))
         headers = out.signable(self._signed_headers)
-        payload = payload_hash(out.body()) if self._hashes_bodies else self._fixed_payload
+        if payload is None:
+            payload = payload_hash(out.body()) if self._hashes_bodies else self._fixed_payload
         clock = self._remedies.clock
         now = clock.now() if clock.offset else None
         out.signer, out.offset = signer, clock.offset
@@ -522,4 +532,4 @@ def _check_choice(name: str, value: object, choices: object) -> None:
 
 
 def _quick_to_hash(body: object) -> bool:
-    return body is None or (isinstance(body, bytes | str) and len(body) <= _QUICK_TO_HASH)
+    return body is None or (isinstance(body, bytes | str) and len(body) <= QUICK_TO_HASH)

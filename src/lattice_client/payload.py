@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterator
 from hashlib import sha256
 from typing import Any
 
 from lattice_client.errors import UnsignablePayloadError
 from lattice_client.signing import EMPTY_PAYLOAD
 
-__all__ = ["file_at", "payload_hash", "put_back", "repeatable", "unsignable"]
+__all__ = [
+    "QUICK_TO_HASH",
+    "WrittenBody",
+    "file_at",
+    "payload_hash",
+    "put_back",
+    "repeatable",
+    "rewind_form",
+    "unsignable",
+]
 
 _CHUNK = 1 << 20
+# Bytes. Up to so many are hashed on the event loop: a thread would take longer.
+QUICK_TO_HASH = 1 << 18
 
 
 def payload_hash(body: object) -> str:
     """The SHA-256 of a body, in hex, with the body left as it was.
 
-    :param body: None, bytes-like, str (sent as UTF-8), or a file that can be rewound; a file is
-        read from where it stands and put back there.
+    :param body: None, bytes-like, str (sent as UTF-8), a list or tuple of bytes, a file that can be
+        rewound, or a multipart body of httpx whose files can be; a file is read from where it
+        stands and put back there, one of a multipart body from its beginning, as httpx sends it.
     :raises UnsignablePayloadError: for anything that can be read but once, or whose bytes are not
         known before they are sent.
     """
@@ -33,11 +46,21 @@ def payload_hash(body: object) -> str:
                 "the body is a memoryview that is no piece of memory as it stands: send bytes(…) "
                 "of it"
             ) from None
+    if isinstance(body, WrittenBody):
+        raise UnsignablePayloadError(
+            "aiohttp's bodies are hashed in its middleware alone: pass the auth object in "
+            "middlewares=(…,), or payload='unsigned' where the service allows it"
+        )
+    if isinstance(body, list | tuple) or hasattr(body, "iter_chunks"):
+        return _hash_of_pieces(body)
+    return _hash_of_file(body)
+
+
+def _hash_of_file(body: object) -> str:
     read, seek, tell = (getattr(body, name, None) for name in ("read", "seek", "tell"))
     if read is None or seek is None or tell is None or hasattr(body, "__aiter__"):
         raise unsignable(body)
-    # The libraries send text as UTF-8, whatever it is in the file.
-    if (getattr(body, "encoding", None) or "utf-8").lower() not in ("utf-8", "utf8"):
+    if not _is_sent_as_it_is(body):
         raise unsignable(body)
     try:
         start = tell()
@@ -52,6 +75,79 @@ def payload_hash(body: object) -> str:
     return hasher.hexdigest()
 
 
+def _is_sent_as_it_is(file: object) -> bool:
+    """The libraries send text as UTF-8, whatever it is in the file, with the file's length."""
+    return (getattr(file, "encoding", None) or "utf-8").lower() in ("utf-8", "utf8")
+
+
+def _hash_of_pieces(body: Any) -> str:
+    """The hash of what httpx takes a list or a multipart body apart into."""
+    hasher = sha256()
+    in_memory = isinstance(body, list | tuple)
+    try:
+        if in_memory or rewind_form(body):
+            for piece in body:
+                hasher.update(piece)
+            # A file may not have been what it seemed.
+            if in_memory or rewind_form(body):
+                return hasher.hexdigest()
+    except (BufferError, OSError, TypeError, ValueError):  # no bytes, or a file that fails
+        pass
+    raise unsignable(body)
+
+
+class WrittenBody:
+    """A body of aiohttp's, of which only aiohttp knows what it will write.
+
+    :param payload: an ``aiohttp.Payload``.
+    :param length: after how many bytes aiohttp stops writing; None: at the end.
+    """
+
+    __slots__ = ("_length", "_payload")
+
+    def __init__(self, payload: Any, length: int | None) -> None:
+        self._payload = payload
+        self._length = length
+
+    async def hash(self, in_thread: Callable[..., Awaitable[object]]) -> str:
+        """The SHA-256 of what is written, in hex. aiohttp puts files back before it writes again.
+
+        :param in_thread: calls a function with its arguments in a thread, for large pieces.
+        :raises UnsignablePayloadError: for what can be written but once.
+        """
+        made_of = [getattr(part, "_value", None) for part in _parts(self._payload)]
+        if not repeatable(self._payload) or not all(map(_is_sent_as_it_is, made_of)):
+            raise self._unsignable()
+        files = [found for each in made_of if (found := file_at(each))]
+        writer = _HashingWriter(in_thread)
+        try:
+            await self._payload.write_with_length(writer, self._length)
+        except (BufferError, OSError, ValueError):
+            raise self._unsignable() from None
+        # A file may not have been what it seemed.
+        if not all(put_back(*file) for file in files):
+            raise self._unsignable()
+        return writer.hasher.hexdigest()
+
+    def _unsignable(self) -> UnsignablePayloadError:
+        made_of = getattr(self._payload, "_value", None)
+        return unsignable(self._payload if made_of is None else made_of)
+
+
+class _HashingWriter:
+    """What a payload is written to, in place of a connection."""
+
+    def __init__(self, in_thread: Callable[..., Awaitable[object]]) -> None:
+        self.hasher = sha256()
+        self._in_thread = in_thread
+
+    async def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        if len(chunk) <= QUICK_TO_HASH:
+            self.hasher.update(chunk)
+        else:
+            await self._in_thread(self.hasher.update, chunk)
+
+
 def unsignable(body: object) -> UnsignablePayloadError:
     """The error for a body that cannot be hashed and then still be sent."""
     return UnsignablePayloadError(
@@ -63,19 +159,49 @@ def unsignable(body: object) -> UnsignablePayloadError:
 
 def repeatable(payload: Any) -> bool:
     """Whether aiohttp can write a payload once more."""
+    # A newer aiohttp says of a payload whether it is used up.
+    return not getattr(payload, "consumed", False) and all(
+        _part_is_repeatable(part) for part in _parts(payload)
+    )
+
+
+def _parts(payload: Any) -> Iterator[Any]:
+    """The parts of a multipart payload of aiohttp's, however deep; any other payload itself."""
+    if hasattr(payload, "append_payload"):
+        for part, *_ in payload:
+            yield from _parts(part)
+    else:
+        yield payload
+
+
+def _part_is_repeatable(payload: Any) -> bool:
     made_of = getattr(payload, "_value", payload)
     if isinstance(made_of, bytes | bytearray | memoryview | str):
         return True
-    # A newer aiohttp says of a payload whether it is used up, and lets a file go back to where it
-    # stood.
-    if getattr(payload, "consumed", True):
+    # An older one closes the files that it has sent.
+    if not hasattr(payload, "consumed"):
         return False
-    if hasattr(payload, "append_payload"):  # multipart
-        return all(repeatable(part) for part, *_ in payload)
     try:
         return bool(made_of.seekable())
     except (AttributeError, OSError, ValueError):
         return False
+
+
+def rewind_form(stream: Any) -> bool:
+    """Put the files of httpx's multipart body back to where they are sent from, their beginning.
+
+    :returns: whether they stand there; False for any other body, also one that has fields too, as
+        the encoder of requests-toolbelt.
+    """
+    fields = getattr(stream, "fields", None)
+    return (
+        isinstance(fields, list)
+        and hasattr(stream, "iter_chunks")
+        and all(
+            isinstance(file, bytes | str) or put_back(file, 0)
+            for file in (getattr(field, "file", b"") for field in fields)
+        )
+    )
 
 
 def put_back(file: Any, position: int) -> bool:

@@ -21,7 +21,7 @@ from lattice_client.headers import (
     signable,
 )
 from lattice_client.names import Endpoint
-from lattice_client.payload import file_at, put_back, repeatable
+from lattice_client.payload import WrittenBody, file_at, put_back, repeatable, rewind_form
 from lattice_client.signing import SigV4ASigner, SigV4Signer
 from lattice_client.urls import DEFAULT_PORT, FINAL_DOT, url_parts
 
@@ -36,7 +36,7 @@ __all__ = [
 
 AnySigner = SigV4Signer | SigV4ASigner
 
-# Encodings of text that aiohttp sends as it stands.
+# Encodings of text files that an older aiohttp sends as they stand.
 _AS_IT_IS = (None, "utf-8", "UTF-8", "utf8")
 
 
@@ -281,14 +281,7 @@ class HttpxRequest(Led):
         if self._file is not None:
             return put_back(*self._file)
         body = self.body()
-        if isinstance(body, bytes):
-            return True
-        # Of a multipart body. Its files are sent from their very beginning, each time.
-        fields = getattr(body, "fields", None)
-        return isinstance(fields, list) and all(
-            isinstance(file, bytes | str) or put_back(file, 0)
-            for file in (getattr(field, "file", b"") for field in fields)
-        )
+        return isinstance(body, bytes | list | tuple) or rewind_form(body)
 
 
 class AiohttpRequest(Led):
@@ -367,13 +360,17 @@ class AiohttpRequest(Led):
 
     def body(self) -> object:
         body = self.request.body
-        made_of = getattr(body, "_value", None)
-        if made_of is None:
-            return body or None  # b"" is no body
-        # Bytes may be compressed and text encoded on the way out: then only aiohttp knows them.
-        if self.request.compress or getattr(body, "_encoding", None) not in _AS_IT_IS:
+        if not body:  # b"" is no body
+            return None
+        # What aiohttp compresses on the way out is not known before.
+        if self.request.compress:
             return body
-        return made_of
+        # An older aiohttp closes the files that it writes.
+        made_of = getattr(body, "_value", None)
+        if not hasattr(body, "consumed") and hasattr(made_of, "read"):
+            return made_of if getattr(body, "_encoding", None) in _AS_IT_IS else body
+        length = self.request.headers.get("Content-Length")
+        return WrittenBody(body, None if length is None else int(length))
 
     def retarget(self, target: str) -> None:
         url = self.request.url

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,24 @@ STREAM = object()  # as a body: a generator of CHUNKS
 
 
 @dataclass(frozen=True)
+class Form:
+    """A multipart body: text fields, and files (bytes, or open in binary mode)."""
+
+    fields: dict[str, str]
+    files: dict[str, Any]
+
+    def of_requests(self) -> dict[str, Any]:
+        """The arguments of requests, httpx and httpx2."""
+        return {"data": self.fields, "files": self.files}
+
+    def of_aiohttp(self) -> aiohttp.FormData:
+        data = aiohttp.FormData(self.fields)
+        for name, file in self.files.items():
+            data.add_field(name, file, filename=name)
+        return data
+
+
+@dataclass(frozen=True)
 class Answer:
     status: int
     text: str
@@ -43,6 +62,7 @@ class Client(Protocol):
         *,
         headers: dict[str, str] | None = None,
         body: object = None,
+        form: Form | None = None,
         redirects: bool = False,
     ) -> Answer: ...
 
@@ -92,10 +112,12 @@ class Requests:
             if ca_file:
                 session.verify = ca_file
 
-            def call(method, url, *, headers=None, body=None, redirects=False) -> Answer:
-                data = _chunks() if body is STREAM else body
+            def call(method, url, *, headers=None, body=None, form=None, redirects=False) -> Answer:
+                sent = (
+                    form.of_requests() if form else {"data": _chunks() if body is STREAM else body}
+                )
                 response = session.request(
-                    method, url, headers=headers, data=data, allow_redirects=redirects, timeout=20
+                    method, url, headers=headers, allow_redirects=redirects, timeout=20, **sent
                 )
                 return Answer(
                     response.status_code, response.text, dict(response.headers), response.url
@@ -125,10 +147,11 @@ class Httpx:
             auth=auth, verify=_context(ca_file), trust_env=False, timeout=20, **settings
         ) as client:
 
-            def call(method, url, *, headers=None, body=None, redirects=False) -> Answer:
+            def call(method, url, *, headers=None, body=None, form=None, redirects=False) -> Answer:
                 content = _chunks() if body is STREAM else body
+                sent = form.of_requests() if form else {"content": content}
                 response = client.request(
-                    method, url, headers=headers, content=content, follow_redirects=redirects
+                    method, url, headers=headers, follow_redirects=redirects, **sent
                 )
                 return Answer(
                     response.status_code, response.text, dict(response.headers), str(response.url)
@@ -145,10 +168,13 @@ class AsyncHttpx(Httpx):
                 auth=auth, verify=_context(ca_file), trust_env=False, timeout=20, **settings
             )
 
-            async def call(method, url, *, headers=None, body=None, redirects=False) -> Answer:
+            async def call(
+                method, url, *, headers=None, body=None, form=None, redirects=False
+            ) -> Answer:
                 content = _async_chunks() if body is STREAM else body
+                sent = form.of_requests() if form else {"content": content}
                 response = await client.request(
-                    method, url, headers=headers, content=content, follow_redirects=redirects
+                    method, url, headers=headers, follow_redirects=redirects, **sent
                 )
                 return Answer(
                     response.status_code, response.text, dict(response.headers), str(response.url)
@@ -183,8 +209,11 @@ class Aiohttp:
 
             session = runner.run(start())
 
-            async def call(method, url, *, headers=None, body=None, redirects=False) -> Answer:
+            async def call(
+                method, url, *, headers=None, body=None, form=None, redirects=False
+            ) -> Answer:
                 data = _async_chunks() if body is STREAM else body
+                data = form.of_aiohttp() if form else data
                 async with session.request(
                     method, url, headers=headers, data=data, allow_redirects=redirects
                 ) as response:
@@ -244,6 +273,13 @@ SECOND_LEVEL: list[Driver] = [
     AiohttpSession(),
 ]
 DRIVERS = [*HOOKS, *SECOND_LEVEL]
+
+
+def sigv4_auth(driver: Driver) -> type[SigV4Auth]:
+    """The class for other services that goes with a driver's own."""
+    kind: type[SigV4Auth] = sys.modules[driver.auth.__module__].SigV4Auth
+    return kind
+
 
 # As typed, without another round of quoting by the library.
 as_written = yarl.URL

@@ -133,6 +133,26 @@ class TestMultipart:
             assert (response.status_code, response.text) == (503, "busy")
             assert len(server.requests) == 1
 
+    @pytest.mark.parametrize(("_", "ours"), HTTPX)
+    def test_an_encoder_that_is_read_but_once_is_sent_once(self, _, ours):
+        """Such as the one of requests-toolbelt."""
+
+        class Encoder:
+            def __init__(self):
+                self.fields = [("field", "value")]
+                self._left = [b"--b--"]
+
+            def __iter__(self):
+                while self._left:
+                    yield self._left.pop()
+
+        with (
+            raw_server(lambda _: UNAVAILABLE) as server,
+            ours.Client(auth=auth(), trust_env=False) as client,
+        ):
+            assert client.put(server.url, content=Encoder()).status_code == 503
+            assert [request.body for request in server.requests] == [b"--b--"]
+
     @staticmethod
     def assert_the_same(server, count: int) -> None:
         bodies = [request.body for request in server.requests]

@@ -17,10 +17,12 @@ MIB = 1 << 20
 # connected, then the large one; then it says by how much its memory has grown at most.
 PROGRAM = """
 import asyncio, re, sys
-from lattice_client import Credentials, LatticeAuth
+from lattice_client import Credentials, LatticeAuth, SigV4Auth
 library, kind, url, size, path = sys.argv[1:]
 size = int(size)
-auth = LatticeAuth(region="us-west-2", credentials=Credentials("AKIDEXAMPLE", "secret"))
+arguments = {"region": "us-west-2", "credentials": Credentials("AKIDEXAMPLE", "secret")}
+# The body of a form is read to be hashed, and then to be sent.
+auth = SigV4Auth("execute-api", **arguments) if kind == "form" else LatticeAuth(**arguments)
 piece = b"x" * 65536
 
 def pieces(size):
@@ -38,7 +40,7 @@ def file(size):
 
 def sync_calls(call):
     def upload(size):
-        if kind == "file":
+        if kind in ("file", "form"):
             with file(size) as body:
                 return call("PUT", url, body)
         return call("PUT", url, pieces(size))
@@ -62,7 +64,8 @@ elif library in ("httpx", "httpx2"):
             with client.stream("GET", f"{url}/{size}") as response:
                 return sum(len(each) for each in response.iter_bytes())
         def call(method, url, body):
-            return client.request(method, url, content=body).status_code
+            sent = {"files": {"file": body}} if kind == "form" else {"content": body}
+            return client.request(method, url, **sent).status_code
         return sync_calls(call)(size)
 elif library in ("httpx async", "httpx2 async"):
     module = __import__(f"lattice_client.{library.split()[0]}", fromlist=["AsyncClient"])
@@ -72,6 +75,9 @@ elif library in ("httpx async", "httpx2 async"):
         if kind == "download":
             async with client.stream("GET", f"{url}/{size}") as response:
                 return sum([len(each) async for each in response.aiter_bytes()])
+        if kind == "form":
+            with file(size) as body:
+                return (await client.put(url, files={"file": body})).status_code
         return (await client.put(url, content=async_pieces(size))).status_code
     def run(size):
         return runner.run(call(size))
@@ -88,7 +94,9 @@ else:
         if kind == "download":
             async with session.get(f"{url}/{size}") as response:
                 return sum([len(each) async for each in response.content.iter_chunked(65536)])
-        body = file(size) if kind == "file" else async_pieces(size)
+        body = async_pieces(size) if kind == "generator" else file(size)
+        if kind == "form":
+            body = {"file": body}
         async with session.put(url, data=body) as response:
             return response.status
     def run(size):
@@ -111,10 +119,15 @@ LIBRARIES = ["requests", "httpx", "httpx async", "httpx2", "httpx2 async", "aioh
 CASES = [
     (library, kind)
     for library in LIBRARIES
-    for kind in ("generator", "file", "download")
+    for kind in ("generator", "file", "form", "download")
     if not ("async" in library and kind == "file")  # asynchronous httpx takes no files
+    and not (library == "requests" and kind == "form")  # requests reads forms into memory
     # aiohttp's first middleware releases read a file into memory, with or without us.
-    and not (library == "aiohttp" and kind == "file" and not hasattr(aiohttp.Payload, "consumed"))
+    and not (
+        library == "aiohttp"
+        and kind in ("file", "form")
+        and not hasattr(aiohttp.Payload, "consumed")
+    )
 ]
 
 

@@ -14,9 +14,16 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lattice_client.signing import SigV4ASigner, SigV4Signer, presign
+from lattice_client.signing import EMPTY_PAYLOAD, SigV4ASigner, SigV4Signer, presign
 from lattice_client.signing.sigv4a import private_key
-from support.oracles import Case, botocore_stages, crt_authorization, crt_request
+from support.oracles import (
+    QUERY_EXPIRES,
+    Case,
+    botocore_s3_link,
+    botocore_stages,
+    crt_authorization,
+    crt_request,
+)
 from support.requests_to_sign import hosts, raw_cases, simple_cases
 
 thorough = settings(max_examples=300)
@@ -104,6 +111,25 @@ def test_signatures_in_the_query_as_the_c_runtime(case):
     theirs = crt_request(case, query=True).path
     assert parameter(ours.target, "X-Amz-Signature") == parameter(theirs, "X-Amz-Signature")
     assert parameter(ours.target, "X-Amz-SignedHeaders") == "host%3Bx-amz-content-sha256"
+
+
+@thorough
+@given(simple_cases, st.sampled_from([EMPTY_PAYLOAD, "0123456789abcdef" * 4, None]))
+def test_links_to_objects_as_botocore_and_the_c_runtime(case, payload):
+    """Whatever hash is given: S3 takes none in a query."""
+    case = replace(case, service="s3", headers=())
+    # botocore keeps one parameter of each name.
+    without_query = replace(case, target=case.target.partition("?")[0])
+    for each in (case, without_query):
+        signer = SigV4Signer(each.credentials, each.region, "s3")
+        arguments = (each.method, each.host, each.target)
+        ours = presign(
+            signer, *arguments, payload_hash=payload, now=each.now, expires=QUERY_EXPIRES
+        )
+        signature = parameter(ours.target, "X-Amz-Signature")
+        theirs = crt_request(each, query=True, double=False, normalize=False, payload_header=False)
+        assert signature == parameter(theirs.path, "X-Amz-Signature")
+    assert signature == parameter(botocore_s3_link(without_query), "X-Amz-Signature")
 
 
 @thorough

@@ -74,6 +74,23 @@ class TestTypes:
         assert signer.sign("PURGE", HOST, "/")
 
 
+@pytest.mark.parametrize(
+    ("host", "idna"),
+    [
+        ("b\xfccher.example", "xn--bcher-kva.example"),
+        # A label of more than 63 characters, and one that is empty, have no such form.
+        ("\xe9" * 80, "which this one does not have"),
+        ("\xe9..example", "which this one does not have"),
+        ("\ud800.example", "which this one does not have"),
+    ],
+)
+def test_the_host_is_given_in_the_form_that_is_sent(signer, host, idna):
+    for call in each_call(signer):
+        with pytest.raises(InvalidHeaderError, match="non-ASCII") as caught:
+            call("GET", host, "/")
+        assert str(caught.value).endswith(f"(IDNA): {idna}")
+
+
 class NoOffset(tzinfo):
     def utcoffset(self, _):
         return None

@@ -68,9 +68,22 @@ def test_links_to_objects_send_no_header(service):
     signed = presign(signer, "GET", HOST, "/key", now=NOW)
     assert signed.headers == {}
     assert signed.canonical_request.endswith("\nhost\nUNSIGNED-PAYLOAD")
-    signed = presign(signer, "PUT", HOST, "/key", payload_hash=HASH, now=NOW)
+
+
+@pytest.mark.parametrize("service", ["s3", "s3-object-lambda", "s3-outposts", "s3express"])
+@pytest.mark.parametrize("signer_kind", [SigV4Signer, SigV4ASigner])
+@pytest.mark.parametrize("payload", [HASH, EMPTY_PAYLOAD, "UNSIGNED-PAYLOAD", None])
+def test_no_payload_is_signed_in_a_link_to_an_object(service, signer_kind, payload):
+    """S3 API Reference, "Authenticating Requests: Using Query Parameters"."""
+    signer = signer_kind(CREDENTIALS, "eu-west-1", service)
+    signed = presign(signer, "PUT", HOST, "/key", payload_hash=payload, now=NOW)
     assert signed.headers == {}
-    assert signed.canonical_request.endswith(f"\nhost\n{HASH}")
+    assert signed.canonical_request.endswith("\nhost\nUNSIGNED-PAYLOAD")
+
+
+def test_what_is_no_hash_is_refused_in_a_link_to_an_object_too():
+    with pytest.raises(SigningError, match="payload_hash"):
+        presign(SigV4Signer(CREDENTIALS, "eu-west-1", "s3"), "PUT", HOST, "/", payload_hash="abc")
 
 
 def test_the_request_is_checked(signer):
@@ -93,6 +106,23 @@ def test_headers_of_its_own_are_signed(signer):
     signed = presign(signer, "GET", HOST, "/", {"X-Amz-Meta-A": "1", "accept": "*/*"}, now=NOW)
     assert "\nx-amz-meta-a:1\n" in signed.canonical_request
     assert "accept" not in signed.canonical_request
+
+
+@pytest.mark.parametrize(
+    ("target", "before"),
+    [
+        ("/", "/?"),
+        ("/?", "/?"),
+        ("/?a", "/?a&"),
+        ("/?a&", "/?a&"),
+        ("/orders?a=1", "/orders?a=1&"),
+        ("/orders??", "/orders??&"),
+        ("/orders?X-Amz-Date=1", "/orders?"),
+    ],
+)
+def test_its_parameters_follow_the_others(signer, target, before):
+    signed = presign(signer, "GET", HOST, target, now=NOW)
+    assert signed.target.startswith(f"{before}X-Amz-Algorithm=")
 
 
 @pytest.mark.parametrize("target", ["/", "/orders", "/orders?a=1&b=%20", "/orders?q", "/??"])

@@ -137,6 +137,14 @@ def test_a_path_without_its_slash_gets_one(path):
     assert canonical_path(path) == {"": "/", "orders": "/orders", "a/../b": "/b"}[path]
 
 
+@pytest.mark.parametrize(
+    "form", [("double", "rfc3986"), ("double", "none"), ("single", "rfc3986"), ("single", "none")]
+)
+def test_an_empty_path_is_the_root_in_each_form(form):
+    """As in "Create a signed AWS API request": if the path is empty, use a slash."""
+    assert canonical_path("", *form) == "/" == canonical_path("/", *form)
+
+
 @pytest.mark.parametrize("length", [1, 40, 59, 60, 61, 64, 65, 200])
 def test_secrets_about_as_long_as_a_block_of_the_hash_as_botocore(length):
     """A key longer than 64 bytes is hashed first (RFC 2104); "AWS4" is a part of it."""

@@ -13,7 +13,13 @@ from lattice_client import (
     RegionError,
     SigningError,
 )
-from lattice_client.signing import EMPTY_PAYLOAD, SIGNATURE_HEADERS, SigV4ASigner, SigV4Signer
+from lattice_client.signing import (
+    EMPTY_PAYLOAD,
+    SIGNATURE_HEADERS,
+    SigV4ASigner,
+    SigV4Signer,
+    presign,
+)
 from lattice_client.signing.checks import NEVER_SIGNED
 
 HOST = "orders.example.com"
@@ -281,3 +287,19 @@ def test_what_a_signer_remembers_is_bounded(signer):
         signer.sign("GET", f"host{i}.example.com", f"/{i}", now=NOW)
     remembered = [value for value in vars(signer).values() if isinstance(value, frozenset | dict)]
     assert max(map(len, remembered)) <= 32
+
+
+@pytest.mark.parametrize("names", [["host"], ["Host", "content-type"]])
+@pytest.mark.parametrize("make", [SigV4Signer, SigV4ASigner])
+def test_the_host_that_is_signed_is_the_argument(make, names):
+    """It is always signed. A header of that name in ``headers`` is not what goes out."""
+    signer = make(CREDENTIALS, "eu-west-1", signed_headers=names)
+    plain = make(CREDENTIALS, "eu-west-1", signed_headers=names[1:])
+    headers = {"Host": "other.example.com", "HOST": "another.example.com", "Accept": "*/*"}
+    request = signer.canonical_request("GET", HOST, "/", headers, now=NOW)
+    assert request == plain.canonical_request("GET", HOST, "/", now=NOW)
+    assert request.count("host:") == 1
+    assert f"\nhost:{HOST}\n" in request
+    assert signed_headers(signer.sign("GET", HOST, "/", headers, now=NOW)).startswith("host;x-amz-")
+    in_query = presign(signer, "GET", HOST, "/", headers, now=NOW).canonical_request
+    assert in_query == presign(plain, "GET", HOST, "/", now=NOW).canonical_request

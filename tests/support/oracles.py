@@ -40,6 +40,8 @@ def crt_request(
     asymmetric: bool = False,
     query: bool = False,
     payload_hash: str = UNSIGNED_PAYLOAD,
+    payload_header: bool = True,
+    expires: int = QUERY_EXPIRES,
 ) -> awscrt.http.HttpRequest:
     """The request as AWS's C runtime signs it.
 
@@ -64,11 +66,15 @@ def crt_request(
         region=case.region,
         service=case.service,
         date=datetime.fromtimestamp(case.now, UTC),
-        expiration_in_seconds=QUERY_EXPIRES if query else None,
+        expiration_in_seconds=expires if query else None,
         use_double_uri_encode=double,
         should_normalize_uri_path=normalize,
         signed_body_value=payload_hash,
-        signed_body_header_type=awscrt.auth.AwsSignedBodyHeaderType.X_AMZ_CONTENT_SHA_256,
+        signed_body_header_type=(
+            awscrt.auth.AwsSignedBodyHeaderType.X_AMZ_CONTENT_SHA_256
+            if payload_header
+            else awscrt.auth.AwsSignedBodyHeaderType.NONE
+        ),
     )
     return awscrt.auth.aws_sign_request(request, config).result(10)
 
@@ -111,3 +117,26 @@ def botocore_stages(case: Case) -> BotocoreStages:
     to_sign = signer.string_to_sign(request, canonical)
     signer._inject_signature_to_request(request, signer.signature(to_sign, request))
     return BotocoreStages(canonical, to_sign, request.headers["Authorization"])
+
+
+def botocore_s3_link(case: Case) -> str:
+    """The target of botocore's presigned request to S3; its body is not hashed."""
+    signer = botocore.auth.S3SigV4QueryAuth(
+        botocore.credentials.Credentials(
+            case.credentials.access_key, case.credentials.secret_key, case.credentials.token
+        ),
+        case.service,
+        case.region,
+        expires=QUERY_EXPIRES,
+    )
+    origin = f"https://{case.host}"
+    request = botocore.awsrequest.AWSRequest(
+        method=case.method, url=origin + case.target, headers=dict(case.headers)
+    )
+    # The steps of add_auth(), but for its question to the clock.
+    moment = datetime.fromtimestamp(case.now, UTC)
+    request.context["timestamp"] = moment.strftime(botocore.auth.SIGV4_TIMESTAMP)
+    signer._modify_request_before_signing(request)
+    to_sign = signer.string_to_sign(request, signer.canonical_request(request))
+    signer._inject_signature_to_request(request, signer.signature(to_sign, request))
+    return request.url.removeprefix(origin)

@@ -70,6 +70,8 @@ def presign(
     """Sign a request in its query string; an earlier signature there is replaced.
 
     :param signer: a SigV4 or SigV4A signer; the other arguments are those of its ``sign()``.
+    :param payload_hash: as of ``sign()``. For S3 the payload is never signed, whatever is given
+        ("Authenticating Requests: Using Query Parameters", S3 API Reference).
     :param expires: for how many seconds from ``now`` the signature holds, 1 to 604,800. It does not
         outlive the credentials.
     :raises SigningError: for what cannot be signed as it stands.

@@ -48,8 +48,10 @@ __all__ = [
 LATTICE = "vpc-lattice-svcs"
 """The signing name of services behind VPC Lattice (the control plane has another)."""
 
-# Services that want to be sent the payload's hash in a header, whatever it is.
+# S3 and its kin. A signature in the query never covers their payload ("Authenticating Requests:
+# Using Query Parameters", S3 API Reference).
 _S3_SERVICES = frozenset(("s3", "s3-object-lambda", "s3-outposts", "s3express"))
+# Services that want to be sent the payload's hash in a header, whatever it is.
 _CONTENT_SHA256_SERVICES = _S3_SERVICES | {LATTICE, "aoss", "glacier"}
 
 SIGNATURE_HEADERS = frozenset(
@@ -144,6 +146,8 @@ class Signer:
         self.signed_headers = names - SIGNATURE_HEADERS - {"host"}
         self.target_lines = canonical_target(self.path_encoding, normalization)
         self._default_payload = UNSIGNED_PAYLOAD if service == LATTICE else EMPTY_PAYLOAD
+        # Whether a signature in the query covers the payload.
+        self.signs_payload_in_query = service not in _S3_SERVICES
         self._sends_payload_hash = (
             service in _CONTENT_SHA256_SERVICES or "x-amz-content-sha256" in names
         )
@@ -319,12 +323,14 @@ class Signer:
         return {}
 
     def query_payload(self, payload_hash: str | None) -> tuple[str, dict[str, str]]:
-        """The payload's hash for a signature in the query, and the headers to send with it."""
+        """The payload's hash for a signature in the query, and the headers to send with it.
+
+        For S3 it is always ``UNSIGNED-PAYLOAD``, and no header says so.
+        """
         if payload_hash is not None:
             check_payload_hash(payload_hash)
-        if self.service in _S3_SERVICES:
-            # Whoever opens a link to an object sends no headers of ours.
-            return payload_hash or UNSIGNED_PAYLOAD, {}
+        if not self.signs_payload_in_query:
+            return UNSIGNED_PAYLOAD, {}
         payload = payload_hash or self._default_payload
         return payload, self._payload_header(payload)
 
