@@ -71,7 +71,7 @@ class TestClock:
                 for _ in range(2):
                     assert call("GET", lattice.url + "/").status == 200
             assert outcomes(lattice) == [True, True, False, True, True, False, True, True]
-        assert auth._remedies.clock.offset == 0
+        assert auth._remedies.clock.offsets == {}
 
 
 class TestPathEncoding:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
 
 from lattice_client.credentials.environment import EnvironmentCredentials
 from lattice_client.credentials.provider import CredentialsProvider, StaticCredentials
@@ -52,10 +53,10 @@ class DefaultCredentials:
     async def get_async(self) -> Credentials:
         return self._environment.find() or await self._botocore().get_async()
 
-    def refused(self, credentials: Credentials) -> bool:
+    def refused(self, credentials: Credentials) -> bool | Future[Any]:
         """Be told that a service has refused these credentials as expired.
 
-        :returns: whether to ask again.
+        :returns: as the ``refused()`` of the two.
         """
         return self._environment.refused(credentials) or (
             self._chain is not None and self._chain.refused(credentials)
