@@ -188,7 +188,7 @@ class Remedies:
         words = self._words(remedy, host)
         # Each form of the path is told, a clock that moves is not.
         key, mark = (words if remedy == "path encoding" else remedy, host), object()
-        if len(self._told) >= _MANY:
+        if len(self._told) >= _MANY and key not in self._told:
             self._told = {}
         # One step, for other threads may be here too.
         if self._told.setdefault(key, mark) is not mark:
