@@ -135,9 +135,7 @@ class Remedies:
         self.clock.forget(refused.host, refused.offset)
         return None
 
-    def _corrected(
-        self, fault: Fault, refused: Outgoing, date: str | None, tried: Tried
-    ) -> bool:
+    def _corrected(self, fault: Fault, refused: Outgoing, date: str | None, tried: Tried) -> bool:
         """Whether the host's time is now another one than the request was signed with."""
         host = refused.host
         if "clock" in tried.remedies:

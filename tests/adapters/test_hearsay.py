@@ -104,7 +104,11 @@ class Renewable:
         return True
 
 
-IN_LATTICES_SHAPE = {"clock": (LATE, HOUR), "credentials": (EXPIRED, 0), "path encoding": (WRONG, 0)}
+IN_LATTICES_SHAPE = {
+    "clock": (LATE, HOUR),
+    "credentials": (EXPIRED, 0),
+    "path encoding": (WRONG, 0),
+}
 
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "Text/Plain; charset=utf-8"])

@@ -135,7 +135,7 @@ _OPTIONS = [
     click.option(
         "--path-encoding",
         type=click.Choice(get_args(PathEncoding)),
-        help="How reserved characters in the path are signed.",
+        help="How reserved characters, // and dot segments of the path are signed.",
     ),
     click.option(
         "--aws-sigv4",
