@@ -128,9 +128,9 @@ class Remedies:
     ) -> Remedy | None:
         if "clock" in self._allowed and self._corrected(fault, refused, date, tried):
             return "clock"
-        if fault == "signature" and "path encoding" in self._allowed:
-            if self._reformed(refused, signer, tried):
-                return "path encoding"
+        forms = fault == "signature" and "path encoding" in self._allowed
+        if forms and self._reformed(refused, signer, tried):
+            return "path encoding"
         # Nothing is left to try, so the offset has proved wrong too.
         self.clock.forget(refused.host, refused.offset)
         return None

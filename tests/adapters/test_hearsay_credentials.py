@@ -218,8 +218,7 @@ def test_the_event_loop_runs_on(get, provider, source):
 
     async def main() -> None:
         refused = asyncio.create_task(get(auth, odd.url))
-        while not source.entered.is_set():
-            await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(source.entered.wait, 20)
         assert await asyncio.wait_for(get(auth, healthy.url), 20) == 200
         assert not refused.done()
         source.open.set()
@@ -240,8 +239,7 @@ def test_trios_loop_runs_on(provider, source):
         with trio.fail_after(20):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(refused)
-                while not source.entered.is_set():
-                    await trio.sleep(0.01)
+                assert await trio.to_thread.run_sync(source.entered.wait, 20)
                 assert await by_httpx(auth, healthy.url) == 200
                 assert statuses == []
                 source.open.set()

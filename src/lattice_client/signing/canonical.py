@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 PathEncoding = Literal["double", "double-raw", "single"]
+"""How a path is written in the canonical request: see the signing core."""
 Normalization = Literal["rfc3986", "none"]
 HeaderPairs = Mapping[str, str] | Iterable[tuple[str, str]] | None
 
