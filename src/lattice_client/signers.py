@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, wait
 from contextlib import suppress
 from time import time
 from typing import Any, TypeVar
@@ -21,7 +20,6 @@ from lattice_client.credentials import (
     current,
     ready,
 )
-from lattice_client.credentials.refreshing import settled
 from lattice_client.errors import RegionError
 from lattice_client.names import region_of
 from lattice_client.signing.canonical import PathEncoding
@@ -141,6 +139,8 @@ class Signers:
         :param patience: how many seconds to wait for a fetch; 0 to let it go on alone.
         :returns: whether there are others now.
         """
+        from concurrent.futures import Future, wait  # these load logging
+
         told = self._tell(refused)
         if isinstance(told, Future):
             wait((told,), patience)
@@ -154,6 +154,10 @@ class Signers:
 
         :param in_thread: calls a function in a thread.
         """
+        from concurrent.futures import Future
+
+        from lattice_client.credentials.refreshing import settled
+
         told = self._tell(refused)
         if isinstance(told, Future):
             await settled(told, patience)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from lattice_client.credentials.environment import EnvironmentCredentials
@@ -12,6 +11,8 @@ from lattice_client.credentials.value import Credentials
 from lattice_client.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from lattice_client.credentials.chain import BotocoreCredentials
 
 __all__ = ["DefaultCredentials", "as_provider"]
