@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import gzip
 import json
 import logging
@@ -41,11 +42,8 @@ INVOKE = "vpc-lattice-svcs:Invoke"
 RESOURCE = "arn:aws:vpc-lattice:us-west-2:111122223333:service/svc-0123/parking"
 
 
-class LatticeAuth(lattice_client.LatticeAuth):
-    """One that lets each refusal stand, to be explained."""
-
-    def remedy(self, *_: object) -> None:
-        return None
+# Each refusal stands, to be explained.
+LatticeAuth = functools.partial(lattice_client.LatticeAuth, remedies=())
 
 
 # --- Every library's response, from the local Lattice -----------------------------------------

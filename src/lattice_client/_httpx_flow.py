@@ -8,7 +8,7 @@ from typing import Any
 from lattice_client._readable import unread_httpx
 from lattice_client.auth import SigV4Auth
 from lattice_client.headers import is_small
-from lattice_client.remedies import FORBIDDEN, Remedy
+from lattice_client.remedies import FORBIDDEN, Tried
 from lattice_client.wire import outgoing
 
 __all__ = ["HttpxFlow"]
@@ -19,7 +19,7 @@ class HttpxFlow(SigV4Auth):
     event loop, asyncio's or trio's, and a refusal that has a remedy is answered with it."""
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
-        out, tried = outgoing(request), set[Remedy]()
+        out, tried = outgoing(request), Tried()
         while True:
             self.sign(out)
             response = yield request
@@ -32,7 +32,7 @@ class HttpxFlow(SigV4Auth):
                 return
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
-        out, tried = outgoing(request), set[Remedy]()
+        out, tried = outgoing(request), Tried()
         while True:
             await self.sign_async(out)
             response = yield request
@@ -41,5 +41,5 @@ class HttpxFlow(SigV4Auth):
             body = None
             if is_small(response.headers):
                 body = unread_httpx(response, await response.aread())
-            if self.remedy(out, response.headers, body, tried) is None:
+            if await self.remedy_async(out, response.headers, body, tried) is None:
                 return

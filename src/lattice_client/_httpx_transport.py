@@ -16,6 +16,7 @@ from lattice_client.denial import ATTEMPT
 from lattice_client.events import Observer
 from lattice_client.headers import is_small
 from lattice_client.names import Resolver
+from lattice_client.remedies import Remedy
 from lattice_client.retry import Outcome, RetryPolicy
 from lattice_client.urls import REDIRECTS, origin_of
 
@@ -300,6 +301,9 @@ class _SyncHands(_Hands):
             response.close()
             raise
 
+    def remedy(self, refusal: tuple[Any, ...]) -> Remedy | None:
+        return self._auth.remedy(*refusal)
+
     def discard(self, response: Any) -> None:
         try:
             if is_small(response.headers):
@@ -332,6 +336,9 @@ class _AsyncHands(_Hands):
         except BaseException:  # nobody else has it yet
             await response.aclose()
             raise
+
+    async def remedy(self, refusal: tuple[Any, ...]) -> Remedy | None:
+        return await self._auth.remedy_async(*refusal)
 
     async def discard(self, response: Any) -> None:
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lattice_client._readable import read_requests
 from lattice_client.headers import is_small, set_signature, strip_signature
-from lattice_client.remedies import FORBIDDEN, Remedy
+from lattice_client.remedies import FORBIDDEN, Tried
 from lattice_client.urls import REDIRECTS, origin_of
 from lattice_client.wire import RequestsRequest
 
@@ -44,7 +44,7 @@ class _Guard:
         return response
 
     def _cured(self, response: Any, how_sent: dict[str, Any]) -> Any:
-        signed, tried = self._signed, set[Remedy]()
+        signed, tried = self._signed, Tried()
         while response.status_code == FORBIDDEN:
             body = read_requests(response) if is_small(response.headers) else None
             if self._auth.remedy(signed, response.headers, body, tried) is None:

@@ -19,6 +19,7 @@ from lattice_client.events import Observer
 from lattice_client.headers import is_small
 from lattice_client.names import Resolver
 from lattice_client.redirects import RedirectedCalls
+from lattice_client.remedies import Remedy
 from lattice_client.retry import IDEMPOTENT_METHODS, Outcome, RetryPolicy
 from lattice_client.wire import AiohttpRequest
 
@@ -120,6 +121,7 @@ def client_session(
 class _Hands:
     def __init__(self, auth: SigV4Auth, attempt: AiohttpRequest, handler: _Handler) -> None:
         self.sign = auth.sign_async
+        self._auth = auth
         self._handler = handler
         # The request is aiohttp's own, made for this call: nobody else sees its headers.
         self._attempt = attempt
@@ -156,6 +158,9 @@ class _Hands:
 
     async def read(self, response: aiohttp.ClientResponse) -> bytes:
         return await read_aiohttp(response)
+
+    async def remedy(self, refusal: tuple[Any, ...]) -> Remedy | None:
+        return await self._auth.remedy_async(*refusal)
 
     async def discard(self, response: aiohttp.ClientResponse) -> None:
         try:

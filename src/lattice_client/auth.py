@@ -25,7 +25,14 @@ from lattice_client.hosts import HostScope
 from lattice_client.names import Resolver
 from lattice_client.payload import QUICK_TO_HASH, WrittenBody, payload_hash
 from lattice_client.redirects import RedirectedCalls
-from lattice_client.remedies import FORBIDDEN, Remedies, Remedy
+from lattice_client.remedies import (
+    ALL_REMEDIES,
+    FORBIDDEN,
+    Remedies,
+    Remedy,
+    Tried,
+    checked_remedies,
+)
 from lattice_client.signers import Signers
 from lattice_client.signing import (
     LATTICE,
@@ -61,6 +68,9 @@ _R = TypeVar("_R", bound=_Request)
 _ResponseT = TypeVar("_ResponseT")
 _ResultT = TypeVar("_ResultT")
 
+# Seconds that a refused call waits for other credentials, as every call does that has none.
+PATIENCE = 20.0
+
 
 class SigV4Auth:
     """Signs requests to an AWS service that speaks SigV4: ``SigV4Auth("execute-api")``.
@@ -80,7 +90,8 @@ class SigV4Auth:
         Authorization free. URLs stand in logs (httpx logs them at INFO): such a signature, and the
         session token beside it, is as public as they are, for ``expires`` seconds.
     :param expires: for how many seconds a signature in the query holds, at most 604,800.
-    :param path_encoding: ``double`` (the default but for S3) or ``single``.
+    :param path_encoding: ``double`` (the default but for S3), ``double-raw`` (paths are encoded
+        twice too, but ``//`` and dot segments stay) or ``single``.
     :param hosts: patterns of host names to sign for, as ``orders.example.com`` or
         ``*.example.com``; with a port, they match that port alone. Requests to any other host go
         out unsigned. It is the Host header that counts, also where you have set it yourself. None:
@@ -92,9 +103,12 @@ class SigV4Auth:
     :param payload: ``signed`` hashes each body; ``unsigned`` sends UNSIGNED-PAYLOAD. S3 takes no
         hash in a query: with ``placement="query"`` its bodies are not read.
     :param signed_headers: names of headers to sign beside host and ``x-amz-*``.
+    :param remedies: which refusals are answered by signing and sending the request once more, of
+        ``clock``, ``credentials`` and ``path encoding``; ``()`` for none. They go by the shape of a
+        403, which whatever stands behind the host can forge.
     :raises ConfigurationError: for an argument that cannot work.
 
-    A hook signs a request once, and anew after a refusal that has a remedy (the clock, expired
+    A hook signs a request once, and again after a refusal that has a remedy (the clock, expired
     credentials, the path encoding), where its library shows it the answer. Redirects and retries
     happen below it: a redirect in requests goes on unsigned, and in aiohttp it is signed anew, but
     never for another origin than the call's own. httpx gives its hooks no say there, and forwards
@@ -117,6 +131,7 @@ class SigV4Auth:
         names: Resolver | None = None,
         payload: Payload = "signed",
         signed_headers: Iterable[str] = (),
+        remedies: Iterable[Remedy] = ALL_REMEDIES,
     ) -> None:
         _check_choice("payload", payload, Payload)
         _check_choice("placement", placement, Placement)
@@ -151,6 +166,7 @@ class SigV4Auth:
             "signed_headers": signed_headers
             if isinstance(signed_headers, str)
             else tuple(signed_headers),
+            "remedies": checked_remedies(remedies),
         }
         self._set_up()
 
@@ -171,7 +187,7 @@ class SigV4Auth:
             self._places_in_header or first.signs_payload_in_query
         )
         self._signers = Signers(given["credentials"], region, self._make_signer)
-        self._remedies = Remedies(self._signers)
+        self._remedies = Remedies(self._signers, given["remedies"])
         self._redirected = RedirectedCalls()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -240,11 +256,11 @@ class SigV4Auth:
     async def _cured(
         self, out: Outgoing, response: Any, handler: Callable[[Any], Awaitable[Any]]
     ) -> Any:
-        """The answer to an aiohttp request, signed anew for each remedy that a refusal has."""
-        tried: set[Remedy] = set()
+        """The answer to an aiohttp request, signed again for each remedy that a refusal has."""
+        tried = Tried()
         while response.status == FORBIDDEN:
             body = await read_aiohttp(response) if is_small(response.headers) else None
-            if self.remedy(out, response.headers, body, tried) is None:
+            if await self.remedy_async(out, response.headers, body, tried) is None:
                 break
             response.release()
             await self.sign_async(out)
@@ -346,11 +362,38 @@ class SigV4Auth:
             out.retarget(without_signature(out.target))
 
     def remedy(
-        self, refused: Outgoing, headers: Mapping[str, str], body: bytes | None, tried: set[Remedy]
+        self,
+        refused: Outgoing,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        tried: Tried,
+        patience: float = PATIENCE,
     ) -> Remedy | None:
-        """What to sign a request anew with after a 403, or None where that is of no use: see
-        :class:`lattice_client.remedies.Remedies`."""
-        return self._remedies.after(refused, headers, body, tried)
+        """What to sign a request with now, after a 403, or None where that is of no use: see
+        :class:`lattice_client.remedies.Remedies`. May block while credentials are fetched.
+
+        :param patience: for so many seconds at most.
+        """
+        expired, renewed = self._remedies.expired(refused, headers, body, tried), False
+        if expired is not None:
+            renewed = self._signers.renew(expired, patience if refused.rewind() else 0.0)
+        return self._remedies.after(refused, headers, body, tried, renewed=renewed)
+
+    async def remedy_async(
+        self,
+        refused: Outgoing,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        tried: Tried,
+        patience: float = PATIENCE,
+    ) -> Remedy | None:
+        """As :meth:`remedy`, without ever blocking the event loop."""
+        expired, renewed = self._remedies.expired(refused, headers, body, tried), False
+        if expired is not None:
+            renewed = await self._signers.renew_async(
+                expired, patience if refused.rewind() else 0.0, self._in_thread
+            )
+        return self._remedies.after(refused, headers, body, tried, renewed=renewed)
 
     async def _in_thread(
         self, work: Callable[..., _ResultT], *arguments: Any, abandon: bool = False
@@ -441,8 +484,9 @@ class SigV4Auth:
         if payload is None:
             payload = payload_hash(out.body()) if self._hashes_bodies else self._fixed_payload
         clock = self._remedies.clock
-        now = clock.now() if clock.offset else None
-        out.signer, out.offset = signer, clock.offset
+        offset = clock.offset(out.host) if clock.offsets else 0.0
+        now = clock.system() + offset if offset else None
+        out.signer, out.offset = signer, offset
         if self._places_in_header:
             if "X-Amz-" in out.target and (target := without_signature(out.target)) != out.target:
                 out.retarget(target)
@@ -486,8 +530,9 @@ class LatticeAuth(SigV4Auth):
     Amazon VPC Lattice", VPC Lattice User Guide), so streams and files go out as they are.
 
     The parameters are those of :class:`SigV4Auth`; ``path_encoding`` is ``double`` as in AWS's own
-    Python, Java and Node samples. No one has published what Lattice does with reserved characters
-    in a path; ``single`` is what AWS's Go samples do.
+    Python, Java and Node samples. It is not published what Lattice does with reserved characters in
+    a path; ``double-raw`` is what AWS's SDKs for Go and JavaScript (v2) and aws-sigv4-proxy do, and
+    ``single`` what two of AWS's Go samples do.
     """
 
     def __init__(
@@ -503,6 +548,7 @@ class LatticeAuth(SigV4Auth):
         hosts: Iterable[str] | None = None,
         names: Resolver | None = None,
         signed_headers: Iterable[str] = (),
+        remedies: Iterable[Remedy] = ALL_REMEDIES,
     ) -> None:
         super().__init__(
             LATTICE,
@@ -517,6 +563,7 @@ class LatticeAuth(SigV4Auth):
             names=names,
             payload="unsigned",
             signed_headers=signed_headers,
+            remedies=remedies,
         )
 
 

@@ -12,13 +12,13 @@ from collections.abc import Generator, Iterable
 from contextlib import suppress
 from typing import Any, Literal, Protocol
 
-from lattice_client.auth import LatticeAuth, SigV4Auth
+from lattice_client.auth import PATIENCE, LatticeAuth, SigV4Auth
 from lattice_client.errors import ConfigurationError
 from lattice_client.events import AnyWatch, Observer, Observers
 from lattice_client.headers import is_small
 from lattice_client.names import Resolver
 from lattice_client.quotas import RetryQuotas
-from lattice_client.remedies import FORBIDDEN, Remedy
+from lattice_client.remedies import FORBIDDEN, Tried
 from lattice_client.retry import NO_RETRIES, Attempts, Outcome, RetryPolicy
 from lattice_client.wire import Outgoing
 
@@ -28,7 +28,7 @@ __all__ = ["REQUEST_ID", "Course", "Hands", "Level", "refuse_retries", "run", "r
 # Amazon VPC Lattice", VPC Lattice User Guide).
 REQUEST_ID = "x-amzn-requestid"
 
-Step = Literal["sign", "send", "read", "discard", "pause"]
+Step = Literal["sign", "send", "read", "remedy", "discard", "pause"]
 Course = Generator[tuple[Step, Any], Any, Any]
 
 
@@ -53,6 +53,10 @@ class Hands(Protocol):
 
     def read(self, response: Any) -> Any:
         """The body of a response, which stays readable."""
+        ...
+
+    def remedy(self, refusal: tuple[Any, ...]) -> Any:
+        """What to sign with after a 403: ``auth.remedy`` or ``auth.remedy_async`` of these."""
         ...
 
     def discard(self, response: Any) -> Any:
@@ -102,7 +106,7 @@ class Level:
         began = time.monotonic()
         request_id = os.urandom(16).hex()
         attempts: Attempts | None = None
-        tried: set[Remedy] = set()
+        tried = Tried()
         while True:
             attempt = hands.attempt(request_id)
             yield "sign", attempt
@@ -121,7 +125,9 @@ class Level:
                 status = hands.status(response)
                 if status == FORBIDDEN:
                     body = yield from _body_of(response)
-                    remedy = self.auth.remedy(attempt, response.headers, body, tried)
+                    patience = _patience(policy, began)
+                    refusal = attempt, response.headers, body, tried, patience
+                    remedy = yield "remedy", refusal
                     if remedy is not None:
                         watch.remedy(remedy)
                         with suppress(Exception):  # it is let go of all the same
@@ -145,6 +151,13 @@ class Level:
     def _attempts(self, policy: RetryPolicy, attempt: Outgoing, began: float) -> Attempts:
         names = attempt.request.headers
         return policy.start(attempt.method, attempt.host, began, headers=names, quotas=self.quotas)
+
+
+def _patience(policy: RetryPolicy, began: float) -> float:
+    """For how many seconds a refused call may wait for other credentials."""
+    if policy.deadline is None:
+        return PATIENCE
+    return min(PATIENCE, max(0.0, began + policy.deadline - time.monotonic()))
 
 
 def _body_of(response: Any) -> Generator[tuple[Step, Any], Any, bytes | None]:

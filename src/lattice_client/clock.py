@@ -1,4 +1,4 @@
-"""A clock that learns how far this machine's is off from the servers'.
+"""How far each host's clock is from this machine's, as learned from refusals.
 
 The ``Date`` header of a refusal says what time it is there ("Date", RFC 9110 section 6.6.1).
 """
@@ -12,42 +12,56 @@ __all__ = ["Clock"]
 
 # Seconds. ``Date`` tells whole ones, and the answer took its time: less is no difference.
 _TOLERANCE = 30.0
-# Seconds. A machine may wake up days late, but nobody is given signatures for next year.
+# Seconds. A machine may wake up days late; a longer step is more likely a wrong ``Date``.
 _FURTHEST = 7 * 86_400.0
+# Hosts. The oldest beyond are forgotten, and learned again by one refusal.
+_MANY = 256
 
 
 class Clock:
-    """The system's clock and what is to be added to it.
+    """The system's clock, and what is to be added to it for a host.
+
+    What one host says holds for that host alone: it may be wrong.
 
     :param system: seconds since the epoch, as ``time.time``.
     """
 
-    __slots__ = ("_system", "offset")
+    __slots__ = ("offsets", "system")
 
     def __init__(self, system: Callable[[], float] = time.time) -> None:
-        self._system = system
-        self.offset = 0.0
+        self.system = system
+        # Seconds, by Host header; swapped whole. Empty as long as no clock is off.
+        self.offsets: dict[str, float] = {}
 
     def __repr__(self) -> str:
-        return f"Clock(offset={self.offset:.0f})"
+        return f"Clock({len(self.offsets)} hosts with an offset)"
 
-    def now(self) -> float:
-        """The time at the servers, in seconds since the epoch."""
-        return self._system() + self.offset
+    def offset(self, host: str) -> float:
+        """What is added to the system's clock for a host, in seconds."""
+        return self.offsets.get(host, 0.0)
 
-    def learn(self, date: str | None) -> bool:
-        """Take the time from a ``Date`` header.
-
-        :returns: whether the clock says something else now. A header that is missing, malformed or
-            more than a week away changes nothing.
-        """
-        from lattice_client.retry import http_date  # loaded for the first who is refused
+    def learn(self, host: str, date: str | None) -> None:
+        """Take a host's time from a ``Date`` header. One that is missing, malformed or more than a
+        week away changes nothing."""
+        from lattice_client.retry import http_date  # loaded by the first refusal
 
         told = http_date(date or "")
         if told is None:
-            return False
-        offset = told - self._system()
-        if abs(offset) > _FURTHEST or abs(offset - self.offset) <= _TOLERANCE:
-            return False
-        self.offset = offset if abs(offset) > _TOLERANCE else 0.0
-        return True
+            return
+        offset = told - self.system()
+        if abs(offset) <= _FURTHEST and abs(offset - self.offset(host)) > _TOLERANCE:
+            self._set(host, offset if abs(offset) > _TOLERANCE else 0.0)
+
+    def forget(self, host: str, offset: float) -> None:
+        """Drop a host's offset, unless another one has been learned since."""
+        if offset and self.offset(host) == offset:
+            self._set(host, 0.0)
+
+    def _set(self, host: str, offset: float) -> None:
+        offsets = self.offsets.copy()
+        offsets.pop(host, None)
+        if offset:
+            while len(offsets) >= _MANY:
+                del offsets[next(iter(offsets))]
+            offsets[host] = offset
+        self.offsets = offsets

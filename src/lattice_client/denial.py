@@ -310,9 +310,9 @@ class _Refusal(NamedTuple):
             )
         if request and request.path_is_ambiguous:
             return (
-                "The path can be read in two ways, for its reserved characters, '//' or dot "
-                "segments: try the other path_encoding ('single' or 'double'), and see that the "
-                "secret key belongs to the access key."
+                "The path can be read in several ways, for its reserved characters, '//' or dot "
+                "segments: try another path_encoding ('double', 'double-raw' or 'single'), and see "
+                "that the secret key belongs to the access key."
             )
         return (
             "The secret key does not belong to the access key, or something on the way changes the "

@@ -22,6 +22,7 @@ from lattice_client.errors import ConfigurationError, MissingExtraError
 from lattice_client.events import Observer
 from lattice_client.headers import is_small
 from lattice_client.names import Resolver
+from lattice_client.remedies import Remedy
 from lattice_client.retry import Outcome, RetryPolicy
 from lattice_client.urls import REDIRECTS, origin_of
 
@@ -212,6 +213,7 @@ class _Hands:
         self, auth: SigV4Auth, request: requests.PreparedRequest, send: Any, how: dict[str, Any]
     ) -> None:
         self.sign = auth.sign
+        self._auth = auth
         self._request = request
         self._send = send
         self._how = how
@@ -258,6 +260,9 @@ class _Hands:
 
     def read(self, response: requests.Response) -> bytes:
         return read_requests(response)
+
+    def remedy(self, refusal: tuple[Any, ...]) -> Remedy | None:
+        return self._auth.remedy(*refusal)
 
     def discard(self, response: requests.Response) -> None:
         try:

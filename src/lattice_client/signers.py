@@ -7,9 +7,10 @@ signature costs one look-up and no key derivation.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from time import time
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lattice_client.credentials import (
     Credentials,
@@ -129,14 +130,57 @@ class Signers:
             for signer in self._of_region.values()
         )
 
-    def renewed(self, refused: Credentials) -> bool:
-        """Whether there may be other credentials than these, which a service has refused as
-        expired. A provider that has a method ``refused()`` is told."""
-        now = ready(self._provider)
-        if now is not None and now is not refused:
+    def renew(self, refused: Credentials, patience: float) -> bool:
+        """Look for other credentials than these, which a service has refused as expired; may block.
+
+        A provider with a method ``refused()`` is told, and what it fetches is waited for. None of
+        its errors is raised: what it had goes on serving.
+
+        :param patience: how many seconds to wait for a fetch; 0 to let it go on alone.
+        :returns: whether there are others now.
+        """
+        from concurrent.futures import Future, wait  # these load logging
+
+        told = self._tell(refused)
+        if isinstance(told, Future):
+            wait((told,), patience)
+            return self._differ(refused, ready(self._provider))
+        return bool(told) and self._ask(refused, patience)
+
+    async def renew_async(
+        self, refused: Credentials, patience: float, in_thread: Callable[..., Awaitable[bool]]
+    ) -> bool:
+        """As :meth:`renew`, without blocking the event loop.
+
+        :param in_thread: calls a function in a thread.
+        """
+        from concurrent.futures import Future
+
+        from lattice_client.credentials.refreshing import settled
+
+        told = self._tell(refused)
+        if isinstance(told, Future):
+            await settled(told, patience)
+            return self._differ(refused, ready(self._provider))
+        return bool(told) and await in_thread(self._ask, refused, patience)
+
+    def _tell(self, refused: Credentials) -> Any:
+        """What the provider says to a refusal: see :class:`CredentialsProvider`."""
+        if self._differ(refused, ready(self._provider)):
             return True
         tell = getattr(self._provider, "refused", None)
-        return tell is not None and bool(tell(refused))
+        return tell is not None and tell(refused)
+
+    def _ask(self, refused: Credentials, patience: float) -> bool:
+        found = ready(self._provider)
+        if patience and not self._differ(refused, found):
+            with suppress(Exception):  # then the refusal is handed out
+                found = checked(self._provider.get(), self._provider)
+        return self._differ(refused, found)
+
+    @staticmethod
+    def _differ(refused: Credentials, found: Credentials | None) -> bool:
+        return found is not None and found != refused
 
     async def await_credentials(self) -> Credentials | None:
         """The credentials of a provider that has to fetch them and has an awaitable form, or None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from datetime import datetime
 from email.utils import formatdate
 
 import pytest
 
-from adapters.drivers import DRIVERS, HOOKS, STREAM, Driver
+from adapters.drivers import DRIVERS, HOOKS, STREAM, Driver, as_written
 from lattice_client import Credentials, EnvironmentCredentials, LatticeAuth, RefreshingCredentials
-from lattice_client.testing import LocalLattice, serve
+from lattice_client.testing import LocalLattice, RefusedError, Verifier, WireRequest, serve
 from support import canary
-from support.raw_server import raw_server, redirect_to
+from support.raw_server import OK, RawRequest, raw_server, redirect_to
 
 REGION = "us-west-2"
 
@@ -71,7 +73,95 @@ class TestClock:
                 for _ in range(2):
                     assert call("GET", lattice.url + "/").status == 200
             assert outcomes(lattice) == [True, True, False, True, True, False, True, True]
-        assert auth._remedies.clock.offset == 0
+        assert auth._remedies.clock.offsets == {}
+
+
+LATE = "InvalidSignatureException: Signature expired: 20260101T000000Z is now earlier than ..."
+WRONG = "InvalidSignatureException: The request signature we calculated does not match"
+
+
+def refusal(text: str, date: float | None = None) -> bytes:
+    """A 403 in Lattice's own shape.
+
+    :param date: the time that it says, in seconds since the epoch; None: none.
+    """
+    said = "" if date is None else f"Date: {formatdate(date, usegmt=True)}\r\n"
+    return f"HTTP/1.1 403 No\r\n{said}Content-Length: {len(text)}\r\n\r\n{text}".encode()
+
+
+def signed_ahead(request: RawRequest) -> float:
+    """By how many seconds a request was signed ahead of this machine's clock."""
+    signed = datetime.strptime(request.header("x-amz-date") + "+0000", "%Y%m%dT%H%M%SZ%z")
+    return round(signed.timestamp() - time.time(), -2)
+
+
+class TestClockOfAHost:
+    DAYS = 6 * 86_400.0
+
+    def test_is_not_anothers(self, driver):
+        with (
+            raw_server(lambda _: refusal(LATE, time.time() + self.DAYS)) as wrong,
+            raw_server() as right,
+            driver.client(driver.auth(region=REGION, credentials=canary.credentials())) as call,
+        ):
+            assert call("POST", wrong.url, body=b"{}").status == 403
+            assert call("POST", right.url, body=b"{}").status == 200
+        assert list(map(signed_ahead, wrong.requests)) == [0, self.DAYS]
+        assert list(map(signed_ahead, right.requests)) == [0]
+
+    @pytest.mark.parametrize("text", [LATE, WRONG])
+    def test_goes_when_it_is_refused_as_well(self, driver, text):
+        auth = driver.auth(region=REGION, credentials=canary.credentials())
+        with (
+            raw_server(lambda _: refusal(text, time.time() + self.DAYS)) as wrong,
+            driver.client(auth) as call,
+        ):
+            assert call("POST", wrong.url, body=b"{}").status == 403
+            assert auth._remedies.clock.offsets == {}
+        assert len(wrong.requests) == 2
+
+    @pytest.mark.parametrize("date", ["none", "the same", "right"])
+    def test_a_wrong_one_is_unlearned_by_the_next_call(self, driver, date):
+        """Somebody has made the client believe in a wrong time once."""
+        auth = driver.auth(region=REGION, credentials=canary.credentials())
+
+        def respond(request: RawRequest) -> bytes:
+            if not signed_ahead(request):
+                return OK
+            days = {"none": None, "the same": time.time() + self.DAYS, "right": time.time()}
+            return refusal(LATE, days[date])
+
+        with raw_server(respond) as service, driver.client(auth) as call:
+            host = service.url.partition("://")[2]
+            auth._remedies.clock.learn(host, formatdate(time.time() + self.DAYS, usegmt=True))
+            assert call("POST", service.url, body=b"{}").status == 200
+            assert auth._remedies.clock.offsets == {}
+            assert call("POST", service.url, body=b"{}").status == 200
+        assert list(map(signed_ahead, service.requests)) == [self.DAYS, 0, 0]
+
+    def test_stays_where_a_policy_denies(self, driver):
+        """The signature held, and so did its time."""
+        answers = [
+            refusal(LATE, time.time() + 600),
+            refusal("AccessDeniedException: User: anonymous is not authorized", time.time() + 600),
+            OK,
+        ]
+        auth = driver.auth(region=REGION, credentials=canary.credentials())
+        with raw_server(lambda _: answers.pop(0)) as service, driver.client(auth) as call:
+            assert [call("GET", service.url).status for _ in range(2)] == [403, 200]
+        assert list(map(signed_ahead, service.requests)) == [0, 600, 600]
+
+    def test_is_kept_while_forms_of_the_path_are_tried(self, driver):
+        answers = [
+            refusal(LATE, time.time() + 600),
+            refusal(WRONG, time.time() + 600),
+            OK,
+            OK,
+        ]
+        auth = driver.auth(region=REGION, credentials=canary.credentials())
+        with raw_server(lambda _: answers.pop(0)) as service, driver.client(auth) as call:
+            assert [call("GET", service.url + "/a%20b").status for _ in range(2)] == [200, 200]
+        assert list(map(signed_ahead, service.requests)) == [0, 600, 600, 600]
 
 
 class TestPathEncoding:
@@ -110,6 +200,95 @@ class TestPathEncoding:
             # Where both encodings are the same there is nothing to try.
             assert call("GET", lattice.url + "/plain").status == 403
             assert outcomes(lattice) == [False] * 3
+
+
+FORMS = ("double", "double-raw", "single")
+
+
+def reads(form: str) -> Callable[[RawRequest], bytes]:
+    """A service that reads paths in one form, by the local Lattice's verifier."""
+    verifier = Verifier(
+        lambda _: canary.credentials(),
+        region=REGION,
+        path_encoding="single" if form == "single" else "double",
+        normalize=form == "double",
+    )
+
+    def respond(request: RawRequest) -> bytes:
+        path, _, query = request.target.partition(b"?")
+        try:
+            verifier.verify(WireRequest(request.method, path, query, request.headers))
+        except RefusedError as error:
+            return refusal(error.text, time.time())
+        return OK
+
+    return respond
+
+
+class TestFormsOfThePath:
+    TARGET = "/a%20b//c/%2E./d?x=1"
+
+    @pytest.mark.parametrize("start", FORMS)
+    @pytest.mark.parametrize("wanted", FORMS)
+    def test_what_is_left_is_tried_one_by_one(self, driver, start, wanted):
+        auth = driver.auth(region=REGION, credentials=canary.credentials(), path_encoding=start)
+        with raw_server(reads(wanted)) as service, driver.client(auth) as call:
+            url = as_written(service.url + self.TARGET, encoded=True)
+            url = url if "aiohttp" in driver.name else str(url)
+            assert call("POST", url, body=b"{}").status == 200
+            tries = len(service.requests)
+            # What worked is remembered.
+            assert call("POST", url, body=b"{}").status == 200
+        assert len(service.requests) == tries + 1
+        order = [start, *(form for form in FORMS if form != start)]
+        assert tries == 1 + order.index(wanted)
+
+    @pytest.mark.parametrize("start", FORMS)
+    def test_where_none_helps_the_host_keeps_what_it_had(self, driver, start):
+        auth = driver.auth(region=REGION, credentials=canary.credentials(), path_encoding=start)
+        with raw_server(lambda _: refusal(WRONG, time.time())) as service:
+            host = service.url.partition("://")[2]
+            with driver.client(auth) as call:
+                url = as_written(service.url + self.TARGET, encoded=True)
+                url = url if "aiohttp" in driver.name else str(url)
+                for number in (3, 6):
+                    assert call("POST", url, body=b"{}").status == 403
+                    assert len(service.requests) == number
+                    assert auth._signers.encoding_of(host) == start
+
+    @pytest.mark.parametrize(
+        ("path", "attempts"), [("/a/b", 1), ("/a:b", 2), ("/a//b", 2), ("/a:b//c", 3)]
+    )
+    def test_forms_that_are_the_same_are_not_tried(self, driver, path, attempts):
+        auth = driver.auth(region=REGION, credentials=canary.credentials())
+        with (
+            raw_server(lambda _: refusal(WRONG, time.time())) as service,
+            driver.client(auth) as call,
+        ):
+            assert call("GET", service.url + path).status == 403
+        assert len(service.requests) == attempts
+
+    def test_what_is_ambiguous_is_told_apart_later(self, driver):
+        auth = driver.auth(region=REGION, credentials=canary.credentials())
+        with raw_server(reads("single")) as service, driver.client(auth) as call:
+            for path, requests in (("/a//b", 2), ("/a:b", 4), ("/a//b", 5), ("/a:b//c", 6)):
+                assert call("GET", service.url + path).status == 200
+                assert len(service.requests) == requests
+
+    def test_another_calls_finding_is_taken(self, driver):
+        """It was made while this call was under way."""
+        auth = driver.auth(region=REGION, credentials=canary.credentials())
+        answer = reads("single")
+
+        def respond(request: RawRequest) -> bytes:
+            auth._signers.encode(host, "single")
+            return answer(request)
+
+        with raw_server(respond) as service, driver.client(auth) as call:
+            host = service.url.partition("://")[2]
+            assert call("GET", service.url + "/a:b//c").status == 200
+            assert auth._signers.encoding_of(host) == "single"
+        assert len(service.requests) == 2
 
 
 class TestCredentials:

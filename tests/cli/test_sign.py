@@ -17,9 +17,9 @@ from support import canary
 URL = "https://orders.internal.example.com/orders?status=open"
 
 
-def verified(method, url, headers):
+def verified(method, url, headers, **reading):
     parts = urlsplit(url)
-    verifier = Verifier(lambda _: canary.credentials(), region="us-west-2")
+    verifier = Verifier(lambda _: canary.credentials(), region="us-west-2", **reading)
     wire = tuple((name.encode(), value.encode()) for name, value in headers.items())
     request = WireRequest(
         method,
@@ -48,6 +48,21 @@ def test_headers(run, credentials):
     assert verified("GET", URL, headers)
     assert credentials.secret_key not in result.text
     assert result.stderr == ""  # a warning is for terminals
+
+
+@pytest.mark.parametrize(
+    ("form", "reading"),
+    [
+        ("double", {}),
+        ("double-raw", {"normalize": False}),
+        ("single", {"path_encoding": "single"}),
+    ],
+)
+def test_the_form_of_the_path(run, credentials, form, reading):
+    url = "https://orders.internal.example.com/a:b//c"
+    result = run("sign", url, "--headers", "--path-encoding", form)
+    headers = dict(line.split(": ", 1) for line in result.text.splitlines())
+    assert verified("GET", url, headers, **reading)
 
 
 def test_a_curl_command(run, credentials):

@@ -74,6 +74,14 @@ def test_without_normalization_as_the_c_runtime(case):
 
 
 @thorough
+@given(raw_cases)
+@example(Case("GET", "orders.example.com", "/a%20b//c/../d/."))
+def test_double_raw_encoding_as_the_c_runtime(case):
+    expected = crt_authorization(case, normalize=False)
+    assert signed_by_us(case, path_encoding="double-raw") == expected
+
+
+@thorough
 @given(st.data())
 def test_one_signer_for_many_requests_and_a_clock_that_steps_both_ways(data):
     case = data.draw(raw_cases)

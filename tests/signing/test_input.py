@@ -39,7 +39,9 @@ def each_call(signer):
 class TestTypes:
     @pytest.mark.parametrize("wrong", [b"GET", None, 1])
     @pytest.mark.parametrize("place", [0, 1, 2], ids=["method", "host", "target"])
-    @pytest.mark.parametrize("options", [{}, {"path_encoding": "single"}])
+    @pytest.mark.parametrize(
+        "options", [{}, {"path_encoding": "double-raw"}, {"path_encoding": "single"}]
+    )
     def test_a_request_is_text(self, place, wrong, options):
         signer = SigV4Signer(CREDENTIALS, "eu-west-1", **options)
         arguments = ["GET", HOST, "/"]

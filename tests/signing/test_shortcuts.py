@@ -35,7 +35,9 @@ def signature_by_hand(signer: SigV4Signer, target: str) -> str:
 
 # What is hashed in one piece must be shorter than 2,048 bytes: the head, and the tail behind it.
 @pytest.mark.parametrize("token", [0, 900, *range(1750, 1760), 1800, 2048, 9000])
-@pytest.mark.parametrize("options", [{}, {"path_encoding": "single"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"path_encoding": "double-raw"}, {"path_encoding": "single"}]
+)
 def test_requests_of_any_length(token, options):
     credentials = Credentials("AKIDEXAMPLE", "secret", "t" * token)
     signer = SigV4Signer(credentials, "eu-west-1", **options)
@@ -46,7 +48,7 @@ def test_requests_of_any_length(token, options):
 
 
 def test_text_that_is_not_ascii():
-    for encoding in ("double", "single"):
+    for encoding in ("double", "double-raw", "single"):
         signer = SigV4Signer(
             Credentials("AKIDEXAMPLE", "secret"), "eu-west-1", path_encoding=encoding
         )

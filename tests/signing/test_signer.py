@@ -21,6 +21,7 @@ from lattice_client.signing import (
     presign,
 )
 from lattice_client.signing.checks import NEVER_SIGNED
+from lattice_client.testing import Verifier, WireRequest
 
 HOST = "orders.example.com"
 NOW = 1_440_938_160.5
@@ -184,6 +185,36 @@ def test_a_clock_that_steps_back_is_followed(signer):
     assert dates == ["20150830T123600Z", "20150830T123700Z", "20150830T123600Z", "19700101T000000Z"]
 
 
+@pytest.mark.parametrize(
+    ("path_encoding", "canonical"),
+    [("double", "/a%2520b/c"), ("double-raw", "/a%2520b//c"), ("single", "/a%20b//c")],
+)
+@pytest.mark.parametrize("kind", [SigV4Signer, SigV4ASigner])
+def test_the_forms_of_a_path(kind, path_encoding, canonical):
+    signer = kind(CREDENTIALS, "eu-west-1", path_encoding=path_encoding)
+    request = signer.canonical_request("GET", HOST, "/a%20b//c?x=1")
+    assert request.splitlines()[:3] == ["GET", canonical, "x=1"]
+
+
+@pytest.mark.parametrize("path_encoding", ["double", "double-raw", "single"])
+def test_links_have_the_form_of_their_signer(path_encoding):
+    signer = SigV4Signer(CREDENTIALS, "eu-west-1", path_encoding=path_encoding)
+    signed = presign(signer, "GET", HOST, "/a%20b//c", now=NOW)
+    path, _, query = signed.target.partition("?")
+    headers = (
+        (b"host", HOST.encode()),
+        *((k.encode(), v.encode()) for k, v in signed.headers.items()),
+    )
+    verifier = Verifier(
+        lambda _: CREDENTIALS,
+        region="eu-west-1",
+        clock=lambda: NOW,
+        path_encoding="single" if path_encoding == "single" else "double",
+        normalize=path_encoding == "double",
+    )
+    assert verifier.verify(WireRequest("GET", path.encode(), query.encode(), headers))
+
+
 @pytest.mark.parametrize("bad", ["\r", "\n", "\0", "\r\nX-Evil: 1"])
 class TestLineBreaks:
     """None of them reaches the wire, and no message repeats what may be a secret."""
@@ -196,7 +227,9 @@ class TestLineBreaks:
         with pytest.raises(InvalidHeaderError, match="Host"):
             signer.sign("GET", f"{HOST}{bad}", "/")
 
-    @pytest.mark.parametrize("options", [{}, {"path_encoding": "single"}])
+    @pytest.mark.parametrize(
+        "options", [{}, {"path_encoding": "double-raw"}, {"path_encoding": "single"}]
+    )
     def test_in_the_target(self, options, bad):
         signer = SigV4Signer(CREDENTIALS, "eu-west-1", **options)
         for target in (f"/{bad}", f"/?a={bad}"):

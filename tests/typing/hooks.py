@@ -121,6 +121,10 @@ def credentials() -> None:
     provider = EnvironmentCredentials()
     LatticeAuth(credentials=provider, hosts=["*.example.com"], signed_headers=("content-type",))
     LatticeAuth(credentials=Credentials("AKIDEXAMPLE", "secret"), path_encoding="single")
+    LatticeAuth(path_encoding="double-raw", remedies=("clock", "path encoding"))
+    LatticeAuth(remedies=())
+    lattice_client.SigV4Auth("execute-api", remedies={"credentials"})
+    LatticeAuth(remedies=("clocks",))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     LatticeAuth(path_encoding="triple")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     LatticeAuth(credentials="secret")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 

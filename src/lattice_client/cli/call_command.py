@@ -390,9 +390,9 @@ class _Watched:
         ask = getattr(self._provider, "region", None)
         return ask() if callable(ask) else None
 
-    def refused(self, credentials: Credentials) -> bool:
+    def refused(self, credentials: Credentials) -> Any:
         tell = getattr(self._provider, "refused", None)
-        return tell is not None and bool(tell(credentials))
+        return tell is not None and tell(credentials)
 
 
 def _leave_out(request: httpx.Request, headers: dict[bytes, bytes | None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import click
 
@@ -19,6 +19,7 @@ from lattice_client import (
     StaticCredentials,
 )
 from lattice_client.signing import LATTICE
+from lattice_client.signing.canonical import PathEncoding
 
 __all__ = ["Signing", "signing_options"]
 
@@ -133,8 +134,8 @@ _OPTIONS = [
     ),
     click.option(
         "--path-encoding",
-        type=click.Choice(["double", "single"]),
-        help="How reserved characters in the path are signed.",
+        type=click.Choice(get_args(PathEncoding)),
+        help="How reserved characters, // and dot segments of the path are signed.",
     ),
     click.option(
         "--aws-sigv4",

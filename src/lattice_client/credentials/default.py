@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lattice_client.credentials.environment import EnvironmentCredentials
 from lattice_client.credentials.provider import CredentialsProvider, StaticCredentials
@@ -11,6 +11,8 @@ from lattice_client.credentials.value import Credentials
 from lattice_client.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from lattice_client.credentials.chain import BotocoreCredentials
 
 __all__ = ["DefaultCredentials", "as_provider"]
@@ -52,10 +54,10 @@ class DefaultCredentials:
     async def get_async(self) -> Credentials:
         return self._environment.find() or await self._botocore().get_async()
 
-    def refused(self, credentials: Credentials) -> bool:
+    def refused(self, credentials: Credentials) -> bool | Future[Any]:
         """Be told that a service has refused these credentials as expired.
 
-        :returns: whether to ask again.
+        :returns: as the ``refused()`` of the two.
         """
         return self._environment.refused(credentials) or (
             self._chain is not None and self._chain.refused(credentials)

@@ -92,10 +92,18 @@ class EnvironmentCredentials:
     def refused(self, credentials: Credentials) -> bool:
         """Be told that a service has refused these credentials as expired: look again now.
 
-        :returns: whether the variables say others.
+        :returns: whether the variables say others. Where they say nothing usable, those that are
+            known go on serving.
         """
-        found = self._take(self._look(), time.time())
-        return isinstance(found, Credentials) and found is not credentials
+        variables, now = self._look(), time.time()
+        try:
+            found = _parsed(variables, now)
+        except CredentialsError:
+            return False
+        if found is None or found == credentials:
+            return False
+        self._take(variables, now)
+        return True
 
     def find(self) -> Credentials | None:
         """The credentials in the environment, or None where neither key is set.

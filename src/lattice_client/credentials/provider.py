@@ -30,7 +30,11 @@ class CredentialsProvider(Protocol):
     under asyncio and trio. Without it they call ``get()`` in a thread.
 
     And a fourth, ``refused(credentials)``, is told when a service has refused credentials as
-    expired, and says whether to ask again. Without it they are refused for good.
+    expired, perhaps wrongly: the provider should give them until it has others. It must not block,
+    and returns False where there is nothing else to give, True where ``get()`` gives others, or a
+    ``concurrent.futures.Future`` that is done when a fetch has ended. Only where ``peek()`` or
+    ``get()`` then gives different credentials is the request sent again; errors of ``get()`` count
+    as none. Without this method the refusal stands.
     """
 
     def peek(self) -> Credentials | None:

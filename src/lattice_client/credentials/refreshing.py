@@ -216,18 +216,29 @@ class RefreshingCredentials:
         await settled(found, self._patience())
         return self._outcome(found)
 
-    def refused(self, credentials: Credentials) -> bool:
-        """Be told that a service has refused these credentials as expired.
+    def refused(self, credentials: Credentials) -> bool | Future[Any]:
+        """Be told that a service has refused these credentials as expired; never blocks.
 
-        :returns: whether to ask again: there are others, or there will be after another fetch. Not
-            if they were fetched within the last minute, for then the fault is elsewhere.
+        The service may be wrong, so they go on serving until others have landed.
+
+        :returns: True where there are others already; else a future of the fetch under way, which
+            is done when that has ended, whatever it brought; False where there is none: in the
+            pause after a failure, and where these were fetched within the last minute, for then the
+            fault is elsewhere.
         """
+        now = self._clock()
         with self._lock:
-            if self._state[2] is credentials:
-                if self._clock() < self._fetched_at + _TOO_FRESH:
-                    return False
-                self._state = _NOTHING
-            return True
+            held = self._state[2]
+            if held is not None and held != credentials:
+                return True
+            if 0 <= now - self._fetched_at < _TOO_FRESH:
+                return False
+            flight, new = self._claim(now, early=True)
+        if flight is None or self._flown_by == threading.get_ident():
+            return False
+        if new:
+            self._launch(flight, or_fly=False)
+        return flight
 
     def _ready_or_flight(self) -> Credentials | _Flight:
         """The credentials to give at once, or the fetch to wait for.
@@ -281,11 +292,14 @@ class RefreshingCredentials:
 
     # Fetching.
 
-    def _claim(self, now: float) -> tuple[_Flight | None, bool]:
+    def _claim(self, now: float, *, early: bool = False) -> tuple[_Flight | None, bool]:
         """With the lock held: the fetch in flight, and whether it is new and the caller has to
-        launch it; None where it is too early for one."""
+        launch it; None where it is too early for one.
+
+        :param early: whether to fetch before it is time to.
+        """
         since, refresh_at, _, _ = self._state
-        if since <= now < refresh_at:
+        if since <= now < refresh_at and not early:
             return None, False
         if self._flight is not None:
             if time.monotonic() < self._begun + _PATIENCE:

@@ -6,7 +6,9 @@ strings that go on the wire; "Create a signed AWS API request" in the IAM User G
 Path
     ``double``: dot segments and repeated slashes are resolved, then every byte of the wire path
     but unreserved characters and ``/`` is percent-encoded, so ``%20`` becomes ``%2520``.
-    ``single``: the wire path as it is (S3, and the fallback for Lattice).
+    ``double-raw``: the same but for the first step, so ``//`` and dot segments stay (AWS's SDKs for
+    Go, Java v1 and JavaScript v2, and aws-sigv4-proxy).
+    ``single``: the wire path as it is (S3).
 Query
     Each name and value is percent-decoded and encoded anew, then the pairs are sorted by name and
     value. ``+`` is no space: it becomes ``%2B``. Empty pieces (``&&``) vanish, ``a`` equals ``a=``,
@@ -20,7 +22,7 @@ Headers
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.signing.checks import check_target, compiled
@@ -38,7 +40,8 @@ __all__ = [
     "header_pairs",
 ]
 
-PathEncoding = Literal["double", "single"]
+PathEncoding = Literal["double", "double-raw", "single"]
+"""How a path is written in the canonical request: see the signing core."""
 Normalization = Literal["rfc3986", "none"]
 HeaderPairs = Mapping[str, str] | Iterable[tuple[str, str]] | None
 
@@ -52,11 +55,11 @@ def canonical_path(
     """The canonical form of a path as it stands on the wire (see the module's docstring).
 
     :param normalization: ``rfc3986`` resolves dot segments and repeated slashes, ``none`` does not.
-        With ``single`` encoding there never is any.
+        With ``double-raw`` and ``single`` there never is any.
     """
     if encoding == "single":
         return path or "/"
-    if normalization == "rfc3986":
+    if encoding == "double" and normalization == "rfc3986":
         if _is_canonical(path):
             return path
         path = _without_dot_segments(path)
@@ -130,8 +133,11 @@ def canonical_target(encoding: PathEncoding, normalization: Normalization) -> Ca
 
     :raises ConfigurationError: for an encoding or normalisation that there is not.
     """
-    if encoding not in ("double", "single"):
-        raise ConfigurationError(f"path_encoding must be 'double' or 'single', not {encoding!r}")
+    if encoding not in get_args(PathEncoding):
+        raise ConfigurationError(
+            f"path_encoding must be {' or '.join(map(repr, get_args(PathEncoding)))}, "
+            f"not {encoding!r}"
+        )
     if normalization not in ("rfc3986", "none"):
         raise ConfigurationError(
             f"normalization must be 'rfc3986' or 'none', not {normalization!r}"

@@ -67,7 +67,7 @@ class SigV4Signer(Signer):
     :param credentials: access key, secret key and token.
     :param region: for example ``eu-west-1``.
     :param service: the signing name.
-    :param path_encoding: ``double`` (the default but for S3) or ``single``.
+    :param path_encoding: ``double`` (the default but for S3), ``double-raw`` or ``single``.
     :param normalization: whether dot segments and repeated slashes are resolved in a
         double-encoded path: ``rfc3986`` or ``none``.
     :param signed_headers: names of headers to sign beside host and ``x-amz-*``, where a request

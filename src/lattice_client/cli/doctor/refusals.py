@@ -301,7 +301,7 @@ def _other_encoding(case: Case) -> Finding | None:
     path = case.caller.url.raw_path.decode("latin-1").partition("?")[0]
     if canonical_path(path) == canonical_path(path, "single"):
         return None
-    for encoding in ("single", "double"):
+    for encoding in ("single", "double", "double-raw"):
         if _holds(case, case.auth(path_encoding=encoding)):
             return Finding.of_fault(
                 "call",

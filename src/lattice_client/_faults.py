@@ -1,0 +1,76 @@
+"""Which fault of a signature a 403 names, if it is in the words and the shape of the service.
+
+A 403 may come from a target, which can say what it likes: that it mentions an expired token is no
+reason to send a request again that the target may have processed. So the whole shape has to fit,
+and what only resembles it is no fault here (``lattice_client.denial`` explains that too).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+from lattice_client.signing import LATTICE
+
+__all__ = ["Fault", "fault_of"]
+
+Fault = Literal["clock", "expired", "signature"]
+
+_LOOKED_AT = 8192  # bytes of a body; Lattice's are one line
+_PLAIN_TYPE = re.compile(r"\s*text/plain\s*(?:;|$)", re.IGNORECASE)
+# Lattice's bodies are plain text that begins with the exception's name, as seen at Lattice for
+# AccessDeniedException and IncompleteSignatureException.
+_PLAIN = re.compile(rb"(ExpiredToken|InvalidSignature)Exception: ")
+# Elsewhere the name stands in this header ("Common errors", Amazon API Gateway and other API
+# references), with an address behind it or a namespace before it.
+_ERROR_TYPE = re.compile(r"(?:[\w.]+#)?(\w{1,64}?)(?:Exception)?(?::|$)")
+# "REST error responses", Amazon S3 API Reference.
+_XML = re.compile(rb"\s*(?:<\?xml[^>]{0,100}>\s*)?<Error>\s*<Code>(\w{1,64})</Code>")
+
+_BY_NAME: dict[str, Fault] = {
+    "ExpiredToken": "expired",
+    "InvalidSignature": "signature",
+    "RequestTimeTooSkewed": "clock",
+    "SignatureDoesNotMatch": "signature",
+}
+_CLOCK = re.compile(rb"Signature expired|Signature not yet current")
+# Faults that no other clock and no other form of the path can mend.
+_BEYOND_REMEDY = re.compile(
+    rb"Signed payloads are not supported|should be scoped to|Region set should include"
+)
+
+
+def fault_of(service: str, headers: Mapping[str, str], body: bytes | None) -> Fault | None:
+    """The fault that a 403 names in its service's own shape; None for any other answer.
+
+    :param service: the signing name. Lattice's answers are plain text; the header and the XML of
+        other services are taken from these alone, so no target of Lattice can use them.
+    :param headers: the answer's; names in any case.
+    :param body: None if it is not known.
+    """
+    begun = (body or b"")[:_LOOKED_AT]
+    name = _plain(headers, begun)
+    if name is None and service != LATTICE:
+        name = _elsewhere(headers, begun)
+    fault = _BY_NAME.get(name or "")
+    if fault != "signature":
+        return fault
+    if _CLOCK.search(begun):
+        return "clock"
+    return None if _BEYOND_REMEDY.search(begun) else "signature"
+
+
+def _plain(headers: Mapping[str, str], body: bytes) -> str | None:
+    if not _PLAIN_TYPE.match(headers.get("Content-Type") or "text/plain"):
+        return None
+    found = _PLAIN.match(body)
+    return found[1].decode() if found else None
+
+
+def _elsewhere(headers: Mapping[str, str], body: bytes) -> str | None:
+    found = _ERROR_TYPE.match(headers.get("x-amzn-errortype") or "")
+    if found:
+        return found[1]
+    code = _XML.match(body)
+    return code[1].decode().removesuffix("Exception") if code else None
