@@ -26,6 +26,7 @@ from lattice_client.names import Resolver
 from lattice_client.payload import payload_hash
 from lattice_client.redirects import RedirectedCalls
 from lattice_client.remedies import FORBIDDEN, Remedies, Remedy
+from lattice_client.secrecy import forgetful
 from lattice_client.signers import Signers
 from lattice_client.signing import (
     LATTICE,
@@ -104,6 +105,7 @@ class SigV4Auth:
     ``lattice_client.httpx.Client``, which signs each attempt, as do its kin for the others.
     """
 
+    @forgetful
     def __init__(
         self,
         service: str,
@@ -168,7 +170,7 @@ class SigV4Auth:
         # What stands for the region in a SigV4A signature is its set of regions.
         region: str | None = given["region_set"] or given["region"]
         # A first signer, of nothing: it finds wrong arguments now rather than in a call.
-        first = self._make_signer(Credentials("-", "-"), region or "us-east-1", None)
+        first = self._make_signer(Credentials("none", "none"), region or "us-east-1", None)
         self._signed_headers = first.signed_headers
         self._signers = Signers(given["credentials"], region, self._make_signer)
         self._remedies = Remedies(self._signers)
@@ -480,6 +482,7 @@ class LatticeAuth(SigV4Auth):
     in a path; ``single`` is what AWS's Go samples do.
     """
 
+    @forgetful
     def __init__(
         self,
         *,

@@ -268,7 +268,9 @@ class _Call:
                 note(f"{denial}")
                 self.remarks.told.add(ended.text)
                 if given["verbose"] and denial.canonical_request:
-                    note(f"what was signed:\n{denial.canonical_request}")
+                    lines = denial.canonical_request.split("\n")
+                    signed = "\n".join(map(self._redaction.target, lines))
+                    note(f"what was signed:\n{signed}")
             if self._failed(response):
                 raise ended
 

@@ -47,18 +47,20 @@ def botocore_errors(what: str) -> Iterator[None]:
 
     :param what: the source, as the message calls it.
     :raises CredentialsError: instead of anything else. Its text names the kind of the failure, and
-        says more only where that cannot hold a secret; there is no cause attached, for its text
-        might.
+        says more only where that cannot hold a secret. The original's text might, and it is the
+        context of what is raised: what others see is to be raised by a ``forgetful`` call.
     """
     try:
         yield
+    except InvalidCredentialsError as error:
+        kind: type[CredentialsError] = InvalidCredentialsError
+        why = str(error)
     except LatticeClientError:
         raise
     except Exception as error:  # noqa: BLE001 botocore lets through what its parsers and files raise
         kind, why = _told(error)
     else:
         return
-    # Out here, so that the original is not attached as the context either.
     raise kind(f"{what}: {why}")
 
 

@@ -16,6 +16,7 @@ from lattice_client.credentials.refreshing import (
 )
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import ConfigurationError, CredentialsError, NoCredentialsError
+from lattice_client.secrecy import forgetful
 
 if TYPE_CHECKING:
     import botocore.session
@@ -81,6 +82,7 @@ class BotocoreCredentials(RefreshingCredentials):
         ``iam-role``, …); None before the first fetch."""
         return self._method
 
+    @forgetful
     def region(self) -> str | None:
         """The region that the profile names, if it does. Reads files, so it may block.
 

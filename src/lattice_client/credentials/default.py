@@ -9,6 +9,7 @@ from lattice_client.credentials.environment import EnvironmentCredentials
 from lattice_client.credentials.provider import CredentialsProvider, StaticCredentials
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import ConfigurationError
+from lattice_client.secrecy import forgetful
 
 if TYPE_CHECKING:
     from lattice_client.credentials.chain import BotocoreCredentials
@@ -86,6 +87,7 @@ class DefaultCredentials:
         return chain
 
 
+@forgetful
 def as_provider(credentials: Credentials | CredentialsProvider | None) -> CredentialsProvider:
     """What users may pass as ``credentials=``: a value, a provider, or None for the usual chain."""
     if credentials is None:

@@ -22,6 +22,7 @@ from lattice_client.errors import (
     LatticeClientError,
     NoCredentialsError,
 )
+from lattice_client.secrecy import forgetful
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -119,6 +120,7 @@ class RefreshingCredentials:
     without any credentials.
     """
 
+    @forgetful
     def __init__(
         self,
         fetch: Callable[[], Credentials],

@@ -26,6 +26,7 @@ from lattice_client.errors import (
     RegionError,
 )
 from lattice_client.names import region_of
+from lattice_client.secrecy import shown
 
 __all__ = [
     "about_credentials",
@@ -49,8 +50,9 @@ def about_credentials(
         fault, step = next(told for kind, *told in _FAULTS if isinstance(error, kind))
         return Finding.of_fault("credentials", fault, _for_people(error), step), None
     source = _source(provider, signing)
-    details = {"access_key": credentials.access_key, "source": source}
-    text = f"{credentials.access_key}, from {source}"
+    access_key = shown(credentials.access_key)
+    details = {"access_key": access_key, "source": source}
+    text = f"{access_key}, from {source}"
     if credentials.expires_at is None:
         return Finding.fine("credentials", f"{text}.", **details), credentials
     left = credentials.expires_at.timestamp() - time.time()
