@@ -349,7 +349,25 @@ class SigV4Auth:
     async def _in_thread(
         self, work: Callable[..., _ResultT], *arguments: Any, abandon: bool = False
     ) -> _ResultT:
-        """:param abandon: whether the work may go on alone where its caller is cancelled."""
+        """:param abandon: whether the work may go on alone where its caller is cancelled.
+
+        At the end of the interpreter no thread can be started: then it is done here.
+        """
+        begun = False
+
+        def begin() -> _ResultT:
+            nonlocal begun
+            begun = True
+            return work(*arguments)
+
+        try:
+            return await self._started_in_thread(begin, abandon=abandon)
+        except RuntimeError:
+            if begun:
+                raise
+        return work(*arguments)
+
+    async def _started_in_thread(self, work: Callable[[], _ResultT], *, abandon: bool) -> _ResultT:
         # Whoever runs on trio has anyio, which knows both kinds of event loop. Neither is imported
         # before: that would double the time to import this package.
         if "anyio" in sys.modules:
@@ -358,10 +376,10 @@ class SigV4Auth:
             # As asyncio's own does always; anyio's before 4.1 calls it otherwise.
             known = abandon and "abandon_on_cancel" in (run_sync.__kwdefaults__ or ())
             how: Any = {"abandon_on_cancel": True} if known else {}
-            return await run_sync(work, *arguments, **how)
+            return await run_sync(work, **how)
         import asyncio
 
-        return await asyncio.to_thread(work, *arguments)
+        return await asyncio.to_thread(work)
 
     # Links.
 

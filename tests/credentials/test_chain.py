@@ -26,6 +26,7 @@ from lattice_client import (
 )
 from support import canary
 from support.endpoints import ROLE, SsoPortal
+from support.processes import in_a_child
 from support.sources import Clock, landed
 
 HOUR = 3600
@@ -191,27 +192,19 @@ def test_fork_during_a_refresh(container):
     while len(container.calls) < 2:
         time.sleep(0.001)
 
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            assert provider.peek() is first
-            clock.now += HOUR
-            got = provider.get()
-            assert got is provider.peek()
-            assert got.access_key not in ("ASIAGENERATION1", "ASIAGENERATION2")
-            code = 0
-        except BaseException:  # noqa: BLE001
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    clock.now += HOUR  # for the endpoint too, which is the parent's
-    container.open.set()
-    assert provider.get().access_key.startswith("ASIAGENERATION")
-    deadline = time.monotonic() + 60
-    while (done := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert done == (pid, 0)
+    def child() -> None:
+        assert provider.peek() is first
+        clock.now += HOUR
+        got = provider.get()
+        assert got is provider.peek()
+        assert got.access_key not in ("ASIAGENERATION1", "ASIAGENERATION2")
+
+    def parent() -> None:
+        clock.now += HOUR  # for the endpoint too, which is the parent's
+        container.open.set()
+        assert provider.get().access_key.startswith("ASIAGENERATION")
+
+    assert in_a_child(child, parent)
 
 
 def process(folder, expires_in: timedelta | None, **changes: str | None) -> None:
