@@ -157,6 +157,19 @@ class TestContainer:
         container.instead = (200, '{"SecretAccessKey": "canary/')
         assert "CredentialRetrievalError" in refused(BotocoreCredentials())
 
+    def test_a_host_that_botocore_does_not_ask(self, aws, monkeypatch):
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://ecs-local/?canary/uri")
+        said = refused(BotocoreCredentials(), NoCredentialsError)
+        assert "AWS_CONTAINER_CREDENTIALS_FULL_URI: Unsupported host 'ecs-local'" in said
+
+    def test_nobody_listens_where_it_should_be(self, aws, monkeypatch, nobody_listens):
+        monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher.SLEEP_TIME", 0)
+        url = f"http://u:canary/word@127.0.0.1:{nobody_listens}/".replace("canary/", "canary%2F")
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url + "?canary/uri")
+        said = refused(BotocoreCredentials(), NoCredentialsError)
+        assert f"no connection to 127.0.0.1:{nobody_listens} (" in said
+        assert "canary" not in said
+
     def test_a_token_file_that_is_not_there(self, container, aws):
         (aws / "token").unlink()
         said = refused(BotocoreCredentials())
@@ -387,7 +400,44 @@ class TestSso:
         assert "aws sso login" in refused(BotocoreCredentials("sso"), ExpiredCredentialsError)
 
     def test_nobody_has_logged_in(self, aws, portal):
-        assert "sso" in refused(BotocoreCredentials("sso"), ExpiredCredentialsError)
+        said = refused(BotocoreCredentials("sso"), ExpiredCredentialsError)
+        assert "run aws sso login --profile sso (" in said
+
+    @pytest.fixture
+    def session(self, aws, portal, monkeypatch):
+        """A profile with an sso-session, whose token botocore could renew."""
+        monkeypatch.setattr("botocore.tokens.SSOTokenProvider._SSO_TOKEN_CACHE_DIR", str(aws))
+        (aws / "config").write_text(
+            f"[sso-session corp]\nsso_start_url = {self.URL}\nsso_region = eu-west-1\n"
+            "[profile 'my orders']\nsso_session = corp\n"
+            "sso_account_id = 123456789012\nsso_role_name = orders\n"
+        )
+        monkeypatch.setenv("AWS_PROFILE", "my orders")
+
+        def log_in(expires_in: timedelta) -> None:
+            expires_at = (datetime.now(UTC) + expires_in).strftime("%Y-%m-%dT%H:%M:%SZ")
+            (aws / f"{hashlib.sha1(b'corp').hexdigest()}.json").write_text(
+                json.dumps(
+                    {"startUrl": self.URL, "accessToken": "canary/sso", "expiresAt": expires_at}
+                )
+            )
+
+        return log_in
+
+    @pytest.mark.parametrize("provider", [BotocoreCredentials, DefaultCredentials])
+    def test_a_session_that_is_no_more(self, session, provider):
+        session(timedelta(hours=-1))
+        said = refused(provider(), ExpiredCredentialsError)
+        assert "the login of profile 'my orders' has expired" in said
+        assert "run aws sso login --profile 'my orders' (" in said
+
+    def test_a_session_that_never_was(self, session):
+        said = refused(BotocoreCredentials("my orders"), ExpiredCredentialsError)
+        assert "run aws sso login --profile 'my orders' (" in said
+
+    def test_a_session_that_holds(self, session):
+        session(timedelta(hours=8))
+        assert BotocoreCredentials().get().access_key == "ASIAGENERATION1"
 
 
 class TestFiles:
@@ -409,6 +459,14 @@ class TestFiles:
 
     def test_nothing_anywhere(self, aws):
         assert "AWS_PROFILE" in refused(BotocoreCredentials(), NoCredentialsError)
+
+    def test_nothing_in_the_profile_that_is_set(self, aws, monkeypatch):
+        (aws / "config").write_text("[profile orders]\nregion = eu-west-3\n")
+        monkeypatch.setenv("AWS_PROFILE", "orders")
+        for provider in (BotocoreCredentials(), BotocoreCredentials("orders")):
+            said = refused(provider, NoCredentialsError)
+            assert "the profile 'orders'" in said
+            assert "Set AWS_PROFILE" not in said
 
     def test_a_profile_that_is_not_there(self, aws):
         assert "absent" in refused(BotocoreCredentials(profile="absent"), NoCredentialsError)

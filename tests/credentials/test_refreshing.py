@@ -19,14 +19,18 @@ import pytest
 import trio
 
 from lattice_client import (
+    AssumeRole,
+    BotocoreCredentials,
     ConfigurationError,
     Credentials,
     CredentialsError,
+    DefaultCredentials,
     ExpiredCredentialsError,
     InvalidCredentialsError,
     NoCredentialsError,
     RefreshingCredentials,
 )
+from lattice_client.credentials import refreshing
 from support import canary
 from support.processes import in_a_child, run_script
 from support.sources import Clock, Source, generation, landed
@@ -626,6 +630,62 @@ class TestHanging:
         finally:
             source.open.set()
             landed(provider)
+
+
+class TestPatience:
+    """Of a source that asks a person, as for the code of an MFA device."""
+
+    def test_it_is_waited_for_as_long_as_is_said(self, source, clock, monkeypatch):
+        monkeypatch.setattr("lattice_client.credentials.refreshing._PATIENCE", 0.001)
+        monkeypatch.setattr("lattice_client.credentials.refreshing._PATIENCE_AFTER_FAILURE", 0.001)
+        provider = RefreshingCredentials(source, patience=60, clock=clock)
+        source.failure = NoCredentialsError("a wrong code")
+        with pytest.raises(NoCredentialsError, match="a wrong code"):
+            provider.get()
+        source.failure = None
+        clock.now += 60
+        source.open.clear()
+        source.entered.clear()
+        got = []
+        asking = threading.Thread(target=lambda: got.append(provider.get()))
+        asking.start()
+        assert source.entered.wait(30)
+        asking.join(0.05)
+        assert asking.is_alive()
+        source.open.set()
+        asking.join(30)
+        assert got == [provider.peek()] != [None]
+
+    def test_it_ends(self, source, clock):
+        provider = RefreshingCredentials(source, patience=0.05, clock=clock)
+        source.open.clear()
+        try:
+            with pytest.raises(CredentialsError, match="does not answer"):
+                provider.get()
+        finally:
+            source.open.set()
+            landed(provider)
+
+    @pytest.mark.parametrize(
+        "provider",
+        [
+            BotocoreCredentials(patience=60),
+            AssumeRole("arn:aws:iam::123456789012:role/orders", patience=60),
+            DefaultCredentials(patience=60)._botocore(),
+            pickle.loads(pickle.dumps(DefaultCredentials(patience=60)))._botocore(),
+            pickle.loads(pickle.dumps(BotocoreCredentials(patience=60))),
+        ],
+    )
+    def test_each_provider_has_it(self, provider):
+        provider._begun = time.monotonic()
+        assert 50 < provider._patience() <= 60
+        provider._failure = refreshing._NO_ANSWER
+        assert 50 < provider._patience() <= 60
+
+    @pytest.mark.parametrize("wrong", [0, -1, math.nan, "20"])
+    def test_what_is_none(self, source, wrong):
+        with pytest.raises(ConfigurationError, match="patience"):
+            RefreshingCredentials(source, patience=wrong)
 
 
 class TestInterrupted:

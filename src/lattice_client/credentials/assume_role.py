@@ -70,6 +70,7 @@ class AssumeRole(RefreshingCredentials):
         advisory: float = ADVISORY,
         mandatory: float = MANDATORY,
         jitter: float = JITTER,
+        patience: float | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         if not _ROLE.fullmatch(str(role_arn)):
@@ -111,6 +112,7 @@ class AssumeRole(RefreshingCredentials):
             advisory=advisory,
             mandatory=mandatory,
             jitter=jitter,
+            patience=patience,
             clock=clock,
         )
 

@@ -118,6 +118,9 @@ class RefreshingCredentials:
         had, it gives the old ones. ``peek()`` never waits, nor do requests before the expiry.
     :param jitter: up to this share of ``advisory``, at random, a refresh starts later, so that a
         fleet does not ask at once.
+    :param patience: for how many seconds callers that have nothing valid wait for a fetch, and
+        after how many one that does not end is given up. None: 20, and 2 for callers after a
+        failure. More for a source that asks a person.
     :param clock: the time in seconds since the epoch, as ``time.time``, which may step.
     :raises ConfigurationError: for a number that cannot work.
 
@@ -135,6 +138,7 @@ class RefreshingCredentials:
         advisory: float = ADVISORY,
         mandatory: float = MANDATORY,
         jitter: float = JITTER,
+        patience: float | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         if not callable(fetch):
@@ -148,11 +152,14 @@ class RefreshingCredentials:
                 "advisory and mandatory are seconds, from 0 on, and jitter is a share, 0 to 1; not "
                 f"{advisory!r}, {mandatory!r} and {jitter!r}"
             )
+        if patience is not None and not (isinstance(patience, int | float) and patience > 0):
+            raise ConfigurationError(f"patience is seconds, more than 0, or None; not {patience!r}")
         self._fetch = fetch
         self._name = name or getattr(fetch, "__qualname__", None) or type(fetch).__name__
         self._advisory = advisory
         self._mandatory = mandatory
         self._jitter = jitter
+        self._longest_wait = patience
         self._clock = clock
         self._set_up()
 
@@ -267,7 +274,9 @@ class RefreshingCredentials:
 
     def _patience(self) -> float:
         """For how many seconds to wait for the fetch in flight."""
-        longest = _PATIENCE if self._failure is None else _PATIENCE_AFTER_FAILURE
+        longest = self._longest_wait or (
+            _PATIENCE if self._failure is None else _PATIENCE_AFTER_FAILURE
+        )
         return max(0.0, self._begun + longest - time.monotonic())
 
     def _outcome(self, flight: _Flight) -> Credentials:
@@ -303,7 +312,7 @@ class RefreshingCredentials:
         if since <= now < refresh_at:
             return None, False
         if self._flight is not None:
-            if time.monotonic() < self._begun + _PATIENCE:
+            if time.monotonic() < self._begun + (self._longest_wait or _PATIENCE):
                 return self._flight, False
             # It hangs. It counts as a failure, and when it ends after all, what it brings is taken.
             self._flight = None
