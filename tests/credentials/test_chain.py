@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import pickle
 import sys
@@ -13,6 +14,7 @@ import traceback
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from botocore.credentials import ReadOnlyCredentials
 
 from lattice_client import (
     BotocoreCredentials,
@@ -523,3 +525,49 @@ class TestSession:
         landed(provider)
         assert len(container.calls) == calls + 1
         assert provider.peek().access_key == f"ASIAGENERATION{calls + 1}" != first.access_key
+
+    @pytest.mark.parametrize("refreshes", [0, 1, 3])
+    def test_keys_and_expiry_are_of_one_set(self, refreshes):
+        """It may be refreshed by others between our two reads, again and again."""
+        live = Live(refreshes)
+        got = BotocoreCredentials(session=live).get()
+        assert got.access_key == f"AKIDSET{refreshes}"
+        assert got.expires_at == live.expiry_of(refreshes)
+        assert live.reads == refreshes + 1
+
+    def test_one_that_is_always_refreshed_is_not_read_for_ever(self):
+        live = Live(math.inf)
+        BotocoreCredentials(session=live).get()
+        assert live.reads == 5
+
+
+class Live:
+    """A session with its credentials, which are refreshed after each of the first reads."""
+
+    def __init__(self, refreshes: float) -> None:
+        self.refreshes = refreshes
+        self.reads = self.set = 0
+        self.start = datetime.now(UTC) + timedelta(hours=1)
+
+    def get_config_variable(self, name: str) -> None:
+        return None
+
+    def get_credentials(self) -> Live:
+        return self
+
+    def expiry_of(self, number: int) -> datetime:
+        return self.start + timedelta(hours=number)
+
+    @property
+    def _frozen_credentials(self) -> ReadOnlyCredentials:
+        return ReadOnlyCredentials(f"AKIDSET{self.set}", "secret", "token")
+
+    @property
+    def _expiry_time(self) -> datetime:
+        return self.expiry_of(self.set)
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        frozen = self._frozen_credentials
+        self.reads += 1
+        self.set += self.reads <= self.refreshes
+        return frozen

@@ -252,6 +252,20 @@ class TestEnvironment:
         now.now += 0.02
         assert provider.peek() == Credentials("A2", "s2", "t")
 
+    def test_a_change_that_is_under_way_does_not_prolong_expired_ones(self, now):
+        environ = {**TOKENS, "AWS_CREDENTIAL_EXPIRATION": "2100-01-01T00:00:00Z"}
+        provider = EnvironmentCredentials(environ)
+        first = provider.get()
+        now.now = first.expires_at.timestamp() - 0.5
+        environ["AWS_ACCESS_KEY_ID"] = "A2"
+        assert provider.peek() is first
+        now.now += 0.5
+        environ["AWS_SECRET_ACCESS_KEY"] = "s2"
+        assert provider.peek() is None
+        environ["AWS_CREDENTIAL_EXPIRATION"] = "2101-01-01T00:00:00Z"
+        assert provider.peek() is None
+        assert provider.get().access_key == "A2"
+
     def test_unset_again(self, now):
         environ = dict(TOKENS)
         provider = EnvironmentCredentials(environ)
