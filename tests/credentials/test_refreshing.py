@@ -843,6 +843,9 @@ threading.Timer(0.3, gate.set).start()
 pid = os.fork()
 if pid == 0:
     gate.set()
+    # A first thread here may have the number of the parent's, and so its locks.
+    for _ in range(3):
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
     os._exit(0 if get() in ("NoCredentialsError", "CredentialsError") else 1)
 deadline = time.monotonic() + 15
 while (done := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
