@@ -152,7 +152,7 @@ class RefreshingCredentials:
                 "advisory and mandatory are seconds, from 0 on, and jitter is a share, 0 to 1; not "
                 f"{advisory!r}, {mandatory!r} and {jitter!r}"
             )
-        if patience is not None and not (isinstance(patience, int | float) and patience > 0):
+        if patience is not None and not _is_positive(patience):
             raise ConfigurationError(f"patience is seconds, more than 0, or None; not {patience!r}")
         self._fetch = fetch
         self._name = name or getattr(fetch, "__qualname__", None) or type(fetch).__name__
@@ -453,6 +453,10 @@ class RefreshingCredentials:
         credentials = self._state[2]
         if credentials is not None:
             self._state = self._scheduled(credentials, self._clock(), anew=True)
+
+
+def _is_positive(number: object) -> bool:
+    return isinstance(number, int | float) and number > 0
 
 
 def _kind(error: BaseException) -> type[CredentialsError]:
