@@ -17,6 +17,7 @@ from lattice_client.events import Observer
 from lattice_client.headers import is_small
 from lattice_client.names import Resolver
 from lattice_client.retry import Outcome, RetryPolicy
+from lattice_client.secrecy import forgetful
 from lattice_client.urls import REDIRECTS, origin_of
 
 __all__ = ["RETRY", "AsyncSigningTransport", "SigningClient", "SigningTransport"]
@@ -49,6 +50,7 @@ class SigningTransport:
     # httpx or httpx2.
     _library: ModuleType
 
+    @forgetful
     def __init__(
         self,
         auth: SigV4Auth | None = None,
@@ -97,6 +99,7 @@ class AsyncSigningTransport:
 
     _library: ModuleType
 
+    @forgetful
     def __init__(
         self,
         auth: SigV4Auth | None = None,
@@ -159,6 +162,7 @@ class SigningClient:
     _transport: Any
     _mounts: Any
 
+    @forgetful
     def __init__(
         self,
         *,

@@ -11,11 +11,16 @@ from typing import NamedTuple
 import httpx
 import pytest
 
+import lattice_client.aiohttp
+import lattice_client.httpx
+import lattice_client.httpx2
 import lattice_client.names as names_of
-from adapters.drivers import DRIVERS
+import lattice_client.requests
+from adapters.drivers import DRIVERS, SECOND_LEVEL
 from lattice_client import (
     AssumeRole,
     BotocoreCredentials,
+    ConfigurationError,
     Credentials,
     CredentialsError,
     DefaultCredentials,
@@ -201,6 +206,31 @@ def test_without_cryptography(monkeypatch):
     monkeypatch.setattr(sys, "meta_path", [Absent(), *sys.meta_path])
     with pytest.raises(ImportError) as caught:
         SigV4ASigner(Telling(), "*")
+    assert seen_in(caught.value) == []
+
+
+@pytest.mark.parametrize("driver", SECOND_LEVEL, ids=lambda driver: driver.name)
+def test_a_pair_to_a_client(driver):
+    with pytest.raises(ConfigurationError) as caught, driver.client(PAIR):
+        pass
+    assert seen_in(caught.value) == []
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lattice_client.requests.Adapter,
+        lattice_client.httpx.Transport,
+        lattice_client.httpx.AsyncTransport,
+        lattice_client.httpx2.Transport,
+        lattice_client.httpx2.AsyncTransport,
+        lattice_client.aiohttp.middleware,
+    ],
+    ids=lambda kind: f"{kind.__module__}.{kind.__name__}",
+)
+def test_a_pair_below_a_client(kind):
+    with pytest.raises(ConfigurationError) as caught:
+        kind(PAIR)
     assert seen_in(caught.value) == []
 
 
