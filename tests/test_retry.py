@@ -32,6 +32,7 @@ from lattice_client.retry import (
     RetryQuotas,
     http_date,
 )
+from support.processes import run_script
 
 HOST = "orders.internal.example.com"
 NOT_SENT = Outcome.not_sent()
@@ -534,7 +535,7 @@ if child == 0:
     os._exit(0 if quota.spend() else 1)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
-        subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+        run_script(code)
 
 
 # --- A storm ----------------------------------------------------------------------------------

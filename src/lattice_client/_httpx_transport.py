@@ -18,6 +18,7 @@ from lattice_client.headers import is_small
 from lattice_client.names import Resolver
 from lattice_client.remedies import Remedy
 from lattice_client.retry import Outcome, RetryPolicy
+from lattice_client.secrecy import forgetful
 from lattice_client.urls import REDIRECTS, origin_of
 
 __all__ = ["RETRY", "AsyncSigningTransport", "SigningClient", "SigningTransport"]
@@ -50,6 +51,7 @@ class SigningTransport:
     # httpx or httpx2.
     _library: ModuleType
 
+    @forgetful
     def __init__(
         self,
         auth: SigV4Auth | None = None,
@@ -98,6 +100,7 @@ class AsyncSigningTransport:
 
     _library: ModuleType
 
+    @forgetful
     def __init__(
         self,
         auth: SigV4Auth | None = None,
@@ -160,6 +163,7 @@ class SigningClient:
     _transport: Any
     _mounts: Any
 
+    @forgetful
     def __init__(
         self,
         *,

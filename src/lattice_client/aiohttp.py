@@ -21,6 +21,7 @@ from lattice_client.names import Resolver
 from lattice_client.redirects import RedirectedCalls
 from lattice_client.remedies import Remedy
 from lattice_client.retry import IDEMPOTENT_METHODS, Outcome, RetryPolicy
+from lattice_client.secrecy import forgetful
 from lattice_client.wire import AiohttpRequest
 
 try:
@@ -53,6 +54,7 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
     :raises ConfigurationError: for an argument that cannot work.
     """
 
+    @forgetful
     def __init__(
         self,
         auth: SigV4Auth | None = None,
@@ -95,6 +97,7 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
         return response
 
 
+@forgetful
 def client_session(
     auth: SigV4Auth | None = None,
     *,

@@ -33,6 +33,7 @@ from lattice_client.remedies import (
     Tried,
     checked_remedies,
 )
+from lattice_client.secrecy import forgetful
 from lattice_client.signers import Signers
 from lattice_client.signing import (
     LATTICE,
@@ -116,6 +117,7 @@ class SigV4Auth:
     ``lattice_client.httpx.Client``, which signs each attempt, as do its kin for the others.
     """
 
+    @forgetful
     def __init__(
         self,
         service: str,
@@ -181,7 +183,7 @@ class SigV4Auth:
         # What stands for the region in a SigV4A signature is its set of regions.
         region: str | None = given["region_set"] or given["region"]
         # A first signer, of nothing: it finds wrong arguments now rather than in a call.
-        first = self._make_signer(Credentials("-", "-"), region or "us-east-1", None)
+        first = self._make_signer(Credentials("none", "none"), region or "us-east-1", None)
         self._signed_headers = first.signed_headers
         self._hashes_bodies = given["payload"] == "signed" and (
             self._places_in_header or first.signs_payload_in_query
@@ -398,7 +400,25 @@ class SigV4Auth:
     async def _in_thread(
         self, work: Callable[..., _ResultT], *arguments: Any, abandon: bool = False
     ) -> _ResultT:
-        """:param abandon: whether the work may go on alone where its caller is cancelled."""
+        """:param abandon: whether the work may go on alone where its caller is cancelled.
+
+        At the end of the interpreter no thread can be started: then it is done here.
+        """
+        begun = False
+
+        def begin() -> _ResultT:
+            nonlocal begun
+            begun = True
+            return work(*arguments)
+
+        try:
+            return await self._started_in_thread(begin, abandon=abandon)
+        except RuntimeError:
+            if begun:
+                raise
+        return work(*arguments)
+
+    async def _started_in_thread(self, work: Callable[[], _ResultT], *, abandon: bool) -> _ResultT:
         # Whoever runs on trio has anyio, which knows both kinds of event loop. Neither is imported
         # before: that would double the time to import this package.
         if "anyio" in sys.modules:
@@ -407,10 +427,10 @@ class SigV4Auth:
             # As asyncio's own does always; anyio's before 4.1 calls it otherwise.
             known = abandon and "abandon_on_cancel" in (run_sync.__kwdefaults__ or ())
             how: Any = {"abandon_on_cancel": True} if known else {}
-            return await run_sync(work, *arguments, **how)
+            return await run_sync(work, **how)
         import asyncio
 
-        return await asyncio.to_thread(work, *arguments)
+        return await asyncio.to_thread(work)
 
     # Links.
 
@@ -535,6 +555,7 @@ class LatticeAuth(SigV4Auth):
     ``single`` what two of AWS's Go samples do.
     """
 
+    @forgetful
     def __init__(
         self,
         *,

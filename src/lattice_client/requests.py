@@ -24,6 +24,7 @@ from lattice_client.headers import is_small
 from lattice_client.names import Resolver
 from lattice_client.remedies import Remedy
 from lattice_client.retry import Outcome, RetryPolicy
+from lattice_client.secrecy import forgetful
 from lattice_client.urls import REDIRECTS, origin_of
 
 try:
@@ -56,6 +57,7 @@ class Adapter(HTTPAdapter):
     :raises ConfigurationError: for an argument that cannot work.
     """
 
+    @forgetful
     def __init__(
         self,
         auth: SigV4Auth | None = None,
@@ -325,6 +327,7 @@ class Session(requests.Session):
     ``request()`` and its kin take ``retry=`` for one call.
     """
 
+    @forgetful
     def __init__(
         self,
         auth: SigV4Auth | None = None,

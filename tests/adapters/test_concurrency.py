@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-import traceback
 from calendar import timegm
-from collections.abc import Callable
 from email.utils import formatdate
 
 import anyio
@@ -18,6 +16,7 @@ from adapters.drivers import DRIVERS, Driver
 from lattice_client import LatticeAuth
 from support import canary
 from support.asynchronous import CLIENTS, backend, calling
+from support.processes import in_a_child
 from support.raw_server import OK, RawRequest, raw_server
 
 MANY = 8
@@ -114,26 +113,10 @@ def test_a_session_from_before_a_fork():
     with raw_server() as server, lattice_client.requests.Session(auth()) as session:
         session.trust_env = False
         assert session.get(server.url + "/before").status_code == 200
-        assert _in_a_child(lambda: session.get(server.url + "/child").status_code == 200)
+        assert in_a_child(lambda: session.get(server.url + "/child").status_code == 200)
         assert session.get(server.url + "/after").status_code == 200
         assert all(request.verified() for request in server.requests)
         assert [each.target for each in server.requests] == [b"/before", b"/child", b"/after"]
         assert server.connections == 2
         ids = {request.header("x-amzn-requestid") for request in server.requests}
         assert len(ids) == 3
-
-
-def _in_a_child(holds: Callable[[], bool]) -> bool:
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            code = 0 if holds() else 2
-        except BaseException:  # noqa: BLE001
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    deadline = time.monotonic() + 60
-    while (done := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return done == (pid, 0)

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import ssl
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -105,6 +106,62 @@ def test_no_credentials(diagnose, url, anonymous):
     # What needs none is looked at all the same.
     assert checks[3]["status"] == checks[5]["status"] == "ok"
     assert checks[6]["status"] == "skipped"
+
+
+@pytest.fixture
+def profile(monkeypatch, tmp_path, anonymous):
+    """The profile ``orders``, which is in use."""
+    anonymous("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "orders")
+
+    def write(*lines: str) -> None:
+        (tmp_path / "config").write_text("\n".join(["[profile orders]", *lines]))
+
+    return write
+
+
+def test_a_login_that_has_expired(diagnose, url, profile, monkeypatch, tmp_path):
+    monkeypatch.setattr("botocore.tokens.SSOTokenProvider._SSO_TOKEN_CACHE_DIR", str(tmp_path))
+    profile(
+        "sso_session = corp",
+        "sso_account_id = 123456789012",
+        "sso_role_name = orders",
+        "[sso-session corp]",
+        "sso_start_url = https://example.awsapps.com/start",
+        "sso_region = eu-west-1",
+    )
+    faults, said, _ = diagnose(url)
+    assert faults == ["expired credentials"]
+    assert "login of profile 'orders' has expired" in said
+    assert "Run aws sso login --profile orders." in said
+    assert "AWS_PROFILE" not in said
+
+
+def test_a_profile_that_gives_none(diagnose, url, profile):
+    profile("region = us-west-2")
+    faults, said, _ = diagnose(url)
+    assert faults == ["no credentials"]
+    assert "Look at what the profile 'orders' says" in said
+    assert "AWS_PROFILE" not in said
+
+
+def test_a_process_that_waits_for_a_person(diagnose, url, profile, monkeypatch, tmp_path):
+    """The library would give it up sooner."""
+    monkeypatch.setattr("lattice_client.credentials.refreshing._PATIENCE", 0.05)
+    held = canary.credentials()
+    answer = {
+        "Version": 1,
+        "AccessKeyId": held.access_key,
+        "SecretAccessKey": held.secret_key,
+        "SessionToken": held.token,
+    }
+    (tmp_path / "process.py").write_text(
+        f"import time\ntime.sleep(1)\nprint({json.dumps(answer)!r})"
+    )
+    profile(f"credential_process = {sys.executable} {tmp_path / 'process.py'}")
+    faults, _, _ = diagnose(url)
+    assert faults == []
 
 
 def test_malformed_credentials(diagnose, url, anonymous):

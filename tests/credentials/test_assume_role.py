@@ -6,15 +6,18 @@ import pickle
 import traceback
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 
 from lattice_client import (
     AssumeRole,
+    BotocoreCredentials,
     ConfigurationError,
     Credentials,
     CredentialsError,
     ExpiredCredentialsError,
     InvalidCredentialsError,
+    LatticeAuth,
     NoCredentialsError,
     StaticCredentials,
 )
@@ -180,6 +183,33 @@ class TestRegion:
         monkeypatch.setattr("botocore.httpsession.URLLib3Session.send", send)
         return seen
 
+    def test_a_signature_is_for_the_role_s_region(self, aws, sts, monkeypatch):
+        """Where neither the auth object nor the host nor the environment says one."""
+        monkeypatch.delenv("AWS_REGION")
+
+        def signed_for(provider) -> str:
+            request = LatticeAuth(credentials=provider)(httpx.Request("GET", "https://a.example/"))
+            return request.headers["authorization"].partition("Credential=")[2].split("/")[2]
+
+        assert signed_for(AssumeRole(ROLE, base=KEYS, region="eu-south-1")) == "eu-south-1"
+        (aws / "config").write_text("[profile orders]\nregion = eu-west-3\n")
+        (aws / "credentials").write_text(
+            "[orders]\naws_access_key_id = AKIAFILE\naws_secret_access_key = canary/file\n"
+        )
+        base = BotocoreCredentials("orders")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-2")
+        provider = AssumeRole(ROLE, base=base)
+        provider.get()
+        monkeypatch.delenv("AWS_DEFAULT_REGION")
+        assert signed_for(provider) == "eu-west-3"
+        assert signed_for(AssumeRole(ROLE, base=base, region="eu-south-1")) == "eu-south-1"
+
+    def test_a_base_that_knows_none(self):
+        assert AssumeRole(ROLE, base=KEYS).region() is None
+        assert AssumeRole(ROLE, base=AssumeRole(ROLE, base=KEYS, region="eu-south-1")).region() == (
+            "eu-south-1"
+        )
+
     def test_there_is_none(self, aws):
         assert "AWS_REGION" in refused(AssumeRole(ROLE, base=KEYS))
 
@@ -195,6 +225,7 @@ class TestRegion:
         {"duration": 50_000},
         {"duration": 900.0},
         {"tags": ["orders"]},
+        {"transitive_tags": "orders"},
         {"base": AssumeRole},
     ],
 )
@@ -210,6 +241,7 @@ def test_it_pickles_if_its_base_does(sts, monkeypatch):
     provider.get()
     pickled = pickle.dumps(provider)
     assert b"canary" not in pickled
+    assert b"botocore" not in pickled  # nor AWS's data, which the first call has loaded
     again = pickle.loads(pickled)
     assert repr(again) == repr(provider)
     again.get()

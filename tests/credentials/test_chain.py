@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import pickle
 import sys
@@ -13,6 +14,7 @@ import traceback
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from botocore.credentials import ReadOnlyCredentials
 
 from lattice_client import (
     BotocoreCredentials,
@@ -26,6 +28,7 @@ from lattice_client import (
 )
 from support import canary
 from support.endpoints import ROLE, SsoPortal
+from support.processes import in_a_child
 from support.sources import Clock, landed
 
 HOUR = 3600
@@ -156,6 +159,19 @@ class TestContainer:
         container.instead = (200, '{"SecretAccessKey": "canary/')
         assert "CredentialRetrievalError" in refused(BotocoreCredentials())
 
+    def test_a_host_that_botocore_does_not_ask(self, aws, monkeypatch):
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://ecs-local/?canary/uri")
+        said = refused(BotocoreCredentials(), NoCredentialsError)
+        assert "AWS_CONTAINER_CREDENTIALS_FULL_URI: Unsupported host 'ecs-local'" in said
+
+    def test_nobody_listens_where_it_should_be(self, aws, monkeypatch, nobody_listens):
+        monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher.SLEEP_TIME", 0)
+        url = f"http://u:canary/word@127.0.0.1:{nobody_listens}/".replace("canary/", "canary%2F")
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url + "?canary/uri")
+        said = refused(BotocoreCredentials(), NoCredentialsError)
+        assert f"no connection to 127.0.0.1:{nobody_listens} (" in said
+        assert "canary" not in said
+
     def test_a_token_file_that_is_not_there(self, container, aws):
         (aws / "token").unlink()
         said = refused(BotocoreCredentials())
@@ -191,27 +207,19 @@ def test_fork_during_a_refresh(container):
     while len(container.calls) < 2:
         time.sleep(0.001)
 
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            assert provider.peek() is first
-            clock.now += HOUR
-            got = provider.get()
-            assert got is provider.peek()
-            assert got.access_key not in ("ASIAGENERATION1", "ASIAGENERATION2")
-            code = 0
-        except BaseException:  # noqa: BLE001
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    clock.now += HOUR  # for the endpoint too, which is the parent's
-    container.open.set()
-    assert provider.get().access_key.startswith("ASIAGENERATION")
-    deadline = time.monotonic() + 60
-    while (done := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert done == (pid, 0)
+    def child() -> None:
+        assert provider.peek() is first
+        clock.now += HOUR
+        got = provider.get()
+        assert got is provider.peek()
+        assert got.access_key not in ("ASIAGENERATION1", "ASIAGENERATION2")
+
+    def parent() -> None:
+        clock.now += HOUR  # for the endpoint too, which is the parent's
+        container.open.set()
+        assert provider.get().access_key.startswith("ASIAGENERATION")
+
+    assert in_a_child(child, parent)
 
 
 def process(folder, expires_in: timedelta | None, **changes: str | None) -> None:
@@ -394,7 +402,44 @@ class TestSso:
         assert "aws sso login" in refused(BotocoreCredentials("sso"), ExpiredCredentialsError)
 
     def test_nobody_has_logged_in(self, aws, portal):
-        assert "sso" in refused(BotocoreCredentials("sso"), ExpiredCredentialsError)
+        said = refused(BotocoreCredentials("sso"), ExpiredCredentialsError)
+        assert "run aws sso login --profile sso (" in said
+
+    @pytest.fixture
+    def session(self, aws, portal, monkeypatch):
+        """A profile with an sso-session, whose token botocore could renew."""
+        monkeypatch.setattr("botocore.tokens.SSOTokenProvider._SSO_TOKEN_CACHE_DIR", str(aws))
+        (aws / "config").write_text(
+            f"[sso-session corp]\nsso_start_url = {self.URL}\nsso_region = eu-west-1\n"
+            "[profile 'my orders']\nsso_session = corp\n"
+            "sso_account_id = 123456789012\nsso_role_name = orders\n"
+        )
+        monkeypatch.setenv("AWS_PROFILE", "my orders")
+
+        def log_in(expires_in: timedelta) -> None:
+            expires_at = (datetime.now(UTC) + expires_in).strftime("%Y-%m-%dT%H:%M:%SZ")
+            (aws / f"{hashlib.sha1(b'corp').hexdigest()}.json").write_text(
+                json.dumps(
+                    {"startUrl": self.URL, "accessToken": "canary/sso", "expiresAt": expires_at}
+                )
+            )
+
+        return log_in
+
+    @pytest.mark.parametrize("provider", [BotocoreCredentials, DefaultCredentials])
+    def test_a_session_that_is_no_more(self, session, provider):
+        session(timedelta(hours=-1))
+        said = refused(provider(), ExpiredCredentialsError)
+        assert "the login of profile 'my orders' has expired" in said
+        assert "run aws sso login --profile 'my orders' (" in said
+
+    def test_a_session_that_never_was(self, session):
+        said = refused(BotocoreCredentials("my orders"), ExpiredCredentialsError)
+        assert "run aws sso login --profile 'my orders' (" in said
+
+    def test_a_session_that_holds(self, session):
+        session(timedelta(hours=8))
+        assert BotocoreCredentials().get().access_key == "ASIAGENERATION1"
 
 
 class TestFiles:
@@ -416,6 +461,14 @@ class TestFiles:
 
     def test_nothing_anywhere(self, aws):
         assert "AWS_PROFILE" in refused(BotocoreCredentials(), NoCredentialsError)
+
+    def test_nothing_in_the_profile_that_is_set(self, aws, monkeypatch):
+        (aws / "config").write_text("[profile orders]\nregion = eu-west-3\n")
+        monkeypatch.setenv("AWS_PROFILE", "orders")
+        for provider in (BotocoreCredentials(), BotocoreCredentials("orders")):
+            said = refused(provider, NoCredentialsError)
+            assert "the profile 'orders'" in said
+            assert "Set AWS_PROFILE" not in said
 
     def test_a_profile_that_is_not_there(self, aws):
         assert "absent" in refused(BotocoreCredentials(profile="absent"), NoCredentialsError)
@@ -472,3 +525,49 @@ class TestSession:
         landed(provider)
         assert len(container.calls) == calls + 1
         assert provider.peek().access_key == f"ASIAGENERATION{calls + 1}" != first.access_key
+
+    @pytest.mark.parametrize("refreshes", [0, 1, 3])
+    def test_keys_and_expiry_are_of_one_set(self, refreshes):
+        """It may be refreshed by others between our two reads, again and again."""
+        live = Live(refreshes)
+        got = BotocoreCredentials(session=live).get()
+        assert got.access_key == f"AKIDSET{refreshes}"
+        assert got.expires_at == live.expiry_of(refreshes)
+        assert live.reads == refreshes + 1
+
+    def test_one_that_is_always_refreshed_is_not_read_for_ever(self):
+        live = Live(math.inf)
+        BotocoreCredentials(session=live).get()
+        assert live.reads == 5
+
+
+class Live:
+    """A session with its credentials, which are refreshed after each of the first reads."""
+
+    def __init__(self, refreshes: float) -> None:
+        self.refreshes = refreshes
+        self.reads = self.set = 0
+        self.start = datetime.now(UTC) + timedelta(hours=1)
+
+    def get_config_variable(self, name: str) -> None:
+        return None
+
+    def get_credentials(self) -> Live:
+        return self
+
+    def expiry_of(self, number: int) -> datetime:
+        return self.start + timedelta(hours=number)
+
+    @property
+    def _frozen_credentials(self) -> ReadOnlyCredentials:
+        return ReadOnlyCredentials(f"AKIDSET{self.set}", "secret", "token")
+
+    @property
+    def _expiry_time(self) -> datetime:
+        return self.expiry_of(self.set)
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        frozen = self._frozen_credentials
+        self.reads += 1
+        self.set += self.reads <= self.refreshes
+        return frozen

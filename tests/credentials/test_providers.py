@@ -94,9 +94,9 @@ class TestValue:
         with pytest.raises(InvalidCredentialsError, match=field):
             Credentials(*parts)
 
-    def test_swapped_keys_show_nothing(self):
-        """A secret key that stands where the access key id belongs."""
-        swapped = Credentials(canary.SECRET, "AKIDEXAMPLE", expires_at=1)
+    def test_what_looks_like_no_access_key_is_not_shown(self):
+        """Another service's secret may have other lengths than AWS's."""
+        swapped = Credentials("canary0Secret0of0another0service", "AKIDEXAMPLE", expires_at=1)
         assert "canary" not in repr(swapped)
         assert "'AKIDEXAMPLE'" in repr(Credentials("AKIDEXAMPLE", canary.SECRET))
         provider = StaticCredentials(swapped)
@@ -252,6 +252,20 @@ class TestEnvironment:
         now.now += 0.02
         assert provider.peek() == Credentials("A2", "s2", "t")
 
+    def test_a_change_that_is_under_way_does_not_prolong_expired_ones(self, now):
+        environ = {**TOKENS, "AWS_CREDENTIAL_EXPIRATION": "2100-01-01T00:00:00Z"}
+        provider = EnvironmentCredentials(environ)
+        first = provider.get()
+        now.now = first.expires_at.timestamp() - 0.5
+        environ["AWS_ACCESS_KEY_ID"] = "A2"
+        assert provider.peek() is first
+        now.now += 0.5
+        environ["AWS_SECRET_ACCESS_KEY"] = "s2"
+        assert provider.peek() is None
+        environ["AWS_CREDENTIAL_EXPIRATION"] = "2101-01-01T00:00:00Z"
+        assert provider.peek() is None
+        assert provider.get().access_key == "A2"
+
     def test_unset_again(self, now):
         environ = dict(TOKENS)
         provider = EnvironmentCredentials(environ)
@@ -335,7 +349,7 @@ class TestEnvironment:
     @pytest.mark.parametrize("kind", [EnvironmentCredentials, DefaultCredentials])
     def test_pickled_without_its_secrets(self, kind, monkeypatch):
         for name, value in TOKENS.items():
-            monkeypatch.setenv(name, f"canary/{value}")
+            monkeypatch.setenv(name, f"canary{value}")
         auth = LatticeAuth(credentials=kind())
         auth.prefetch_sync()
         for each in (auth, auth._signers._provider):

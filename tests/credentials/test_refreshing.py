@@ -8,7 +8,6 @@ import logging
 import math
 import os
 import pickle
-import subprocess
 import sys
 import threading
 import time
@@ -20,15 +19,20 @@ import pytest
 import trio
 
 from lattice_client import (
+    AssumeRole,
+    BotocoreCredentials,
     ConfigurationError,
     Credentials,
     CredentialsError,
+    DefaultCredentials,
     ExpiredCredentialsError,
     InvalidCredentialsError,
     NoCredentialsError,
     RefreshingCredentials,
 )
+from lattice_client.credentials import refreshing
 from support import canary
+from support.processes import in_a_child, run_script
 from support.sources import Clock, Source, generation, landed
 
 HOUR = 3600.0
@@ -480,27 +484,20 @@ class TestProcesses:
         holder = threading.Thread(target=hold)
         holder.start()
         held.wait(30)
-        pid = os.fork()
-        fork_is_over.set()
-        if pid == 0:
-            code = 1
-            try:
-                source.open.set()
-                assert provider.peek() is first
-                clock.now += HOUR
-                assert provider.get().access_key == "ASIAGENERATION3"
-                code = 0
-            except BaseException:  # noqa: BLE001
-                traceback.print_exc()
-            finally:
-                os._exit(code)
-        source.open.set()
-        landed(provider)
-        assert provider.peek().access_key == "ASIAGENERATION2"
-        deadline = time.monotonic() + 30
-        while (done := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert done == (pid, 0)
+
+        def child() -> None:
+            source.open.set()
+            assert provider.peek() is first
+            clock.now += HOUR
+            assert provider.get().access_key == "ASIAGENERATION3"
+
+        def parent() -> None:
+            fork_is_over.set()
+            source.open.set()
+            landed(provider)
+            assert provider.peek().access_key == "ASIAGENERATION2"
+
+        assert in_a_child(child, parent)
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
     def test_children_spread_their_refreshes(self, source, clock):
@@ -545,13 +542,10 @@ else:
     entered.wait(20)
 print("bye")
 """
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=40, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith("bye")
+        out = run_script(code)
+        assert out.startswith("bye")
         if started == "at exit":
-            assert done.stdout.split() == ["bye", "AKID", "AKID"]
+            assert out.split() == ["bye", "AKID", "AKID"]
 
     def test_where_no_thread_can_be_started(self, provider, source, clock, monkeypatch):
         def refuse(_):
@@ -638,30 +632,167 @@ class TestHanging:
             landed(provider)
 
 
+class TestPatience:
+    """Of a source that asks a person, as for the code of an MFA device."""
+
+    def test_it_is_waited_for_as_long_as_is_said(self, source, clock, monkeypatch):
+        monkeypatch.setattr("lattice_client.credentials.refreshing._PATIENCE", 0.001)
+        monkeypatch.setattr("lattice_client.credentials.refreshing._PATIENCE_AFTER_FAILURE", 0.001)
+        provider = RefreshingCredentials(source, patience=60, clock=clock)
+        source.failure = NoCredentialsError("a wrong code")
+        with pytest.raises(NoCredentialsError, match="a wrong code"):
+            provider.get()
+        source.failure = None
+        clock.now += 60
+        source.open.clear()
+        source.entered.clear()
+        got = []
+        asking = threading.Thread(target=lambda: got.append(provider.get()))
+        asking.start()
+        assert source.entered.wait(30)
+        asking.join(0.05)
+        assert asking.is_alive()
+        source.open.set()
+        asking.join(30)
+        assert got == [provider.peek()] != [None]
+
+    def test_it_ends(self, source, clock):
+        provider = RefreshingCredentials(source, patience=0.05, clock=clock)
+        source.open.clear()
+        try:
+            with pytest.raises(CredentialsError, match="does not answer"):
+                provider.get()
+        finally:
+            source.open.set()
+            landed(provider)
+
+    @pytest.mark.parametrize(
+        "provider",
+        [
+            BotocoreCredentials(patience=60),
+            AssumeRole("arn:aws:iam::123456789012:role/orders", patience=60),
+            DefaultCredentials(patience=60)._botocore(),
+            pickle.loads(pickle.dumps(DefaultCredentials(patience=60)))._botocore(),
+            pickle.loads(pickle.dumps(BotocoreCredentials(patience=60))),
+        ],
+    )
+    def test_each_provider_has_it(self, provider):
+        provider._begun = time.monotonic()
+        assert 50 < provider._patience() <= 60
+        provider._failure = refreshing._NO_ANSWER
+        assert 50 < provider._patience() <= 60
+
+    @pytest.mark.parametrize("wrong", [0, -1, math.nan, "20"])
+    def test_what_is_none(self, source, wrong):
+        with pytest.raises(ConfigurationError, match="patience"):
+            RefreshingCredentials(source, patience=wrong)
+
+
 class TestInterrupted:
     """A signal's handler may raise anywhere."""
 
-    @pytest.mark.parametrize("before", [True, False])
-    def test_at_the_start_of_a_fetch(self, provider, source, monkeypatch, before):
+    @pytest.fixture
+    def interrupted(self, provider, monkeypatch):
+        """Asks while the handler raises at the start of the fetch's thread."""
         start = threading.Thread.start
 
-        def interrupted(thread: threading.Thread) -> None:
-            if not before:
-                start(thread)
-            raise KeyboardInterrupt
+        def ask(at_start) -> None:
+            def starting(thread: threading.Thread) -> None:
+                at_start(partial(start, thread))
+                raise KeyboardInterrupt
 
-        monkeypatch.setattr(threading.Thread, "start", interrupted)
-        with pytest.raises(KeyboardInterrupt):
+            with monkeypatch.context() as patched:
+                patched.setattr(threading.Thread, "start", starting)
+                with pytest.raises(KeyboardInterrupt):
+                    provider.get()
+
+        return ask
+
+    def test_before_the_fetch_has_started(self, provider, source, clock, interrupted):
+        interrupted(lambda _: None)
+        with pytest.raises(CredentialsError, match="KeyboardInterrupt"):
             provider.get()
-        monkeypatch.undo()
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            try:
-                got = provider.get()
-                break
-            except CredentialsError:
-                provider._clock.now += 60
-        assert got.access_key.startswith("ASIAGENERATION")
+        clock.now += 2
+        assert provider.get().access_key == "ASIAGENERATION1"
+
+    def test_after_the_fetch_has_started(self, provider, source, interrupted, caplog):
+        """Its result is as good as any, and others who wait for it get it."""
+        source.open.clear()
+        interrupted(lambda start: start())
+        source.open.set()
+        assert provider.get().access_key == "ASIAGENERATION1"
+        assert source.calls == 1
+        assert not caplog.records
+
+    def test_just_as_the_fetch_starts(self, provider, source, interrupted):
+        """The thread is on its way, and nothing tells that yet."""
+        late = []
+        interrupted(late.append)
+        late[0]()
+        landed(provider)
+        assert provider.peek().access_key == "ASIAGENERATION1"
+        assert provider.get() is provider.peek()
+        assert provider._hanging == 0
+        assert source.calls == 1
+
+
+class TestWithoutThreads:
+    """At the end of the interpreter, and in subinterpreters."""
+
+    @pytest.fixture
+    def threadless(self, monkeypatch):
+        """How many threads were asked for in vain."""
+        asked = []
+
+        def refuse(thread):
+            asked.append(thread.daemon)
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        return asked
+
+    def test_the_last_minutes_renew_in_the_foreground(
+        self, provider, source, clock, threadless, caplog
+    ):
+        first = provider.get()
+        clock.now += HOUR - 121
+        assert provider.peek() is provider.peek() is first
+        assert source.calls == 1
+        clock.now += 2
+        assert provider.peek() is None
+        assert provider.get().access_key == "ASIAGENERATION2"
+        assert provider.peek() is provider.get()
+        assert source.threads == [threading.get_ident()] * 2
+        assert not caplog.records
+
+    @pytest.mark.parametrize("how", ["get", "asyncio"])
+    def test_what_is_valid_serves_while_the_source_fails(
+        self, provider, source, clock, threadless, how
+    ):
+        first = provider.get()
+        clock.now += HOUR - 60
+        source.failure = NoCredentialsError("sealed")
+        assert provider.peek() is None
+        got = provider.get() if how == "get" else asyncio.run(provider.get_async())
+        assert got is first
+        assert provider.peek() is first
+        clock.now += 61
+        with pytest.raises(ExpiredCredentialsError, match="sealed"):
+            provider.get()
+
+    def test_the_background_is_back_with_the_threads(self, provider, source, clock, monkeypatch):
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", self.refuse)
+            provider.get()
+        clock.now += HOUR - 60
+        second = provider.get()
+        clock.now += HOUR - 600
+        assert provider.peek() is second
+        landed(provider)
+        assert provider.peek().access_key == "ASIAGENERATION3"
+
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
 
 
 def test_the_same_ones_again_are_not_given_past_their_expiry(clock):
@@ -676,15 +807,30 @@ def test_the_same_ones_again_are_not_given_past_their_expiry(clock):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_fork_while_botocore_is_imported():
-    """In a fresh interpreter, where it has not been yet; the import is in another thread."""
-    code = """
+@pytest.mark.parametrize(
+    "provider",
+    [
+        "BotocoreCredentials()",
+        "AssumeRole('arn:aws:iam::123456789012:role/orders', base=Credentials('AKIA', 's'))",
+    ],
+)
+def test_fork_while_botocore_is_imported(provider):
+    """In a fresh interpreter, where it has not been yet; the import is in another thread, and ends
+    only after the fork was asked for."""
+    code = f"""
 import os, sys, threading, time, warnings
 warnings.simplefilter("ignore")
-from lattice_client import BotocoreCredentials
+from lattice_client import AssumeRole, BotocoreCredentials, Credentials
 os.environ.update(AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull,
     AWS_SHARED_CREDENTIALS_FILE=os.devnull)
-provider = BotocoreCredentials()
+entered, gate = threading.Event(), threading.Event()
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "botocore.session":
+            entered.set()
+            gate.wait(20)
+sys.meta_path.insert(0, Slow())
+provider = {provider}
 def get():
     try:
         provider.get()
@@ -692,21 +838,22 @@ def get():
         return type(error).__name__
 thread = threading.Thread(target=get)
 thread.start()
-while not any(name.startswith("botocore") for name in list(sys.modules)):
-    time.sleep(0.0005)
+entered.wait(20)
+threading.Timer(0.3, gate.set).start()
 pid = os.fork()
 if pid == 0:
-    os._exit(0 if get() == "NoCredentialsError" else 1)
-deadline = time.monotonic() + 40
+    gate.set()
+    # A first thread here may have the number of the parent's, and so its locks.
+    for _ in range(3):
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+    os._exit(0 if get() in ("NoCredentialsError", "CredentialsError") else 1)
+deadline = time.monotonic() + 15
 while (done := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
     time.sleep(0.01)
-thread.join(40)
-if done == (0, 0):
+thread.join(20)
+print(done[1] if done[0] else "the child hangs", thread.is_alive(), flush=True)
+if not done[0]:
     os.kill(pid, 9)
-print(done[1], thread.is_alive(), flush=True)
 os._exit(0)
 """
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=110
-    )
-    assert result.stdout.split() == ["0", "False"], result.stderr
+    assert run_script(code).split() == ["0", "False"]

@@ -24,6 +24,7 @@ from lattice_client.names import DnsNames, Endpoint, ManagedNames, Names
 from lattice_client.names.listing import Listing
 from lattice_client.names.resolver import _MOST_THREADS
 from support.names import landed
+from support.processes import run_script
 from support.sources import Clock
 
 NAME = "orders.example.com"
@@ -637,10 +638,7 @@ names._lock.release()
 gate.set()
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-        result = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-        )
-        assert result.stdout.strip() == "0", result.stderr
+        assert run_script(code).strip() == "0"
 
     def test_it_pickles_without_what_it_remembers(self, monkeypatch):
         def looked_up(host, *arguments, **named):

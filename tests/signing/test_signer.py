@@ -209,8 +209,7 @@ def test_links_have_the_form_of_their_signer(path_encoding):
         lambda _: CREDENTIALS,
         region="eu-west-1",
         clock=lambda: NOW,
-        path_encoding="single" if path_encoding == "single" else "double",
-        normalize=path_encoding == "double",
+        path_encoding=path_encoding,
     )
     assert verifier.verify(WireRequest("GET", path.encode(), query.encode(), headers))
 

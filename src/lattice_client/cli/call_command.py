@@ -268,7 +268,9 @@ class _Call:
                 note(f"{denial}")
                 self.remarks.told.add(ended.text)
                 if given["verbose"] and denial.canonical_request:
-                    note(f"what was signed:\n{denial.canonical_request}")
+                    lines = denial.canonical_request.split("\n")
+                    signed = "\n".join(map(self._redaction.target, lines))
+                    note(f"what was signed:\n{signed}")
             if self._failed(response):
                 raise ended
 
@@ -309,7 +311,8 @@ class _Call:
         }
         if given["unsigned"]:
             return httpx.Client(**settings)
-        provider = _Watched(self._signing.provider(self._token), self._talk)
+        found = self._signing.provider(self._token, patience=given["max_time"])
+        provider = _Watched(found, self._talk)
         retry = RetryPolicy(attempts=given["retry"] + 1, deadline=given["max_time"])
         return Client(
             auth=self._signing.auth(provider), retry=retry, observers=[self._talk], **settings

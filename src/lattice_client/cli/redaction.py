@@ -6,6 +6,7 @@ import re
 from urllib.parse import quote
 
 from lattice_client.cli.terminal import printable
+from lattice_client.secrecy import shown
 
 __all__ = ["Redaction"]
 
@@ -17,6 +18,10 @@ _IN_QUERY = re.compile(
 _SECRET_HEADER = re.compile(
     r"authori[sz]ation|cookie|token|secret|password|api-?key|credential|signature|session",
     re.IGNORECASE,
+)
+# An access key, before the day of its credential scope; in a query too.
+_CREDENTIAL = re.compile(
+    r"(Credential=)([^,&\s]{1,512}?)(?=(?:/|%2F)[0-9]{8}(?:/|%2F))", re.IGNORECASE
 )
 # So short a value stands in a text by chance.
 _SHORTEST = 8
@@ -38,18 +43,19 @@ class Redaction:
         """A header's line."""
         if name.lower() == "authorization" and value.startswith("AWS4-"):
             self.learn(value.rpartition("Signature=")[2])
-            shown = _SIGNATURE.sub(r"\1***", value)
+            text = _SIGNATURE.sub(r"\1***", _CREDENTIAL.sub(_redacted_key, value))
         elif _SECRET_HEADER.search(name):
             # The scheme of Authorization says what it is, and is no secret.
             scheme, space, rest = value.partition(" ")
             self.learn(rest or value)
-            shown = f"{scheme} ***" if space and rest and "authori" in name.lower() else "***"
+            text = f"{scheme} ***" if space and rest and "authori" in name.lower() else "***"
         else:
-            shown = self.text(value)
-        return printable(f"{name}: {shown}")
+            text = self.text(value)
+        return printable(f"{name}: {text}")
 
     def target(self, target: str) -> str:
         """A path with its query."""
+        target = _CREDENTIAL.sub(_redacted_key, target)
         return self.text(_IN_QUERY.sub(r"\1***", target))
 
     def text(self, text: str) -> str:
@@ -57,3 +63,7 @@ class Redaction:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return printable(_SIGNATURE.sub(r"\1***", text))
+
+
+def _redacted_key(found: re.Match[str]) -> str:
+    return found[1] + shown(found[2])

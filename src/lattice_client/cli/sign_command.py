@@ -23,6 +23,7 @@ from lattice_client.cli.redaction import Redaction
 from lattice_client.cli.signing_options import Signing, signing_options
 from lattice_client.cli.terminal import console, note, say
 from lattice_client.credentials import current
+from lattice_client.secrecy import shown
 from lattice_client.signing import SigV4ASigner, SigV4Signer, presign
 
 __all__ = ["command"]
@@ -126,7 +127,7 @@ class _Signed(NamedTuple):
             "headers": {**self.headers, **self.added},
             "region": self.region,
             "service": self.service,
-            "access_key": self.credentials.access_key,
+            "access_key": shown(self.credentials.access_key),
             "canonical_request": self.canonical_request,
             "string_to_sign": self.string_to_sign,
         }
@@ -224,7 +225,7 @@ def _describe(signed: _Signed) -> None:
         "request": f"{signed.method} {redaction.target(signed.url)}",
         "service": signed.service,
         "region": signed.region,
-        "access key": signed.credentials.access_key,
+        "access key": shown(signed.credentials.access_key),
         "expires": unknown if expires is None else f"{expires:%Y-%m-%d %H:%M:%S %Z}",
         **{
             name: redaction.header(name, value).partition(": ")[2]

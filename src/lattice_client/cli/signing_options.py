@@ -24,6 +24,10 @@ from lattice_client.signing.canonical import PathEncoding
 __all__ = ["Signing", "signing_options"]
 
 
+# Seconds: for the code of an MFA device, or a process that opens a browser.
+_PATIENCE = 600.0
+
+
 class Signing(NamedTuple):
     """What the options say.
 
@@ -41,22 +45,27 @@ class Signing(NamedTuple):
     role: str | None = None
     keys: Credentials | None = None
 
-    def provider(self, token: str | None = None) -> CredentialsProvider:
+    def provider(
+        self, token: str | None = None, *, patience: float | None = None
+    ) -> CredentialsProvider:
         """Where credentials come from.
 
         :param token: the session token that goes with ``keys``.
+        :param patience: for how many seconds to wait for them. None: as long as a person needs who
+            is asked for a code.
         """
+        patience = patience or _PATIENCE
         provider: CredentialsProvider
         if self.keys:
             held = Credentials(self.keys.access_key, self.keys.secret_key, token)
             provider = StaticCredentials(held)
         elif self.profile:
-            provider = BotocoreCredentials(self.profile)
+            provider = BotocoreCredentials(self.profile, patience=patience)
         else:
-            provider = DefaultCredentials()
+            provider = DefaultCredentials(patience=patience)
         if self.role is None:
             return provider
-        return AssumeRole(self.role, base=provider, region=self._one_region)
+        return AssumeRole(self.role, base=provider, region=self._one_region, patience=patience)
 
     def auth(self, provider: CredentialsProvider, **changes: Any) -> SigV4Auth:
         """An auth object that signs so, but for the changes."""

@@ -20,6 +20,7 @@ from lattice_client.credentials.refreshing import (
 )
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import ConfigurationError, CredentialsError
+from lattice_client.secrecy import forgetful
 
 __all__ = ["AssumeRole"]
 
@@ -52,6 +53,7 @@ class AssumeRole(RefreshingCredentials):
     as by botocore. It pickles if its base does.
     """
 
+    @forgetful
     def __init__(
         self,
         role_arn: str,
@@ -68,6 +70,7 @@ class AssumeRole(RefreshingCredentials):
         advisory: float = ADVISORY,
         mandatory: float = MANDATORY,
         jitter: float = JITTER,
+        patience: float | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         if not _ROLE.fullmatch(str(role_arn)):
@@ -109,6 +112,7 @@ class AssumeRole(RefreshingCredentials):
             advisory=advisory,
             mandatory=mandatory,
             jitter=jitter,
+            patience=patience,
             clock=clock,
         )
 

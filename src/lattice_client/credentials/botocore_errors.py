@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from shlex import quote
 from typing import Any
+from urllib.parse import urlsplit
 
 from lattice_client.errors import (
     CredentialsError,
@@ -37,42 +39,50 @@ _TELLING = {
     "UnauthorizedSSOTokenError",
     "UnknownCredentialError",
 }
-_EXPIRED = {"LoginRefreshRequired", "SSOTokenLoadError", "UnauthorizedSSOTokenError"}
+# Which of them a person ends, and by what.
+_LOGINS = {
+    "LoginRefreshRequired": "aws login",
+    "LoginTokenLoadError": "aws login",
+    "SSOTokenLoadError": "aws sso login",
+    "TokenRetrievalError": "aws sso login",
+    "UnauthorizedSSOTokenError": "aws sso login",
+}
 _STS_TEXT = 300
 
 
 @contextmanager
-def botocore_errors(what: str) -> Iterator[None]:
+def botocore_errors(what: str, profile: str | None = None) -> Iterator[None]:
     """Turns every exception into one of this package's.
 
     :param what: the source, as the message calls it.
+    :param profile: the one in use, where that matters: whose login may have expired.
     :raises CredentialsError: instead of anything else. Its text names the kind of the failure, and
-        says more only where that cannot hold a secret; there is no cause attached, for its text
-        might.
+        says more only where that cannot hold a secret. The original's text might, and it is the
+        context of what is raised: what others see is to be raised by a ``forgetful`` call.
     """
     try:
         yield
+    except InvalidCredentialsError as error:
+        kind: type[CredentialsError] = InvalidCredentialsError
+        why = str(error)
     except LatticeClientError:
         raise
     except Exception as error:  # noqa: BLE001 botocore lets through what its parsers and files raise
-        kind, why = _told(error)
+        kind, why = _told(error, profile)
     else:
         return
-    # Out here, so that the original is not attached as the context either.
     raise kind(f"{what}: {why}")
 
 
-def _told(error: Any) -> tuple[type[CredentialsError], str]:
-    from botocore.exceptions import BotoCoreError, ClientError, PartialCredentialsError
+def _told(error: Any, profile: str | None) -> tuple[type[CredentialsError], str]:
+    from botocore.exceptions import BotoCoreError, ClientError
 
     name = type(error).__name__
-    if isinstance(error, ClientError):
-        return NoCredentialsError, _answer(error)
-    if isinstance(error, PartialCredentialsError):
-        return InvalidCredentialsError, f"{name}: {error}"
-    if isinstance(error, BotoCoreError):
-        kind = ExpiredCredentialsError if name in _EXPIRED else NoCredentialsError
-        return kind, f"{name}: {error}" if name in _TELLING else name
+    if isinstance(error, BotoCoreError | ClientError):
+        return _told_by_botocore(error, profile)
+    if isinstance(error, ValueError) and str(error).startswith("Unsupported host"):
+        # Of the URL in AWS_CONTAINER_CREDENTIALS_FULL_URI; botocore names the host alone.
+        return NoCredentialsError, f"AWS_CONTAINER_CREDENTIALS_FULL_URI: {error}"
     if isinstance(error, LookupError | TypeError | ValueError):
         missing = f" {error.args[0]!r}" if isinstance(error, KeyError) and error.args else ""
         return InvalidCredentialsError, f"what it gave is malformed ({name}{missing})"
@@ -81,6 +91,38 @@ def _told(error: Any) -> tuple[type[CredentialsError], str]:
     # A file that is not there, as a web identity token; its name is the configuration's.
     place = f" {error.filename!r}" if isinstance(error, OSError) and error.filename else ""
     return NoCredentialsError, name + place
+
+
+def _told_by_botocore(error: Any, profile: str | None) -> tuple[type[CredentialsError], str]:
+    name = type(error).__name__
+    if hasattr(error, "operation_name"):  # a ClientError
+        return NoCredentialsError, _answer(error)
+    why = f"{name}: {error}" if name in _TELLING else name + _unreachable(error)
+    if name == "PartialCredentialsError":
+        return InvalidCredentialsError, why
+    if name not in _LOGINS:
+        return NoCredentialsError, why
+    of_profile = f" of profile {profile!r}" if profile else ""
+    command = _LOGINS[name] + (f" --profile {quote(profile)}" if profile else "")
+    return ExpiredCredentialsError, (
+        f"the login{of_profile} has expired or there is none: run {command} ({why})"
+    )
+
+
+def _unreachable(error: BaseException) -> str:
+    """Where there was no connection to, if that is what an error comes from. The rest of the URL
+    may hold secrets."""
+    cause: BaseException | None = error
+    while cause is not None:
+        url = getattr(cause, "kwargs", {}).get("endpoint_url")
+        if url:
+            parts = urlsplit(str(url))
+            place = parts.netloc.rpartition("@")[2]
+            if not place.rpartition(":")[2].isdecimal():
+                place += ":443" if parts.scheme == "https" else ":80"
+            return f": no connection to {place} ({type(cause).__name__})"
+        cause = cause.__cause__ or cause.__context__
+    return ""
 
 
 def _answer(error: Any) -> str:

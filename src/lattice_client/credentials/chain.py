@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from lattice_client.credentials.refreshing import (
 )
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import ConfigurationError, CredentialsError, NoCredentialsError
+from lattice_client.secrecy import forgetful
 
 if TYPE_CHECKING:
     import botocore.session
@@ -45,6 +47,7 @@ class BotocoreCredentials(RefreshingCredentials):
         advisory: float = ADVISORY,
         mandatory: float = MANDATORY,
         jitter: float = JITTER,
+        patience: float | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         if profile is not None and session is not None:
@@ -61,6 +64,7 @@ class BotocoreCredentials(RefreshingCredentials):
             advisory=advisory,
             mandatory=mandatory,
             jitter=jitter,
+            patience=patience,
             clock=clock,
         )
 
@@ -81,6 +85,7 @@ class BotocoreCredentials(RefreshingCredentials):
         ``iam-role``, …); None before the first fetch."""
         return self._method
 
+    @forgetful
     def region(self) -> str | None:
         """The region that the profile names, if it does. Reads files, so it may block.
 
@@ -109,23 +114,31 @@ class BotocoreCredentials(RefreshingCredentials):
         snapshot = self._load_from_session() if self._session else self._load_from_chain()
         if snapshot is None:
             before = f"; {self._method!r} gave some before" if self._method else ""
+            profile = self._profile or os.environ.get("AWS_PROFILE")
+            hint = (
+                f"Look at what the profile {profile!r} says"
+                if profile
+                else "Set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
             raise NoCredentialsError(
                 "it is empty (environment, profile, assume-role, web identity, container, instance "
-                f"metadata{before}). Set AWS_PROFILE or AWS_ACCESS_KEY_ID and "
-                "AWS_SECRET_ACCESS_KEY, or pass credentials=…"
+                f"metadata{before}). {hint}, or pass credentials=…"
             )
         return snapshot
 
     def _load_from_session(self) -> Credentials | None:
-        with botocore_errors("the session"):
-            live = self._botocore_session().get_credentials()
+        session: Any = self._session
+        with botocore_errors("the session", _profile_of(session)):
+            live = session.get_credentials()
             return None if live is None else _snapshot_of(live)
 
     def _load_from_chain(self) -> Credentials | None:
         with botocore_errors("its configuration"):
-            resolver: Any = self._botocore_session().get_component("credential_provider")
+            session: Any = self._botocore_session()
+            resolver: Any = session.get_component("credential_provider")
+            profile = _profile_of(session)
         for provider in resolver.providers:
-            with botocore_errors(provider.METHOD):
+            with botocore_errors(provider.METHOD, profile):
                 self._tame(provider)
                 live = provider.load()
                 if live is not None:
@@ -147,6 +160,10 @@ class BotocoreCredentials(RefreshingCredentials):
         elif provider.METHOD == "assume-role" and self._method is not None:
             # The first time somebody may be there to type the code of an MFA device.
             provider._prompter = _nobody_there  # noqa: SLF001
+
+
+def _profile_of(session: Any) -> str:
+    return str(session.get_config_variable("profile") or "default")
 
 
 def _nobody_there(_: str) -> str:

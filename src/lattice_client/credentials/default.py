@@ -9,6 +9,7 @@ from lattice_client.credentials.environment import EnvironmentCredentials
 from lattice_client.credentials.provider import CredentialsProvider, StaticCredentials
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import ConfigurationError
+from lattice_client.secrecy import forgetful
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -23,19 +24,22 @@ class DefaultCredentials:
 
     The order is botocore's own. Asking the environment first keeps botocore, 200 ms of imports, out
     of processes that do not need it (Lambda functions above all).
+
+    :param patience: as of :class:`RefreshingCredentials`, for the chain.
     """
 
     # Made when the environment has no credentials.
     _chain: BotocoreCredentials | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, *, patience: float | None = None) -> None:
         self._environment = EnvironmentCredentials()
+        self._patience = patience
 
     def __repr__(self) -> str:
         return "DefaultCredentials()"
 
-    def __reduce__(self) -> tuple[type[DefaultCredentials], tuple[()]]:
-        return type(self), ()
+    def __reduce__(self) -> tuple[type[DefaultCredentials], tuple[()], dict[str, float | None]]:
+        return type(self), (), {"_patience": self._patience}
 
     def peek(self) -> Credentials | None:
         # As both say for themselves, with one look at the clock: this is asked for every signature.
@@ -84,10 +88,13 @@ class DefaultCredentials:
         from lattice_client.credentials.chain import BotocoreCredentials
 
         # One step, so that all threads have the same one.
-        chain: BotocoreCredentials = vars(self).setdefault("_chain", BotocoreCredentials())
+        chain: BotocoreCredentials = vars(self).setdefault(
+            "_chain", BotocoreCredentials(patience=self._patience)
+        )
         return chain
 
 
+@forgetful
 def as_provider(credentials: Credentials | CredentialsProvider | None) -> CredentialsProvider:
     """What users may pass as ``credentials=``: a value, a provider, or None for the usual chain."""
     if credentials is None:

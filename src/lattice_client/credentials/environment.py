@@ -15,6 +15,7 @@ from lattice_client.errors import (
     InvalidCredentialsError,
     NoCredentialsError,
 )
+from lattice_client.secrecy import fault_of_parts
 
 __all__ = ["EnvironmentCredentials"]
 
@@ -127,7 +128,8 @@ class EnvironmentCredentials:
         try:
             found = _parsed(variables, now)
         except CredentialsError as error:
-            found = error
+            # Without its traceback: the frames in that hold the variables.
+            found = type(error)(str(error))
         credentials = found if isinstance(found, Credentials) else None
         old = self._state[2]
         if old is not None and old == credentials:
@@ -151,8 +153,14 @@ def _parsed(variables: _Variables, now: float) -> Credentials | None:
         raise InvalidCredentialsError(
             f"{there} is set in the environment but {missing} is not: set both or neither"
         )
+    token_name = "AWS_SESSION_TOKEN" if token or not old_token else "AWS_SECURITY_TOKEN"
+    token = token or old_token
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", token_name)
+    fault = fault_of_parts(access_key, secret_key, token, names)
+    if fault is not None:
+        raise InvalidCredentialsError(f"in the environment, {fault}")
     expires_at = _time(expiration) if expiration else None
-    read = Credentials(access_key, secret_key, token or old_token, expires_at)
+    read = Credentials(access_key, secret_key, token, expires_at)
     if read.expired(now):
         raise ExpiredCredentialsError(
             f"the credentials in the environment expired at {read.expires_at} "

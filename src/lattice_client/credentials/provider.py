@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from typing import Protocol, runtime_checkable
 
-from lattice_client.credentials.value import Credentials, shown
+from lattice_client.credentials.value import Credentials
 from lattice_client.errors import (
     CredentialsError,
     ExpiredCredentialsError,
     InvalidCredentialsError,
 )
+from lattice_client.secrecy import forgetful, shown
 
 __all__ = [
     "CredentialsProvider",
@@ -72,6 +73,7 @@ class StaticCredentials:
         return self._credentials
 
 
+@forgetful
 def current(provider: CredentialsProvider) -> Credentials:
     """What a provider has ready, else what it fetches; may block. No provider is taken at its word.
 
@@ -81,14 +83,20 @@ def current(provider: CredentialsProvider) -> Credentials:
     return checked(provider.get() if credentials is None else credentials, provider)
 
 
+@forgetful
 def ready(provider: CredentialsProvider) -> Credentials | None:
-    """What a provider has ready, and has not expired."""
+    """What a provider has ready, and has not expired.
+
+    :raises CredentialsError: for anything but :class:`Credentials`.
+    """
     credentials = provider.peek()
-    if isinstance(credentials, Credentials) and credentials.expired(time.time()):
+    if credentials is None:
         return None
-    return credentials
+    known = _known(credentials, provider)
+    return None if known.expired(time.time()) else known
 
 
+@forgetful
 def checked(credentials: object, provider: object, now: float | None = None) -> Credentials:
     """What a provider gave, if one can sign with it.
 
@@ -98,18 +106,23 @@ def checked(credentials: object, provider: object, now: float | None = None) -> 
     :raises InvalidCredentialsError: for temporary ones without their token. What somebody wrote
         down as :class:`StaticCredentials` is taken as it is.
     """
+    known = _known(credentials, provider)
+    if known.expired(time.time() if now is None else now):
+        raise ExpiredCredentialsError(
+            f"{type(provider).__name__} gave credentials of access key "
+            f"{shown(known.access_key)} that expired at {known.expires_at}"
+        )
+    if not isinstance(provider, StaticCredentials):
+        refuse_without_token(known)
+    return known
+
+
+def _known(credentials: object, provider: object) -> Credentials:
     if not isinstance(credentials, Credentials):
         raise CredentialsError(
             f"{type(provider).__name__} gave a {type(credentials).__name__} instead of "
             "lattice_client.Credentials"
         )
-    if credentials.expired(time.time() if now is None else now):
-        raise ExpiredCredentialsError(
-            f"{type(provider).__name__} gave credentials of access key "
-            f"{shown(credentials.access_key)} that expired at {credentials.expires_at}"
-        )
-    if not isinstance(provider, StaticCredentials):
-        refuse_without_token(credentials)
     return credentials
 
 

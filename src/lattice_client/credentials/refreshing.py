@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from lattice_client.errors import (
     LatticeClientError,
     NoCredentialsError,
 )
+from lattice_client.secrecy import forgetful
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -84,9 +87,13 @@ _NOT_PICKLED = {
     "_flight",
     "_flown_by",
     "_lock",
+    "_threadless",
 }
 _NEVER_TRIED = _Failure(NoCredentialsError, "never asked", 0, 0.0, 0.0)
 _NO_ANSWER = _Failure(CredentialsError, "it does not answer", 0, 0.0, 0.0)
+# After the exit handlers nothing can be imported, and a new thread would not run.
+_ENDING = _Failure(CredentialsError, "the interpreter is shutting down", 0, 0.0, 0.0)
+_NO_THREAD = _Failure(CredentialsError, "no thread can be started to ask it", 0, 0.0, 0.0)
 
 
 class RefreshingCredentials:
@@ -111,6 +118,9 @@ class RefreshingCredentials:
         had, it gives the old ones. ``peek()`` never waits, nor do requests before the expiry.
     :param jitter: up to this share of ``advisory``, at random, a refresh starts later, so that a
         fleet does not ask at once.
+    :param patience: for how many seconds callers that have nothing valid wait for a fetch, and
+        after how many one that does not end is given up. None: 20, and 2 for callers after a
+        failure. More for a source that asks a person.
     :param clock: the time in seconds since the epoch, as ``time.time``, which may step.
     :raises ConfigurationError: for a number that cannot work.
 
@@ -119,6 +129,7 @@ class RefreshingCredentials:
     without any credentials.
     """
 
+    @forgetful
     def __init__(
         self,
         fetch: Callable[[], Credentials],
@@ -127,6 +138,7 @@ class RefreshingCredentials:
         advisory: float = ADVISORY,
         mandatory: float = MANDATORY,
         jitter: float = JITTER,
+        patience: float | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         if not callable(fetch):
@@ -140,11 +152,14 @@ class RefreshingCredentials:
                 "advisory and mandatory are seconds, from 0 on, and jitter is a share, 0 to 1; not "
                 f"{advisory!r}, {mandatory!r} and {jitter!r}"
             )
+        if patience is not None and not _is_positive(patience):
+            raise ConfigurationError(f"patience is seconds, more than 0, or None; not {patience!r}")
         self._fetch = fetch
         self._name = name or getattr(fetch, "__qualname__", None) or type(fetch).__name__
         self._advisory = advisory
         self._mandatory = mandatory
         self._jitter = jitter
+        self._longest_wait = patience
         self._clock = clock
         self._set_up()
 
@@ -159,6 +174,9 @@ class RefreshingCredentials:
         self._flown_by: int | None = None
         # Fetches that were given up and have not ended.
         self._hanging = 0
+        # No thread can be started in the background: at the end of the interpreter, or in one of
+        # the subinterpreters, which have no daemon threads.
+        self._threadless = False
         # Held for an instant to change any of these, never during a fetch.
         self._lock = threading.Lock()
         renewed_after_fork(self)
@@ -176,15 +194,16 @@ class RefreshingCredentials:
     # Asking.
 
     def peek(self) -> Credentials | None:
-        since, refresh_at, credentials, _ = self._state
+        since, refresh_at, credentials, wait_at = self._state
         if since <= (now := self._clock()) < refresh_at:
             return credentials
         if credentials is None or credentials.expired(now):
             return None
         if (
             self._flight is None
+            and not self._threadless
             and not self._pausing(now)
-            # Whoever has it is just starting the fetch.
+            # Another caller that holds it is just starting the fetch.
             and self._lock.acquire(blocking=False)
         ):
             try:
@@ -192,7 +211,10 @@ class RefreshingCredentials:
             finally:
                 self._lock.release()
             if flight and new:
-                self._launch(flight, or_fly=False)
+                self._launch(flight, background=True)
+        if self._threadless and now >= wait_at and not self._pausing(now):
+            # Only get() can renew them, in the caller's thread.
+            return None
         return credentials
 
     def get(self) -> Credentials:
@@ -256,14 +278,16 @@ class RefreshingCredentials:
         if credentials and valid and (flight is None or now < wait_at):
             return credentials
         if flight is None:
-            raise self._error(failure or _NEVER_TRIED)
+            raise self._error(_ENDING if sys.is_finalizing() else failure or _NEVER_TRIED)
         if self._flown_by == threading.get_ident():
             raise CredentialsError(f"fetching credentials from {self._name} asks for these itself")
         return flight
 
     def _patience(self) -> float:
         """For how many seconds to wait for the fetch in flight."""
-        longest = _PATIENCE if self._failure is None else _PATIENCE_AFTER_FAILURE
+        longest = self._longest_wait or (
+            _PATIENCE if self._failure is None else _PATIENCE_AFTER_FAILURE
+        )
         return max(0.0, self._begun + longest - time.monotonic())
 
     def _outcome(self, flight: _Flight) -> Credentials:
@@ -302,13 +326,13 @@ class RefreshingCredentials:
         if since <= now < refresh_at and not early:
             return None, False
         if self._flight is not None:
-            if time.monotonic() < self._begun + _PATIENCE:
+            if time.monotonic() < self._begun + (self._longest_wait or _PATIENCE):
                 return self._flight, False
             # It hangs. It counts as a failure, and when it ends after all, what it brings is taken.
             self._flight = None
             self._hanging += 1
             self._failure = self._failed(CredentialsError(_NO_ANSWER.why), now)
-        if self._pausing(now) or self._hanging >= _MANY_HANGING:
+        if self._pausing(now) or self._hanging >= _MANY_HANGING or sys.is_finalizing():
             return None, False
         flight: _Flight = Future()
         # So that no waiter's cancellation becomes that of all.
@@ -317,18 +341,36 @@ class RefreshingCredentials:
         self._flight = flight
         return flight, True
 
-    def _launch(self, flight: _Flight, *, or_fly: bool = True) -> None:
+    def _launch(self, flight: _Flight, *, background: bool = False) -> None:
+        """Start the fetch, in a thread if there can be one.
+
+        :param background: the caller will not wait for it, so it is called off without a thread.
+        """
+        # Only a daemon thread cannot hold up the end of the program.
+        self._threadless = not self._start(flight, daemon=True)
+        if not self._threadless:
+            return
+        if background:
+            with self._lock:
+                self._flight = None
+            flight.set_result(_NO_THREAD)
+        elif not self._start(flight, daemon=False):
+            self._fly(flight)
+
+    def _start(self, flight: _Flight, *, daemon: bool) -> bool:
+        """Whether there is a thread for the fetch."""
+        thread: threading.Thread | None = None
         try:
             name = f"credentials from {self._name}"
-            threading.Thread(target=self._fly, args=(flight,), name=name, daemon=True).start()
-        except RuntimeError as error:  # The interpreter is shutting down, or has no more threads.
-            if or_fly:
-                self._fly(flight)
-            else:
+            thread = threading.Thread(target=self._fly, args=(flight,), name=name, daemon=daemon)
+            thread.start()
+        except RuntimeError:
+            return False
+        except BaseException as error:  # A signal's handler raised, perhaps before the fetch began.
+            if thread is None or thread.ident is None:
                 self._land(flight, error)
-        except BaseException as error:  # A signal's handler raised, and nobody may be flying.
-            self._land(flight, error)
             raise
+        return True
 
     def _fly(self, flight: _Flight) -> None:
         self._flown_by = threading.get_ident()
@@ -341,10 +383,13 @@ class RefreshingCredentials:
 
     def _land(self, flight: _Flight, result: Credentials | BaseException) -> None:
         with self._lock:
-            if flight.done():
-                return
             late = self._flight is not flight
-            self._hanging -= late and self._hanging > 0
+            if flight.done():
+                # It was told as interrupted before its thread had begun. What it brings is taken.
+                if not isinstance(result, Credentials):
+                    return
+            else:
+                self._hanging -= late and self._hanging > 0
             before = self._failure
             now = self._clock()
             if late and not isinstance(result, Credentials):
@@ -376,10 +421,9 @@ class RefreshingCredentials:
 
     def _scheduled(self, credentials: Credentials, now: float, *, anew: bool) -> _State:
         """When to fetch next."""
-        expires_at = credentials.expires_at
-        if expires_at is None:
+        expiry = credentials._expiry  # noqa: SLF001 its package's
+        if expiry == math.inf:
             return -math.inf, math.inf, credentials, math.inf
-        expiry = expires_at.timestamp()
         window = max(0.0, min(self._advisory, (expiry - now) / 2))
         refresh_at = expiry - window * (1 - self._jitter * _random())
         if not anew:
@@ -392,17 +436,15 @@ class RefreshingCredentials:
         count = self._failure.in_a_row + 1 if self._failure else 1
         old = self._state[2]
         longest, last = _LONGEST_PAUSE_EXPIRED, math.inf
-        if old is not None and old.expires_at is not None and not old.expired(now):
+        if old is not None and not old.expired(now):
             # It is tried once more before anybody is refused.
-            longest, last = _LONGEST_PAUSE, old.expires_at.timestamp()
+            longest, last = _LONGEST_PAUSE, old._expiry  # noqa: SLF001 its package's
         pause = min(longest, _FIRST_PAUSE * 2 ** min(count - 1, 10)) * (1 - _random() / 2)
         return _Failure(_kind(error), _why(error), count, now, min(now + pause, last))
 
     def _log(self, before: _Failure | None, outcome: Credentials | _Failure, now: float) -> None:
         if (before is None) == isinstance(outcome, Credentials):
             return
-        import logging
-
         logger = logging.getLogger("lattice_client.credentials")
         if before is not None:
             logger.info("credentials from %s again, after %d failures", self._name, before.in_a_row)
@@ -421,9 +463,14 @@ class RefreshingCredentials:
         self._flight = None
         self._flown_by = None
         self._hanging = 0
+        self._threadless = False
         credentials = self._state[2]
         if credentials is not None:
             self._state = self._scheduled(credentials, self._clock(), anew=True)
+
+
+def _is_positive(number: object) -> bool:
+    return isinstance(number, int | float) and number > 0
 
 
 def _kind(error: BaseException) -> type[CredentialsError]:
@@ -451,8 +498,6 @@ def _random() -> float:
 
 async def settled(flight: Future[Any], patience: float) -> None:
     """Waits for the end of the flight under asyncio or trio, so many seconds at most."""
-    import sys
-
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         token = trio.lowlevel.current_trio_token()

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import math
-import re
 from datetime import UTC, datetime
 from typing import NoReturn
 
 from lattice_client.errors import InvalidCredentialsError
+from lattice_client.secrecy import fault_of_parts, shown
 
-__all__ = ["Credentials", "shown"]
+__all__ = ["Credentials"]
 
 
 class Credentials:
     """One set of AWS credentials, whole and immutable.
 
-    :param access_key: the access key id.
+    :param access_key: the access key id: letters, digits and ``_``, 128 at most (``AccessKey``, IAM
+        API Reference). Fewer than the 16 that IAM asks for are taken, for stand-ins for AWS.
     :param secret_key: the secret access key.
     :param token: the session token of temporary credentials. An empty one counts as none: Lattice
         refuses an empty ``x-amz-security-token``.
     :param expires_at: when they expire: an aware datetime, or seconds since the epoch. None: never.
-    :raises InvalidCredentialsError: where a part is missing, or has characters that cannot stand in
-        a header, or the expiry is no time. The message names the part and never its value.
+    :raises InvalidCredentialsError: where a part is missing or cannot be what it stands for, as
+        where the two keys are swapped or have quotes around them, or the expiry is no time. The
+        message names the part and never its value.
     """
 
     # By hand and no dataclass: importing dataclasses takes longer than all of the signing core.
@@ -42,12 +44,19 @@ class Credentials:
         expires_at: datetime | float | None = None,
     ) -> None:
         expiry = _as_datetime(expires_at)
+        fault = fault_of_parts(access_key, secret_key, token)
+        if fault is None and isinstance(expiry, str):
+            fault = expiry
+        if fault is not None:
+            # Error reporters show a frame's locals.
+            del self, access_key, secret_key, token, expires_at
+            raise InvalidCredentialsError(fault)
         set_field = super().__setattr__
-        set_field("access_key", _checked("access_key", access_key))
-        set_field("secret_key", _checked("secret_key", secret_key))
-        set_field("token", None if token is None or token == "" else _checked("token", token))
+        set_field("access_key", access_key)
+        set_field("secret_key", secret_key)
+        set_field("token", token or None)
         set_field("expires_at", expiry)
-        set_field("_expiry", math.inf if expiry is None else expiry.timestamp())
+        set_field("_expiry", expiry.timestamp() if isinstance(expiry, datetime) else math.inf)
 
     def expired(self, now: float) -> bool:
         """Whether they have expired at ``now`` (seconds since the epoch)."""
@@ -61,6 +70,7 @@ class Credentials:
         )
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
+        del value
         raise AttributeError(f"Credentials are immutable; make new ones instead of setting {name}")
 
     def __delattr__(self, name: str) -> NoReturn:
@@ -79,49 +89,20 @@ class Credentials:
         return type(self), self._parts()
 
 
-def shown(access_key: str) -> str:
-    """An access key id for other eyes; what does not look like one may be a secret that stands in
-    the wrong place ("AccessKey", IAM API Reference)."""
-    return access_key if _ID.fullmatch(access_key) else "***"
-
-
-# Secret keys have both cases, and are longer.
-_ID = re.compile(r"[A-Z0-9-]{1,32}|[A-Za-z0-9_-]{1,24}")
-_VISIBLE_ASCII = re.compile(r"[!-~]+")
-
-
-def _checked(field: str, value: object) -> str:
-    """A part of the credentials, if it can stand in a header; whoever has a line break in there
-    has most often read a file and kept its last newline."""
-    if not isinstance(value, str):
-        raise InvalidCredentialsError(f"{field} must be a str, not {type(value).__name__}")
-    if not value:
-        raise InvalidCredentialsError(
-            f"{field} is empty: give access_key and secret_key together, or neither"
-        )
-    if not _VISIBLE_ASCII.fullmatch(value):
-        raise InvalidCredentialsError(
-            f"{field} contains white space, a control character or non-ASCII text "
-            "(a newline left over from a file?); its value is not shown"
-        )
-    return value
-
-
-def _as_datetime(value: object) -> datetime | None:
+def _as_datetime(value: object) -> datetime | str | None:
+    """A time, or what is wrong with it."""
     if value is None:
         return None
     if isinstance(value, datetime):
         if value.utcoffset() is None:
-            raise InvalidCredentialsError("expires_at has no time zone; give an aware datetime")
+            return "expires_at has no time zone; give an aware datetime"
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidCredentialsError(
+        return (
             "expires_at must be an aware datetime or seconds since the epoch, "
             f"not {type(value).__name__}"
         )
     try:
         return datetime.fromtimestamp(value, UTC)
     except (ValueError, OverflowError, OSError):
-        raise InvalidCredentialsError(
-            f"expires_at is {value}, which is no time in seconds since the epoch"
-        ) from None
+        return f"expires_at is {value}, which is no time in seconds since the epoch"

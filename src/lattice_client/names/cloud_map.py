@@ -12,6 +12,7 @@ from lattice_client.names.aws import AwsApi
 from lattice_client.names.endpoint import Endpoint
 from lattice_client.names.normal import normal_name
 from lattice_client.names.source import AliasHost, check_alias_host, led_to
+from lattice_client.secrecy import forgetful
 
 __all__ = ["CloudMapNames"]
 
@@ -43,6 +44,7 @@ class CloudMapNames:
     :raises ConfigurationError: for an argument that cannot work.
     """
 
+    @forgetful
     def __init__(
         self,
         namespace: str | None = None,

@@ -12,6 +12,7 @@ from lattice_client.names.endpoint import Endpoint
 from lattice_client.names.listing import Listing
 from lattice_client.names.managed import managed_endpoint
 from lattice_client.names.normal import normal_name
+from lattice_client.secrecy import forgetful
 
 __all__ = ["LatticeNames"]
 
@@ -48,6 +49,7 @@ class LatticeNames:
     :raises ConfigurationError: for an argument that cannot work.
     """
 
+    @forgetful
     def __init__(
         self,
         *,

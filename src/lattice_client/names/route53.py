@@ -14,6 +14,7 @@ from lattice_client.names.listing import Listing
 from lattice_client.names.managed import managed_endpoint
 from lattice_client.names.normal import ends_with
 from lattice_client.names.source import AliasHost, check_alias_host, led_to
+from lattice_client.secrecy import forgetful
 
 __all__ = ["Route53Names"]
 
@@ -84,6 +85,7 @@ class Route53Names:
     costs one or two each time that its answer has run out.
     """
 
+    @forgetful
     def __init__(
         self,
         *,

@@ -16,6 +16,7 @@ from lattice_client.errors import (
     InvalidHeaderError,
     SigningError,
 )
+from lattice_client.secrecy import fault_of_parts
 
 __all__ = [
     "EMPTY_PAYLOAD",
@@ -206,19 +207,12 @@ def checked_parts(credentials: CredentialsLike) -> tuple[str, str, str | None]:
 
     They go into headers as they are, and need not be our own class.
 
-    :raises InvalidCredentialsError: where a part is missing, or cannot stand in a header.
+    :raises InvalidCredentialsError: where a part is missing or cannot be what it stands for.
     """
     access_key, secret_key = credentials.access_key, credentials.secret_key
     token = credentials.token or None
-    parts = {"access_key": access_key, "secret_key": secret_key, "token": token}
-    for name, part in parts.items():
-        if part is None and name == "token":
-            continue
-        if not part or not isinstance(part, str):
-            raise InvalidCredentialsError(f"{name} must be a str that is not empty")
-        if not part.isascii() or not part.isprintable() or " " in part:
-            raise InvalidCredentialsError(
-                f"{name} contains white space, a control character or non-ASCII text; "
-                "its value is not shown"
-            )
+    fault = fault_of_parts(access_key, secret_key, token)
+    if fault is not None:
+        del credentials, access_key, secret_key, token
+        raise InvalidCredentialsError(fault)
     return access_key, secret_key, token

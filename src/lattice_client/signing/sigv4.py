@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from lattice_client.errors import ConfigurationError, RegionError
+from lattice_client.secrecy import forgetful
 from lattice_client.signing.canonical import Normalization, PathEncoding
 from lattice_client.signing.checks import CredentialsLike
 from lattice_client.signing.signer import LATTICE, Signer
@@ -81,6 +82,7 @@ class SigV4Signer(Signer):
 
     algorithm = "AWS4-HMAC-SHA256"
 
+    @forgetful
     def __init__(
         self,
         credentials: CredentialsLike,

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from lattice_client.errors import ConfigurationError, MissingExtraError, RegionError
+from lattice_client.secrecy import forgetful
 from lattice_client.signing.canonical import Normalization, PathEncoding
 from lattice_client.signing.checks import CredentialsLike
 from lattice_client.signing.signer import LATTICE, Signer
@@ -99,6 +100,7 @@ class SigV4ASigner(Signer):
 
     algorithm = _ALGORITHM
 
+    @forgetful
     def __init__(
         self,
         credentials: CredentialsLike,

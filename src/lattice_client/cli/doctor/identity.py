@@ -26,6 +26,7 @@ from lattice_client.errors import (
     RegionError,
 )
 from lattice_client.names import region_of
+from lattice_client.secrecy import shown
 
 __all__ = [
     "about_credentials",
@@ -47,10 +48,12 @@ def about_credentials(
         credentials = current(provider)
     except CredentialsError as error:
         fault, step = next(told for kind, *told in _FAULTS if isinstance(error, kind))
+        step = _step(error, signing) or step
         return Finding.of_fault("credentials", fault, _for_people(error), step), None
     source = _source(provider, signing)
-    details = {"access_key": credentials.access_key, "source": source}
-    text = f"{credentials.access_key}, from {source}"
+    access_key = shown(credentials.access_key)
+    details = {"access_key": access_key, "source": source}
+    text = f"{access_key}, from {source}"
     if credentials.expires_at is None:
         return Finding.fine("credentials", f"{text}.", **details), credentials
     left = credentials.expires_at.timestamp() - time.time()
@@ -78,6 +81,18 @@ _FAULTS: list[tuple[type[CredentialsError], str, str]] = [
         "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give --profile.",
     ),
 ]
+
+
+def _step(error: CredentialsError, signing: Signing) -> str | None:
+    """What to do about this very error; None where that is said by its kind."""
+    # As it stands in the message, which outlives the error of the source.
+    command = re.search(r"run (aws .+?) \(", str(error))
+    if command is not None:
+        return f"Run {command[1]}."
+    profile = signing.profile or os.environ.get("AWS_PROFILE")
+    if profile and not isinstance(error, InvalidCredentialsError | ExpiredCredentialsError):
+        return f"Look at what the profile {profile!r} says, or name another one with --profile."
+    return None
 
 
 # In botocore's words.
@@ -188,7 +203,9 @@ def who_am_i(credentials: Credentials, region: str) -> str:
 
 
 # What our errors say to programmers, at their end.
-_TO_PROGRAMMERS = re.compile(r"(?:\. Set AWS_PROFILE|; pass ).*", re.DOTALL)
+_TO_PROGRAMMERS = re.compile(
+    r"(?:\. (?:Set AWS_PROFILE|Look at what the profile)|; pass ).*", re.DOTALL
+)
 
 
 def _for_people(error: Exception) -> str:

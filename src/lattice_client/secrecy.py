@@ -1,0 +1,127 @@
+"""What keeps secrets out of the wrong places: the access key's, a message, a frame's locals."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import ParamSpec, TypeVar
+
+from lattice_client.errors import LatticeClientError
+
+__all__ = ["fault_of_parts", "forgetful", "shown"]
+
+# Compiled on first use: it takes longer than a first signature.
+_compiled = cache(re.compile)
+
+# "AccessKey", IAM API Reference: 16 to 128 of [\w]. Shorter ones are in use too, in AWS's own test
+# vectors and in stand-ins for AWS ("AKIDEXAMPLE", "test"), and none of them can be a secret key.
+_ACCESS_KEY = "[A-Za-z0-9_]+"
+_LONGEST_ACCESS_KEY = 128
+# Those of AWS have capital letters and digits alone, so this is a secret key, which has 40 of
+# [A-Za-z0-9/+] ("Manage access keys for IAM users", IAM User Guide). 28 in 100 have no / or +.
+_MIXED_40 = "(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9]{40}"
+# The prefixes of access keys ("IAM identifiers", Understanding unique ID prefixes, IAM User Guide).
+_LIKE_AN_ACCESS_KEY = "(?:ABIA|ACCA|AKIA|ASIA)[A-Z0-9]{12,28}"
+_VISIBLE_ASCII = "[!-~]+"
+_QUOTES = "\"'"
+_NAMES = ("access_key", "secret_key", "token")
+_SWAPPED = "are access key and secret key swapped? Its value is not shown"
+
+
+def fault_of_parts(
+    access_key: object,
+    secret_key: object,
+    token: object,
+    names: tuple[str, str, str] = _NAMES,
+) -> str | None:
+    """Why these parts cannot be credentials, without their values; None where they can.
+
+    :param token: None or empty where there is none.
+    :param names: how the message calls the parts.
+    """
+    for name, part in zip(names, (access_key, secret_key, token), strict=True):
+        if name == names[-1] and (part is None or part == ""):
+            continue
+        fault = _fault_of_text(name, part)
+        if fault:
+            return fault
+    return _fault_of_keys(str(access_key), str(secret_key), names)
+
+
+def _fault_of_text(name: str, part: object) -> str | None:
+    if not isinstance(part, str):
+        return f"{name} must be a str, not {type(part).__name__}"
+    if not part:
+        return f"{name} is empty: give access key and secret key together, or neither"
+    if part[0] in _QUOTES and part[-1] == part[0]:
+        return f"{name} {_QUOTED}"
+    if not _compiled(_VISIBLE_ASCII).fullmatch(part):
+        return (
+            f"{name} contains white space, a control character or non-ASCII text "
+            "(a newline left over from a file?); its value is not shown"
+        )
+    return None
+
+
+_QUOTED = (
+    "has quotes in it: remove them where it is set (docker's --env-file and AWS's own files take "
+    "them as part of the value)"
+)
+
+
+def _fault_of_keys(access_key: str, secret_key: str, names: tuple[str, str, str]) -> str | None:
+    """Of two texts that can stand in a header each."""
+    if access_key[0] in _QUOTES or access_key[-1] in _QUOTES:
+        return f"{names[0]} {_QUOTED}"
+    if not _compiled(_ACCESS_KEY).fullmatch(access_key):
+        return (
+            f"{names[0]} has characters other than letters, digits and _, which no access key has: "
+            f"{_SWAPPED}"
+        )
+    if len(access_key) > _LONGEST_ACCESS_KEY:
+        return (
+            f"{names[0]} is longer than {_LONGEST_ACCESS_KEY} characters, which no access key is: "
+            "is it the session token? Its value is not shown"
+        )
+    if _compiled(_MIXED_40).fullmatch(access_key):
+        return f"{names[0]} looks like a secret key: {_SWAPPED}"
+    if _compiled(_LIKE_AN_ACCESS_KEY).fullmatch(secret_key):
+        return f"{names[1]} looks like an access key: {_SWAPPED}"
+    return None
+
+
+# Secret keys have both cases, and are longer.
+_SHOWN = "[A-Z0-9-]{1,32}|[A-Za-z0-9_-]{1,24}"
+
+
+def shown(access_key: str) -> str:
+    """An access key for other eyes; what does not look like one may be a secret that stands in the
+    wrong place."""
+    return access_key if _compiled(_SHOWN).fullmatch(access_key) else "***"
+
+
+_Parameters = ParamSpec("_Parameters")
+_ResultT = TypeVar("_ResultT")
+
+
+def forgetful(call: Callable[_Parameters, _ResultT]) -> Callable[_Parameters, _ResultT]:
+    """A call whose errors of this package hold none of its frames, and no other error of its.
+
+    Error reporters show the locals of each frame (Sentry, rich, ``pytest -l``), and an argument may
+    be credentials in a form whose repr shows them. The text of another library's error may too.
+    """
+
+    @wraps(call)
+    def forgetting(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _ResultT:
+        handled = sys.exception()
+        try:
+            return call(*args, **kwargs)
+        except LatticeClientError as error:
+            del args, kwargs
+            error.__cause__ = None
+            error.__context__ = handled
+            raise error.with_traceback(None)  # noqa: B904 it is the same one
+
+    return forgetting
