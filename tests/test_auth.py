@@ -9,6 +9,7 @@ import io
 import pickle
 import threading
 import time
+import timeit
 
 import aiohttp
 import httpx
@@ -284,8 +285,48 @@ class TestHosts:
         assert "Authorization" not in auth(request).headers
 
     def test_none_at_all(self):
-        auth = LatticeAuth(region="eu-west-1", credentials=canary.credentials(), hosts=[])
-        assert "Authorization" not in signed(auth, "https://a.example/").headers
+        with pytest.raises(ConfigurationError, match=r"hosts is empty.*hosts=None"):
+            LatticeAuth(hosts=[])
+
+    @pytest.mark.parametrize(
+        ("pattern", "host", "in_scope"),
+        [
+            ("a*b.example", "ab.example", True),
+            ("a*b.example", "a-1.x_y.b.example", True),
+            ("a*b.example", "b.example", False),
+            ("a*a.example", "a.example", False),
+            ("*a*b*.example", "xaxbx.example", True),
+            ("*a*b*.example", "xbxax.example", False),
+            ("*ab*ab.example", "ab.example", False),
+            ("*ab*ab.example", "abab.example", True),
+            ("*.example", "a,b.example", False),
+            ("*.example", "a b.example", False),
+            ("*.example", "a@b.example", False),
+            ("*.example", "\N{KELVIN SIGN}.example", False),
+            ("*", "[::1]:8080", True),
+            ("*", "[fe80::1%25eth0]", True),
+            ("[fd00:*]", "[FD00::1]:8080", True),
+            ("a.example:80*", "a.example:8080", True),
+            ("a.example:80*", "a.example:9080", False),
+            ("a.example:*", "a.example:1", True),
+        ],
+    )
+    def test_stars(self, pattern, host, in_scope):
+        assert (host in HostScope([pattern])) is in_scope
+
+    def test_many_stars_take_linear_time(self):
+        scope = HostScope(["*a*a*a*b"])
+
+        def seconds(length: int) -> float:
+            host = "a" * length
+            return min(timeit.repeat(lambda: scope._decide(host, host), number=50, repeat=7))
+
+        # Four times as long: 4 times where it is linear, 64 times with each star tried everywhere.
+        assert seconds(400) / seconds(100) < 25
+
+    def test_match_hosts_is_one_of_two(self):
+        with pytest.raises(ConfigurationError, match="match_hosts must be 'both' or 'header'"):
+            LatticeAuth(hosts=["a.example"], match_hosts="url")
 
     @pytest.mark.parametrize("host", ["orders.example.com.", "orders.example.com.:8443"])
     def test_a_final_dot_makes_no_other_host(self, host):

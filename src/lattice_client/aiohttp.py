@@ -76,7 +76,7 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
                 auth.disown(out)
                 await auth.lead_async(out)
                 response = await handler(request)
-            elif auth.signs(out.host) if auth.names is None else await auth.lead_async(out):
+            elif auth.signs(out) if auth.names is None else await auth.lead_async(out):
                 hands = _Hands(auth, out, handler)
                 try:
                     response = await run_async(self._level.course(hands), hands)

@@ -262,7 +262,8 @@ class _Refusal(NamedTuple):
             )
         return (
             f"The request is not signed, and {policy} lets no anonymous caller through: send it "
-            "with LatticeAuth(), and if that is given hosts=…, with its host among them."
+            "with LatticeAuth(), and if that is given hosts=…, with the hosts of its URL and of its "
+            "Host header among them."
         )
 
     def new_credentials(self) -> str:

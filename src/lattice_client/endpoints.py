@@ -125,7 +125,7 @@ class Led:
         asked, port = split_port(self.host)
         if endpoint.host == asked and endpoint.connect_to is None:
             return
-        by_url = _plain(self.url_host()) == _plain(asked)
+        by_url = self.goes_by_url()
         if endpoint.host != asked:
             self.host = bracketed(endpoint.host) + port
             if by_url:
@@ -134,10 +134,18 @@ class Led:
         if by_url and endpoint.connect_to is not None:
             self.connect_to(endpoint, *address_of(endpoint.connect_to))
 
+    def goes_by_url(self) -> bool:
+        """Whether the URL names the host that the Host header names."""
+        return _plain(self.url_host()) == _plain(split_port(self.host)[0])
+
     # What a library does in its own way.
 
     def url_host(self) -> str:
         """The host in the URL, without brackets."""
+        raise NotImplementedError
+
+    def authority(self) -> str:
+        """The host and port in the URL, as they would stand in its Host header."""
         raise NotImplementedError
 
     def readdress(self, name: str, port: int | None) -> None:

@@ -72,6 +72,14 @@ class Outgoing(Protocol):
         """See :meth:`lattice_client.endpoints.Led.go_to`."""
         ...
 
+    def goes_by_url(self) -> bool:
+        """Whether the URL names the host that the Host header names."""
+        ...
+
+    def authority(self) -> str:
+        """The host and port in the URL, as they would stand in its Host header."""
+        ...
+
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
         """The headers named ``x-amz-*`` and those in ``names`` (lower case), but for what an
         earlier signature has left. A character stands for a byte on the wire."""
@@ -166,6 +174,9 @@ class RequestsRequest(Led):
     def url_host(self) -> str:
         return split_port(url_parts(self.request.url)[1].rpartition("@")[2])[0]
 
+    def authority(self) -> str:
+        return self._host_to_be()
+
     def readdress(self, name: str, port: int | None) -> None:
         scheme, netloc, target, fragment = url_parts(self.request.url)
         user, at, host = netloc.rpartition("@")
@@ -242,6 +253,9 @@ class HttpxRequest(Led):
     def url_host(self) -> str:
         return str(self.request.url.raw_host.decode("ascii"))
 
+    def authority(self) -> str:
+        return str(self.request.url.netloc.decode("ascii"))
+
     def readdress(self, name: str, port: int | None) -> None:
         there = {"host": name} if port is None else {"host": name, "port": port}
         self.request.url = self.request.url.copy_with(**there)
@@ -312,7 +326,8 @@ class AiohttpRequest(Led):
         self.method: str = request.method
         self.target: str = request.url.raw_path_qs
         self._asked: tuple[Any, ...] | None = None
-        self.host: str = request.headers.get("Host", "")
+        # One, if no middleware has added another; several are no host.
+        self.host: str = ", ".join(request.headers.getall("Host", ()))
 
     @property
     def scheme(self) -> str:
@@ -334,6 +349,9 @@ class AiohttpRequest(Led):
 
     def url_host(self) -> str:
         return str(self.request.url.raw_host)
+
+    def authority(self) -> str:
+        return str(self.request.url.host_port_subcomponent)
 
     def readdress(self, name: str, port: int | None) -> None:
         url = self.request.url.with_host(name)

@@ -121,6 +121,8 @@ def credentials() -> None:
     provider = EnvironmentCredentials()
     LatticeAuth(credentials=provider, hosts=["*.example.com"], signed_headers=("content-type",))
     LatticeAuth(credentials=Credentials("AKIDEXAMPLE", "secret"), path_encoding="single")
+    LatticeAuth(hosts=["*.example.com"], match_hosts="header")
+    LatticeAuth(match_hosts="url")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     LatticeAuth(path_encoding="triple")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     LatticeAuth(credentials="secret")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
