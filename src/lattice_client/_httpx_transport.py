@@ -240,7 +240,7 @@ class _Hands:
     def unsigned(self) -> Attempt:
         """The only attempt of a request that is not to be signed."""
         if self.is_stranger():
-            self._auth.disown(self.last)
+            self._auth.disown(self.last, self._request.extensions[_HOME])
         return self.last
 
     def attempt(self, request_id: str) -> Attempt:

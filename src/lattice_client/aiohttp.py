@@ -73,7 +73,7 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
         auth, out = self._level.auth, AiohttpRequest(request)
         try:
             if home is not None and url.origin() not in home:
-                auth.disown(out)
+                auth.disown(out, home)
                 await auth.lead_async(out)
                 response = await handler(request)
             elif auth.signs(out) if auth.names is None else await auth.lead_async(out):

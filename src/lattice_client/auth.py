@@ -24,7 +24,7 @@ from lattice_client.headers import is_small, strip_signature
 from lattice_client.hosts import HostMatch, HostScope, leads_to_no_stranger
 from lattice_client.names import Resolver
 from lattice_client.payload import payload_hash
-from lattice_client.redirects import RedirectedCalls
+from lattice_client.redirects import RedirectedCalls, RedirectLog
 from lattice_client.remedies import FORBIDDEN, Remedies, Remedy
 from lattice_client.signers import Signers
 from lattice_client.signing import (
@@ -183,6 +183,7 @@ class SigV4Auth:
         self._signers = Signers(given["credentials"], region, self._make_signer)
         self._remedies = Remedies(self._signers)
         self._redirected = RedirectedCalls()
+        self._redirect_log = RedirectLog()
 
     def __getstate__(self) -> dict[str, Any]:
         return self._arguments
@@ -233,7 +234,7 @@ class SigV4Auth:
         out = AiohttpRequest(request)
         try:
             if home is not None and url.origin() not in home:
-                self.disown(out)
+                self.disown(out, home)
                 await self.lead_async(out)
                 response = await handler(request)
             else:
@@ -354,12 +355,20 @@ class SigV4Auth:
         else:
             self._sign(out, signer)
 
-    def disown(self, out: Outgoing) -> None:
+    def disown(self, out: Outgoing, home: Iterable[object]) -> None:
         """Take what must not reach a stranger from a request that goes to one: also a signature in
-        its query, where the redirect's own server has repeated that."""
+        its query, where the redirect's own server has repeated that.
+
+        :param home: the origins that its call was made to.
+        """
+        self.note_redirect(home, f"{out.scheme}://{out.authority()}")
         strip_signature(out.request.headers)
         if "X-Amz-Credential=" in out.target and self._signers.made(out.target):
             out.retarget(without_signature(out.target))
+
+    def note_redirect(self, home: Iterable[object], origin: str) -> None:
+        """Log a redirect to another origin, where the log can help: see :class:`RedirectLog`."""
+        self._redirect_log.note(map(str, home), origin)
 
     def remedy(
         self, refused: Outgoing, headers: Mapping[str, str], body: bytes | None, tried: set[Remedy]

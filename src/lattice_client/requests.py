@@ -115,7 +115,7 @@ class Adapter(HTTPAdapter):
         signs = auth.signs(hands.last) if auth.names is None else auth.lead(hands.last)
         response: requests.Response
         if home is not None and origin_of(request.url or "") not in home:
-            auth.disown(hands.last)
+            auth.disown(hands.last, home)
             response = hands.send(hands.last)
         elif not signs:
             response = hands.send(hands.last)

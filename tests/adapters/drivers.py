@@ -19,7 +19,7 @@ import lattice_client.aiohttp
 import lattice_client.httpx
 import lattice_client.httpx2
 import lattice_client.requests
-from lattice_client import LatticeAuth, SigV4Auth
+from lattice_client import Denial, LatticeAuth, SigV4Auth, explain
 from support.asynchronous import closed
 
 CHUNKS = [b"first ", b"", b"second ", b"x" * 70_000, b"last"]
@@ -33,6 +33,7 @@ class Answer:
     headers: dict[str, str]
     # The URL that answered, after redirects.
     url: str
+    denial: Denial | None
 
 
 class Client(Protocol):
@@ -98,7 +99,11 @@ class Requests:
                     method, url, headers=headers, data=data, allow_redirects=redirects, timeout=20
                 )
                 return Answer(
-                    response.status_code, response.text, dict(response.headers), response.url
+                    response.status_code,
+                    response.text,
+                    dict(response.headers),
+                    response.url,
+                    explain(response),
                 )
 
             yield call
@@ -131,7 +136,11 @@ class Httpx:
                     method, url, headers=headers, content=content, follow_redirects=redirects
                 )
                 return Answer(
-                    response.status_code, response.text, dict(response.headers), str(response.url)
+                    response.status_code,
+                    response.text,
+                    dict(response.headers),
+                    str(response.url),
+                    explain(response),
                 )
 
             yield call
@@ -151,7 +160,11 @@ class AsyncHttpx(Httpx):
                     method, url, headers=headers, content=content, follow_redirects=redirects
                 )
                 return Answer(
-                    response.status_code, response.text, dict(response.headers), str(response.url)
+                    response.status_code,
+                    response.text,
+                    dict(response.headers),
+                    str(response.url),
+                    explain(response),
                 )
 
             try:
@@ -193,6 +206,7 @@ class Aiohttp:
                         await response.text(),
                         dict(response.headers),
                         str(response.url),
+                        explain(response),
                     )
 
             try:

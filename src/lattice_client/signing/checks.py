@@ -42,8 +42,8 @@ compiled = cache(re.compile)
 
 USUAL_METHODS = frozenset(("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"))
 _TCHARS = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-# RFC 3986 section 3.2: a name, an IPv4 address or a bracketed IPv6 address, and a port. Not a comma,
-# which joins the values of several headers.
+# RFC 3986 section 3.2: a name, an IPv4 address or a bracketed IPv6 address, and a port. Not a comma:
+# it joins the values of several headers.
 _HOST = r"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\])(?::\d*)?"
 
 
