@@ -109,9 +109,48 @@ class TestRegion:
         with pytest.raises(RegionError, match=r"orders\.example\.com.*AWS_REGION.*region="):
             signed(LatticeAuth(credentials=canary.credentials()), "https://orders.example.com/")
 
-    def test_an_empty_one_is_refused(self):
-        with pytest.raises(RegionError, match="empty"):
-            LatticeAuth(region="")
+    @pytest.mark.parametrize("algorithm", ["sigv4", "sigv4a"])
+    @pytest.mark.parametrize(
+        ("region", "hint"),
+        [
+            ("", "region is empty"),
+            ([], "region must be a str.* not a list"),
+            (["us-west-2"], "region must be a str.* not a list"),
+            ("us-west-2a", "give its region, 'us-west-2'"),
+            ("US-WEST-2", "in lower case, 'us-west-2'"),
+        ],
+    )
+    def test_what_is_none_is_refused(self, algorithm, region, hint):
+        with pytest.raises(RegionError, match=hint):
+            LatticeAuth(region=region, algorithm=algorithm)
+
+    @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+    @pytest.mark.parametrize(
+        ("region", "hint"),
+        [
+            ("us-west-2a", "is 'us-west-2a', a zone: give its region, 'us-west-2'"),
+            ("US-WEST-2", "is 'US-WEST-2': write it in lower case, 'us-west-2'"),
+        ],
+    )
+    def test_the_environments_too_by_its_name(self, monkeypatch, name, region, hint):
+        monkeypatch.setenv(name, region)
+        auth = LatticeAuth(credentials=canary.credentials())
+        with pytest.raises(RegionError, match=f"^{name} {hint}"):
+            signed(auth, "https://orders.example.com/")
+        with pytest.raises(RegionError, match=f"^{name} {hint}"):
+            auth.prefetch_sync()
+
+    def test_the_profiles_too(self, monkeypatch, tmp_path):
+        config = tmp_path / "config"
+        config.write_text("[default]\nregion = eu-south-1a\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+        with pytest.raises(RegionError, match=r"^the profile's region is 'eu-south-1a', a zone"):
+            signed(LatticeAuth(credentials=canary.credentials()), "https://orders.example.com/")
+
+    def test_an_old_tutorials_names_have_none(self):
+        host = "orders-0a1b2c3d4e5f67890.7d67968.vpc-lattice-svcs.aws"
+        with pytest.raises(RegionError, match=r"\.vpc-lattice-svcs\.REGION\.on\.aws"):
+            signed(LatticeAuth(credentials=canary.credentials()), f"https://{host}/")
 
 
 class TestCredentials:

@@ -19,7 +19,7 @@ from lattice_client.credentials import (
     as_provider,
 )
 from lattice_client.endpoints import bracketed, checked, find, find_async, split_port
-from lattice_client.errors import ConfigurationError, NotLatticeError, RegionError
+from lattice_client.errors import ConfigurationError, NotLatticeError
 from lattice_client.headers import is_small, strip_signature
 from lattice_client.hosts import HostMatch, HostScope, leads_to_no_stranger
 from lattice_client.names import Resolver
@@ -35,6 +35,7 @@ from lattice_client.signing import (
     presign,
 )
 from lattice_client.signing.canonical import PathEncoding
+from lattice_client.signing.checks import check_region
 from lattice_client.signing.presign import DEFAULT_EXPIRES, MAX_EXPIRES, without_signature
 from lattice_client.urls import split_url, with_encoded_spaces
 from lattice_client.wire import AiohttpRequest, AnySigner, Outgoing, RequestsRequest, outgoing
@@ -139,8 +140,8 @@ class SigV4Auth:
             raise ConfigurationError(
                 "VPC Lattice refuses signed payloads: use LatticeAuth(), or payload='unsigned'"
             )
-        if region == "":
-            raise RegionError("region is empty; give one such as 'eu-west-1', or None to find it")
+        if region is not None and not (region and isinstance(region, str)):
+            check_region(region)  # the first signer checks the others
         self._arguments: dict[str, Any] = {
             "service": service,
             "region": region,

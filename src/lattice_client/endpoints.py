@@ -13,6 +13,7 @@ from typing import Any
 
 from lattice_client.errors import ConfigurationError, NotLatticeError
 from lattice_client.names import Endpoint, Resolver
+from lattice_client.names.managed import hint_of
 
 __all__ = ["Led", "address_of", "bracketed", "checked", "find", "find_async", "split_port"]
 
@@ -33,7 +34,7 @@ async def find_async(names: Resolver, host: str) -> Endpoint:
 
 def _allowed(names: Resolver, host: str, endpoint: Endpoint) -> Endpoint:
     if not endpoint.is_lattice and names.strict:
-        who = f" ({endpoint.source})" if endpoint.source else ""
+        who = (f" ({endpoint.source})" if endpoint.source else "") + hint_of(host)
         raise NotLatticeError(
             f"{host!r} is not VPC Lattice's{who}, and names are strict: nothing was sent. Call it "
             "with a client of its own, name the hosts to sign for (hosts=[…]), or turn strict off"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from lattice_client.endpoints import Led, bracketed, split_port
-from lattice_client.errors import ConfigurationError
+from lattice_client.errors import ConfigurationError, InvalidHeaderError
 from lattice_client.headers import (
     add_to_httpx,
     as_text,
@@ -113,17 +113,22 @@ def outgoing(request: Any) -> Outgoing:
     """The request of any of the libraries.
 
     :raises TypeError: for anything else.
+    :raises InvalidHeaderError: for a relative URL, which httpx takes.
     """
     url = getattr(request, "url", None)
     if isinstance(url, str):
-        return RequestsRequest(request)
+        try:
+            return RequestsRequest(request)
+        except AttributeError:  # to look first would take the URL apart once more
+            if hasattr(type(request), "path_url"):
+                raise
     if hasattr(url, "raw_path_qs"):
         return AiohttpRequest(request)
     if hasattr(url, "raw_path"):
         return HttpxRequest(request)
     raise TypeError(
-        f"{type(request).__name__} is no request of requests, httpx, httpx2 or aiohttp; "
-        "to sign anything else, call lattice_client.signing.SigV4Signer"
+        f"{type(request).__name__} is no request of requests (a prepared one), httpx, httpx2 or "
+        "aiohttp; to sign anything else, call lattice_client.signing.SigV4Signer"
     )
 
 
@@ -243,6 +248,11 @@ class HttpxRequest(Led):
         self.method: str = request.method
         self.target: str = request.url.raw_path.decode("ascii")
         self.host = httpx_host(request.headers)
+        if not self.host and not request.url.host:
+            raise InvalidHeaderError(
+                "the URL of the request is relative: give an absolute one, https://HOST/PATH, or "
+                "give the client a base_url"
+            )
         # Nothing to look for where the body is in memory, as it nearly always is.
         self._file = None if hasattr(request, "_content") else file_at(self.body())
 
