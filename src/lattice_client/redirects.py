@@ -9,12 +9,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
+from weakref import WeakKeyDictionary
 
 from lattice_client.names import Endpoint
 from lattice_client.urls import REDIRECTS, leaves_tls, origin_of
 
-__all__ = ["UNSIGNED_TURNS", "RedirectLog", "RedirectedCalls", "Turn", "turn_of", "way_of"]
+__all__ = [
+    "UNSIGNED_TURNS",
+    "KeptOfCalls",
+    "RedirectLog",
+    "RedirectedCalls",
+    "Turn",
+    "turn_of",
+    "way_of",
+]
 
 _log = logging.getLogger("lattice_client.redirects")
 
@@ -52,20 +61,68 @@ class RedirectLog:
         )
 
 
+_Kept = TypeVar("_Kept")
+
+
+class KeptOfCalls(Generic[_Kept]):
+    """Something that is kept of each of aiohttp's calls, for as long as its session is there.
+
+    A call is known by an object that holds on to its event loop, so an object that outlives loops
+    must not hold on to calls.
+
+    :param limit: so many of one session; the oldest go.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        # The call itself is kept beside its id, for an id may be had again.
+        self._sessions = WeakKeyDictionary[object, dict[int, tuple[object, _Kept]]]()
+
+    def __len__(self) -> int:
+        return sum(map(len, list(self._sessions.values())))
+
+    def get(self, request: Any) -> _Kept | None:
+        """What is kept of a request's call."""
+        if not self._sessions:
+            return None
+        calls = self._sessions.get(self._session_of(request)) or {}
+        return calls.get(id(_call_of(request)), (None, None))[1]
+
+    def keep(self, request: Any, kept: _Kept) -> None:
+        """Keep something of a request's call, in place of what has been kept of it."""
+        calls, call = self._sessions.setdefault(self._session_of(request), {}), _call_of(request)
+        calls.pop(id(call), None)
+        while len(calls) >= self._limit:
+            for oldest in list(calls)[:1]:
+                calls.pop(oldest, None)
+        calls[id(call)] = (call, kept)
+
+    def forget(self, request: Any) -> None:
+        """Forget a request's call."""
+        (self._sessions.get(self._session_of(request)) or {}).pop(id(_call_of(request)), None)
+
+    def clear(self) -> None:
+        """Forget all calls."""
+        self._sessions.clear()
+
+    def _session_of(self, request: Any) -> object:
+        session = getattr(request, "_session", None)
+        return self if session is None else session
+
+
 class RedirectedCalls:
     """The calls that have been redirected, each with the origins that it was made to: the one that
     was asked for, and with names the one of the same service that it was led to."""
 
     def __init__(self) -> None:
-        # The call itself is kept beside its id, for an id may be had again.
-        self._calls: dict[int, tuple[object, frozenset[object] | None]] = {}
+        self._calls = KeptOfCalls[frozenset[object]](_REMEMBERED)
 
     def home_of(self, request: Any) -> frozenset[object] | None:
         """The origins that a request's call was made to; None where no redirect has led to it.
 
         Ask before it is sent, and tell :meth:`note`: by then others may have made it forgotten.
         """
-        return self._calls.get(id(_call_of(request)), (None, None))[1] if self._calls else None
+        return self._calls.get(request)
 
     def note(
         self,
@@ -83,15 +140,10 @@ class RedirectedCalls:
         :param endpoint: where names have led it to.
         """
         if response.status in REDIRECTS:
-            call = _call_of(request)
-            self._calls.pop(id(call), None)
-            while len(self._calls) >= _REMEMBERED:
-                for oldest in list(self._calls)[:1]:
-                    self._calls.pop(oldest, None)
             if home is None:
                 led = url if endpoint is None else url.with_host(endpoint.host)
                 home = frozenset((url.origin(), led.origin()))
-            self._calls[id(call)] = (call, home)
+            self._calls.keep(request, home)
 
 
 def _call_of(request: Any) -> object:
