@@ -8,6 +8,8 @@ import gzip
 import json
 import logging
 import pickle
+import sys
+import threading
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -29,7 +31,7 @@ from lattice_client import (
     explain,
     raise_for_denial,
 )
-from lattice_client.denial import ATTEMPT, DenialLog, explain_parts
+from lattice_client.denial import _LAYERS, ATTEMPT, DenialLog, explain_parts
 from lattice_client.testing import AuthPolicy, LocalLattice, RunningLattice, serve
 from support import canary
 
@@ -401,6 +403,25 @@ def test_layers_of_policies(reason, kind, step):
     assert (denial.caller, denial.action, denial.resource) == (ROLE, INVOKE, RESOURCE)
 
 
+KINDS_OF_LAYERS = {
+    "network-based policy": "network policy",
+    "VPC endpoint policy": "network policy",
+    "service-based policy": "service policy",
+    "resource-based policy": "service policy",
+    "resource control policy": "service policy",
+    "identity-based policy": "identity policy",
+    "session policy": "identity policy",
+    "permissions boundary": "identity policy",
+    "service control policy": "identity policy",
+}
+
+
+@pytest.mark.parametrize("layer", _LAYERS)
+@pytest.mark.parametrize("reason", ["because no {} allows it", "with an explicit deny in a {}"])
+def test_the_kind_of_each_layer(layer, reason):
+    assert of(denied(reason.format(layer))).kind == KINDS_OF_LAYERS[layer]
+
+
 def test_other_callers_than_roles():
     for user in ("arn:aws-cn:iam::111122223333:user/ada", "arn:aws:iam::111122223333:root"):
         denial = of(denied("because no service-based policy allows it", user))
@@ -646,6 +667,33 @@ def test_the_log_remembers_so_many():
     logged = [log.note(Denial("clock", 403, "Do this.", host)) for host in "aabcba"]
     assert logged == [True, False, True, True, False, True]
     assert len(log._seen) == 2
+
+
+def test_many_threads_log_a_denial_once(monkeypatch):
+    """At a switch within nearly each line."""
+    switch = sys.getswitchinterval()
+    logs = [DenialLog() for _ in range(2000)]
+    start = threading.Barrier(4)
+    noted: list[int] = []
+
+    def work() -> None:
+        start.wait(20)
+        noted.extend(n for n, log in enumerate(logs) if log.note(DENIAL))
+
+    monkeypatch.setattr(logging.getLogger("lattice_client.denial"), "disabled", True)
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    try:
+        sys.setswitchinterval(1e-6)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    finally:
+        sys.setswitchinterval(switch)
+    assert sorted(noted) == list(range(len(logs)))
+
+
+DENIAL = Denial("clock", 403, "Do this.", "a.example")
 
 
 def test_a_denial_is_a_value():
