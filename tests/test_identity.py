@@ -176,7 +176,7 @@ def test_what_cannot_be_read_is_unknown(sent):
     ],
 )
 def test_joined_fields_in_another_case_are_unknown(write, joined):
-    """Lattice's own header and another one, whoever wrote that in whichever case."""
+    """Lattice's own header and a forged one, in any case."""
     others = re.sub(r"\{(\w+)\}", lambda name: write(name[1]), joined)
     caller = read(f"Principal={ARN}; {others}")
     assert (caller.status, caller.principal, caller.role) == ("unknown", None, None)

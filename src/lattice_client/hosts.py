@@ -94,9 +94,9 @@ class HostScope:
 def leads_to_no_stranger(authority: str) -> bool:
     """Whether a URL names an address, this machine or VPC Lattice, whatever its Host header says.
 
-    An address is chosen by the caller, as for a tunnel, and names nobody; VPC Lattice's own names
-    (those of a service or a service-network endpoint, not of a resource) lead to VPC Lattice, which
-    finds the service by the Host header.
+    An address is the caller's own choice, as for a tunnel, and no name server is asked. VPC
+    Lattice's own names (of a service or a service-network endpoint, not of a resource) lead to VPC
+    Lattice, which finds the service by the Host header.
     """
     if not _is_host(authority):
         return False

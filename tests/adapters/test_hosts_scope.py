@@ -70,7 +70,7 @@ def sent(driver: Driver, server: RawServer, url_host: str, host: str | None, **a
         # VPC Lattice's own names lead to VPC Lattice, which looks at the Host header.
         (MANAGED, CUSTOM, True),
         (NETWORK, CUSTOM, True),
-        # A resource's bytes go through Lattice unread, to whoever owns it.
+        # A resource's bytes go through Lattice unread, to its owner.
         (RESOURCE, CUSTOM, False),
         (STRANGER, None, False),
         (STRANGER, CUSTOM, False),
