@@ -353,6 +353,14 @@ class TestHosts:
     def test_stars(self, pattern, host, in_scope):
         assert (host in HostScope([pattern])) is in_scope
 
+    def test_an_answer_is_remembered_for_host_and_url(self):
+        scope = HostScope(["*.example.com"])
+        urls = {"a.example.com": True, "stranger.example": False, "127.0.0.1": True}
+        for _ in range(2):
+            for url, in_scope in urls.items():
+                assert scope.covers("a.example.com", url) is in_scope
+        assert not scope.covers("stranger.example", "a.example.com")
+
     def test_many_stars_take_linear_time(self):
         scope = HostScope(["*a*a*a*b"])
 

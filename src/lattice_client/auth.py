@@ -362,7 +362,7 @@ class SigV4Auth:
 
         :param home: the origins that its call was made to.
         """
-        self.note_redirect(home, f"{out.scheme}://{out.authority()}")
+        self.note_redirect(home, f"{out.scheme}://{out.authority().lower()}")
         strip_signature(out.request.headers)
         if "X-Amz-Credential=" in out.target and self._signers.made(out.target):
             out.retarget(without_signature(out.target))
