@@ -9,6 +9,7 @@ import io
 import pickle
 import threading
 import time
+import timeit
 
 import aiohttp
 import httpx
@@ -108,9 +109,48 @@ class TestRegion:
         with pytest.raises(RegionError, match=r"orders\.example\.com.*AWS_REGION.*region="):
             signed(LatticeAuth(credentials=canary.credentials()), "https://orders.example.com/")
 
-    def test_an_empty_one_is_refused(self):
-        with pytest.raises(RegionError, match="empty"):
-            LatticeAuth(region="")
+    @pytest.mark.parametrize("algorithm", ["sigv4", "sigv4a"])
+    @pytest.mark.parametrize(
+        ("region", "hint"),
+        [
+            ("", "region is empty"),
+            ([], "region must be a str.* not a list"),
+            (["us-west-2"], "region must be a str.* not a list"),
+            ("us-west-2a", "give its region, 'us-west-2'"),
+            ("US-WEST-2", "in lower case, 'us-west-2'"),
+        ],
+    )
+    def test_what_is_none_is_refused(self, algorithm, region, hint):
+        with pytest.raises(RegionError, match=hint):
+            LatticeAuth(region=region, algorithm=algorithm)
+
+    @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+    @pytest.mark.parametrize(
+        ("region", "hint"),
+        [
+            ("us-west-2a", "is 'us-west-2a', a zone: give its region, 'us-west-2'"),
+            ("US-WEST-2", "is 'US-WEST-2': write it in lower case, 'us-west-2'"),
+        ],
+    )
+    def test_the_environments_too_by_its_name(self, monkeypatch, name, region, hint):
+        monkeypatch.setenv(name, region)
+        auth = LatticeAuth(credentials=canary.credentials())
+        with pytest.raises(RegionError, match=f"^{name} {hint}"):
+            signed(auth, "https://orders.example.com/")
+        with pytest.raises(RegionError, match=f"^{name} {hint}"):
+            auth.prefetch_sync()
+
+    def test_the_profiles_too(self, monkeypatch, tmp_path):
+        config = tmp_path / "config"
+        config.write_text("[default]\nregion = eu-south-1a\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+        with pytest.raises(RegionError, match=r"^the profile's region is 'eu-south-1a', a zone"):
+            signed(LatticeAuth(credentials=canary.credentials()), "https://orders.example.com/")
+
+    def test_an_old_tutorials_names_have_none(self):
+        host = "orders-0a1b2c3d4e5f67890.7d67968.vpc-lattice-svcs.aws"
+        with pytest.raises(RegionError, match=r"\.vpc-lattice-svcs\.REGION\.on\.aws"):
+            signed(LatticeAuth(credentials=canary.credentials()), f"https://{host}/")
 
 
 class TestCredentials:
@@ -284,8 +324,56 @@ class TestHosts:
         assert "Authorization" not in auth(request).headers
 
     def test_none_at_all(self):
-        auth = LatticeAuth(region="eu-west-1", credentials=canary.credentials(), hosts=[])
-        assert "Authorization" not in signed(auth, "https://a.example/").headers
+        with pytest.raises(ConfigurationError, match=r"hosts is empty.*hosts=None"):
+            LatticeAuth(hosts=[])
+
+    @pytest.mark.parametrize(
+        ("pattern", "host", "in_scope"),
+        [
+            ("a*b.example", "ab.example", True),
+            ("a*b.example", "a-1.x_y.b.example", True),
+            ("a*b.example", "b.example", False),
+            ("a*a.example", "a.example", False),
+            ("*a*b*.example", "xaxbx.example", True),
+            ("*a*b*.example", "xbxax.example", False),
+            ("*ab*ab.example", "ab.example", False),
+            ("*ab*ab.example", "abab.example", True),
+            ("*.example", "a,b.example", False),
+            ("*.example", "a b.example", False),
+            ("*.example", "a@b.example", False),
+            ("*.example", "\N{KELVIN SIGN}.example", False),
+            ("*", "[::1]:8080", True),
+            ("*", "[fe80::1%25eth0]", True),
+            ("[fd00:*]", "[FD00::1]:8080", True),
+            ("a.example:80*", "a.example:8080", True),
+            ("a.example:80*", "a.example:9080", False),
+            ("a.example:*", "a.example:1", True),
+        ],
+    )
+    def test_stars(self, pattern, host, in_scope):
+        assert (host in HostScope([pattern])) is in_scope
+
+    def test_an_answer_is_remembered_for_host_and_url(self):
+        scope = HostScope(["*.example.com"])
+        urls = {"a.example.com": True, "stranger.example": False, "127.0.0.1": True}
+        for _ in range(2):
+            for url, in_scope in urls.items():
+                assert scope.covers("a.example.com", url) is in_scope
+        assert not scope.covers("stranger.example", "a.example.com")
+
+    def test_many_stars_take_linear_time(self):
+        scope = HostScope(["*a*a*a*b"])
+
+        def seconds(length: int) -> float:
+            host = "a" * length
+            return min(timeit.repeat(lambda: scope._decide(host, host), number=50, repeat=7))
+
+        # Four times as long: 4 times where it is linear, 64 times with each star tried everywhere.
+        assert seconds(400) / seconds(100) < 25
+
+    def test_match_hosts_is_one_of_two(self):
+        with pytest.raises(ConfigurationError, match="match_hosts must be 'both' or 'header'"):
+            LatticeAuth(hosts=["a.example"], match_hosts="url")
 
     @pytest.mark.parametrize("host", ["orders.example.com.", "orders.example.com.:8443"])
     def test_a_final_dot_makes_no_other_host(self, host):

@@ -10,7 +10,7 @@ import json
 import logging
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from typing import Any
 
@@ -30,7 +30,7 @@ from lattice_client import (
     explain,
     raise_for_denial,
 )
-from lattice_client.denial import ATTEMPT, DenialLog, explain_parts
+from lattice_client.denial import _LAYERS, ATTEMPT, DenialLog, explain_parts
 from lattice_client.testing import AuthPolicy, LocalLattice, RunningLattice, serve
 from support import canary
 
@@ -399,6 +399,25 @@ def test_layers_of_policies(reason, kind, step):
     assert (denial.caller, denial.action, denial.resource) == (ROLE, INVOKE, RESOURCE)
 
 
+KINDS_OF_LAYERS = {
+    "network-based policy": "network policy",
+    "VPC endpoint policy": "network policy",
+    "service-based policy": "service policy",
+    "resource-based policy": "service policy",
+    "resource control policy": "service policy",
+    "identity-based policy": "identity policy",
+    "session policy": "identity policy",
+    "permissions boundary": "identity policy",
+    "service control policy": "identity policy",
+}
+
+
+@pytest.mark.parametrize("layer", _LAYERS)
+@pytest.mark.parametrize("reason", ["because no {} allows it", "with an explicit deny in a {}"])
+def test_the_kind_of_each_layer(layer, reason):
+    assert of(denied(reason.format(layer))).kind == KINDS_OF_LAYERS[layer]
+
+
 def test_other_callers_than_roles():
     for user in ("arn:aws-cn:iam::111122223333:user/ada", "arn:aws:iam::111122223333:root"):
         denial = of(denied("because no service-based policy allows it", user))
@@ -644,6 +663,35 @@ def test_the_log_remembers_so_many():
     logged = [log.note(Denial("clock", 403, "Do this.", host)) for host in "aabcba"]
     assert logged == [True, False, True, True, False, True]
     assert len(log._seen) == 2
+
+
+def test_the_log_looks_and_remembers_in_one():
+    """Else two threads log the same, or one goes through what another changes."""
+    log = DenialLog(remembered=1)
+
+    class Guarded(dict):
+        """Is touched by who holds the lock alone."""
+
+        def __getattribute__(self, name: str) -> object:
+            assert log._lock.locked()
+            return super().__getattribute__(name)
+
+        def __contains__(self, key: object) -> bool:
+            assert log._lock.locked()
+            return super().__contains__(key)
+
+        def __iter__(self) -> Iterator[object]:
+            assert log._lock.locked()
+            return super().__iter__()
+
+        def __setitem__(self, key: object, value: object) -> None:
+            assert log._lock.locked()
+            super().__setitem__(key, value)
+
+    log._seen = Guarded()
+    logged = [log.note(Denial("clock", 403, "Do this.", host)) for host in "aab"]
+    assert logged == [True, False, True]
+    assert not log._lock.locked()
 
 
 def test_a_denial_is_a_value():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+import re
 from collections.abc import Mapping
 from wsgiref.util import setup_testing_defaults
 
@@ -214,6 +215,25 @@ def test_what_cannot_be_read_is_unknown(sent):
     caller = read(sent)
     assert caller.status == "unknown"
     assert (caller.principal, caller.role, caller.session) == (None, None, None)
+
+
+@pytest.mark.parametrize("write", [str.lower, str.upper, str.swapcase])
+@pytest.mark.parametrize(
+    "joined",
+    [
+        "Type=AWS_IAM,{Principal}=arn:aws:iam::123456789012:role/admin",
+        "Type=AWS_IAM, {PrincipalOrgID}=o",
+        "Type=AWS_IAM,\t{SessionName}=a",
+        "SessionName=a,{Type}=AWS_IAM",
+        "SessionName=a,{X509SubjectCN}=admin",
+        "{Type}=AWS_IAM,x",
+    ],
+)
+def test_joined_fields_in_another_case_are_unknown(write, joined):
+    """Lattice's own header and a forged one, in any case."""
+    others = re.sub(r"\{(\w+)\}", lambda name: write(name[1]), joined)
+    caller = read(f"Principal={ARN}; {others}")
+    assert (caller.status, caller.principal, caller.role) == ("unknown", None, None)
 
 
 @pytest.mark.parametrize("name", ["x-amzn-lattice-identity", "x-amzn-lattice-identity-tags"])

@@ -79,7 +79,7 @@ class SigningTransport:
     def handle_request(self, request: Any) -> Any:
         auth = self._level.auth
         hands = _SyncHands(self._library, auth, request, self._inner)
-        signs = auth.signs(hands.last.host) if auth.names is None else auth.lead(hands.last)
+        signs = auth.signs(hands.last) if auth.names is None else auth.lead(hands.last)
         if not signs or hands.is_stranger():
             response = hands.send(hands.unsigned())
         else:
@@ -128,9 +128,7 @@ class AsyncSigningTransport:
     async def handle_async_request(self, request: Any) -> Any:
         auth = self._level.auth
         hands = _AsyncHands(self._library, auth, request, self._inner)
-        signs = (
-            auth.signs(hands.last.host) if auth.names is None else await auth.lead_async(hands.last)
-        )
+        signs = auth.signs(hands.last) if auth.names is None else await auth.lead_async(hands.last)
         if not signs or hands.is_stranger():
             response = await hands.send(hands.unsigned())
         else:
@@ -247,7 +245,7 @@ class _Hands:
     def unsigned(self) -> Attempt:
         """The only attempt of a request that is not to be signed."""
         if self.is_stranger():
-            self._auth.disown(self.last)
+            self._auth.disown(self.last, self._request.extensions[_HOME])
         return self.last
 
     def attempt(self, request_id: str) -> Attempt:

@@ -40,7 +40,8 @@ class _Guard:
             response = self._cured(response, how_sent)
         if response.status_code in REDIRECTS:
             # Of the request that was asked for, not of one that a remedy has made.
-            _forget_signature(request, response.headers.get("Location"))
+            home, there = _forget_signature(request, response.headers.get("Location"))
+            self._auth.note_redirect([home], there)
         return response
 
     def _cured(self, response: Any, how_sent: dict[str, Any]) -> Any:
@@ -59,16 +60,21 @@ class _Guard:
         return response
 
 
-def _forget_signature(request: Any, location: str | None) -> None:
+def _forget_signature(request: Any, location: str | None) -> tuple[str, str]:
     """A request that was redirected is the template for the one that follows, and its
-    signature is neither valid there nor meant for other eyes."""
+    signature is neither valid there nor meant for other eyes.
+
+    :returns: its origin, and the one that the redirect leads to.
+    """
     from urllib.parse import urljoin  # loaded by requests anyway, and slow to load
 
     try:
         target = urljoin(request.url, location or "")
     except ValueError:
         target = ""
-    if origin_of(target) == origin_of(request.url):
+    home, there = origin_of(request.url), origin_of(target)
+    if home == there:
         set_signature(request.headers, {}, stale=True)
     else:
         strip_signature(request.headers)
+    return home, there

@@ -18,7 +18,7 @@ from lattice_client.errors import MissingExtraError
 from lattice_client.events import Observer
 from lattice_client.headers import is_small
 from lattice_client.names import Resolver
-from lattice_client.redirects import RedirectedCalls
+from lattice_client.redirects import KeptOfCalls, RedirectedCalls
 from lattice_client.remedies import Remedy
 from lattice_client.retry import IDEMPOTENT_METHODS, Outcome, RetryPolicy
 from lattice_client.secrecy import forgetful
@@ -76,10 +76,10 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
         auth, out = self._level.auth, AiohttpRequest(request)
         try:
             if home is not None and url.origin() not in home:
-                auth.disown(out)
+                auth.disown(out, home)
                 await auth.lead_async(out)
                 response = await handler(request)
-            elif auth.signs(out.host) if auth.names is None else await auth.lead_async(out):
+            elif auth.signs(out) if auth.names is None else await auth.lead_async(out):
                 hands = _Hands(auth, out, handler)
                 try:
                     response = await run_async(self._level.course(hands), hands)
@@ -180,28 +180,24 @@ class _GivenUpCalls:
     swallowed: such a repeat sends nothing."""
 
     def __init__(self) -> None:
-        # By the call, the request that was given up, and why.
-        self._calls: dict[int, tuple[object, int, Exception]] = {}
+        # The request that was given up, by its id, and why.
+        self._calls = KeptOfCalls[tuple[int, Exception]](_REMEMBERED)
 
     def note(self, request: Any, error: Exception) -> None:
         """Remember a call that ends with an error after which aiohttp makes another request."""
-        call = getattr(request, "_timer", None)
         # It repeats these methods alone ("Retrying requests", RFC 9112 section 9.3.1).
-        if call is None or request.method not in IDEMPOTENT_METHODS:
-            return
-        while len(self._calls) >= _REMEMBERED:
-            for oldest in list(self._calls)[:1]:
-                self._calls.pop(oldest, None)
-        # A copy, for the error itself holds on to all that was under way.
-        self._calls[id(call)] = (call, id(request), copy(error))
+        if request.method in IDEMPOTENT_METHODS:
+            # A copy, for the error itself holds on to all that was under way.
+            self._calls.keep(request, (id(request), copy(error)))
 
     def refuse(self, request: Any) -> None:
         """Raise the error of a call that was given up, once more.
 
         The same request again is another middleware's doing, and its leave.
         """
-        if self._calls:
-            call = getattr(request, "_timer", None)
-            _, given_up, error = self._calls.pop(id(call), (None, id(request), None))
-            if error is not None and given_up != id(request):
+        kept = self._calls.get(request)
+        if kept is not None:
+            self._calls.forget(request)
+            given_up, error = kept
+            if given_up != id(request):
                 raise error

@@ -19,12 +19,12 @@ from lattice_client.credentials import (
     as_provider,
 )
 from lattice_client.endpoints import bracketed, checked, find, find_async, split_port
-from lattice_client.errors import ConfigurationError, NotLatticeError, RegionError
+from lattice_client.errors import ConfigurationError, NotLatticeError
 from lattice_client.headers import is_small, strip_signature
-from lattice_client.hosts import HostScope
+from lattice_client.hosts import HostMatch, HostScope, leads_to_no_stranger
 from lattice_client.names import Resolver
 from lattice_client.payload import QUICK_TO_HASH, WrittenBody, payload_hash
-from lattice_client.redirects import RedirectedCalls
+from lattice_client.redirects import RedirectedCalls, RedirectLog
 from lattice_client.remedies import (
     ALL_REMEDIES,
     FORBIDDEN,
@@ -43,6 +43,7 @@ from lattice_client.signing import (
     presign,
 )
 from lattice_client.signing.canonical import PathEncoding
+from lattice_client.signing.checks import check_region
 from lattice_client.signing.presign import DEFAULT_EXPIRES, MAX_EXPIRES, without_signature
 from lattice_client.urls import split_url, with_encoded_spaces
 from lattice_client.wire import AiohttpRequest, AnySigner, Outgoing, RequestsRequest, outgoing
@@ -95,8 +96,12 @@ class SigV4Auth:
         twice too, but ``//`` and dot segments stay) or ``single``.
     :param hosts: patterns of host names to sign for, as ``orders.example.com`` or
         ``*.example.com``; with a port, they match that port alone. Requests to any other host go
-        out unsigned. It is the Host header that counts, also where you have set it yourself. None:
-        every host that a call names, or with ``names`` every one that they say is VPC Lattice's.
+        out unsigned. None: every host that a call names, or with ``names`` every one that they say
+        is VPC Lattice's.
+    :param match_hosts: what is compared where you have set a Host header that is not the URL's.
+        ``both``: the Host header, and the host in the URL unless that is an IP address,
+        ``localhost`` or a name of VPC Lattice's own. ``header``: the Host header alone, so name the
+        place in the URL with care: the session token goes there.
     :param names: who is asked of each host among ``hosts``, before each signature: its region,
         whether it is VPC Lattice's (what is not goes out unsigned, or with ``names.strict`` not at
         all), and under which name and at which address: the hooks of requests, httpx and httpx2
@@ -130,6 +135,7 @@ class SigV4Auth:
         expires: int = DEFAULT_EXPIRES,
         path_encoding: PathEncoding | None = None,
         hosts: Iterable[str] | None = None,
+        match_hosts: HostMatch = "both",
         names: Resolver | None = None,
         payload: Payload = "signed",
         signed_headers: Iterable[str] = (),
@@ -138,6 +144,7 @@ class SigV4Auth:
         _check_choice("payload", payload, Payload)
         _check_choice("placement", placement, Placement)
         _check_choice("algorithm", algorithm, Algorithm)
+        _check_choice("match_hosts", match_hosts, HostMatch)
         if region_set is not None and algorithm != "sigv4a":
             raise ConfigurationError("region_set goes with algorithm='sigv4a'")
         if type(expires) is not int or not 1 <= expires <= MAX_EXPIRES:
@@ -148,8 +155,8 @@ class SigV4Auth:
             raise ConfigurationError(
                 "VPC Lattice refuses signed payloads: use LatticeAuth(), or payload='unsigned'"
             )
-        if region == "":
-            raise RegionError("region is empty; give one such as 'eu-west-1', or None to find it")
+        if region is not None and not (region and isinstance(region, str)):
+            check_region(region)  # the first signer checks the others
         self._arguments: dict[str, Any] = {
             "service": service,
             "region": region,
@@ -162,6 +169,7 @@ class SigV4Auth:
             "expires": expires,
             "path_encoding": path_encoding,
             "hosts": None if hosts is None else HostScope(hosts).patterns,
+            "match_hosts": match_hosts,
             "names": None if names is None else checked(names),
             "payload": payload,
             # Left to the signer where it is one str by mistake.
@@ -175,7 +183,10 @@ class SigV4Auth:
     def _set_up(self) -> None:
         """Everything that derives from the arguments, so that a pickle holds these alone."""
         given = self._arguments
-        self._hosts = None if given["hosts"] is None else HostScope(given["hosts"])
+        hosts, match = given["hosts"], given["match_hosts"]
+        self._hosts = None if hosts is None else HostScope(hosts, match)
+        # Without hosts, names say of the URL's host too whether it is Lattice's.
+        self._asks_of_urls = hosts is None and match == "both"
         self.names: Resolver | None = given["names"]
         self._places_in_header = given["placement"] == "header"
         # None is the signer's own choice, and the quickest.
@@ -191,6 +202,7 @@ class SigV4Auth:
         self._signers = Signers(given["credentials"], region, self._make_signer)
         self._remedies = Remedies(self._signers, given["remedies"])
         self._redirected = RedirectedCalls()
+        self._redirect_log = RedirectLog()
 
     def __getstate__(self) -> dict[str, Any]:
         return self._arguments
@@ -241,7 +253,7 @@ class SigV4Auth:
         out = AiohttpRequest(request)
         try:
             if home is not None and url.origin() not in home:
-                self.disown(out)
+                self.disown(out, home)
                 await self.lead_async(out)
                 response = await handler(request)
             else:
@@ -271,9 +283,9 @@ class SigV4Auth:
 
     # What transports call, for each attempt.
 
-    def signs(self, host: str) -> bool:
-        """Whether requests with this Host header are signed."""
-        return self._hosts is None or host in self._hosts
+    def signs(self, out: Outgoing) -> bool:
+        """Whether a request is signed, by the host that it names and the one that it goes to."""
+        return self._hosts is None or self._hosts.covers(out.host, out.authority())
 
     def lead(self, out: Outgoing) -> bool:
         """Lead a request to where names say, and tell whether it is to be signed; may block.
@@ -284,22 +296,36 @@ class SigV4Auth:
         :raises NameSourceError: where a host is not known, and nobody could be asked.
         """
         if out.endpoint is None:
-            if not self.signs(out.host):
+            if not self.signs(out):
                 return False
             if self.names is None:
                 return True
+            other = self._host_to_ask_too(out)
+            if other is not None and not find(self.names, other).is_lattice:
+                return False
             out.go_to(find(self.names, out.host))
         return self._is_lattice(out)
 
     async def lead_async(self, out: Outgoing) -> bool:
         """As :meth:`lead`, without ever blocking the event loop."""
         if out.endpoint is None:
-            if not self.signs(out.host):
+            if not self.signs(out):
                 return False
             if self.names is None:
                 return True
+            other = self._host_to_ask_too(out)
+            if other is not None and not (await find_async(self.names, other)).is_lattice:
+                return False
             out.go_to(await find_async(self.names, out.host))
         return self._is_lattice(out)
+
+    def _host_to_ask_too(self, out: Outgoing) -> str | None:
+        """The URL's host, where the Host header is another one's: it has to be VPC Lattice's too,
+        for that is where the bytes go. None where there is nothing to ask."""
+        if not self._asks_of_urls or out.goes_by_url():
+            return None
+        authority = out.authority()
+        return None if leads_to_no_stranger(authority) else authority
 
     def _is_lattice(self, out: Outgoing) -> bool:
         """Whether a request was led to VPC Lattice; if not, an earlier signature of ours goes, and
@@ -320,7 +346,7 @@ class SigV4Auth:
         """Sign a request, if its host is one to sign for; may block to fetch credentials, and to
         ask names about it."""
         if self.names is None:
-            if self.signs(out.host):
+            if self.signs(out):
                 self._sign(out, self._signers.ready(out.host) or self._signers.fetch(out.host))
         elif self.lead(out):
             found = _region(out)
@@ -330,7 +356,7 @@ class SigV4Auth:
     async def sign_async(self, out: Outgoing) -> None:
         """As :meth:`sign`, without ever blocking the event loop."""
         if self.names is None:
-            if not self.signs(out.host):
+            if not self.signs(out):
                 return
             found = None
         else:
@@ -356,12 +382,20 @@ class SigV4Auth:
             return payload_hash(body)
         return await self._in_thread(payload_hash, body)
 
-    def disown(self, out: Outgoing) -> None:
+    def disown(self, out: Outgoing, home: Iterable[object]) -> None:
         """Take what must not reach a stranger from a request that goes to one: also a signature in
-        its query, where the redirect's own server has repeated that."""
+        its query, where the redirect's own server has repeated that.
+
+        :param home: the origins that its call was made to.
+        """
+        self.note_redirect(home, f"{out.scheme}://{out.authority().lower()}")
         strip_signature(out.request.headers)
         if "X-Amz-Credential=" in out.target and self._signers.made(out.target):
             out.retarget(without_signature(out.target))
+
+    def note_redirect(self, home: Iterable[object], origin: str) -> None:
+        """Log a redirect to another origin, where the log can help: see :class:`RedirectLog`."""
+        self._redirect_log.note(map(str, home), origin)
 
     def remedy(
         self,
@@ -454,7 +488,7 @@ class SigV4Auth:
         requests without one.
         """
         origin, host, target = split_url(url)
-        if not self.signs(host):
+        if self._hosts is not None and host not in self._hosts:
             raise ConfigurationError(f"{host!r} is none of the hosts to sign for, {self._hosts}")
         found = None
         if self.names is not None:
@@ -567,6 +601,7 @@ class LatticeAuth(SigV4Auth):
         expires: int = DEFAULT_EXPIRES,
         path_encoding: PathEncoding = "double",
         hosts: Iterable[str] | None = None,
+        match_hosts: HostMatch = "both",
         names: Resolver | None = None,
         signed_headers: Iterable[str] = (),
         remedies: Iterable[Remedy] = ALL_REMEDIES,
@@ -581,6 +616,7 @@ class LatticeAuth(SigV4Auth):
             expires=expires,
             path_encoding=path_encoding,
             hosts=hosts,
+            match_hosts=match_hosts,
             names=names,
             payload="unsigned",
             signed_headers=signed_headers,

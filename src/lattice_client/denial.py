@@ -11,11 +11,12 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from lattice_client._sent import GivenHeaders, SentRequest, lowered
 from lattice_client.errors import DeniedError
+from lattice_client.redirects import UNSIGNED_TURNS, Turn, turn_of, way_of
 from lattice_client.retry import http_date
 
 __all__ = [
@@ -108,6 +109,7 @@ def explain(response: Any) -> Denial | None:
         method=getattr(request, "method", None),
         url=str(getattr(request, "url", None) or ""),
         request_headers=getattr(request, "headers", ()),
+        way=way_of(response),
     )
 
 
@@ -119,11 +121,14 @@ def explain_parts(
     method: str | None = None,
     url: str = "",
     request_headers: GivenHeaders = (),
+    way: Sequence[str] = (),
 ) -> Denial | None:
     """The same from the parts of a response, and of the request as it was sent.
 
     :param body: None if it is not known.
     :param url: absolute; empty if the request is not known.
+    :param way: where redirects were followed, the URL that was called and each that a redirect led
+        to, the last one included.
     """
     if status not in _REFUSALS:
         return None
@@ -132,7 +137,7 @@ def explain_parts(
     # Other IAM evaluation points name the error in a header, and some nowhere else.
     text = answer.get("x-amzn-errortype", "") + " "
     text += (body or b"")[:_LOOKED_AT].decode(errors="replace")
-    refusal = _Refusal(status, text.strip(), body is not None, answer, request)
+    refusal = _Refusal(status, text.strip(), body is not None, answer, request, turn_of(way))
     denial = refusal.explained()
     if denial is None or request is None:
         return denial and denial._replace(request_id=refusal.request_id)
@@ -210,6 +215,8 @@ class _Refusal(NamedTuple):
     body_known: bool
     answer: dict[str, str]
     request: SentRequest | None
+    # What redirects have done, where any were followed.
+    turn: Turn | None
 
     def explained(self) -> Denial | None:
         if self.status == _NOT_FOUND:
@@ -260,9 +267,12 @@ class _Refusal(NamedTuple):
                 "The request was signed but came without its signature: see what on the way "
                 "removes Authorization."
             )
+        if self.turn is not None:
+            return UNSIGNED_TURNS[self.turn]
         return (
             f"The request is not signed, and {policy} lets no anonymous caller through: send it "
-            "with LatticeAuth(), and if that is given hosts=…, with its host among them."
+            "with LatticeAuth(), and if that is given hosts=…, with the hosts of its URL and its "
+            "Host header among them."
         )
 
     def new_credentials(self) -> str:

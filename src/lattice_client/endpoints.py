@@ -13,6 +13,7 @@ from typing import Any
 
 from lattice_client.errors import ConfigurationError, NotLatticeError
 from lattice_client.names import Endpoint, Resolver
+from lattice_client.names.managed import hint_of
 
 __all__ = ["Led", "address_of", "bracketed", "checked", "find", "find_async", "split_port"]
 
@@ -33,7 +34,7 @@ async def find_async(names: Resolver, host: str) -> Endpoint:
 
 def _allowed(names: Resolver, host: str, endpoint: Endpoint) -> Endpoint:
     if not endpoint.is_lattice and names.strict:
-        who = f" ({endpoint.source})" if endpoint.source else ""
+        who = (f" ({endpoint.source})" if endpoint.source else "") + hint_of(host)
         raise NotLatticeError(
             f"{host!r} is not VPC Lattice's{who}, and names are strict: nothing was sent. Call it "
             "with a client of its own, name the hosts to sign for (hosts=[…]), or turn strict off"
@@ -125,7 +126,7 @@ class Led:
         asked, port = split_port(self.host)
         if endpoint.host == asked and endpoint.connect_to is None:
             return
-        by_url = _plain(self.url_host()) == _plain(asked)
+        by_url = self.goes_by_url()
         if endpoint.host != asked:
             self.host = bracketed(endpoint.host) + port
             if by_url:
@@ -134,10 +135,18 @@ class Led:
         if by_url and endpoint.connect_to is not None:
             self.connect_to(endpoint, *address_of(endpoint.connect_to))
 
+    def goes_by_url(self) -> bool:
+        """Whether the URL names the host that the Host header names."""
+        return _plain(self.url_host()) == _plain(split_port(self.host)[0])
+
     # What a library does in its own way.
 
     def url_host(self) -> str:
         """The host in the URL, without brackets."""
+        raise NotImplementedError
+
+    def authority(self) -> str:
+        """The host and port in the URL, as they would stand in its Host header."""
         raise NotImplementedError
 
     def readdress(self, name: str, port: int | None) -> None:

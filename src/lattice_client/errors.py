@@ -52,7 +52,8 @@ class ConfigurationError(LatticeClientError, ValueError):
 
 
 class RegionError(ConfigurationError):
-    """Neither the arguments, the host name nor the environment say which region to sign for."""
+    """Neither the arguments, the host name nor the environment say which region to sign for, or
+    what they say is no region."""
 
 
 class MissingExtraError(LatticeClientError, ImportError):

@@ -115,10 +115,10 @@ class Adapter(HTTPAdapter):
         }
         hands = _Hands(auth, request, super().send, how)
         home = _home_of(request)
-        signs = auth.signs(hands.last.host) if auth.names is None else auth.lead(hands.last)
+        signs = auth.signs(hands.last) if auth.names is None else auth.lead(hands.last)
         response: requests.Response
         if home is not None and origin_of(request.url or "") not in home:
-            auth.disown(hands.last)
+            auth.disown(hands.last, home)
             response = hands.send(hands.last)
         elif not signs:
             response = hands.send(hands.last)

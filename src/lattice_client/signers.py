@@ -22,7 +22,9 @@ from lattice_client.credentials import (
 )
 from lattice_client.errors import RegionError
 from lattice_client.names import region_of
+from lattice_client.names.managed import hint_of
 from lattice_client.signing.canonical import PathEncoding
+from lattice_client.signing.checks import check_region
 from lattice_client.wire import AnySigner
 
 __all__ = ["Signers"]
@@ -209,9 +211,11 @@ class Signers:
         if not region:
             ask = getattr(self._provider, "region", None)
             region = ask() if callable(ask) else DefaultCredentials().region()
+            if region:
+                check_region(region, "the profile's region")
         if not region:
             raise RegionError(
-                f"no region to sign for: {host!r} does not name one, AWS_REGION and "
+                f"no region to sign for: {host!r} does not name one{hint_of(host)}, AWS_REGION and "
                 f"AWS_DEFAULT_REGION are not set, nor does a profile say it; pass region=…"
             )
         self._default_region = str(region)
@@ -219,7 +223,11 @@ class Signers:
 
 
 def _region_in_the_environment() -> str | None:
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        if region := os.environ.get(name):
+            check_region(region, name)
+            return region
+    return None
 
 
 _Name = TypeVar("_Name")

@@ -10,6 +10,7 @@ __all__ = [
     "DEFAULT_PORT",
     "FINAL_DOT",
     "REDIRECTS",
+    "leaves_tls",
     "origin_of",
     "split_url",
     "url_parts",
@@ -58,6 +59,21 @@ def origin_of(url: str) -> str:
         return split_url(url)[0].lower()
     except ConfigurationError:
         return ""
+
+
+def leaves_tls(before: str, after: str) -> bool:
+    """Whether two origins are ``https`` and ``http`` on one host, whatever their ports.
+
+    So applications redirect that do not know of the TLS in front of them.
+    """
+    scheme, _, host = before.partition("://")
+    other_scheme, _, other_host = after.partition("://")
+    return (scheme, other_scheme) == ("https", "http") and (
+        _PORT.sub("", host) == _PORT.sub("", other_host)
+    )
+
+
+_PORT = re.compile(r":\d*$")
 
 
 def with_encoded_spaces(target: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from lattice_client.endpoints import Led, bracketed, split_port
-from lattice_client.errors import ConfigurationError
+from lattice_client.errors import ConfigurationError, InvalidHeaderError
 from lattice_client.headers import (
     add_to_httpx,
     as_text,
@@ -72,6 +72,14 @@ class Outgoing(Protocol):
         """See :meth:`lattice_client.endpoints.Led.go_to`."""
         ...
 
+    def goes_by_url(self) -> bool:
+        """Whether the URL names the host that the Host header names."""
+        ...
+
+    def authority(self) -> str:
+        """The host and port in the URL, as they would stand in its Host header."""
+        ...
+
     def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
         """The headers named ``x-amz-*`` and those in ``names`` (lower case), but for what an
         earlier signature has left. A character stands for a byte on the wire."""
@@ -105,17 +113,22 @@ def outgoing(request: Any) -> Outgoing:
     """The request of any of the libraries.
 
     :raises TypeError: for anything else.
+    :raises InvalidHeaderError: for a relative URL, which httpx takes.
     """
     url = getattr(request, "url", None)
     if isinstance(url, str):
-        return RequestsRequest(request)
+        try:
+            return RequestsRequest(request)
+        except AttributeError:  # to look first would take the URL apart once more
+            if hasattr(type(request), "path_url"):
+                raise
     if hasattr(url, "raw_path_qs"):
         return AiohttpRequest(request)
     if hasattr(url, "raw_path"):
         return HttpxRequest(request)
     raise TypeError(
-        f"{type(request).__name__} is no request of requests, httpx, httpx2 or aiohttp; "
-        "to sign anything else, call lattice_client.signing.SigV4Signer"
+        f"{type(request).__name__} is no request of requests (a prepared one), httpx, httpx2 or "
+        "aiohttp; to sign anything else, call lattice_client.signing.SigV4Signer"
     )
 
 
@@ -165,6 +178,9 @@ class RequestsRequest(Led):
 
     def url_host(self) -> str:
         return split_port(url_parts(self.request.url)[1].rpartition("@")[2])[0]
+
+    def authority(self) -> str:
+        return self._host_to_be()
 
     def readdress(self, name: str, port: int | None) -> None:
         scheme, netloc, target, fragment = url_parts(self.request.url)
@@ -232,6 +248,11 @@ class HttpxRequest(Led):
         self.method: str = request.method
         self.target: str = request.url.raw_path.decode("ascii")
         self.host = httpx_host(request.headers)
+        if not self.host and not request.url.host:
+            raise InvalidHeaderError(
+                "the URL of the request is relative: give an absolute one, https://HOST/PATH, or "
+                "give the client a base_url"
+            )
         # Nothing to look for where the body is in memory, as it nearly always is.
         self._file = None if hasattr(request, "_content") else file_at(self.body())
 
@@ -241,6 +262,9 @@ class HttpxRequest(Led):
 
     def url_host(self) -> str:
         return str(self.request.url.raw_host.decode("ascii"))
+
+    def authority(self) -> str:
+        return str(self.request.url.netloc.decode("ascii"))
 
     def readdress(self, name: str, port: int | None) -> None:
         there = {"host": name} if port is None else {"host": name, "port": port}
@@ -305,7 +329,8 @@ class AiohttpRequest(Led):
         self.method: str = request.method
         self.target: str = request.url.raw_path_qs
         self._asked: tuple[Any, ...] | None = None
-        self.host: str = request.headers.get("Host", "")
+        # One, if no middleware has added another; several are no host.
+        self.host: str = ", ".join(request.headers.getall("Host", ()))
 
     @property
     def scheme(self) -> str:
@@ -327,6 +352,9 @@ class AiohttpRequest(Led):
 
     def url_host(self) -> str:
         return str(self.request.url.raw_host)
+
+    def authority(self) -> str:
+        return str(self.request.url.host_port_subcomponent)
 
     def readdress(self, name: str, port: int | None) -> None:
         url = self.request.url.with_host(name)

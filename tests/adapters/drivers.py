@@ -20,7 +20,7 @@ import lattice_client.aiohttp
 import lattice_client.httpx
 import lattice_client.httpx2
 import lattice_client.requests
-from lattice_client import LatticeAuth, SigV4Auth
+from lattice_client import Denial, LatticeAuth, SigV4Auth, explain
 from support.asynchronous import closed
 
 CHUNKS = [b"first ", b"", b"second ", b"x" * 70_000, b"last"]
@@ -52,6 +52,7 @@ class Answer:
     headers: dict[str, str]
     # The URL that answered, after redirects.
     url: str
+    denial: Denial | None
 
 
 class Client(Protocol):
@@ -120,7 +121,11 @@ class Requests:
                     method, url, headers=headers, allow_redirects=redirects, timeout=20, **sent
                 )
                 return Answer(
-                    response.status_code, response.text, dict(response.headers), response.url
+                    response.status_code,
+                    response.text,
+                    dict(response.headers),
+                    response.url,
+                    explain(response),
                 )
 
             yield call
@@ -154,7 +159,11 @@ class Httpx:
                     method, url, headers=headers, follow_redirects=redirects, **sent
                 )
                 return Answer(
-                    response.status_code, response.text, dict(response.headers), str(response.url)
+                    response.status_code,
+                    response.text,
+                    dict(response.headers),
+                    str(response.url),
+                    explain(response),
                 )
 
             yield call
@@ -177,7 +186,11 @@ class AsyncHttpx(Httpx):
                     method, url, headers=headers, follow_redirects=redirects, **sent
                 )
                 return Answer(
-                    response.status_code, response.text, dict(response.headers), str(response.url)
+                    response.status_code,
+                    response.text,
+                    dict(response.headers),
+                    str(response.url),
+                    explain(response),
                 )
 
             try:
@@ -222,6 +235,7 @@ class Aiohttp:
                         await response.text(),
                         dict(response.headers),
                         str(response.url),
+                        explain(response),
                     )
 
             try:

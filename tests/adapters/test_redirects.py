@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 
 import aiohttp
 import pytest
 import requests
 
+import lattice_client.aiohttp
 from adapters.drivers import DRIVERS, HOOKS, SECOND_LEVEL, Driver
-from lattice_client import LatticeAuth
+from lattice_client import LatticeAuth, RetryPolicy
 from lattice_client.testing import LocalLattice, RunningLattice, serve
 from support import canary
 from support.raw_server import OK, RawRequest, raw_server, redirect_to
@@ -291,10 +295,44 @@ def test_aiohttp_what_is_remembered_of_calls_is_bounded(monkeypatch):
             for _ in range(12):
                 async with session.get(url, allow_redirects=False) as response:
                     assert response.status == 302
+            assert len(auth._redirected._calls) == 5
 
     with raw_server(lambda _: redirect_to("/elsewhere")) as home:
         asyncio.run(call(home.url))
-    assert len(auth._redirected._calls) == 5
+
+
+@pytest.mark.parametrize("middleware", ["hook", "second level"])
+@pytest.mark.parametrize("timeout", [20, None])
+@pytest.mark.parametrize("fault", [None, "after the request"])
+def test_aiohttp_an_auth_object_keeps_no_closed_loop_alive(middleware, timeout, fault):
+    """It may be shared, and outlives loops: of redirected calls and of those that were given up."""
+    auth = _auth()
+    shared = auth
+    if middleware == "second level":
+        shared = lattice_client.aiohttp.middleware(auth, retry=RetryPolicy(attempts=1))
+
+    async def call(url: str) -> weakref.ref[asyncio.AbstractEventLoop]:
+        async with aiohttp.ClientSession(
+            middlewares=(_in_other_words, shared), timeout=aiohttp.ClientTimeout(timeout)
+        ) as session:
+            with suppress(LookupError):
+                async with session.get(url, allow_redirects=False) as response:
+                    await response.read()
+        return weakref.ref(asyncio.get_running_loop())
+
+    with raw_server(lambda _: redirect_to("/elsewhere"), faults=[fault] * 4) as home:
+        loop = asyncio.run(call(home.url))
+        assert home.requests
+    gc.collect()
+    assert loop() is None
+
+
+async def _in_other_words(request, handler):
+    """So aiohttp does not repeat a call that was given up, and its error is kept."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientError:
+        raise LookupError from None
 
 
 def test_requests_a_prepared_request_is_signed_anew_after_a_redirect():

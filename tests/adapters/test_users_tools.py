@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.request
 
 import aiohttp
 import aioresponses
@@ -12,10 +13,11 @@ import pytest
 import requests
 import responses
 import respx
+from botocore.awsrequest import AWSRequest
 
 import lattice_client.httpx
 import lattice_client.httpx2
-from lattice_client import LatticeAuth
+from lattice_client import InvalidHeaderError, LatticeAuth
 from lattice_client.testing import LocalLattice
 from support import canary
 
@@ -106,6 +108,47 @@ def test_one_object_serves_all_libraries():
         assert_signed(request.headers)
 
 
-def test_anything_else_is_told_what_fits():
-    with pytest.raises(TypeError, match="SigV4Signer"):
-        auth()(object())  # type: ignore[type-var]
+@pytest.mark.parametrize(
+    "thing",
+    [
+        object(),
+        AWSRequest("GET", URL),
+        AWSRequest("GET", URL).prepare(),
+        requests.Request("GET", URL),
+        urllib.request.Request(URL),
+    ],
+    ids=lambda thing: f"{type(thing).__module__}.{type(thing).__name__}",
+)
+def test_anything_else_is_told_what_fits(thing):
+    with pytest.raises(TypeError, match=r"a prepared one.*SigV4Signer"):
+        auth()(thing)  # type: ignore[type-var]
+
+
+def test_an_error_within_a_request_of_requests_is_its_own():
+    class Broken(requests.PreparedRequest):
+        @property
+        def path_url(self) -> str:
+            return self.missing
+
+    request = Broken()
+    request.prepare("GET", URL)
+    with pytest.raises(AttributeError, match="missing"):
+        auth()(request)
+
+
+@pytest.mark.parametrize("module", [httpx, httpx2, lattice_client.httpx, lattice_client.httpx2])
+@pytest.mark.parametrize("arguments", [{}, {"hosts": ["*"]}, {"region": None}])
+def test_a_relative_url_is_called_that(module, arguments):
+    signing = LatticeAuth(**{"region": REGION, "credentials": canary.credentials(), **arguments})
+
+    async def call() -> None:
+        async with module.AsyncClient(auth=signing) as client:
+            await client.get("/orders")
+
+    with pytest.raises(InvalidHeaderError, match=r"is relative: .* base_url"):
+        asyncio.run(call())
+    with (
+        module.Client(auth=signing) as client,
+        pytest.raises(InvalidHeaderError, match=r"is relative: .* base_url"),
+    ):
+        client.get("/orders")

@@ -267,6 +267,16 @@ def test_a_name_that_does_not_resolve(diagnose):
     assert "private hosted zone" in said
 
 
+def test_an_old_tutorials_name(diagnose, monkeypatch):
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    faults, said, _ = diagnose("https://orders-0a1b2c.7d67968.vpc-lattice-svcs.aws")
+    assert faults == ["name does not resolve"]
+    assert ".vpc-lattice-svcs.REGION.on.aws" in said
+
+
 def test_something_else_than_lattice(diagnose):
     with raw_server() as server:
         faults, said, _ = diagnose(server.url)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, tzinfo
 from types import SimpleNamespace
 
+import botocore.session
 import pytest
 
 from lattice_client import (
@@ -212,10 +214,47 @@ class TestPayloadHash:
 
 
 class TestRegions:
-    @pytest.mark.parametrize("region", ["", None, 1])
+    @pytest.mark.parametrize("region", ["", None])
     def test_no_region(self, region):
         with pytest.raises(RegionError, match="region is empty"):
             SigV4Signer(CREDENTIALS, region)
+
+    @pytest.mark.parametrize(
+        ("region", "hint"),
+        [
+            (["us-west-2"], "region must be a str such as 'eu-west-1', not a list"),
+            (1, "region must be a str such as 'eu-west-1', not a int"),
+            ("us-west-2a", "region is 'us-west-2a', a zone: give its region, 'us-west-2'"),
+            ("us-gov-west-1b", "a zone: give its region, 'us-gov-west-1'"),
+            ("us-west-2-lax-1a", "a zone: give its region, 'us-west-2'"),
+            ("us-east-1-wl1-bos-wlz-1", "a zone: give its region, 'us-east-1'"),
+            ("usw2-az1", "'usw2-az1', the id of a zone: give the region that it is in"),
+            ("US-WEST-2", "region is 'US-WEST-2': write it in lower case, 'us-west-2'"),
+            ("us west 2", "region is 'us west 2', which is no region; they look like"),
+            ("us-west-2\n", "which is no region"),
+            ("\N{SUPERSCRIPT TWO}", "which is no region"),
+        ],
+    )
+    def test_what_is_no_region_says_what_is(self, region, hint):
+        with pytest.raises(RegionError, match=re.escape(hint)):
+            SigV4Signer(CREDENTIALS, region)
+        if isinstance(region, str) and region == region.strip():  # as names in a set are
+            with pytest.raises(RegionError, match=re.escape(hint.removeprefix("region is"))):
+                SigV4ASigner(CREDENTIALS, ["eu-west-1", region])
+
+    def test_those_of_all_partitions_are_regions(self):
+        session = botocore.session.Session()
+        regions = {
+            region
+            for partition in session.get_available_partitions()
+            for service in ("ec2", "sts", "s3", "vpc-lattice")
+            for region in session.get_available_regions(service, partition, allow_non_regional=True)
+        }
+        assert {"us-gov-west-1", "cn-north-1", "us-iso-east-1", "eusc-de-east-1"} <= regions
+        # Those of other vendors, and of AWS's pseudo-regions.
+        for region in (*regions, "aws-global", "auto", "fr-par", "us-west-004", "nyc3", "local"):
+            assert SigV4Signer(CREDENTIALS, region).region == region
+            assert SigV4ASigner(CREDENTIALS, [region, "us-*"]).region_set == f"{region},us-*"
 
     @pytest.mark.parametrize("region_set", ["", " ", ",", [], (), [""], iter([])])
     def test_no_region_in_a_set(self, region_set):

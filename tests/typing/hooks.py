@@ -125,6 +125,8 @@ def credentials() -> None:
     LatticeAuth(remedies=())
     lattice_client.SigV4Auth("execute-api", remedies={"credentials"})
     LatticeAuth(remedies=("clocks",))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    LatticeAuth(hosts=["*.example.com"], match_hosts="header")
+    LatticeAuth(match_hosts="url")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     LatticeAuth(path_encoding="triple")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     LatticeAuth(credentials="secret")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 

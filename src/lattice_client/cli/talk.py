@@ -124,4 +124,5 @@ def explained(response: httpx.Response, request: httpx.Request, body: bytes) -> 
         method=request.method,
         url=str(request.url),
         request_headers=request.headers,
+        way=[str(one.url) for one in (*response.history, response)] if response.history else (),
     )

@@ -12,7 +12,8 @@ from typing import Any
 from lattice_client.credentials import Credentials, CredentialsProvider, as_provider, current
 from lattice_client.credentials.botocore_errors import botocore_errors
 from lattice_client.credentials.forking import importing, renewed_after_fork
-from lattice_client.errors import ConfigurationError, CredentialsError, NameSourceError
+from lattice_client.errors import CredentialsError, NameSourceError
+from lattice_client.signing.checks import check_region
 
 __all__ = ["AwsApi"]
 
@@ -35,6 +36,7 @@ class AwsApi:
     :param region: None: AWS_REGION, AWS_DEFAULT_REGION, else the profile's.
     :param credentials: as of the auth objects.
     :param endpoint_url: another place to call, such as an endpoint in a VPC.
+    :raises RegionError: for what is no region, such as a zone.
     """
 
     def __init__(
@@ -45,8 +47,8 @@ class AwsApi:
         credentials: Credentials | CredentialsProvider | None,
         endpoint_url: str | None,
     ) -> None:
-        if region == "":
-            raise ConfigurationError("region is empty; give one such as 'eu-west-1', or None")
+        if region is not None:
+            check_region(region)
         self.service = service
         self._region = region
         self._provider = as_provider(credentials)

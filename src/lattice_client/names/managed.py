@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from lattice_client.names.endpoint import Endpoint
 
-__all__ = ["ManagedNames", "managed_endpoint", "region_of"]
+__all__ = ["ManagedNames", "hint_of", "managed_endpoint", "region_of"]
 
 # Names are read from their end, for the ids in front vary in number and length: services
 # (NAME-ID.HASH.vpc-lattice-svcs.REGION.on.aws), service-network endpoints (vpce-…, the same end),
@@ -69,6 +69,17 @@ def managed_endpoint(name: str) -> Endpoint | None:
         else "managed name",
         is_lattice=not is_resource,
     )
+
+
+def hint_of(host: str) -> str:
+    """What to say, in brackets, of a name that is nearly a managed one; else nothing.
+
+    An old tutorial has names that end in ``.vpc-lattice-svcs.aws``; VPC Lattice gives none such
+    ("Services in VPC Lattice", VPC Lattice User Guide).
+    """
+    if not re.search(r"\.vpc-lattice-svcs\.aws\.?(?::\d*)?$", host.lower()):
+        return ""
+    return " (VPC Lattice's own names end in .vpc-lattice-svcs.REGION.on.aws: see the console)"
 
 
 class ManagedNames:

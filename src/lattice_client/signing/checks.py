@@ -14,6 +14,7 @@ from lattice_client.errors import (
     ConfigurationError,
     InvalidCredentialsError,
     InvalidHeaderError,
+    RegionError,
     SigningError,
 )
 from lattice_client.secrecy import fault_of_parts
@@ -28,6 +29,7 @@ __all__ = [
     "check_host",
     "check_method",
     "check_payload_hash",
+    "check_region",
     "check_str",
     "check_target",
     "checked_names",
@@ -43,8 +45,9 @@ compiled = cache(re.compile)
 
 USUAL_METHODS = frozenset(("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"))
 _TCHARS = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-# RFC 3986 section 3.2: a name, an IPv4 address or a bracketed IPv6 address, and a port.
-_HOST = r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\])(?::\d*)?"
+# RFC 3986 section 3.2: a name, an IPv4 address or a bracketed IPv6 address, and a port. No comma,
+# for that joins the values of several headers.
+_HOST = r"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\])(?::\d*)?"
 
 
 def check_method(method: str) -> None:
@@ -185,6 +188,43 @@ def checked_names(names: Iterable[str]) -> frozenset[str]:
             raise ConfigurationError(f"{name!r} cannot be signed: {NEVER_SIGNED[name]}")
         checked.add(name)
     return frozenset(checked)
+
+
+# --- The region -------------------------------------------------------------------------------
+
+# Zones of a region ("Regions and Zones", EC2 User Guide): us-west-2a, us-west-2-lax-1a,
+# us-east-1-wl1-bos-wlz-1; and the id of one, usw2-az1.
+_ZONE = r"([a-z]{2,4}(?:-[a-z]+)+-\d+)(?:[a-z]|-[a-z]{3}-\d+[a-z]?|-wl\d+-[a-z0-9-]+)"
+_ZONE_ID = r"[a-z]{2,6}\d+-az\d+"
+
+
+def check_region(region: object, where: str = "region", *, wildcards: bool = False) -> None:
+    """Whether a text can be a region. Which there are is not known here: AWS has new ones every
+    year, and other vendors have their own.
+
+    :param where: what has said it, as an argument or a variable.
+    :param wildcards: whether ``*`` may stand in it.
+    :raises RegionError: with a hint, where it cannot.
+    """
+    if region is None or region == "":
+        raise RegionError(f"{where} is empty; give the region of the service, as in 'eu-west-1'")
+    if not isinstance(region, str):
+        raise RegionError(
+            f"{where} must be a str such as 'eu-west-1', not a {type(region).__name__}"
+        )
+    letters = region.replace("-", "").replace("*", "" if wildcards else "*")
+    if not region.isascii() or (letters and not letters.isalnum()) or region.strip("-") == "":
+        example = "'eu-west-1', 'us-east-*', '*'" if wildcards else "'eu-west-1'"
+        raise RegionError(f"{where} is {region!r}, which is no region; they look like {example}")
+    if region != region.lower():
+        raise RegionError(f"{where} is {region!r}: write it in lower case, {region.lower()!r}")
+    if zone := compiled(_ZONE).fullmatch(region):
+        raise RegionError(f"{where} is {region!r}, a zone: give its region, {zone[1]!r}")
+    if compiled(_ZONE_ID).fullmatch(region):
+        raise RegionError(
+            f"{where} is {region!r}, the id of a zone: give the region that it is in, as in "
+            "'eu-west-1'"
+        )
 
 
 # --- Credentials ------------------------------------------------------------------------------

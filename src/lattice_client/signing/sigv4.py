@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from lattice_client.errors import ConfigurationError, RegionError
 from lattice_client.secrecy import forgetful
 from lattice_client.signing.canonical import Normalization, PathEncoding
-from lattice_client.signing.checks import CredentialsLike
+from lattice_client.signing.checks import CredentialsLike, check_region
 from lattice_client.signing.signer import LATTICE, Signer
 
 if TYPE_CHECKING:
@@ -74,7 +73,8 @@ class SigV4Signer(Signer):
     :param signed_headers: names of headers to sign beside host and ``x-amz-*``, where a request
         has them. With ``x-amz-content-sha256`` among them, the payload's hash is sent even to a
         service that does not ask for it.
-    :raises ConfigurationError: for an argument that cannot work.
+    :raises RegionError: for what is no region, such as a zone.
+    :raises ConfigurationError: for any other argument that cannot work.
     :raises InvalidCredentialsError: for credentials that cannot stand in a header.
 
     May be used from many threads at once. Nothing is refreshed: new credentials, new signer.
@@ -93,7 +93,8 @@ class SigV4Signer(Signer):
         normalization: Normalization = "rfc3986",
         signed_headers: Iterable[str] = (),
     ) -> None:
-        self.region = _checked_region(region)
+        check_region(region)
+        self.region = region
         # The HMAC under the signing key, and the day that the key is for.
         self._day = _NO_DAY
         super().__init__(
@@ -116,11 +117,3 @@ class SigV4Signer(Signer):
             hmac = _Hmac.keyed(key)
             self._day = (date, hmac)
         return hmac.absorbed(prefix)
-
-
-def _checked_region(region: str) -> str:
-    if not region or not isinstance(region, str):
-        raise RegionError("region is empty; give the region of the service, as in 'eu-west-1'")
-    if not region.replace("-", "").isalnum() or not region.isascii():
-        raise ConfigurationError(f"{region!r} is no AWS region; they look like 'eu-west-1'")
-    return region

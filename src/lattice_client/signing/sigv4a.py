@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from lattice_client.errors import ConfigurationError, MissingExtraError, RegionError
 from lattice_client.secrecy import forgetful
 from lattice_client.signing.canonical import Normalization, PathEncoding
-from lattice_client.signing.checks import CredentialsLike
+from lattice_client.signing.checks import CredentialsLike, check_region
 from lattice_client.signing.signer import LATTICE, Signer
 
 if TYPE_CHECKING:
@@ -140,9 +140,7 @@ def _checked_region_set(region_set: str | Iterable[str]) -> str:
     if not any(names):
         raise RegionError("region_set is empty; give regions as in 'eu-west-1,us-east-*', or '*'")
     for name in names:
-        bare = name.replace("-", "").replace("*", "")
-        if not name or not name.isascii() or (bare and not bare.isalnum()):
-            raise ConfigurationError(
-                f"{name!r} in region_set is no region; they look like 'eu-west-1', 'us-east-*', '*'"
-            )
+        if not name:
+            raise RegionError("region_set has a name that is no region: between its commas is none")
+        check_region(name, "a name in region_set", wildcards=True)
     return ",".join(names)

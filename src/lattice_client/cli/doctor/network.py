@@ -19,6 +19,7 @@ from lattice_client.cli.doctor.identity import in_words
 from lattice_client.credentials import CredentialsProvider
 from lattice_client.errors import LatticeClientError
 from lattice_client.names import LatticeNames, Names, Route53Names, region_of
+from lattice_client.names.managed import hint_of
 
 __all__ = [
     "Address",
@@ -80,7 +81,7 @@ def about_name(place: Place) -> tuple[Finding, list[Address], str | None]:
             "zone that the name is in."
         )
         finding = Finding.of_fault(
-            "name", "name does not resolve", f"{name} does not resolve: {why}.", step
+            "name", "name does not resolve", f"{name} does not resolve: {why}{hint_of(name)}.", step
         )
         return finding, [], None
     addresses = list(dict.fromkeys((int(entry[0]), str(entry[4][0])) for entry in found))
