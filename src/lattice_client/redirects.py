@@ -6,7 +6,6 @@ must not sign one for a stranger that the call's own server has named.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, Generic, Literal, TypeVar
@@ -24,8 +23,6 @@ __all__ = [
     "turn_of",
     "way_of",
 ]
-
-_log = logging.getLogger("lattice_client.redirects")
 
 # The oldest ones beyond are forgotten.
 _REMEMBERED = 4096
@@ -54,7 +51,9 @@ class RedirectLog:
         if len(self._seen) >= _REMEMBERED:
             self._seen = {}
         self._seen[host] = None
-        _log.warning(
+        import logging  # loaded for the first that is told
+
+        logging.getLogger("lattice_client.redirects").warning(
             "a redirect leads from https:// to http:// on %s, and what follows it is not signed: "
             "TLS ends at VPC Lattice, and the application behind it has to heed X-Forwarded-Proto",
             host,
