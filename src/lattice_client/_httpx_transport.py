@@ -9,12 +9,16 @@ from typing import Any, Self
 
 from lattice_client import calls
 from lattice_client._httpx_dialing import Attempt, Transports, maker, with_context
-from lattice_client._readable import unread_httpx
+from lattice_client._readable_httpx import (
+    discard_httpx,
+    discard_httpx_async,
+    read_httpx,
+    read_httpx_async,
+)
 from lattice_client.auth import SigV4Auth
-from lattice_client.calls import REQUEST_ID, Level, refuse_retries, run, run_async
+from lattice_client.calls import REQUEST_ID, Answer, Level, refuse_retries, run, run_async
 from lattice_client.denial import ATTEMPT
 from lattice_client.events import Observer
-from lattice_client.headers import is_small
 from lattice_client.names import Resolver
 from lattice_client.retry import Outcome, RetryPolicy
 from lattice_client.urls import REDIRECTS, origin_of
@@ -293,19 +297,11 @@ class _SyncHands(_Hands):
     def pause(self, seconds: float) -> None:
         calls.wait(seconds)
 
-    def read(self, response: Any) -> bytes:
-        try:
-            return unread_httpx(response, response.read())
-        except BaseException:  # nobody else has it yet
-            response.close()
-            raise
+    def read(self, answer: Answer) -> bytes | None:
+        return read_httpx(*answer)
 
-    def discard(self, response: Any) -> None:
-        try:
-            if is_small(response.headers):
-                response.read()
-        finally:
-            response.close()
+    def discard(self, answer: Answer) -> None:
+        discard_httpx(*answer)
 
 
 class _AsyncHands(_Hands):
@@ -326,16 +322,8 @@ class _AsyncHands(_Hands):
 
         await sleep(seconds)
 
-    async def read(self, response: Any) -> bytes:
-        try:
-            return unread_httpx(response, await response.aread())
-        except BaseException:  # nobody else has it yet
-            await response.aclose()
-            raise
+    async def read(self, answer: Answer) -> bytes | None:
+        return await read_httpx_async(*answer)
 
-    async def discard(self, response: Any) -> None:
-        try:
-            if is_small(response.headers):
-                await response.aread()
-        finally:
-            await response.aclose()
+    async def discard(self, answer: Answer) -> None:
+        await discard_httpx_async(*answer)

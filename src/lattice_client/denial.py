@@ -354,7 +354,7 @@ class _Refusal(NamedTuple):
 
     def by_the_headers(self) -> Denial:
         """A 403 whose body says nothing that we know."""
-        if not self.text and self.request is not None:
+        if self.body_known and not self.text and self.request is not None:
             if not self.request.signature:
                 return Denial("unsigned", self.status, self.sign_it())
             off = self.seconds_ahead()

@@ -44,7 +44,12 @@ class Client(Protocol):
         headers: dict[str, str] | None = None,
         body: object = None,
         redirects: bool = False,
-    ) -> Answer: ...
+        on_head: Callable[[], None] | None = None,
+    ) -> Answer:
+        """
+        :param on_head: the answer is streamed, and this is called before its body is read.
+        """
+        ...
 
 
 class Driver(Protocol):
@@ -92,11 +97,20 @@ class Requests:
             if ca_file:
                 session.verify = ca_file
 
-            def call(method, url, *, headers=None, body=None, redirects=False) -> Answer:
-                data = _chunks() if body is STREAM else body
+            def call(
+                method, url, *, headers=None, body=None, redirects=False, on_head=None
+            ) -> Answer:
                 response = session.request(
-                    method, url, headers=headers, data=data, allow_redirects=redirects, timeout=20
+                    method,
+                    url,
+                    headers=headers,
+                    data=_chunks() if body is STREAM else body,
+                    allow_redirects=redirects,
+                    timeout=20,
+                    stream=on_head is not None,
                 )
+                if on_head is not None:
+                    on_head()
                 return Answer(
                     response.status_code, response.text, dict(response.headers), response.url
                 )
@@ -125,11 +139,16 @@ class Httpx:
             auth=auth, verify=_context(ca_file), trust_env=False, timeout=20, **settings
         ) as client:
 
-            def call(method, url, *, headers=None, body=None, redirects=False) -> Answer:
+            def call(
+                method, url, *, headers=None, body=None, redirects=False, on_head=None
+            ) -> Answer:
                 content = _chunks() if body is STREAM else body
-                response = client.request(
+                with client.stream(
                     method, url, headers=headers, content=content, follow_redirects=redirects
-                )
+                ) as response:
+                    if on_head is not None:
+                        on_head()
+                    response.read()
                 return Answer(
                     response.status_code, response.text, dict(response.headers), str(response.url)
                 )
@@ -145,11 +164,16 @@ class AsyncHttpx(Httpx):
                 auth=auth, verify=_context(ca_file), trust_env=False, timeout=20, **settings
             )
 
-            async def call(method, url, *, headers=None, body=None, redirects=False) -> Answer:
+            async def call(
+                method, url, *, headers=None, body=None, redirects=False, on_head=None
+            ) -> Answer:
                 content = _async_chunks() if body is STREAM else body
-                response = await client.request(
+                async with client.stream(
                     method, url, headers=headers, content=content, follow_redirects=redirects
-                )
+                ) as response:
+                    if on_head is not None:
+                        on_head()
+                    await response.aread()
                 return Answer(
                     response.status_code, response.text, dict(response.headers), str(response.url)
                 )
@@ -183,11 +207,15 @@ class Aiohttp:
 
             session = runner.run(start())
 
-            async def call(method, url, *, headers=None, body=None, redirects=False) -> Answer:
+            async def call(
+                method, url, *, headers=None, body=None, redirects=False, on_head=None
+            ) -> Answer:
                 data = _async_chunks() if body is STREAM else body
                 async with session.request(
                     method, url, headers=headers, data=data, allow_redirects=redirects
                 ) as response:
+                    if on_head is not None:
+                        on_head()
                     return Answer(
                         response.status,
                         await response.text(),

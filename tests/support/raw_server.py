@@ -52,7 +52,7 @@ class RawRequest:
 # What may befall a connection: it is reset at once, after some bytes of the request or after all of
 # it, in the middle of the answer's head, or there is no answer.
 # Or it is closed behind the answer, also one that came before the request's body; or half of the
-# answer's body comes, and no more.
+# answer's body comes, and no more; or the answer's body comes byte by byte, until ``go_on`` is set.
 Fault = Literal[
     "at once",
     "in the request",
@@ -60,10 +60,13 @@ Fault = Literal[
     "after the request",
     "in the answer",
     "half an answer",
+    "drip",
     "silence",
     "close",
 ]
 _CLOSING = ("before the body", "close")
+# How often a byte drips, in seconds, and how many: longer than any test's patience.
+_DRIP, _DROPS = 0.05, 600
 
 
 class RawServer:
@@ -81,6 +84,9 @@ class RawServer:
         self.requests: list[RawRequest] = []
         # As many as were accepted.
         self.connections = 0
+        # Set by whoever has seen enough dripping; and whether it was not set in time.
+        self.go_on = threading.Event()
+        self.dripped_out = False
         self._respond = respond
         self._faults = iter(faults)
         self._listener = listener or socket.create_server(("127.0.0.1", 0))
@@ -123,13 +129,26 @@ class RawServer:
                     answer = self._respond(request)
                     connection.sendall(answer[: -(len(answer.partition(b"\r\n\r\n")[2]) + 1) // 2])
                     continue
-                if fault not in (None, *_CLOSING):
+                if fault == "drip":
+                    self._drip(connection, self._respond(request))
+                elif fault not in (None, *_CLOSING):
                     return _reset(connection)
-                connection.sendall(self._respond(request))
+                else:
+                    connection.sendall(self._respond(request))
                 if fault in _CLOSING:
                     return None
                 parser = h11.Connection(h11.SERVER)
         return None
+
+    def _drip(self, connection: socket.socket, answer: bytes) -> None:
+        begin = answer.index(b"\r\n\r\n") + 4
+        connection.sendall(answer[:begin])
+        for begin in range(begin, min(begin + _DROPS, len(answer))):
+            if self.go_on.wait(_DRIP):
+                connection.sendall(answer[begin:])
+                return
+            connection.sendall(answer[begin : begin + 1])
+        self.dripped_out = True
 
     def _read(
         self, parser: h11.Connection, connection: socket.socket, *, early: bool
@@ -160,6 +179,7 @@ class RawServer:
                 connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        self.go_on.set()
         # An accept() that waits is not woken by close() alone.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
