@@ -33,6 +33,8 @@ _HOME = "lattice_home"
 _CLIENT_ERRORS = 400
 # How OpenSSL says it. The exception itself does not come through httpcore's.
 _CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
+# RFC 9113 section 7.
+_REFUSED_STREAM = 7
 
 
 class SigningTransport:
@@ -220,6 +222,22 @@ def _copy(library: ModuleType, request: Any) -> Any:
     return copied
 
 
+def _is_unprocessed(error: Exception) -> bool:
+    """Whether an HTTP/2 server says that it has not processed a request (RFC 9113 section 8.7).
+
+    httpcore gives h2's event as the reason. Where GOAWAY names a last stream, httpcore itself sends
+    those beyond on another connection, so the reason is left for GOAWAY with none.
+    """
+    reasons = getattr(error.__cause__, "args", ())
+    event = reasons[0] if reasons else None
+    match type(event).__name__:
+        case "StreamReset":
+            return getattr(event, "error_code", None) == _REFUSED_STREAM
+        case "ConnectionTerminated":
+            return getattr(event, "last_stream_id", None) == 0
+    return False
+
+
 class _Hands:
     """What both kinds of clients have in common."""
 
@@ -276,6 +294,8 @@ class _Hands:
             return Outcome.not_sent(timed_out=True)
         if isinstance(error, library.TimeoutException):
             return Outcome.perhaps_sent(replayable=replayable, timed_out=True)
+        if isinstance(error, library.RemoteProtocolError) and _is_unprocessed(error):
+            return Outcome.not_sent(replayable=replayable)
         if isinstance(error, library.NetworkError | library.RemoteProtocolError):
             return Outcome.perhaps_sent(replayable=replayable)
         return None

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import random
 import ssl
+from collections.abc import AsyncIterator, Iterator
 
 import anyio
+import httpx
+import httpx2
 import pytest
 
 import lattice_client.httpx
 import lattice_client.httpx2
 from lattice_client import LatticeAuth
 from support import canary
-from support.h2_server import h2_server
+from support.h2_server import REFUSED_STREAM, GoAway, Reset, h2_server
 
-MODULES = [lattice_client.httpx, lattice_client.httpx2]
+LIBRARIES = {lattice_client.httpx: httpx, lattice_client.httpx2: httpx2}
+MODULES = list(LIBRARIES)
 
 
 @pytest.fixture(autouse=True)
@@ -31,9 +35,40 @@ def settings(server) -> dict[str, object]:
     }
 
 
-def answers(*responses: tuple[int, bytes] | None):
+def answers(*responses):
     left = list(responses)
     return lambda _: left.pop(0) if left else (200, b"ok")
+
+
+def _once() -> Iterator[bytes]:
+    yield b"{}"
+
+
+async def _once_async() -> AsyncIterator[bytes]:
+    yield b"{}"
+
+
+def synchronously(module, server, method: str, content: bytes | None) -> int:
+    with module.Client(**settings(server)) as client:
+        content = _once() if content is None else content
+        return client.request(method, server.url, content=content).status_code
+
+
+def on(backend: str):
+    async def call(module, server, method: str, content: bytes | None) -> int:
+        async with module.AsyncClient(**settings(server)) as client:
+            content = _once_async() if content is None else content
+            return (await client.request(method, server.url, content=content)).status_code
+
+    return lambda *arguments: anyio.run(call, *arguments, backend=backend)
+
+
+CALLS = {"sync": synchronously, "asyncio": on("asyncio"), "trio": on("trio")}
+
+
+@pytest.fixture(params=CALLS)
+def call(request):
+    return CALLS[request.param]
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -49,18 +84,39 @@ class TestAttempts:
             assert len({request.header("x-amzn-requestid") for request in server.requests}) == 1
             assert server.connections == 1
 
-    def test_a_stream_that_is_reset(self, module, tmp_path):
-        """httpx does not tell that the server has not looked at it: a POST is not sent again."""
-        with h2_server(answers(None), tmp_path) as server:
+    @pytest.mark.parametrize("unprocessed", [Reset(REFUSED_STREAM), GoAway(0)], ids=repr)
+    def test_what_was_certainly_not_processed_is_sent_again(self, module, call, unprocessed, tmp_path):
+        """RFC 9113 section 8.7: whatever its method."""
+        with h2_server(answers(unprocessed), tmp_path) as server:
+            assert call(module, server, "POST", b"{}") == 200
+            assert [request.body for request in server.requests] == [b"{}"] * 2
+            assert all(request.verified() for request in server.requests)
+            assert len({request.header("x-amzn-requestid") for request in server.requests}) == 1
+
+    @pytest.mark.parametrize("unprocessed", [Reset(REFUSED_STREAM), GoAway(0)], ids=repr)
+    def test_but_not_a_body_that_can_be_read_once(self, module, call, unprocessed, tmp_path):
+        with h2_server(answers(unprocessed), tmp_path) as server:
+            with pytest.raises(LIBRARIES[module].RemoteProtocolError):
+                call(module, server, "POST", None)
+            assert len(server.requests) == 1
+
+    def test_streams_beyond_the_last_one_that_was_processed(self, module, tmp_path):
+        with h2_server(answers((200, b"ok"), GoAway(1)), tmp_path) as server:
             with module.Client(**settings(server)) as client:
                 assert client.get(server.url).status_code == 200
+                assert client.post(server.url, content=b"{}").status_code == 200
+            assert [request.method for request in server.requests] == ["GET", "POST", "POST"]
+            assert all(request.verified() for request in server.requests)
+
+    @pytest.mark.parametrize("perhaps", [Reset(0), Reset(2), Reset(8), GoAway(1)], ids=repr)
+    def test_what_was_perhaps_processed(self, module, call, perhaps, tmp_path):
+        """A GET is sent again, a POST is not."""
+        with h2_server(answers(perhaps), tmp_path) as server:
+            assert call(module, server, "GET", b"") == 200
             assert len(server.requests) == 2
-        with h2_server(answers(None), tmp_path) as server:
-            with (
-                module.Client(**settings(server)) as client,
-                pytest.raises(Exception, match="StreamReset"),
-            ):
-                client.post(server.url, content=b"{}")
+        with h2_server(answers(perhaps), tmp_path) as server:
+            with pytest.raises(LIBRARIES[module].RemoteProtocolError):
+                call(module, server, "POST", b"{}")
             assert len(server.requests) == 1
 
     @pytest.mark.parametrize("backend", ["asyncio", "trio"])

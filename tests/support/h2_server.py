@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import h2.config
@@ -16,12 +17,28 @@ import trustme
 
 from support.raw_server import RawRequest
 
-__all__ = ["H2Server", "h2_server"]
+__all__ = ["REFUSED_STREAM", "GoAway", "H2Server", "Reset", "h2_server"]
 
-# A status and a body; None: the stream is refused, unprocessed (RFC 9113 section 8.7).
-Respond = Callable[[RawRequest], tuple[int, bytes] | None]
+# RFC 9113 section 7.
+REFUSED_STREAM = 7
 
-_REFUSED_STREAM = 7
+
+@dataclass(frozen=True)
+class Reset:
+    """The stream is reset with this error code."""
+
+    code: int
+
+
+@dataclass(frozen=True)
+class GoAway:
+    """The connection ends; ``last`` is the last stream that may have been processed."""
+
+    last: int
+
+
+# What a request is answered: a status and a body, or not at all.
+Respond = Callable[[RawRequest], tuple[int, bytes] | Reset | GoAway]
 
 
 class H2Server:
@@ -72,6 +89,11 @@ class H2Server:
                     elif isinstance(event, h2.events.StreamEnded):
                         self._answer(speaker, event.stream_id, *streams.pop(event.stream_id))
                 connection.sendall(speaker.data_to_send())
+                if speaker.state_machine.state is h2.connection.ConnectionState.CLOSED:
+                    # To close with something unread would reset the connection.
+                    while connection.recv(65536):
+                        pass
+                    return
 
     def _answer(
         self,
@@ -91,8 +113,11 @@ class H2Server:
         )
         self.requests.append(request)
         answer = self._respond(request)
-        if answer is None:
-            speaker.reset_stream(stream, _REFUSED_STREAM)
+        if isinstance(answer, Reset):
+            speaker.reset_stream(stream, answer.code)
+            return
+        if isinstance(answer, GoAway):
+            speaker.close_connection(last_stream_id=answer.last)
             return
         status, content = answer
         length = ("content-length", str(len(content)))
