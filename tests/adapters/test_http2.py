@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import ssl
+import time
 from collections.abc import AsyncIterator, Iterator
+from email.utils import formatdate
 
 import anyio
 import httpx
@@ -13,9 +15,9 @@ import pytest
 
 import lattice_client.httpx
 import lattice_client.httpx2
-from lattice_client import LatticeAuth
+from lattice_client import LatticeAuth, _readable
 from support import canary
-from support.h2_server import REFUSED_STREAM, GoAway, Reset, h2_server
+from support.h2_server import REFUSED_STREAM, Drip, GoAway, Reset, h2_server
 
 LIBRARIES = {lattice_client.httpx: httpx, lattice_client.httpx2: httpx2}
 MODULES = list(LIBRARIES)
@@ -48,19 +50,34 @@ async def _once_async() -> AsyncIterator[bytes]:
     yield b"{}"
 
 
-def synchronously(module, server, method: str, content: bytes | None) -> int:
-    with module.Client(**settings(server)) as client:
-        content = _once() if content is None else content
-        return client.request(method, server.url, content=content).status_code
+def synchronously(module, server, method: str, content: bytes | None, on_head=None) -> object:
+    content = _once() if content is None else content
+    with (
+        module.Client(**settings(server)) as client,
+        client.stream(method, server.url, content=content) as response,
+    ):
+        if on_head is None:
+            return response.status_code
+        on_head()
+        return response.status_code, len(response.read())
 
 
 def on(backend: str):
-    async def call(module, server, method: str, content: bytes | None) -> int:
-        async with module.AsyncClient(**settings(server)) as client:
-            content = _once_async() if content is None else content
-            return (await client.request(method, server.url, content=content)).status_code
+    async def call(module, server, method, content, on_head) -> object:
+        content = _once_async() if content is None else content
+        async with (
+            module.AsyncClient(**settings(server)) as client,
+            client.stream(method, server.url, content=content) as response,
+        ):
+            if on_head is None:
+                return response.status_code
+            on_head()
+            return response.status_code, len(await response.aread())
 
-    return lambda *arguments: anyio.run(call, *arguments, backend=backend)
+    def blocking(module, server, method: str, content: bytes | None, on_head=None) -> object:
+        return anyio.run(call, module, server, method, content, on_head, backend=backend)
+
+    return blocking
 
 
 CALLS = {"sync": synchronously, "asyncio": on("asyncio"), "trio": on("trio")}
@@ -118,6 +135,36 @@ class TestAttempts:
             with pytest.raises(LIBRARIES[module].RemoteProtocolError):
                 call(module, server, "POST", b"{}")
             assert len(server.requests) == 1
+
+    def test_a_refusal_that_drips_is_handed_out_and_stays_whole(
+        self, module, call, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr(_readable, "PATIENCE", 0.3)
+        with h2_server(answers(Drip(403, b"x" * 500)), tmp_path) as server:
+            assert call(module, server, "GET", b"", on_head=server.go_on.set) == (403, 500)
+            assert not server.dripped_out
+
+    def test_an_answer_that_drips_and_is_not_handed_out_is_let_go_of(
+        self, module, call, tmp_path, monkeypatch
+    ):
+        """The connection's other streams live on."""
+        monkeypatch.setattr(_readable, "PATIENCE", 0.3)
+        with h2_server(answers(Drip(503, b"x" * 500)), tmp_path) as server:
+            assert call(module, server, "GET", b"") == 200
+            assert not server.dripped_out
+            assert server.connections == 1
+
+    def test_a_refusal_has_its_remedy(self, module, call, tmp_path):
+        def respond(request):
+            if (request.header("x-amz-date") or "")[:11] == time.strftime("%Y%m%dT%H", time.gmtime()):
+                return 403, b"SignatureDoesNotMatch: Signature expired: it is now earlier"
+            return 200, b"ok"
+
+        ahead = formatdate(time.time() + 7200, usegmt=True)
+        with h2_server(respond, tmp_path, headers=[("date", ahead)]) as server:
+            assert call(module, server, "POST", b"{}") == 200
+            assert len(server.requests) == 2
+            assert server.connections == 1
 
     @pytest.mark.parametrize("backend", ["asyncio", "trio"])
     def test_many_on_one_connection(self, module, backend, tmp_path):

@@ -17,7 +17,7 @@ import trustme
 
 from support.raw_server import RawRequest
 
-__all__ = ["REFUSED_STREAM", "GoAway", "H2Server", "Reset", "h2_server"]
+__all__ = ["REFUSED_STREAM", "Drip", "GoAway", "H2Server", "Reset", "h2_server"]
 
 # RFC 9113 section 7.
 REFUSED_STREAM = 7
@@ -37,18 +37,39 @@ class GoAway:
     last: int
 
 
+@dataclass(frozen=True)
+class Drip:
+    """An answer whose body comes byte by byte, until the server's ``go_on`` is set."""
+
+    status: int
+    body: bytes
+
+
 # What a request is answered: a status and a body, or not at all.
-Respond = Callable[[RawRequest], tuple[int, bytes] | Reset | GoAway]
+Respond = Callable[[RawRequest], tuple[int, bytes] | Reset | GoAway | Drip]
+
+# How often a byte drips, in seconds, and how many: longer than any test's patience.
+_DRIP, _DROPS = 0.05, 600
 
 
 class H2Server:
-    def __init__(self, respond: Respond, context: ssl.SSLContext, ca_file: str) -> None:
+    def __init__(
+        self,
+        respond: Respond,
+        context: ssl.SSLContext,
+        ca_file: str,
+        headers: list[tuple[str, str]],
+    ) -> None:
+        self._headers = headers
         self.requests: list[RawRequest] = []
         self.connections = 0
         # What each of them was asked for (SNI).
         self.server_names: list[str | None] = []
         context.sni_callback = lambda _, name, __: self.server_names.append(name)
         self.ca_file = ca_file
+        # Set by whoever has seen enough dripping; and whether it was not set in time.
+        self.go_on = threading.Event()
+        self.dripped_out = False
         self._respond = respond
         self._context = context
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -77,7 +98,17 @@ class H2Server:
             speaker.initiate_connection()
             connection.sendall(speaker.data_to_send())
             streams: dict[int, tuple[list[tuple[bytes, bytes]], bytes]] = {}
-            while data := connection.recv(65536):
+            dripping: dict[int, bytes] = {}
+            while True:
+                connection.settimeout(_DRIP if dripping else None)
+                try:
+                    data = connection.recv(65536)
+                except TimeoutError:
+                    self._drip(speaker, dripping)
+                    connection.sendall(speaker.data_to_send())
+                    continue
+                if not data:
+                    return
                 for event in speaker.receive_data(data):
                     if isinstance(event, h2.events.RequestReceived):
                         streams[event.stream_id] = (list(event.headers), b"")
@@ -87,7 +118,11 @@ class H2Server:
                         length = event.flow_controlled_length
                         speaker.acknowledge_received_data(length, event.stream_id)
                     elif isinstance(event, h2.events.StreamEnded):
-                        self._answer(speaker, event.stream_id, *streams.pop(event.stream_id))
+                        drops = self._answer(
+                            speaker, event.stream_id, *streams.pop(event.stream_id)
+                        )
+                        if drops:
+                            dripping[event.stream_id] = drops
                 connection.sendall(speaker.data_to_send())
                 if speaker.state_machine.state is h2.connection.ConnectionState.CLOSED:
                     # To close with something unread would reset the connection.
@@ -95,13 +130,26 @@ class H2Server:
                         pass
                     return
 
+    def _drip(self, speaker: h2.connection.H2Connection, dripping: dict[int, bytes]) -> None:
+        for stream, body in list(dripping.items()):
+            at_once = len(body) if self.go_on.is_set() else 1
+            size = min(at_once, speaker.max_outbound_frame_size)
+            speaker.send_data(stream, body[:size], end_stream=size == len(body))
+            dripping[stream] = body[size:]
+            if not dripping[stream]:
+                del dripping[stream]
+                self.dripped_out = self.dripped_out or not self.go_on.is_set()
+
     def _answer(
         self,
         speaker: h2.connection.H2Connection,
         stream: int,
         headers: list[tuple[bytes, bytes]],
         body: bytes,
-    ) -> None:
+    ) -> bytes:
+        """
+        :returns: what is to drip.
+        """
         pseudo = {name: value for name, value in headers if name.startswith(b":")}
         others = [(name, value) for name, value in headers if not name.startswith(b":")]
         # HTTP/2 has no Host header: a proxy to HTTP/1.1 makes it of this one.
@@ -115,16 +163,21 @@ class H2Server:
         answer = self._respond(request)
         if isinstance(answer, Reset):
             speaker.reset_stream(stream, answer.code)
-            return
+            return b""
         if isinstance(answer, GoAway):
             speaker.close_connection(last_stream_id=answer.last)
-            return
-        status, content = answer
-        length = ("content-length", str(len(content)))
-        speaker.send_headers(stream, [(":status", str(status)), length])
+            return b""
+        drips = isinstance(answer, Drip)
+        status, content = (answer.status, answer.body) if drips else answer
+        length = ("content-length", str(len(content[:_DROPS] if drips else content)))
+        speaker.send_headers(stream, [(":status", str(status)), length, *self._headers])
+        if drips:
+            return content[:_DROPS]
         speaker.send_data(stream, content, end_stream=True)
+        return b""
 
     def close(self) -> None:
+        self.go_on.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for connection in self._open:
@@ -136,18 +189,23 @@ class H2Server:
 
 @contextmanager
 def h2_server(
-    respond: Respond, folder: Path, *, names: Iterable[str] = ("localhost",)
+    respond: Respond,
+    folder: Path,
+    *,
+    names: Iterable[str] = ("localhost",),
+    headers: Iterable[tuple[str, str]] = (),
 ) -> Iterator[H2Server]:
     """
     :param folder: for the certificate of its authority.
     :param names: those in its certificate.
+    :param headers: more of each answer.
     """
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["h2"])
     authority.issue_cert(*names).configure_cert(context)
-    server = H2Server(respond, context, str(folder / "ca.pem"))
+    server = H2Server(respond, context, str(folder / "ca.pem"), [*headers])
     try:
         yield server
     finally:
