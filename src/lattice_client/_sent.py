@@ -92,6 +92,12 @@ class SentRequest(NamedTuple):
             return None
 
     @property
+    def service(self) -> str | None:
+        """The signing name of the service that it is signed for."""
+        scope = self.signature.get("X-Amz-Credential", "").split("/")
+        return scope[-2] if len(scope) > 1 else None
+
+    @property
     def signed_headers(self) -> list[str]:
         """The names of the headers that were signed."""
         return [name for name in self.signature.get("X-Amz-SignedHeaders", "").split(";") if name]
