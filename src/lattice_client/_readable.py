@@ -161,6 +161,7 @@ def _wire_body(raw: Any, seconds: float) -> bytes | None:
     try:
         return _whole(probe)
     finally:
+        probe.close()
         sock.settimeout(users)
         message.fp = io.BufferedReader(_PutBack(ahead, file))
 
@@ -230,7 +231,9 @@ class _PutBack(io.RawIOBase):
     """A file with what was taken from it in front, and with the error that reading on met."""
 
     def __init__(self, ahead: _Ahead, file: Any) -> None:
-        self._taken, self._error, self._file = memoryview(bytes(ahead.taken)), ahead.error, file
+        self._taken, self._file = memoryview(bytes(ahead.taken)), file
+        # Without the frames that it came through: they hold these files.
+        self._error = ahead.error and ahead.error.with_traceback(None)
 
     def readable(self) -> bool:
         return True
@@ -246,7 +249,8 @@ class _PutBack(io.RawIOBase):
             self._taken = self._taken[len(part) :]
             return len(part)
         if self._error is not None:
-            raise self._error
+            error, self._error = self._error, None
+            raise error
         read: int = self._file.readinto1(buffer)
         return read
 

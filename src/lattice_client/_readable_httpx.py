@@ -20,6 +20,8 @@ __all__ = ["discard_httpx", "discard_httpx_async", "read_httpx", "read_httpx_asy
 
 _Steps = Generator[tuple[str, Any], Any, bytes | None]
 
+# In seconds: how long a socket is waited for before it is seen what other threads have read for us.
+_GLANCE = 0.05
 # Wrappers around httpcore's stream: httpx's two and the pool's, and some to spare.
 _DEEPEST = 8
 
@@ -172,11 +174,14 @@ class _Wire:
                 connection._events[number][:0] = held  # type: ignore[union-attr]
 
     def receive(self, seconds: float) -> Any:
-        """Wait for something on the network, and have it dealt out to the streams."""
+        """Wait for something on the network, and have it dealt out to the streams.
+
+        Where other threads use the connection, it may take as long as their reads.
+        """
         sock = self._network.get_extra_info("socket")
         pending = getattr(sock, "pending", None)
         # Not with a time-out of httpcore's, which would end all streams of the connection.
-        if not (pending and pending()) and not _comes(sock, seconds):
+        if not (pending and pending()) and not _comes(sock, min(seconds, _GLANCE)):
             return
         self._http2._receive_events(self._stream._request, self._stream._stream_id)  # type: ignore[union-attr]
 

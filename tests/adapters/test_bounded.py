@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import random
+import socket
+import ssl
 import time
 import zlib
 from email.utils import formatdate
@@ -13,6 +15,7 @@ import httpx
 import httpx2
 import pytest
 import requests
+import trustme
 
 from adapters.drivers import DRIVERS, SECOND_LEVEL, Driver
 from lattice_client import RetryPolicy, _readable
@@ -217,18 +220,68 @@ class TestBombs:
             assert _readable._inflated(packed[:-5], bits) is None
 
 
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory):
+    authority = trustme.CA()
+    ca_file = tmp_path_factory.mktemp("tls") / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    def secured(respond, faults=()):
+        plain = socket.create_server(("127.0.0.1", 0))
+        return raw_server(respond, faults, context.wrap_socket(plain, server_side=True))
+
+    return secured, str(ca_file)
+
+
+class TestTls:
+    """TLS hands out what it has by records: a readable socket need not mean that there is any."""
+
+    def test_a_remedy(self, driver, secured):
+        serving, ca_file = secured
+        with (
+            serving(if_late(ENCODED["chunked"])) as server,
+            driver.client(auth(driver), ca_file) as call,
+        ):
+            for _ in range(2):
+                url = f"https://127.0.0.1:{server.port}"
+                assert call("POST", url, body=b"{}").status == 200
+            assert len(server.requests) == 3
+            assert server.connections == 1
+
+    def test_dripping(self, driver, secured, monkeypatch):
+        monkeypatch.setattr(_readable, "PATIENCE", 0.3)
+        serving, ca_file = secured
+        with (
+            serving(lambda _: refusal(BODIES["chunked"]), ["drip"]) as server,
+            driver.client(auth(driver), ca_file) as call,
+        ):
+            url = f"https://127.0.0.1:{server.port}"
+            answer = call("GET", url, on_head=server.go_on.set)
+            assert not server.dripped_out
+            assert (answer.status, answer.text) == (403, BODY.decode())
+
+
 class TestBreakingOff:
     """A refusal whose body breaks off is handed out; to read it is the library's own error."""
 
     @pytest.mark.parametrize(
-        "rest",
-        [LENGTH + b"x" * 100, b"Transfer-Encoding: chunked\r\n\r\n40\r\nxxx"],
-        ids=["with its length", "chunked"],
+        ("rest", "fault"),
+        [
+            (LENGTH + b"x" * 100, "close"),
+            (b"Transfer-Encoding: chunked\r\n\r\n40\r\nxxx", "close"),
+            # Without the error, what came would look whole.
+            (b"Connection: close\r\n\r\nxxx", "reset"),
+        ],
+        ids=["with its length", "chunked", "until the connection closes"],
     )
-    def test_it_is_handed_out(self, driver, rest):
+    def test_it_is_handed_out(self, driver, rest, fault):
+        if fault == "reset" and "aiohttp" in driver.name:
+            pytest.skip("aiohttp itself takes a reset for the end")
         handed_out = []
         with (
-            raw_server(lambda _: refusal(rest), ["close"]) as server,
+            raw_server(lambda _: refusal(rest), [fault]) as server,
             driver.client(auth(driver)) as call,
         ):
             with pytest.raises(BROKEN):

@@ -52,7 +52,7 @@ class RawRequest:
 # What may befall a connection: it is reset at once, after some bytes of the request or after all of
 # it, in the middle of the answer's head, or there is no answer.
 # Or it is closed behind the answer, also one that came before the request's body; or half of the
-# answer's body comes, and no more; or the answer's body comes byte by byte, until ``go_on`` is set.
+# answer's body comes, and no more, or the connection is reset behind the whole of it; or the answer's body comes byte by byte, until ``go_on`` is set.
 Fault = Literal[
     "at once",
     "in the request",
@@ -61,6 +61,7 @@ Fault = Literal[
     "in the answer",
     "half an answer",
     "drip",
+    "reset",
     "silence",
     "close",
 ]
@@ -131,6 +132,9 @@ class RawServer:
                     continue
                 if fault == "drip":
                     self._drip(connection, self._respond(request))
+                elif fault == "reset":
+                    connection.sendall(self._respond(request))
+                    return _reset(connection)
                 elif fault not in (None, *_CLOSING):
                     return _reset(connection)
                 else:
