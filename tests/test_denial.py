@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 
 import lattice_client
 from lattice_client import (
-    _sent,
     Denial,
     DeniedError,
     LatticeClientError,
+    _sent,
     explain,
     raise_for_denial,
 )

@@ -475,7 +475,7 @@ class TestQuota:
         results.append(getattr(quota, change)())
         threads[0].join(20)
         assert quota.tokens == left
-        assert results.count(True) == paid  # noqa: FBT003
+        assert results.count(True) == paid
 
     def test_it_is_never_more_than_full_nor_less_than_empty(self):
         quota = RetryQuota(12)

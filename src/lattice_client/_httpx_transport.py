@@ -294,10 +294,9 @@ class _Hands:
             return Outcome.not_sent(timed_out=True)
         if isinstance(error, library.TimeoutException):
             return Outcome.perhaps_sent(replayable=replayable, timed_out=True)
-        if isinstance(error, library.RemoteProtocolError) and _is_unprocessed(error):
-            return Outcome.not_sent(replayable=replayable)
         if isinstance(error, library.NetworkError | library.RemoteProtocolError):
-            return Outcome.perhaps_sent(replayable=replayable)
+            sent = Outcome.not_sent if _is_unprocessed(error) else Outcome.perhaps_sent
+            return sent(replayable=replayable)
         return None
 
 

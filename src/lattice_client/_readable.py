@@ -137,7 +137,9 @@ def discard_requests(response: Any, seconds: float) -> None:
     """Let go of an answer. Its connection is used again where all of the answer has come."""
     try:
         read_requests(response, seconds)
-        if is_whole(response):
+        if known(response) is not None:
+            response.content  # noqa: B018 for those who look at the history
+        elif is_whole(response):
             response.raw.read(decode_content=False)
     finally:
         response.close()
@@ -145,18 +147,18 @@ def discard_requests(response: Any, seconds: float) -> None:
 
 def _wire_body(raw: Any, seconds: float) -> bytes | None:
     """A body as it came, chunks joined. What was read of the wire is put back."""
-    message = getattr(raw, "_fp", None)
+    message: Any = getattr(raw, "_fp", None)
     if isinstance(message, io.BytesIO):  # of a tool for tests
         body = message.getvalue()[message.tell() :]
         return body if len(body) <= LONGEST else None
-    file = getattr(message, "fp", None)
-    sock = getattr(getattr(file, "raw", None), "_sock", None)
-    if message is None or file is None or not hasattr(sock, "recv"):
+    file: Any = getattr(message, "fp", None)
+    sock: Any = getattr(getattr(file, "raw", None), "_sock", None)
+    if not hasattr(sock, "recv"):  # not http.client's
         return None
     users = sock.gettimeout()
     ahead = _Ahead(file, sock, time.monotonic() + seconds, users)
     # The same message with another file: where it ends is http.client's to say.
-    probe = type(message).__new__(type(message))
+    probe: Any = object.__new__(type(message))
     vars(probe).update(vars(message), fp=io.BufferedReader(ahead))
     try:
         return _whole(probe)

@@ -72,11 +72,16 @@ class _Wire:
     def __init__(self, response: Any) -> None:
         self._response = response
         self._library = sys.modules[type(response).__module__.partition(".")[0]]
-        self._stream = _core(response.stream)
-        connection = getattr(self._stream, "_connection", None)
-        self._network = getattr(connection, "_network_stream", None)
-        self._http1 = getattr(connection, "_h11_state", None)
-        self._http2 = connection if hasattr(connection, "_h2_state") else None
+        stream = _core(response.stream)
+        connection = getattr(stream, "_connection", None)
+        self._network: Any = getattr(connection, "_network_stream", None)
+        self._request: Any = getattr(stream, "_request", None)
+        # HTTP/1.1: h11's state. HTTP/2: the stream's number, the events of all streams, and what
+        # reads more of them.
+        self._http1: Any = getattr(connection, "_h11_state", None)
+        self._number: Any = getattr(stream, "_stream_id", None)
+        self._events: Any = getattr(connection, "_events", None)
+        self._receive_events: Any = getattr(connection, "_receive_events", None)
         self._pieces: Any = None
 
     def steps(self, seconds: float) -> Generator[tuple[str, Any], Any, None]:
@@ -91,7 +96,7 @@ class _Wire:
             until = time.monotonic() + seconds
             if self._http1 is not None:
                 raw = yield from self._of_http1(until)
-            elif self._http2 is not None:
+            elif self._number is not None:
                 raw = yield from self._of_http2(until)
             else:
                 raw = yield from self._of_pieces(until)
@@ -132,7 +137,7 @@ class _Wire:
 
     def read(self, seconds: float) -> Any:
         """Some bytes from the network; an awaitable of them in an asynchronous client."""
-        users = self._stream._request.extensions.get("timeout", {}).get("read")
+        users = self._request.extensions.get("timeout", {}).get("read")
         return self._network.read(LONGEST, seconds if users is None else min(users, seconds))
 
     def _breaks_off(self, pieces: list[bytes], error: Exception) -> None:
@@ -144,13 +149,12 @@ class _Wire:
     # HTTP/2: httpcore keeps the events of each stream until they are asked for.
 
     def _of_http2(self, until: float) -> _Steps:
-        connection, number = self._http2, self._stream._stream_id
-        held: list[Any] = []
+        number, held = self._number, list[Any]()
         body = bytearray()
         try:
             while True:
                 # Nothing is read from the network while there are any.
-                events = connection._events[number]  # type: ignore[union-attr]
+                events = self._events[number]
                 new = events[:]
                 events.clear()
                 held += new
@@ -170,8 +174,8 @@ class _Wire:
                 except Exception:  # noqa: BLE001 the caller meets it too
                     return None
         finally:
-            if number in connection._events:  # type: ignore[union-attr]
-                connection._events[number][:0] = held  # type: ignore[union-attr]
+            if number in self._events:
+                self._events[number][:0] = held
 
     def receive(self, seconds: float) -> Any:
         """Wait for something on the network, and have it dealt out to the streams.
@@ -183,7 +187,7 @@ class _Wire:
         # Not with a time-out of httpcore's, which would end all streams of the connection.
         if not (pending and pending()) and not _comes(sock, min(seconds, _GLANCE)):
             return
-        self._http2._receive_events(self._stream._request, self._stream._stream_id)  # type: ignore[union-attr]
+        self._receive_events(self._request, self._number)
 
     # Whatever else a transport may give.
 
@@ -216,7 +220,7 @@ class _AsyncWire(_Wire):
         from anyio import move_on_after  # a dependency of httpx and httpx2
 
         with move_on_after(seconds):
-            await self._http2._receive_events(self._stream._request, self._stream._stream_id)  # type: ignore[union-attr]
+            await self._receive_events(self._request, self._number)
 
     def _iterator(self, stream: Any) -> Any:
         return aiter(stream)
@@ -226,7 +230,7 @@ class _AsyncWire(_Wire):
 
 
 def _core(stream: Any) -> Any:
-    """httpcore's own stream, which knows its connection; None for any other."""
+    """The stream of httpcore's own that knows its connection; None for any other."""
     for _ in range(_DEEPEST):
         if hasattr(stream, "_connection"):
             return stream

@@ -23,7 +23,17 @@ from lattice_client.remedies import FORBIDDEN, Remedy
 from lattice_client.retry import NO_RETRIES, Attempts, Outcome, RetryPolicy
 from lattice_client.wire import Outgoing
 
-__all__ = ["REQUEST_ID", "Answer", "Course", "Hands", "Level", "refuse_retries", "run", "run_async", "wait"]
+__all__ = [
+    "REQUEST_ID",
+    "Answer",
+    "Course",
+    "Hands",
+    "Level",
+    "refuse_retries",
+    "run",
+    "run_async",
+    "wait",
+]
 
 # Lattice takes the caller's, hands it to the target, sends it back and logs it ("Access logs for
 # Amazon VPC Lattice", VPC Lattice User Guide).

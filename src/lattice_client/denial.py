@@ -381,8 +381,8 @@ class _Refusal(NamedTuple):
                 return Denial("clock", self.status, self.right_time())
         if self.is_to_head:
             step = (
-                "An answer to HEAD has no body that would say who refused, or why: ask with GET, or "
-                "look for the request id in the service's log."
+                "An answer to HEAD has no body that would say who refused, or why: ask with GET, "
+                "or look for the request id in the service's log."
             )
         elif not self.body_known:
             step = "The body was not read, and may say why: read it, and ask again."

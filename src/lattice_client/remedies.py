@@ -66,7 +66,11 @@ class Remedies:
         )
         remedy: Remedy | None = None
         # A body that did not come within the limits is no reason to send anything.
-        if body is not None and denial is not None and denial.kind in ("clock", "expired", "bad signature"):
+        if (
+            body is not None
+            and denial is not None
+            and denial.kind in ("clock", "expired", "bad signature")
+        ):
             learned = self.clock.learn(headers.get("Date"))
             # Another call may have learned it while this one was under way.
             if "clock" not in tried and (learned or refused.offset != self.clock.offset):

@@ -102,7 +102,9 @@ class TestAttempts:
             assert server.connections == 1
 
     @pytest.mark.parametrize("unprocessed", [Reset(REFUSED_STREAM), GoAway(0)], ids=repr)
-    def test_what_was_certainly_not_processed_is_sent_again(self, module, call, unprocessed, tmp_path):
+    def test_what_was_certainly_not_processed_is_sent_again(
+        self, module, call, unprocessed, tmp_path
+    ):
         """RFC 9113 section 8.7: whatever its method."""
         with h2_server(answers(unprocessed), tmp_path) as server:
             assert call(module, server, "POST", b"{}") == 200
@@ -156,7 +158,9 @@ class TestAttempts:
 
     def test_a_refusal_has_its_remedy(self, module, call, tmp_path):
         def respond(request):
-            if (request.header("x-amz-date") or "")[:11] == time.strftime("%Y%m%dT%H", time.gmtime()):
+            if (request.header("x-amz-date") or "")[:11] == time.strftime(
+                "%Y%m%dT%H", time.gmtime()
+            ):
                 return 403, b"SignatureDoesNotMatch: Signature expired: it is now earlier"
             return 200, b"ok"
 

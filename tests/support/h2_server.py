@@ -99,16 +99,7 @@ class H2Server:
             connection.sendall(speaker.data_to_send())
             streams: dict[int, tuple[list[tuple[bytes, bytes]], bytes]] = {}
             dripping: dict[int, bytes] = {}
-            while True:
-                connection.settimeout(_DRIP if dripping else None)
-                try:
-                    data = connection.recv(65536)
-                except TimeoutError:
-                    self._drip(speaker, dripping)
-                    connection.sendall(speaker.data_to_send())
-                    continue
-                if not data:
-                    return
+            while data := self._receive(connection, speaker, dripping):
                 for event in speaker.receive_data(data):
                     if isinstance(event, h2.events.RequestReceived):
                         streams[event.stream_id] = (list(event.headers), b"")
@@ -129,6 +120,21 @@ class H2Server:
                     while connection.recv(65536):
                         pass
                     return
+
+    def _receive(
+        self,
+        connection: ssl.SSLSocket,
+        speaker: h2.connection.H2Connection,
+        dripping: dict[int, bytes],
+    ) -> bytes:
+        """Some bytes from the client; meanwhile answers drip."""
+        while True:
+            connection.settimeout(_DRIP if dripping else None)
+            try:
+                return connection.recv(65536)
+            except TimeoutError:
+                self._drip(speaker, dripping)
+                connection.sendall(speaker.data_to_send())
 
     def _drip(self, speaker: h2.connection.H2Connection, dripping: dict[int, bytes]) -> None:
         for stream, body in list(dripping.items()):

@@ -51,8 +51,8 @@ class RawRequest:
 
 # What may befall a connection: it is reset at once, after some bytes of the request or after all of
 # it, in the middle of the answer's head, or there is no answer.
-# Or it is closed behind the answer, also one that came before the request's body; or half of the
-# answer's body comes, and no more, or the connection is reset behind the whole of it; or the answer's body comes byte by byte, until ``go_on`` is set.
+# Or it is closed behind the answer, also one that came before the request's body, or reset there.
+# Or half of the answer's body comes, and no more; or it comes byte by byte, until ``go_on`` is set.
 Fault = Literal[
     "at once",
     "in the request",
@@ -66,6 +66,7 @@ Fault = Literal[
     "close",
 ]
 _CLOSING = ("before the body", "close")
+_RESETTING = ("after the request", "in the answer", "reset")
 # How often a byte drips, in seconds, and how many: longer than any test's patience.
 _DRIP, _DROPS = 0.05, 600
 
@@ -122,36 +123,39 @@ class RawServer:
             early = fault == "before the body"
             while (request := self._read(parser, connection, early=early)) is not None:
                 self.requests.append(request)
-                if fault == "silence":
-                    continue
-                if fault == "in the answer":
-                    connection.sendall(b"HTTP/1.1 20")
-                if fault == "half an answer":
-                    answer = self._respond(request)
-                    connection.sendall(answer[: -(len(answer.partition(b"\r\n\r\n")[2]) + 1) // 2])
-                    continue
-                if fault == "drip":
-                    self._drip(connection, self._respond(request))
-                elif fault == "reset":
-                    connection.sendall(self._respond(request))
+                if self._answer(connection, request, fault):
                     return _reset(connection)
-                elif fault not in (None, *_CLOSING):
-                    return _reset(connection)
-                else:
-                    connection.sendall(self._respond(request))
                 if fault in _CLOSING:
                     return None
                 parser = h11.Connection(h11.SERVER)
         return None
 
+    def _answer(self, connection: socket.socket, request: RawRequest, fault: Fault | None) -> bool:
+        """
+        :returns: whether the connection is to be reset.
+        """
+        match fault:
+            case "silence" | "after the request":
+                pass
+            case "in the answer":
+                connection.sendall(b"HTTP/1.1 20")
+            case "half an answer":
+                answer = self._respond(request)
+                connection.sendall(answer[: -(len(answer.partition(b"\r\n\r\n")[2]) + 1) // 2])
+            case "drip":
+                self._drip(connection, self._respond(request))
+            case _:
+                connection.sendall(self._respond(request))
+        return fault in _RESETTING
+
     def _drip(self, connection: socket.socket, answer: bytes) -> None:
-        begin = answer.index(b"\r\n\r\n") + 4
-        connection.sendall(answer[:begin])
-        for begin in range(begin, min(begin + _DROPS, len(answer))):
+        body = answer.index(b"\r\n\r\n") + 4
+        connection.sendall(answer[:body])
+        for at in range(body, min(body + _DROPS, len(answer))):
             if self.go_on.wait(_DRIP):
-                connection.sendall(answer[begin:])
+                connection.sendall(answer[at:])
                 return
-            connection.sendall(answer[begin : begin + 1])
+            connection.sendall(answer[at : at + 1])
         self.dripped_out = True
 
     def _read(
