@@ -165,6 +165,8 @@ def _wire_body(raw: Any, seconds: float) -> bytes | None:
     finally:
         probe.close()
         sock.settimeout(users)
+        # pyOpenSSL's sockets say so of "nothing yet", and the file would not be read again.
+        file.raw._timeout_occurred = False  # noqa: SLF001
         message.fp = io.BufferedReader(_PutBack(ahead, file))
 
 

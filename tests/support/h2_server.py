@@ -67,7 +67,7 @@ class H2Server:
         self.server_names: list[str | None] = []
         context.sni_callback = lambda _, name, __: self.server_names.append(name)
         self.ca_file = ca_file
-        # Set by whoever has seen enough dripping; and whether it was not set in time.
+        # Set it to end the dripping; and whether that was not done in time.
         self.go_on = threading.Event()
         self.dripped_out = False
         self._respond = respond

@@ -86,7 +86,7 @@ class RawServer:
         self.requests: list[RawRequest] = []
         # As many as were accepted.
         self.connections = 0
-        # Set by whoever has seen enough dripping; and whether it was not set in time.
+        # Set it to end the dripping; and whether that was not done in time.
         self.go_on = threading.Event()
         self.dripped_out = False
         self._respond = respond
