@@ -9,6 +9,7 @@ import gzip
 import json
 import logging
 import pickle
+import sys
 import time
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
@@ -27,12 +28,14 @@ from lattice_client import (
     Denial,
     DeniedError,
     LatticeClientError,
+    _sent,
     explain,
     raise_for_denial,
 )
 from lattice_client.denial import _LAYERS, ATTEMPT, DenialLog, explain_parts
 from lattice_client.testing import AuthPolicy, LocalLattice, RunningLattice, serve
 from support import canary
+from support.raw_server import raw_server
 
 REGION = "us-west-2"
 HOST = "orders.internal.example.com"
@@ -302,6 +305,61 @@ def test_without_a_body_the_headers_have_to_do(ask, lattice, method):
         assert (denial.kind, read) == ("service policy", False)
 
 
+@pytest.mark.parametrize("read", [True, False])
+def test_an_answer_to_head_is_not_explained_in_lattices_words(ask, lattice, read):
+    """It has no body, and so does not say who refused."""
+    denial = ask(None, method="HEAD", read=read)
+    assert denial.kind == "unsigned"
+    assert "ask with GET" in denial.next_step
+    lattice.lattice.service("orders").policy = AuthPolicy(())
+    denial = ask(method="HEAD", read=read)
+    assert denial.kind == "unknown"
+    assert "ask with GET" in denial.next_step
+    for words in ("was not read", "Lattice"):
+        assert words not in denial.next_step
+
+
+ELSEWHERE = {
+    "AccessDenied: no": "the documentation of the service",
+    "": "the documentation of the service",
+    "Signed payloads are not supported": "the documentation of the service",
+    "InvalidSignatureException: Credential should be scoped to a valid region": "region=",
+}
+
+
+@pytest.mark.parametrize("said", ELSEWHERE)
+def test_another_service_is_not_explained_in_lattices_words(library, said):
+    auth = lattice_client.SigV4Auth("s3", region=REGION, credentials=canary.credentials())
+    body = said.encode()
+    answer = b"HTTP/1.1 403 No\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    with raw_server(lambda _: answer) as server:
+        denial = library("GET", server.url + "/", auth, None, explain)
+    assert ELSEWHERE[said] in denial.next_step
+    assert "Lattice" not in denial.next_step
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_other_answers_of_another_service_are_its_own(status):
+    auth = lattice_client.SigV4Auth("s3", region=REGION, credentials=canary.credentials())
+    request = auth(httpx.Request("GET", "https://a.example/", headers={"x": "y" * 70_000}))
+    answer = httpx.Response(status, request=request, text="")
+    assert explain(answer) is None
+
+
+def test_what_a_hook_has_read_needs_no_reading(library):
+    """Of a streamed answer too; one that is too long was not read."""
+    auth = lattice_client.LatticeAuth(region=REGION, credentials=canary.credentials())
+    for length, kind in {0: "bad signature", 1 << 17: "unknown"}.items():
+        body = b"SignatureDoesNotMatch: " + b" " * length
+        answer = b"HTTP/1.1 403 No\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        with raw_server(lambda _, answer=answer: answer) as server:
+            denial = library("GET", server.url + "/", auth, None, explain, read=False)
+        if library not in (LIBRARIES["requests"], LIBRARIES["aiohttp"]):
+            kind = "unknown"  # httpx calls a library-free auth object as a function
+        assert denial.kind == kind
+        assert ("was not read" in denial.next_step) is (kind == "unknown")
+
+
 def test_it_does_not_read(ask):
     """The body can be read afterwards, and by its own ways."""
 
@@ -525,6 +583,59 @@ def test_sigv4a():
     signed = auth(requests.Request("GET", f"http://{HOST}/").prepare())
     denial = of("InvalidSignatureException: x", url=signed.url, request_headers=signed.headers)
     assert "x-amz-region-set:*" in denial.canonical_request
+
+
+# --- Secrets ----------------------------------------------------------------------------------
+
+
+def gives_away_by_definition(secret: str, text: str) -> bool:
+    """Whether 16 characters of it, or the whole of a shorter one, stand in the text."""
+    pieces = {secret[at : at + 16] for at in range(max(1, len(secret) - 15))}
+    return any(piece in text for piece in pieces)
+
+
+LETTERS = st.text("ab", min_size=8, max_size=60)
+
+
+@given(LETTERS, LETTERS, st.integers(0, 60), st.integers(0, 60), LETTERS)
+def test_a_piece_of_a_secret_is_found_wherever_it_stands(secret, before, start, size, behind):
+    for text in (before + secret[start : start + size] + behind, before):
+        found = _sent._share_a_piece(secret, text)
+        assert found is gives_away_by_definition(secret, text)
+
+
+@pytest.mark.parametrize("name", ["Cookie", "x-amz-security-token"])
+@pytest.mark.parametrize("said", [denied("because no service-based policy allows it"), LATE])
+def test_explaining_takes_no_more_steps_for_long_secrets(name, said):
+    """Each step of Python's own; what C does in one is linear and quick."""
+
+    def steps(length: int) -> int:
+        count = 0
+
+        def counting(*_: object):
+            nonlocal count
+            count += 1
+            return counting
+
+        secret = "".join(f"{number:x}." for number in range(length))[:length]
+        request = SIGNED(httpx.Request("GET", f"https://{HOST}/", headers={name: secret}))
+        request.headers[name] = secret
+        before = sys.gettrace()
+        sys.settrace(counting)
+        try:
+            denial = of(
+                said,
+                headers={"x-amzn-requestid": "7" * 36},
+                url=str(request.url),
+                request_headers=request.headers,
+            )
+        finally:
+            sys.settrace(before)
+        assert denial.request_id
+        return count
+
+    steps(100)  # loads what is loaded once
+    assert steps(100_000) <= steps(1000) * 1.1
 
 
 # --- Bodies that nobody expects ---------------------------------------------------------------

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import lattice_client.quotas
 from lattice_client import ConfigurationError, RetryPolicy
 from lattice_client.retry import (
     IDEMPOTENT_METHODS,
@@ -426,6 +427,56 @@ class TestQuota:
         assert quota.tokens == 185
         quota.give_back()
         assert quota.tokens == 186
+
+    @pytest.mark.parametrize(
+        ("change", "tokens", "left", "paid"),
+        [("spend", 5, 0, 1), ("spend", 12, 2, 2), ("give_back", 0, 2, 0)],
+    )
+    def test_two_threads_at_once(self, monkeypatch, change, tokens, left, paid):
+        """One is stopped in the middle of a change until the other has made one, or waits."""
+        moved = threading.Event()
+        lock = threading.Lock()
+
+        class WatchedLock:
+            def __enter__(self) -> None:
+                if not lock.acquire(blocking=False):
+                    moved.set()
+                    lock.acquire()
+
+            def __exit__(self, *_: object) -> None:
+                lock.release()
+
+        quota = RetryQuota(100)
+        results = []
+
+        def other() -> None:
+            results.append(getattr(quota, change)())
+            moved.set()
+
+        threads = [threading.Thread(target=other)]
+
+        class Tokens(int):
+            """What a change reads before it writes."""
+
+            def _stop(self) -> None:
+                if not threads[0].ident:
+                    threads[0].start()
+                    assert moved.wait(20)
+
+            def __sub__(self, price: int) -> int:
+                self._stop()
+                return int(self) - price
+
+            def __add__(self, more: int) -> int:
+                self._stop()
+                return int(self) + more
+
+        monkeypatch.setattr(lattice_client.quotas, "_lock", WatchedLock())
+        quota.tokens = Tokens(tokens)
+        results.append(getattr(quota, change)())
+        threads[0].join(20)
+        assert quota.tokens == left
+        assert results.count(True) == paid
 
     def test_it_is_never_more_than_full_nor_less_than_empty(self):
         quota = RetryQuota(12)

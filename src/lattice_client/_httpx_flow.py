@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
-from lattice_client._readable import unread_httpx
+from lattice_client._readable import patience
+from lattice_client._readable_httpx import read_httpx, read_httpx_async
 from lattice_client.auth import SigV4Auth
-from lattice_client.headers import is_small
 from lattice_client.remedies import FORBIDDEN, Tried
 from lattice_client.wire import outgoing
 
@@ -25,9 +25,7 @@ class HttpxFlow(SigV4Auth):
             response = yield request
             if response.status_code != FORBIDDEN or out.signer is None:
                 return
-            body = None
-            if is_small(response.headers):
-                body = unread_httpx(response, response.read())
+            body = read_httpx(response, patience())
             if self.remedy(out, response.headers, body, tried) is None:
                 return
 
@@ -38,8 +36,6 @@ class HttpxFlow(SigV4Auth):
             response = yield request
             if response.status_code != FORBIDDEN or out.signer is None:
                 return
-            body = None
-            if is_small(response.headers):
-                body = unread_httpx(response, await response.aread())
+            body = await read_httpx_async(response, patience())
             if await self.remedy_async(out, response.headers, body, tried) is None:
                 return

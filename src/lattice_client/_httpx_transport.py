@@ -9,12 +9,16 @@ from typing import Any, Self
 
 from lattice_client import calls
 from lattice_client._httpx_dialing import Attempt, Transports, maker, with_context
-from lattice_client._readable import unread_httpx
+from lattice_client._readable_httpx import (
+    discard_httpx,
+    discard_httpx_async,
+    read_httpx,
+    read_httpx_async,
+)
 from lattice_client.auth import SigV4Auth
-from lattice_client.calls import REQUEST_ID, Level, refuse_retries, run, run_async
+from lattice_client.calls import REQUEST_ID, Answer, Level, refuse_retries, run, run_async
 from lattice_client.denial import ATTEMPT
 from lattice_client.events import Observer
-from lattice_client.headers import is_small
 from lattice_client.names import Resolver
 from lattice_client.remedies import Remedy
 from lattice_client.retry import Outcome, RetryPolicy
@@ -31,6 +35,8 @@ _HOME = "lattice_home"
 _CLIENT_ERRORS = 400
 # How OpenSSL says it. The exception itself does not come through httpcore's.
 _CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
+# RFC 9113 section 7.
+_REFUSED_STREAM = 7
 
 
 class SigningTransport:
@@ -219,6 +225,22 @@ def _copy(library: ModuleType, request: Any) -> Any:
     return copied
 
 
+def _is_unprocessed(error: Exception) -> bool:
+    """Whether an HTTP/2 server says that it has not processed a request (RFC 9113 section 8.7).
+
+    httpcore gives h2's event as the reason. Where GOAWAY names a last stream, httpcore itself sends
+    those beyond on another connection, so the reason is left for GOAWAY with none.
+    """
+    reasons = getattr(error.__cause__, "args", ())
+    event = reasons[0] if reasons else None
+    match type(event).__name__:
+        case "StreamReset":
+            return getattr(event, "error_code", None) == _REFUSED_STREAM
+        case "ConnectionTerminated":
+            return getattr(event, "last_stream_id", None) == 0
+    return False
+
+
 class _Hands:
     """What both kinds of clients have in common."""
 
@@ -276,7 +298,8 @@ class _Hands:
         if isinstance(error, library.TimeoutException):
             return Outcome.perhaps_sent(replayable=replayable, timed_out=True)
         if isinstance(error, library.NetworkError | library.RemoteProtocolError):
-            return Outcome.perhaps_sent(replayable=replayable)
+            sent = Outcome.not_sent if _is_unprocessed(error) else Outcome.perhaps_sent
+            return sent(replayable=replayable)
         return None
 
 
@@ -296,22 +319,14 @@ class _SyncHands(_Hands):
     def pause(self, seconds: float) -> None:
         calls.wait(seconds)
 
-    def read(self, response: Any) -> bytes:
-        try:
-            return unread_httpx(response, response.read())
-        except BaseException:  # nobody else has it yet
-            response.close()
-            raise
+    def read(self, answer: Answer) -> bytes | None:
+        return read_httpx(*answer)
 
     def remedy(self, refusal: tuple[Any, ...]) -> Remedy | None:
         return self._auth.remedy(*refusal)
 
-    def discard(self, response: Any) -> None:
-        try:
-            if is_small(response.headers):
-                response.read()
-        finally:
-            response.close()
+    def discard(self, answer: Answer) -> None:
+        discard_httpx(*answer)
 
 
 class _AsyncHands(_Hands):
@@ -332,19 +347,11 @@ class _AsyncHands(_Hands):
 
         await sleep(seconds)
 
-    async def read(self, response: Any) -> bytes:
-        try:
-            return unread_httpx(response, await response.aread())
-        except BaseException:  # nobody else has it yet
-            await response.aclose()
-            raise
+    async def read(self, answer: Answer) -> bytes | None:
+        return await read_httpx_async(*answer)
 
     async def remedy(self, refusal: tuple[Any, ...]) -> Remedy | None:
         return await self._auth.remedy_async(*refusal)
 
-    async def discard(self, response: Any) -> None:
-        try:
-            if is_small(response.headers):
-                await response.aread()
-        finally:
-            await response.aclose()
+    async def discard(self, answer: Answer) -> None:
+        await discard_httpx_async(*answer)

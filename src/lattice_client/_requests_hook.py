@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lattice_client._readable import read_requests
-from lattice_client.headers import is_small, set_signature, strip_signature
+from lattice_client._readable import discard_requests, patience, read_requests
+from lattice_client.headers import set_signature, strip_signature
 from lattice_client.remedies import FORBIDDEN, Tried
 from lattice_client.urls import REDIRECTS, origin_of
 from lattice_client.wire import RequestsRequest
@@ -47,10 +47,10 @@ class _Guard:
     def _cured(self, response: Any, how_sent: dict[str, Any]) -> Any:
         signed, tried = self._signed, Tried()
         while response.status_code == FORBIDDEN:
-            body = read_requests(response) if is_small(response.headers) else None
+            body = read_requests(response, patience())
             if self._auth.remedy(signed, response.headers, body, tried) is None:
                 break
-            response.close()
+            discard_requests(response, patience())
             endpoint = signed.endpoint
             signed = RequestsRequest(response.request.copy())
             signed.endpoint = endpoint

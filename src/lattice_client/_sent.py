@@ -28,6 +28,8 @@ _SIGNATURE_IN_QUERY = re.compile(r"(?<=\n)X-Amz-Signature=[^&\n]*&?|&X-Amz-Signa
 _TOKEN_IN_QUERY = re.compile(r"(X-Amz-Security-Token=)[^&\n]*")
 # So many characters of a secret hardly stand in a text by chance; and a whole one of so many.
 _PIECE, _SHORTEST_SECRET = 16, 8
+# Every piece of a text has a whole block of this length in it, where blocks follow upon each other.
+_BLOCK = _PIECE // 2
 
 
 class SentRequest(NamedTuple):
@@ -90,6 +92,12 @@ class SentRequest(NamedTuple):
             return None
 
     @property
+    def service(self) -> str | None:
+        """The signing name of the service that it is signed for."""
+        scope = self.signature.get("X-Amz-Credential", "").split("/")
+        return scope[-2] if len(scope) > 1 else None
+
+    @property
     def signed_headers(self) -> list[str]:
         """The names of the headers that were signed."""
         return [name for name in self.signature.get("X-Amz-SignedHeaders", "").split(";") if name]
@@ -102,13 +110,8 @@ class SentRequest(NamedTuple):
 
     def gives_away(self, text: str) -> bool:
         """Whether a text has a piece of one of the request's secrets in it."""
-        forms = (text, unquote(text))
-        return any(
-            secret[start : start + _PIECE] in form
-            for secret in self.secrets
-            for start in range(max(1, len(secret) - _PIECE + 1))
-            for form in forms
-        )
+        forms = {text, unquote(text)}
+        return any(_share_a_piece(secret, form) for secret in self.secrets for form in forms)
 
     def canonical_request(self) -> str | None:
         """What the signature was made of, for a path that is encoded twice, with ``***`` for the
@@ -132,6 +135,22 @@ class SentRequest(NamedTuple):
         signed, block = canonical_headers(shown)
         payload = values.get("x-amz-content-sha256", "(the SHA-256 of the body)")
         return f"{self.method}\n{lines}\n{block}\n{signed}\n{payload}"
+
+
+def _share_a_piece(secret: str, text: str) -> bool:
+    """Whether a text has a piece of a secret in it, or the whole of a short one.
+
+    Texts are short, and secrets may be long (cookies): no loop here is as long as the secret.
+    """
+    if len(secret) <= _PIECE:
+        return secret in text
+    for at in range(0, len(text) - _BLOCK + 1, _BLOCK):
+        if text[at : at + _BLOCK] in secret:
+            # The pieces with this block in them begin so far before it.
+            first, last = max(0, at + _BLOCK - _PIECE), min(at, len(text) - _PIECE)
+            if any(text[start : start + _PIECE] in secret for start in range(first, last + 1)):
+                return True
+    return False
 
 
 def lowered(headers: GivenHeaders) -> list[tuple[str, str]]:

@@ -13,10 +13,9 @@ from typing import Any
 
 from lattice_client._readable import read_aiohttp
 from lattice_client.auth import SigV4Auth
-from lattice_client.calls import REQUEST_ID, Level, run_async
+from lattice_client.calls import REQUEST_ID, Answer, Level, run_async
 from lattice_client.errors import MissingExtraError
 from lattice_client.events import Observer
-from lattice_client.headers import is_small
 from lattice_client.names import Resolver
 from lattice_client.redirects import KeptOfCalls, RedirectedCalls
 from lattice_client.remedies import Remedy
@@ -33,8 +32,6 @@ except ModuleNotFoundError as error:
 
 __all__ = ["client_session", "middleware"]
 
-# Seconds.
-_PATIENCE = 5.0
 # Calls that were given up; the oldest ones beyond are forgotten.
 _REMEMBERED = 4096
 
@@ -159,19 +156,18 @@ class _Hands:
             return Outcome.perhaps_sent(replayable=replayable)
         return None
 
-    async def read(self, response: aiohttp.ClientResponse) -> bytes:
-        return await read_aiohttp(response)
+    async def read(self, answer: Answer) -> bytes | None:
+        return await read_aiohttp(*answer)
 
     async def remedy(self, refusal: tuple[Any, ...]) -> Remedy | None:
         return await self._auth.remedy_async(*refusal)
 
-    async def discard(self, response: aiohttp.ClientResponse) -> None:
+    async def discard(self, answer: Answer) -> None:
+        response, seconds = answer
         try:
-            if is_small(response.headers):
-                # By itself aiohttp would wait for the rest until the call's whole time is over.
-                async with asyncio.timeout(_PATIENCE):
-                    await response.read()
+            await read_aiohttp(response, seconds)
         finally:
+            # aiohttp uses the connection again where all of the answer has come.
             response.release()
 
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Literal, Protocol, Self, TypeVar, get_args, overload
 
-from lattice_client._readable import read_aiohttp
+from lattice_client._readable import patience, read_aiohttp
 from lattice_client._requests_hook import guard
 from lattice_client.credentials import (
     Credentials,
@@ -20,7 +20,7 @@ from lattice_client.credentials import (
 )
 from lattice_client.endpoints import bracketed, checked, find, find_async, split_port
 from lattice_client.errors import ConfigurationError, NotLatticeError
-from lattice_client.headers import is_small, strip_signature
+from lattice_client.headers import strip_signature
 from lattice_client.hosts import HostMatch, HostScope, leads_to_no_stranger
 from lattice_client.names import Resolver
 from lattice_client.payload import QUICK_TO_HASH, WrittenBody, payload_hash
@@ -273,7 +273,7 @@ class SigV4Auth:
         """The answer to an aiohttp request, signed again for each remedy that a refusal has."""
         tried = Tried()
         while response.status == FORBIDDEN:
-            body = await read_aiohttp(response) if is_small(response.headers) else None
+            body = await read_aiohttp(response, patience())
             if await self.remedy_async(out, response.headers, body, tried) is None:
                 break
             response.release()

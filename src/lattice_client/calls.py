@@ -12,17 +12,28 @@ from collections.abc import Generator, Iterable
 from contextlib import suppress
 from typing import Any, Literal, Protocol
 
+from lattice_client._readable import patience
+from lattice_client._steps import run, run_async
 from lattice_client.auth import PATIENCE, LatticeAuth, SigV4Auth
 from lattice_client.errors import ConfigurationError
 from lattice_client.events import AnyWatch, Observer, Observers
-from lattice_client.headers import is_small
 from lattice_client.names import Resolver
 from lattice_client.quotas import RetryQuotas
 from lattice_client.remedies import FORBIDDEN, Tried
 from lattice_client.retry import NO_RETRIES, Attempts, Outcome, RetryPolicy
 from lattice_client.wire import Outgoing
 
-__all__ = ["REQUEST_ID", "Course", "Hands", "Level", "refuse_retries", "run", "run_async", "wait"]
+__all__ = [
+    "REQUEST_ID",
+    "Answer",
+    "Course",
+    "Hands",
+    "Level",
+    "refuse_retries",
+    "run",
+    "run_async",
+    "wait",
+]
 
 # Lattice takes the caller's, hands it to the target, sends it back and logs it ("Access logs for
 # Amazon VPC Lattice", VPC Lattice User Guide).
@@ -30,6 +41,8 @@ REQUEST_ID = "x-amzn-requestid"
 
 Step = Literal["sign", "send", "read", "remedy", "discard", "pause"]
 Course = Generator[tuple[Step, Any], Any, Any]
+# A response, and for how many seconds its body may be waited for.
+Answer = tuple[Any, float]
 
 
 class Hands(Protocol):
@@ -51,16 +64,18 @@ class Hands(Protocol):
 
     def send(self, attempt: Any) -> Any: ...
 
-    def read(self, response: Any) -> Any:
-        """The body of a response, which stays readable."""
+    def read(self, answer: Answer) -> Any:
+        """The body of a response, which stays readable; None where it does not come within the
+        limits (``lattice_client._readable``)."""
         ...
 
     def remedy(self, refusal: tuple[Any, ...]) -> Any:
         """What to sign with after a 403: ``auth.remedy`` or ``auth.remedy_async`` of these."""
         ...
 
-    def discard(self, response: Any) -> Any:
-        """Let go of a response that is not handed out, so that its connection can be used again."""
+    def discard(self, answer: Answer) -> Any:
+        """Let go of a response that is not handed out. Its connection is used again where its body
+        comes within the limits, else closed."""
         ...
 
     def pause(self, seconds: float) -> Any: ...
@@ -124,14 +139,13 @@ class Level:
             else:
                 status = hands.status(response)
                 if status == FORBIDDEN:
-                    body = yield from _body_of(response)
-                    patience = _patience(policy, began)
-                    refusal = attempt, response.headers, body, tried, patience
-                    remedy = yield "remedy", refusal
+                    body = yield "read", (response, patience(policy.deadline, began))
+                    waits = patience(policy.deadline, began, longest=PATIENCE)
+                    remedy = yield "remedy", (attempt, response.headers, body, tried, waits)
                     if remedy is not None:
                         watch.remedy(remedy)
                         with suppress(Exception):  # it is let go of all the same
-                            yield "discard", response
+                            yield "discard", (response, patience(policy.deadline, began))
                         continue
                 # Nearly every call ends here, with nothing made for those that do not.
                 if status not in policy.statuses and not self.quotas:
@@ -144,32 +158,13 @@ class Level:
                     watch.gave_up(decision)
                     return response
                 with suppress(Exception):
-                    yield "discard", response
+                    yield "discard", (response, patience(policy.deadline, began))
             watch.retry(decision)
             yield "pause", decision.delay
 
     def _attempts(self, policy: RetryPolicy, attempt: Outgoing, began: float) -> Attempts:
         names = attempt.request.headers
         return policy.start(attempt.method, attempt.host, began, headers=names, quotas=self.quotas)
-
-
-def _patience(policy: RetryPolicy, began: float) -> float:
-    """For how many seconds a refused call may wait for other credentials."""
-    if policy.deadline is None:
-        return PATIENCE
-    return min(PATIENCE, max(0.0, began + policy.deadline - time.monotonic()))
-
-
-def _body_of(response: Any) -> Generator[tuple[Step, Any], Any, bytes | None]:
-    """A response's body, or None where it is large.
-
-    What reading it raises ends the call: there is no body to hand out any more, and no library says
-    so to whoever reads on.
-    """
-    if not is_small(response.headers):
-        return None
-    body: bytes = yield "read", response
-    return body
 
 
 def _answered(status: int, response: Any, replayable: bool) -> Outcome:  # noqa: FBT001
@@ -208,40 +203,3 @@ def refuse_retries(name: str, given: object) -> None:
             f"{name} would send one signature several times: leave it at 0, and say how often a "
             "request is sent with retry=RetryPolicy(attempts=…)"
         )
-
-
-def run(course: Course, hands: Hands) -> Any:
-    """Do what a course says.
-
-    :returns: the response that it ends with.
-    """
-    try:
-        step, argument = next(course)
-        while True:
-            try:
-                result = getattr(hands, step)(argument)
-            except BaseException as error:  # noqa: BLE001 the course decides
-                step, argument = course.throw(error)
-            else:
-                step, argument = course.send(result)
-    except StopIteration as end:
-        return end.value
-    finally:
-        course.close()
-
-
-async def run_async(course: Course, hands: Hands) -> Any:
-    """As :func:`run`, for hands whose steps are awaited."""
-    try:
-        step, argument = next(course)
-        while True:
-            try:
-                result = await getattr(hands, step)(argument)
-            except BaseException as error:  # noqa: BLE001 the course decides
-                step, argument = course.throw(error)
-            else:
-                step, argument = course.send(result)
-    except StopIteration as end:
-        return end.value
-    finally:
-        course.close()

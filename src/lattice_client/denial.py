@@ -14,10 +14,12 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
+from lattice_client._readable import known
 from lattice_client._sent import GivenHeaders, SentRequest, lowered
 from lattice_client.errors import DeniedError
 from lattice_client.redirects import UNSIGNED_TURNS, Turn, turn_of, way_of
 from lattice_client.retry import http_date
+from lattice_client.signing import LATTICE
 
 __all__ = [
     "ATTEMPT",
@@ -90,7 +92,8 @@ def explain(response: Any) -> Denial | None:
     :raises TypeError: for anything else than a response.
 
     It reads nothing from the connection. A body that has not been read yet (``stream=True``, and
-    aiohttp's before ``await response.read()``) is not looked at; then the headers are all there is.
+    aiohttp's before ``await response.read()``) is known where a hook or client has read it to find
+    a remedy; else the headers are all there is.
     """
     headers, status = getattr(response, "headers", None), getattr(response, "status_code", None)
     if status is not None:
@@ -135,9 +138,11 @@ def explain_parts(
     answer = dict(lowered(headers))
     request = SentRequest.of(method or "GET", url, request_headers) if url else None
     # Other IAM evaluation points name the error in a header, and some nowhere else.
-    text = answer.get("x-amzn-errortype", "") + " "
+    text = answer.get("x-amzn-errortype", "")[:_LOOKED_AT] + " "
     text += (body or b"")[:_LOOKED_AT].decode(errors="replace")
-    refusal = _Refusal(status, text.strip(), body is not None, answer, request, turn_of(way))
+    # An answer to HEAD has no body (RFC 9110 section 9.3.2).
+    body_known = body is not None or method == "HEAD"
+    refusal = _Refusal(status, text.strip(), body_known, answer, request, turn_of(way))
     denial = refusal.explained()
     if denial is None or request is None:
         return denial and denial._replace(request_id=refusal.request_id)
@@ -161,12 +166,12 @@ def _request_of(response: Any) -> Any:
 
 
 def _body_read(response: Any) -> bytes | None:
-    """The body if it is there already."""
+    """The body if it is there already, or was read ahead."""
     for name in ("_content", "_body"):  # of requests and httpx, of aiohttp
         body = getattr(response, name, None)
         if isinstance(body, bytes):
             return body
-    return None
+    return known(response)
 
 
 # --- What the answer says ---------------------------------------------------------------------
@@ -237,6 +242,16 @@ class _Refusal(NamedTuple):
         """The text, unless it has a secret of the request in it."""
         return None if text and self.request and self.request.gives_away(text) else text
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the request is signed for another service than VPC Lattice, whose words and
+        limits say nothing then."""
+        return self.request is not None and self.request.service not in (None, LATTICE)
+
+    @property
+    def is_to_head(self) -> bool:
+        return self.request is not None and self.request.method == "HEAD"
+
     # Denied by a policy.
 
     def denied(self, words: re.Match[str]) -> Denial:
@@ -297,12 +312,12 @@ class _Refusal(NamedTuple):
         which = (
             "was off by minutes"
             if off is None
-            else (f"was {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} Lattice's")
+            else f"was {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the answer's Date"
         )
         return f"The signature's time {which}: set this machine's clock, and keep it set (NTP)."
 
     def right_signature(self) -> str:
-        if _PAYLOAD_WORDS.search(self.text):
+        if _PAYLOAD_WORDS.search(self.text) and not self.is_elsewhere:
             return (
                 "VPC Lattice wants the payload unsigned and x-amz-content-sha256 to say so: sign "
                 "with LatticeAuth(), or with payload='unsigned'."
@@ -310,7 +325,7 @@ class _Refusal(NamedTuple):
         if _SCOPE_WORDS.search(self.text):
             return (
                 "The signature is for another region or service: give the region that the service "
-                "is in, LatticeAuth(region=…)."
+                "is in, with region=… of the auth object."
             )
         request = self.request
         if request and set(request.signed_headers) - {"host", *dict(request.headers)}:
@@ -339,6 +354,8 @@ class _Refusal(NamedTuple):
     # The rest.
 
     def no_such_service(self) -> Denial | None:
+        if self.is_elsewhere or self.is_to_head:
+            return None
         if not self.body_known or not _NOT_FOUND_WORDS.fullmatch(self.text):
             return None  # the service itself has no such thing, and says so in its own way
         return Denial(
@@ -350,6 +367,8 @@ class _Refusal(NamedTuple):
         )
 
     def over_limits(self) -> Denial | None:
+        if self.is_elsewhere:
+            return None
         headers = self.request.headers if self.request else []
         size = sum(len(name) + len(value) for name, value in headers)
         over = len(headers) > _MAX_HEADERS or size > _MAX_HEADER_BYTES
@@ -366,12 +385,23 @@ class _Refusal(NamedTuple):
         """A 403 whose body says nothing that we know."""
         if not self.text and self.request is not None:
             if not self.request.signature:
-                return Denial("unsigned", self.status, self.sign_it())
+                step = _UNSIGNED_HEAD if self.is_to_head else self.sign_it()
+                return Denial("unsigned", self.status, step)
             off = self.seconds_ahead()
             if off is not None and abs(off) > _CLOCK_WINDOW and not self.request.in_query:
                 return Denial("clock", self.status, self.right_time())
-        if not self.body_known:
-            step = "The body says why, but was not read: read it, and ask again."
+        if self.is_to_head:
+            step = (
+                "An answer to HEAD has no body that would say who refused, or why: ask with GET, "
+                "or look for the request id in the service's log."
+            )
+        elif not self.body_known:
+            step = "The body was not read, and may say why: read it, and ask again."
+        elif self.is_elsewhere:
+            step = (
+                "The answer does not say why in words that are known here: read its body, and see "
+                "the documentation of the service."
+            )
         else:
             step = (
                 "These are not Lattice's words, so the service itself or a proxy may have refused: "
@@ -379,6 +409,11 @@ class _Refusal(NamedTuple):
             )
         return Denial("unknown", self.status, step)
 
+
+_UNSIGNED_HEAD = (
+    "The request is not signed, and an answer to HEAD has no body that would say who refused it: "
+    "sign it if Lattice may have, or ask with GET."
+)
 
 _FAULTS: list[tuple[re.Pattern[str], Kind, Callable[[_Refusal], str]]] = [
     (re.compile(r"Missing ?Authentication ?Token"), "unsigned", _Refusal.sign_it),

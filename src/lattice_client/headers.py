@@ -12,7 +12,6 @@ __all__ = [
     "as_text",
     "httpx_host",
     "httpx_items",
-    "is_small",
     "requests_header",
     "set_httpx_signature",
     "set_signature",
@@ -139,7 +138,7 @@ _AS_BYTES = {
 _OURS = frozenset(lowered for _, lowered in _AS_BYTES.values())
 
 
-# --- Redirects and answers --------------------------------------------------------------------
+# --- Redirects --------------------------------------------------------------------------------
 
 
 def strip_signature(headers: MutableMapping[str, str]) -> None:
@@ -147,20 +146,3 @@ def strip_signature(headers: MutableMapping[str, str]) -> None:
     for name in list(headers):
         if name.lower().startswith("x-amz-") or name.lower() == "authorization":
             headers.pop(name, None)
-
-
-# A small answer is worth reading, to know what it says or to use its connection again. In bytes.
-_SMALL = 1 << 16
-_SMALL_DIGITS = 5
-
-
-def is_small(headers: Any) -> bool:
-    """Whether an answer with these headers is a small one, and not compressed."""
-    length = headers.get("Content-Length") or ""
-    return (
-        length.isascii()
-        and length.isdigit()
-        and len(length) <= _SMALL_DIGITS
-        and int(length) <= _SMALL
-        and not headers.get("Content-Encoding")
-    )

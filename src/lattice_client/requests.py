@@ -14,13 +14,12 @@ from contextvars import ContextVar
 from typing import Any
 
 from lattice_client import calls
-from lattice_client._readable import read_requests
+from lattice_client._readable import discard_requests, read_requests
 from lattice_client._requests_dialing import Attempt, server_name
 from lattice_client.auth import SigV4Auth
-from lattice_client.calls import REQUEST_ID, Level, refuse_retries, run
+from lattice_client.calls import REQUEST_ID, Answer, Level, refuse_retries, run
 from lattice_client.errors import ConfigurationError, MissingExtraError
 from lattice_client.events import Observer
-from lattice_client.headers import is_small
 from lattice_client.names import Resolver
 from lattice_client.remedies import Remedy
 from lattice_client.retry import Outcome, RetryPolicy
@@ -260,18 +259,14 @@ class _Hands:
     def status(self, response: requests.Response) -> int:
         return response.status_code
 
-    def read(self, response: requests.Response) -> bytes:
-        return read_requests(response)
+    def read(self, answer: Answer) -> bytes | None:
+        return read_requests(*answer)
 
     def remedy(self, refusal: tuple[Any, ...]) -> Remedy | None:
         return self._auth.remedy(*refusal)
 
-    def discard(self, response: requests.Response) -> None:
-        try:
-            if is_small(response.headers):
-                response.content  # noqa: B018 reads it to its end
-        finally:
-            response.close()
+    def discard(self, answer: Answer) -> None:
+        discard_requests(*answer)
 
 
 # --- Connections ------------------------------------------------------------------------------

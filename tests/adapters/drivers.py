@@ -65,7 +65,12 @@ class Client(Protocol):
         body: object = None,
         form: Form | None = None,
         redirects: bool = False,
-    ) -> Answer: ...
+        on_head: Callable[[], None] | None = None,
+    ) -> Answer:
+        """
+        :param on_head: the answer is streamed, and this is called before its body is read.
+        """
+        ...
 
 
 class Driver(Protocol):
@@ -113,13 +118,23 @@ class Requests:
             if ca_file:
                 session.verify = ca_file
 
-            def call(method, url, *, headers=None, body=None, form=None, redirects=False) -> Answer:
+            def call(
+                method, url, *, headers=None, body=None, form=None, redirects=False, on_head=None
+            ) -> Answer:
                 sent = (
                     form.of_requests() if form else {"data": _chunks() if body is STREAM else body}
                 )
                 response = session.request(
-                    method, url, headers=headers, allow_redirects=redirects, timeout=20, **sent
+                    method,
+                    url,
+                    headers=headers,
+                    allow_redirects=redirects,
+                    timeout=20,
+                    stream=on_head is not None,
+                    **sent,
                 )
+                if on_head is not None:
+                    on_head()
                 return Answer(
                     response.status_code,
                     response.text,
@@ -152,12 +167,17 @@ class Httpx:
             auth=auth, verify=_context(ca_file), trust_env=False, timeout=20, **settings
         ) as client:
 
-            def call(method, url, *, headers=None, body=None, form=None, redirects=False) -> Answer:
+            def call(
+                method, url, *, headers=None, body=None, form=None, redirects=False, on_head=None
+            ) -> Answer:
                 content = _chunks() if body is STREAM else body
                 sent = form.of_requests() if form else {"content": content}
-                response = client.request(
+                with client.stream(
                     method, url, headers=headers, follow_redirects=redirects, **sent
-                )
+                ) as response:
+                    if on_head is not None:
+                        on_head()
+                    response.read()
                 return Answer(
                     response.status_code,
                     response.text,
@@ -178,13 +198,16 @@ class AsyncHttpx(Httpx):
             )
 
             async def call(
-                method, url, *, headers=None, body=None, form=None, redirects=False
+                method, url, *, headers=None, body=None, form=None, redirects=False, on_head=None
             ) -> Answer:
                 content = _async_chunks() if body is STREAM else body
                 sent = form.of_requests() if form else {"content": content}
-                response = await client.request(
+                async with client.stream(
                     method, url, headers=headers, follow_redirects=redirects, **sent
-                )
+                ) as response:
+                    if on_head is not None:
+                        on_head()
+                    await response.aread()
                 return Answer(
                     response.status_code,
                     response.text,
@@ -223,13 +246,15 @@ class Aiohttp:
             session = runner.run(start())
 
             async def call(
-                method, url, *, headers=None, body=None, form=None, redirects=False
+                method, url, *, headers=None, body=None, form=None, redirects=False, on_head=None
             ) -> Answer:
                 data = _async_chunks() if body is STREAM else body
                 data = form.of_aiohttp() if form else data
                 async with session.request(
                     method, url, headers=headers, data=data, allow_redirects=redirects
                 ) as response:
+                    if on_head is not None:
+                        on_head()
                     return Answer(
                         response.status,
                         await response.text(),

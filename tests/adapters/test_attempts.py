@@ -19,7 +19,8 @@ import lattice_client.httpx
 import lattice_client.httpx2
 import lattice_client.requests
 from adapters.drivers import SECOND_LEVEL, Client, Driver
-from lattice_client import ConfigurationError, LatticeAuth, RetryPolicy
+from lattice_client import ConfigurationError, LatticeAuth, RetryPolicy, calls
+from lattice_client.quotas import RetryQuota, RetryQuotas
 from support import canary
 from support.raw_server import OK, raw_server
 
@@ -146,6 +147,26 @@ def _recorded_waits(monkeypatch) -> list[float]:
     monkeypatch.setattr(asyncio, "sleep", async_wait)
     monkeypatch.setattr(anyio, "sleep", async_wait)
     return waits
+
+
+def test_a_retry_is_paid_for_and_answers_earn_the_next_one(driver, monkeypatch):
+    monkeypatch.setattr(calls, "RetryQuotas", lambda: RetryQuotas(capacity=RetryQuota.RETRY))
+    left = [UNAVAILABLE]
+    with raw_server(lambda _: left.pop() if left else OK) as server, driver.client(auth()) as call:
+
+        def statuses(number: int) -> list[int]:
+            return [call("GET", server.url).status for _ in range(number)]
+
+        assert statuses(1) == [200]  # it was sent twice, which took all, and its answer earned 1
+        left.append(UNAVAILABLE)
+        assert statuses(1) == [503]
+        assert statuses(RetryQuota.RETRY - 2) == [200] * (RetryQuota.RETRY - 2)
+        left.append(UNAVAILABLE)
+        assert statuses(1) == [503]
+        assert statuses(1) == [200]
+        left.append(UNAVAILABLE)
+        assert statuses(1) == [200]
+        assert not left
 
 
 class TestNotSent:

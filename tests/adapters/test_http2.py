@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import random
 import ssl
+import time
+from collections.abc import AsyncIterator, Iterator
+from email.utils import formatdate
 
 import anyio
+import httpx
+import httpx2
 import pytest
 
 import lattice_client.httpx
 import lattice_client.httpx2
-from lattice_client import LatticeAuth
+from lattice_client import LatticeAuth, _readable
 from support import canary
-from support.h2_server import h2_server
+from support.h2_server import REFUSED_STREAM, Drip, GoAway, Reset, h2_server
 
-MODULES = [lattice_client.httpx, lattice_client.httpx2]
+LIBRARIES = {lattice_client.httpx: httpx, lattice_client.httpx2: httpx2}
+MODULES = list(LIBRARIES)
 
 
 @pytest.fixture(autouse=True)
@@ -31,9 +37,55 @@ def settings(server) -> dict[str, object]:
     }
 
 
-def answers(*responses: tuple[int, bytes] | None):
+def answers(*responses):
     left = list(responses)
     return lambda _: left.pop(0) if left else (200, b"ok")
+
+
+def _once() -> Iterator[bytes]:
+    yield b"{}"
+
+
+async def _once_async() -> AsyncIterator[bytes]:
+    yield b"{}"
+
+
+def synchronously(module, server, method: str, content: bytes | None, on_head=None) -> object:
+    content = _once() if content is None else content
+    with (
+        module.Client(**settings(server)) as client,
+        client.stream(method, server.url, content=content) as response,
+    ):
+        if on_head is None:
+            return response.status_code
+        on_head()
+        return response.status_code, len(response.read())
+
+
+def on(backend: str):
+    async def call(module, server, method, content, on_head) -> object:
+        content = _once_async() if content is None else content
+        async with (
+            module.AsyncClient(**settings(server)) as client,
+            client.stream(method, server.url, content=content) as response,
+        ):
+            if on_head is None:
+                return response.status_code
+            on_head()
+            return response.status_code, len(await response.aread())
+
+    def blocking(module, server, method: str, content: bytes | None, on_head=None) -> object:
+        return anyio.run(call, module, server, method, content, on_head, backend=backend)
+
+    return blocking
+
+
+CALLS = {"sync": synchronously, "asyncio": on("asyncio"), "trio": on("trio")}
+
+
+@pytest.fixture(params=CALLS)
+def call(request):
+    return CALLS[request.param]
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -49,19 +101,74 @@ class TestAttempts:
             assert len({request.header("x-amzn-requestid") for request in server.requests}) == 1
             assert server.connections == 1
 
-    def test_a_stream_that_is_reset(self, module, tmp_path):
-        """httpx does not tell that the server has not looked at it: a POST is not sent again."""
-        with h2_server(answers(None), tmp_path) as server:
+    @pytest.mark.parametrize("unprocessed", [Reset(REFUSED_STREAM), GoAway(0)], ids=repr)
+    def test_what_was_certainly_not_processed_is_sent_again(
+        self, module, call, unprocessed, tmp_path
+    ):
+        """RFC 9113 section 8.7: whatever its method."""
+        with h2_server(answers(unprocessed), tmp_path) as server:
+            assert call(module, server, "POST", b"{}") == 200
+            assert [request.body for request in server.requests] == [b"{}"] * 2
+            assert all(request.verified() for request in server.requests)
+            assert len({request.header("x-amzn-requestid") for request in server.requests}) == 1
+
+    @pytest.mark.parametrize("unprocessed", [Reset(REFUSED_STREAM), GoAway(0)], ids=repr)
+    def test_but_not_a_body_that_can_be_read_once(self, module, call, unprocessed, tmp_path):
+        with h2_server(answers(unprocessed), tmp_path) as server:
+            with pytest.raises(LIBRARIES[module].RemoteProtocolError):
+                call(module, server, "POST", None)
+            assert len(server.requests) == 1
+
+    def test_streams_beyond_the_last_one_that_was_processed(self, module, tmp_path):
+        with h2_server(answers((200, b"ok"), GoAway(1)), tmp_path) as server:
             with module.Client(**settings(server)) as client:
                 assert client.get(server.url).status_code == 200
+                assert client.post(server.url, content=b"{}").status_code == 200
+            assert [request.method for request in server.requests] == ["GET", "POST", "POST"]
+            assert all(request.verified() for request in server.requests)
+
+    @pytest.mark.parametrize("perhaps", [Reset(0), Reset(2), Reset(8), GoAway(1)], ids=repr)
+    def test_what_was_perhaps_processed(self, module, call, perhaps, tmp_path):
+        """A GET is sent again, a POST is not."""
+        with h2_server(answers(perhaps), tmp_path) as server:
+            assert call(module, server, "GET", b"") == 200
             assert len(server.requests) == 2
-        with h2_server(answers(None), tmp_path) as server:
-            with (
-                module.Client(**settings(server)) as client,
-                pytest.raises(Exception, match="StreamReset"),
-            ):
-                client.post(server.url, content=b"{}")
+        with h2_server(answers(perhaps), tmp_path) as server:
+            with pytest.raises(LIBRARIES[module].RemoteProtocolError):
+                call(module, server, "POST", b"{}")
             assert len(server.requests) == 1
+
+    def test_a_refusal_that_drips_is_handed_out_and_stays_whole(
+        self, module, call, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr(_readable, "PATIENCE", 0.3)
+        with h2_server(answers(Drip(403, b"x" * 500)), tmp_path) as server:
+            assert call(module, server, "GET", b"", on_head=server.go_on.set) == (403, 500)
+            assert not server.dripped_out
+
+    def test_an_answer_that_drips_and_is_not_handed_out_is_let_go_of(
+        self, module, call, tmp_path, monkeypatch
+    ):
+        """The connection's other streams live on."""
+        monkeypatch.setattr(_readable, "PATIENCE", 0.3)
+        with h2_server(answers(Drip(503, b"x" * 500)), tmp_path) as server:
+            assert call(module, server, "GET", b"") == 200
+            assert not server.dripped_out
+            assert server.connections == 1
+
+    def test_a_refusal_has_its_remedy(self, module, call, tmp_path):
+        def respond(request):
+            if (request.header("x-amz-date") or "")[:11] == time.strftime(
+                "%Y%m%dT%H", time.gmtime()
+            ):
+                return 403, b"SignatureDoesNotMatch: Signature expired: it is now earlier"
+            return 200, b"ok"
+
+        ahead = formatdate(time.time() + 7200, usegmt=True)
+        with h2_server(respond, tmp_path, headers=[("date", ahead)]) as server:
+            assert call(module, server, "POST", b"{}") == 200
+            assert len(server.requests) == 2
+            assert server.connections == 1
 
     @pytest.mark.parametrize("backend", ["asyncio", "trio"])
     def test_many_on_one_connection(self, module, backend, tmp_path):

@@ -51,8 +51,8 @@ class RawRequest:
 
 # What may befall a connection: it is reset at once, after some bytes of the request or after all of
 # it, in the middle of the answer's head, or there is no answer.
-# Or it is closed behind the answer, also one that came before the request's body; or half of the
-# answer's body comes, and no more.
+# Or it is closed behind the answer, also one that came before the request's body, or reset there.
+# Or half of the answer's body comes, and no more; or it comes byte by byte, until ``go_on`` is set.
 Fault = Literal[
     "at once",
     "in the request",
@@ -60,10 +60,15 @@ Fault = Literal[
     "after the request",
     "in the answer",
     "half an answer",
+    "drip",
+    "reset",
     "silence",
     "close",
 ]
 _CLOSING = ("before the body", "close")
+_RESETTING = ("after the request", "in the answer", "reset")
+# How often a byte drips, in seconds, and how many: longer than any test's patience.
+_DRIP, _DROPS = 0.05, 600
 
 
 class RawServer:
@@ -81,6 +86,9 @@ class RawServer:
         self.requests: list[RawRequest] = []
         # As many as were accepted.
         self.connections = 0
+        # Set it to end the dripping; and whether that was not done in time.
+        self.go_on = threading.Event()
+        self.dripped_out = False
         self._respond = respond
         self._faults = iter(faults)
         self._listener = listener or socket.create_server(("127.0.0.1", 0))
@@ -115,21 +123,40 @@ class RawServer:
             early = fault == "before the body"
             while (request := self._read(parser, connection, early=early)) is not None:
                 self.requests.append(request)
-                if fault == "silence":
-                    continue
-                if fault == "in the answer":
-                    connection.sendall(b"HTTP/1.1 20")
-                if fault == "half an answer":
-                    answer = self._respond(request)
-                    connection.sendall(answer[: -(len(answer.partition(b"\r\n\r\n")[2]) + 1) // 2])
-                    continue
-                if fault not in (None, *_CLOSING):
+                if self._answer(connection, request, fault):
                     return _reset(connection)
-                connection.sendall(self._respond(request))
                 if fault in _CLOSING:
                     return None
                 parser = h11.Connection(h11.SERVER)
         return None
+
+    def _answer(self, connection: socket.socket, request: RawRequest, fault: Fault | None) -> bool:
+        """
+        :returns: whether the connection is to be reset.
+        """
+        match fault:
+            case "silence" | "after the request":
+                pass
+            case "in the answer":
+                connection.sendall(b"HTTP/1.1 20")
+            case "half an answer":
+                answer = self._respond(request)
+                connection.sendall(answer[: -(len(answer.partition(b"\r\n\r\n")[2]) + 1) // 2])
+            case "drip":
+                self._drip(connection, self._respond(request))
+            case _:
+                connection.sendall(self._respond(request))
+        return fault in _RESETTING
+
+    def _drip(self, connection: socket.socket, answer: bytes) -> None:
+        body = answer.index(b"\r\n\r\n") + 4
+        connection.sendall(answer[:body])
+        for at in range(body, min(body + _DROPS, len(answer))):
+            if self.go_on.wait(_DRIP):
+                connection.sendall(answer[at:])
+                return
+            connection.sendall(answer[at : at + 1])
+        self.dripped_out = True
 
     def _read(
         self, parser: h11.Connection, connection: socket.socket, *, early: bool
@@ -160,6 +187,7 @@ class RawServer:
                 connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        self.go_on.set()
         # An accept() that waits is not woken by close() alone.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

@@ -259,7 +259,7 @@ class RefreshingCredentials:
         if flight is None or self._flown_by == threading.get_ident():
             return False
         if new:
-            self._launch(flight, or_fly=False)
+            self._launch(flight, background=True)
         return flight
 
     def _ready_or_flight(self) -> Credentials | _Flight:

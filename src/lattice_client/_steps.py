@@ -1,0 +1,45 @@
+"""Sans-I/O generators: they yield a step and its argument, and are sent what the step gave."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+__all__ = ["run", "run_async"]
+
+
+def run(steps: Generator[tuple[str, Any], Any, Any], hands: Any) -> Any:
+    """Do each step with the method of that name.
+
+    :returns: what the generator returns.
+    """
+    try:
+        step, argument = next(steps)
+        while True:
+            try:
+                result = getattr(hands, step)(argument)
+            except BaseException as error:  # noqa: BLE001 the generator decides
+                step, argument = steps.throw(error)
+            else:
+                step, argument = steps.send(result)
+    except StopIteration as end:
+        return end.value
+    finally:
+        steps.close()
+
+
+async def run_async(steps: Generator[tuple[str, Any], Any, Any], hands: Any) -> Any:
+    """As :func:`run`, for methods that are awaited."""
+    try:
+        step, argument = next(steps)
+        while True:
+            try:
+                result = await getattr(hands, step)(argument)
+            except BaseException as error:  # noqa: BLE001 the generator decides
+                step, argument = steps.throw(error)
+            else:
+                step, argument = steps.send(result)
+    except StopIteration as end:
+        return end.value
+    finally:
+        steps.close()
