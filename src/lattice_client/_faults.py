@@ -47,9 +47,12 @@ def fault_of(service: str, headers: Mapping[str, str], body: bytes | None) -> Fa
     :param service: the signing name. Lattice's answers are plain text; the header and the XML of
         other services are taken from these alone, so no target of Lattice can use them.
     :param headers: the answer's; names in any case.
-    :param body: None if it is not known.
+    :param body: None where it did not come within the limits; then there is no fault, for nothing
+        is sent again for an answer that is not known.
     """
-    begun = (body or b"")[:_LOOKED_AT]
+    if body is None:
+        return None
+    begun = body[:_LOOKED_AT]
     name = _plain(headers, begun)
     if name is None and service != LATTICE:
         name = _elsewhere(headers, begun)
