@@ -91,8 +91,8 @@ def explain(response: Any) -> Denial | None:
     :raises TypeError: for anything else than a response.
 
     It reads nothing from the connection. A body that has not been read yet (``stream=True``, and
-    aiohttp's before ``await response.read()``) is known where a hook or client has read it to find a
-    remedy; else the headers are all there is.
+    aiohttp's before ``await response.read()``) is known where a hook or client has read it to find
+    a remedy; else the headers are all there is.
     """
     headers, status = getattr(response, "headers", None), getattr(response, "status_code", None)
     if status is not None:
