@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 __all__ = ["Change", "places"]
@@ -148,59 +148,56 @@ def _lines_of(
     return node.lineno, max(node.lineno, body[0].lineno - 1)
 
 
-def _children(node: ast.AST) -> Iterable[ast.AST]:
+def _children(node: ast.AST) -> Iterable[ast.AST]:  # noqa: C901 one for each kind of node
     """Without annotations, docstrings, patterns, and what is said to a person."""
+    children: Iterable[ast.AST] = ast.iter_child_nodes(node)
     match node:
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-            defaults = [each for each in node.args.kw_defaults if each is not None]
-            return [] if name in _WORDS else [*node.args.defaults, *defaults, *node.body]
-        case ast.ClassDef():
-            return node.body
-        case ast.AnnAssign():
-            return [] if node.value is None else [node.value]
-        case ast.Assign(targets=[ast.Name(id=name)]) if name in _WORDS:
-            return []
-        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
-            return node.orelse
         case ast.Expr(value=ast.Constant()) | ast.Raise():
-            return []
+            children = []
+        case ast.FunctionDef(name=name) | ast.Assign(targets=[ast.Name(id=name)]) if name in _WORDS:
+            children = []
         case ast.Call(func=ast.Attribute(attr=name)) if name in _LOGGING:
-            return []
+            children = []
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            children = [*node.args.defaults, *filter(None, node.args.kw_defaults), *node.body]
+        case ast.ClassDef():
+            children = node.body
+        case ast.AnnAssign():
+            children = filter(None, [node.value])
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            children = node.orelse
         case ast.JoinedStr(values=values):
             # The pieces of text between the values have no places in the file.
-            return [each.value for each in values if isinstance(each, ast.FormattedValue)]
-        case ast.match_case(guard=guard, body=body):
-            return body if guard is None else [guard, *body]
+            children = [each.value for each in values if isinstance(each, ast.FormattedValue)]
+        case ast.match_case():
+            children = filter(None, [node.guard, *node.body])
         case ast.Call(func=ast.Name(id="cast" | "TypeVar")):
-            return node.args[1:]
-        case _:
-            return ast.iter_child_nodes(node)
+            children = node.args[1:]
+    return children
 
 
 def _other_expressions(node: ast.expr) -> Iterator[ast.expr]:
     match node:
-        case ast.Compare(ops=ops):
+        case ast.Compare(left, ops, comparators):
             for number, each in enumerate(ops):
-                changed = copy.copy(node)
-                other = _COMPARISONS[type(each)]()
-                changed.ops = [*ops[:number], other, *ops[number + 1 :]]
-                yield changed
+                others = [*ops[:number], _COMPARISONS[type(each)](), *ops[number + 1 :]]
+                yield ast.Compare(left, others, comparators)
         case ast.BoolOp(op=operator, values=values):
             yield ast.BoolOp(ast.Or() if isinstance(operator, ast.And) else ast.And(), values)
             for number in range(len(values)):
                 yield _joined(operator, [*values[:number], *values[number + 1 :]])
         case ast.UnaryOp(op=ast.Not() | ast.USub(), operand=operand):
             yield operand
-        case ast.BinOp(op=operator) if type(operator) in _OPERATORS:
-            changed = copy.copy(node)
-            changed.op = _OPERATORS[type(operator)]()
-            yield changed
+        case ast.BinOp(left, operator, right) if type(operator) in _OPERATORS:
+            yield ast.BinOp(left, _OPERATORS[type(operator)](), right)
         case ast.IfExp(test=test, body=body, orelse=orelse):
             yield ast.IfExp(ast.UnaryOp(ast.Not(), test), body, orelse)
+        case ast.Call(func=ast.Attribute(attr=name)) if name in _LOGGING:
+            pass
         case ast.Call(args=arguments):
             yield from _swapped(node, arguments)
         case ast.Constant(value=value):
-            yield from map(ast.Constant, _other_values(value))
+            yield from (ast.Constant(other) for other in _other_values(value))
 
 
 def _joined(operator: ast.boolop, values: list[ast.expr]) -> ast.expr:
@@ -217,7 +214,7 @@ def _swapped(node: ast.Call, arguments: list[ast.expr]) -> Iterator[ast.expr]:
             yield changed
 
 
-def _other_values(value: object) -> list[object]:
+def _other_values(value: object) -> Sequence[str | bytes | float]:
     match value:
         case bool():
             return [not value]

@@ -14,7 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["HERE", "Record", "copy_of_tree", "environment", "record"]
+__all__ = ["HERE", "Record", "copy_tree", "environment", "record"]
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -45,15 +45,14 @@ class Record(NamedTuple):
         return sorted(found | sweep if found else found, key=self.durations.__getitem__)
 
 
-def copy_of_tree(parent: str) -> Path:
-    """A copy of what git knows or would add, in a new folder."""
-    copy = Path(tempfile.mkdtemp(dir=parent))
+def copy_tree(copy: Path) -> None:
+    """Copy what git knows or would add to a new folder."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    for name in _output(command).split("\0"):
-        if name and (ROOT / name).is_file():
+    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, copy / name)
-    return copy
 
 
 def environment(copy: Path, **variables: str) -> dict[str, str]:
@@ -61,29 +60,27 @@ def environment(copy: Path, **variables: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **variables}
 
 
-def record(python: str, tests: list[str]) -> Record:
-    """Run the tests, unless that was done with this very tree.
+def record(python: str, copy: Path, tests: list[str]) -> Record:
+    """Run the tests in a copy of the tree, unless that was done with this very tree.
 
     :param tests: files and folders of tests; none: all.
     """
-    cached = _CACHE / f"{_state(tests)}.json"
+    cached = _CACHE / f"{_state(copy, tests)}.json"
     if not cached.exists():
         print("Recording which tests run which line (once for each state of the tree) …")
         with tempfile.TemporaryDirectory() as folder:
-            found = _run(python, copy_of_tree(folder), tests)
+            found = _run(python, copy, tests, Path(folder))
         shutil.rmtree(_CACHE, ignore_errors=True)
         _CACHE.mkdir(parents=True)
         cached.write_text(json.dumps(found), encoding="utf-8")
     return Record(*json.loads(cached.read_text(encoding="utf-8")))
 
 
-def _run(python: str, copy: Path, tests: list[str]) -> Record:
-    folder = copy / ".cache" / "record"
-    folder.mkdir(parents=True)
-    command = [python, "-m", "pytest", "-q", "-n", "auto", "-p", "mutants_plugin", *tests]
-    source = f"{copy}{os.sep}"
-    env = environment(copy, MUTANTS_RECORD=str(folder), MUTANTS_SOURCE=f"{source}src{os.sep}")
-    subprocess.run(command, cwd=copy, env=env, check=False)
+def _run(python: str, copy: Path, tests: list[str], folder: Path) -> Record:
+    options = ["-q", "-n", "auto", "-p", "no:cacheprovider", "-p", "mutants_plugin"]
+    source = f"{copy / 'src'}{os.sep}"
+    env = environment(copy, MUTANTS_RECORD=str(folder), MUTANTS_SOURCE=source)
+    subprocess.run([python, "-m", "pytest", *options, *tests], cwd=copy, env=env, check=False)
     durations = folder / "durations.json"
     if not durations.exists():
         sys.exit("The tests could not be run.")
@@ -113,14 +110,9 @@ def _read(file: Path, lines: dict[str, dict[str, set[str]]]) -> None:
                 lines[name.replace(os.sep, "/")][number].add(test)
 
 
-def _state(tests: list[str]) -> str:
+def _state(copy: Path, tests: list[str]) -> str:
     state = hashlib.sha256(repr((sys.version_info[:2], sorted(tests))).encode())
-    names = _output(["git", "ls-files", "-z", "-co", "--exclude-standard", "src", "tests"])
-    for name in sorted({*names.split("\0"), "pyproject.toml"}):
-        if (ROOT / name).is_file():
-            state.update(f"{name}\0".encode() + (ROOT / name).read_bytes())
+    files = [file for part in ("src", "tests") for file in (copy / part).rglob("*")]
+    for file in sorted([copy / "pyproject.toml", *filter(Path.is_file, files)]):
+        state.update(f"{file.relative_to(copy)}\0".encode() + file.read_bytes())
     return state.hexdigest()[:16]
-
-
-def _output(command: list[str]) -> str:
-    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
