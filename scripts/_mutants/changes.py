@@ -176,7 +176,7 @@ def _children(node: ast.AST) -> Iterable[ast.AST]:  # noqa: C901 one for each ki
     return children
 
 
-def _other_expressions(node: ast.expr) -> Iterator[ast.expr]:
+def _other_expressions(node: ast.expr) -> Iterator[ast.expr]:  # noqa: C901 one for each kind
     match node:
         case ast.Compare(left, ops, comparators):
             for number, each in enumerate(ops):
