@@ -70,14 +70,16 @@ class _Finder(ast.NodeVisitor):
         self._line_starts = [0]
         for line in self._data.splitlines(keepends=True):
             self._line_starts.append(self._line_starts[-1] + len(line))
-        self._lines = (1, 1)
+        self._lines = self._all_lines = (1, len(self._line_starts))
         self._in_function = False
         self.places: list[list[Change]] = []
 
     def visit(self, node: ast.AST) -> None:
         before = self._lines, self._in_function
         if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
-            self._lines = _lines_of(node, self._lines)
+            # What runs on import alone is seen by all that use the module.
+            local = self._in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            self._lines = _lines_of(node, self._lines) if local else self._all_lines
         if isinstance(node, ast.stmt):
             self.places.append(list(self._of_statement(node)))
         elif isinstance(node, ast.expr):

@@ -30,17 +30,14 @@ class Record(NamedTuple):
     lines: dict[str, dict[str, list[str]]]
 
     def tests_of(self, file: str, lines: tuple[int, int]) -> list[str]:
-        """The tests that run any of these lines, the fastest first; for what runs on import alone,
-        those that run anything of the file."""
-        of_file = self.lines.get(file, {})
+        """The tests that run any of these lines, the fastest first."""
         found = {
             test
-            for line in range(lines[0], lines[1] + 1)
-            for test in of_file.get(str(line), ())
+            for line, tests in self.lines.get(file, {}).items()
+            if lines[0] <= int(line) <= lines[1]
+            for test in tests
             if test in self.durations
         }
-        if not found:
-            found = {test for tests in of_file.values() for test in tests if test in self.durations}
         sweep = {test for test in self.durations if _SWEEP in test}
         return sorted(found | sweep if found else found, key=self.durations.__getitem__)
 

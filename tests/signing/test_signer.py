@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import pytest
 
@@ -281,3 +284,34 @@ def test_what_a_signer_remembers_is_bounded(signer):
         signer.sign("GET", f"host{i}.example.com", f"/{i}", now=NOW)
     remembered = [value for value in vars(signer).values() if isinstance(value, frozenset | dict)]
     assert max(map(len, remembered)) <= 32
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [
+        ("cryptography", "MissingExtraError"),
+        # It is installed, and broken: another extra would not help.
+        ("cryptography.hazmat.primitives.asymmetric", "ModuleNotFoundError"),
+    ],
+)
+def test_without_what_sigv4a_needs(missing, told):
+    code = f"""
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name == {missing!r}:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Absent())
+from lattice_client import Credentials
+from lattice_client.signing import SigV4ASigner
+try:
+    SigV4ASigner(Credentials("AKIDEXAMPLEAKIDEXAMP", "secret"), "*").sign("GET", "a.example", "/")
+except ImportError as error:
+    print(type(error).__name__)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == [told]
+
+
+def test_the_hash_of_an_empty_payload():
+    assert sha256(b"").hexdigest() == EMPTY_PAYLOAD
