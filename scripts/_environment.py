@@ -20,16 +20,16 @@ DEVELOPMENT = (*TESTS, "--group", "check")
 VERSIONS = [(3, minor) for minor in range(11, 20)]
 
 
-def need_python() -> None:
+def need_python(oldest: tuple[int, int] = OLDEST) -> None:
     """Goes on under a newer interpreter of this machine where this one is too old."""
-    if sys.version_info < OLDEST:
-        for interpreter in reversed(interpreters()):
+    if sys.version_info < oldest:
+        for interpreter in reversed(interpreters(oldest)):
             os.execv(interpreter, [interpreter, *sys.argv])
-        sys.exit(f"Python {OLDEST[0]}.{OLDEST[1]} or later is needed; this is {sys.version}")
+        sys.exit(f"Python {oldest[0]}.{oldest[1]} or later is needed; this is {sys.version}")
 
 
-def interpreters() -> list[str]:
-    """The machine's interpreters from 3.11 on, one for each version, oldest first."""
+def interpreters(oldest: tuple[int, int] = OLDEST) -> list[str]:
+    """The machine's interpreters from ``oldest`` on, one for each version, oldest first."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     candidates = [sys.executable]
     candidates += [found for v in VERSIONS if (found := shutil.which(f"python{v[0]}.{v[1]}"))]
@@ -41,7 +41,7 @@ def interpreters() -> list[str]:
             [candidate, "-c", ask], capture_output=True, text=True
         )
         version = tuple(int(part) for part in answer.stdout.split()[:2])
-        if answer.returncode == 0 and version >= OLDEST:
+        if answer.returncode == 0 and version >= oldest:
             found.setdefault(version, candidate)
     return [found[version] for version in sorted(found)]
 

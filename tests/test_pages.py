@@ -126,7 +126,7 @@ class TestTheBlocksThemselves:
             "from urllib.request import urlopen\n"
             "from urllib.error import HTTPError\n"
             "try:\n    urlopen('https://orders.internal.example.com/')\n"
-            "except HTTPError as error:\n    error.read()\n"
+            "except HTTPError as error:\n    error.close()\n"
         )
         result = run_documented(Block("p.md", "h", 0, "python", None, text))
         assert [record["responseCode"] for record in result.records] == [403]

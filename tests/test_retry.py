@@ -291,6 +291,12 @@ class TestPolicy:
     def test_every_setting_is_covered(self):
         assert {name for change in self.CHANGES for name in change} == set(RetryPolicy.__slots__)
 
+    @pytest.mark.parametrize("status", [400, 599])
+    def test_the_first_and_the_last_status_that_may_be_named(self, status):
+        policy = RetryPolicy(statuses=[status], unprocessed=[status])
+        assert policy.statuses == policy.unprocessed == {status}
+        assert policy.start("POST", "h", 0.0).after(answered(status), 0.0).reason == "answered"
+
     def test_statuses_of_the_standard_library(self):
         policy = RetryPolicy(statuses=[HTTPStatus.BAD_GATEWAY])
         assert repr(policy) == "RetryPolicy(statuses=[502])"
@@ -309,6 +315,8 @@ class TestPolicy:
             ({"max_retry_after": math.inf}, "max_retry_after"),
             ({"statuses": 503}, "statuses"),
             ({"statuses": [200]}, "statuses"),
+            ({"statuses": [399]}, "statuses"),
+            ({"statuses": [600]}, "statuses"),
             ({"statuses": ["503"]}, "statuses"),
             ({"methods": "POST"}, "methods"),
             ({"methods": [""]}, "methods"),

@@ -391,6 +391,18 @@ class TestDefault:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         assert DefaultCredentials().get().access_key == "AKIDENV"
 
+    def test_it_says_where_they_come_from_once_there_are_any(self, aws, monkeypatch):
+        (aws / "credentials").write_text(
+            "[default]\naws_access_key_id = AKIDFILEAKIDFILE\naws_secret_access_key = secret\n"
+        )
+        provider = DefaultCredentials()
+        assert provider.source is None
+        provider.get()
+        assert provider.source == "shared-credentials-file"
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENVAKIDENVAKID")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        assert DefaultCredentials().source == "environment"
+
     def test_then_the_chain(self, aws):
         (aws / "credentials").write_text(
             "[default]\naws_access_key_id = AKIDFILE\naws_secret_access_key = secret\n"

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 
@@ -196,6 +197,21 @@ class TestFailures:
         assert "the vault" in caplog.text
         assert "ConnectionRefusedError" in caplog.text
         assert "canary" not in caplog.text
+
+    @pytest.mark.parametrize("left", [MINUTE, -MINUTE, None])
+    def test_the_log_says_until_when_the_old_ones_serve(self, left, clock, source, caplog):
+        """And nothing of it where there are none, or none that serve."""
+        provider = RefreshingCredentials(source, name="the vault", clock=clock)
+        if left is not None:
+            end = provider.get().expires_at
+            clock.now += HOUR - left
+        source.failure = NoCredentialsError("sealed")
+        with suppress(CredentialsError):
+            provider.get()
+        landed(provider)
+        said = "no credentials from the vault: sealed"
+        rest = f"; the old ones serve until {end}" if left == MINUTE else ""
+        assert [record.getMessage() for record in caplog.records] == [said + rest]
 
     def test_past_expiry_each_caller_is_told_at_once(self, provider, source, clock):
         provider.get()

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from lattice_client import ConfigurationError, Credentials, NameSourceError
+from lattice_client import ConfigurationError, Credentials, Endpoint, NameSourceError
 from lattice_client.names import (
     CloudMapNames,
     DnsNames,
@@ -704,9 +704,12 @@ class TestCloudMap:
         assert find("alias", host="managed").host == MANAGED
         assert not find("custom").is_lattice
         assert find("custom", attribute="lattice").managed_name == MANAGED
-        assert find("addresses").is_lattice
-        assert find("addresses").region is None
-        assert not find("elsewhere").is_lattice
+        name = "addresses.registry.example.com"
+        assert find("addresses") == Endpoint(name, source="Cloud Map", expires_at=1030)
+        elsewhere = find("elsewhere")
+        assert not elsewhere.is_lattice
+        assert elsewhere.source.startswith("Cloud Map: ")
+        assert elsewhere.source.endswith(" is not an address of Lattice's")
         assert not find("odd").is_lattice
         assert find("bare") is None
         assert find("empty") is None

@@ -85,6 +85,18 @@ class TestTime:
         source.ttl = ttl
         assert names.resolve(NAME).expires_at == clock.now + held
 
+    def test_bounds_of_nought(self, source, clock):
+        source.ttl = 0
+        names = Names(source, clock=clock, min_ttl=0, max_ttl=0, negative_ttl=0, stale=0)
+        assert names.resolve(NAME).expires_at == clock.now
+        assert names.peek(NAME) is None
+        source.knows = lambda _: False
+        assert names.resolve(NAME).expires_at == clock.now
+        assert names.peek(NAME) is None
+        source.failure = NameSourceError("it is down")
+        with pytest.raises(NameSourceError, match="it is down"):
+            names.resolve(NAME)
+
     def test_what_has_no_end_has_none(self, names, source, clock):
         source.ttl = None
         assert names.resolve(NAME).expires_at is None
@@ -174,6 +186,22 @@ class TestFailures:
         names.resolve(NAME)
         landed(names)
         assert names.resolve(NAME).expires_at == clock.now + 60
+
+    def test_the_pause_before_a_source_is_asked_again_makes_nothing_serve_longer(
+        self, source, clock
+    ):
+        names = Names(source, clock=clock, stale=2)
+        found = names.resolve(NAME)
+        clock.now += 60
+        source.failure = NameSourceError("it is down")
+        assert names.resolve(NAME) is found
+        landed(names)
+        clock.now += 1.9
+        assert names.peek(NAME) is found
+        clock.now += 0.1
+        assert names.peek(NAME) is None
+        with pytest.raises(NameSourceError, match="it is down"):
+            names.resolve(NAME)
 
     def test_a_failure_is_logged_when_it_begins_and_when_it_ends(
         self, names, source, clock, caplog
@@ -425,6 +453,45 @@ class TestManyWhoAsk:
             worker.join(30)
         assert names._threads == 0
 
+    def test_what_is_remembered_is_changed_and_listed_under_the_lock(self, source, clock):
+        """A listing beside a change fails; two changes at once drop the same name, or one too few.
+        Threads meet there too seldom for a test, so the dictionary itself looks at the lock."""
+        unlocked: list[str] = []
+
+        class Guarded(dict):
+            def _look(self) -> None:
+                if not names._lock.locked():
+                    unlocked.append(sys._getframe(2).f_code.co_name)
+
+            def items(self):
+                self._look()
+                return super().items()
+
+            def __iter__(self):
+                self._look()
+                return super().__iter__()
+
+            def __len__(self) -> int:
+                self._look()
+                return super().__len__()
+
+            def __setitem__(self, name: str, entry: object) -> None:
+                self._look()
+                super().__setitem__(name, entry)
+
+            def __delitem__(self, name: str) -> None:
+                self._look()
+                super().__delitem__(name)
+
+        names = Names(source, clock=clock, max_names=1)
+        names._entries = Guarded()
+        for host in ("a.example", "b.example"):
+            names.resolve(host)
+        clock.now += 59
+        assert names.refresh() == 1
+        landed(names)
+        assert not unlocked
+
     def test_where_no_thread_can_be_started(self, names, monkeypatch):
         def start(_: object) -> None:
             raise RuntimeError("can't start new thread")
@@ -445,6 +512,12 @@ class TestSize:
         names.resolve("e.example")
         assert names.peek("b.example") is None
         assert list(names._entries) == ["c.example", "d.example", "e.example"]
+
+    def test_a_single_name(self, source, clock):
+        names = Names(source, clock=clock, max_names=1)
+        for name in ("a.example", "a.example", "b.example"):
+            assert names.resolve(name) is names.peek(name)
+        assert list(names._entries) == ["b.example"]
 
     def test_ten_thousand_names_in_ten_mebibytes(self, clock):
         """Each with strings of its own, as an answer of VPC Lattice's has them."""

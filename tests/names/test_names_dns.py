@@ -315,16 +315,25 @@ class TestTheSystemsResolver:
         with pytest.raises(NameSourceError):
             DnsNames().find("a" * 64 + ".example", 0)
 
-    def test_its_canonical_name_tells_the_region(self, monkeypatch):
-        def getaddrinfo(name: str, *_: object, **__: object) -> list[tuple[object, ...]]:
-            assert name == NAME
+    @pytest.mark.parametrize(
+        ("name", "canonical"),
+        [
+            (NAME, (f"{MANAGED.upper()}.", "")),
+            (NAME, ("", MANAGED)),
+            # Without any, the name itself is what the addresses belong to.
+            (MANAGED, ("", "")),
+        ],
+    )
+    def test_its_canonical_name_tells_the_region(self, name, canonical, monkeypatch):
+        def getaddrinfo(asked: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+            assert asked == name
             return [
-                (socket.AF_INET6, socket.SOCK_STREAM, 6, f"{MANAGED.upper()}.", (V6, 0, 0, 0)),
-                (socket.AF_INET, socket.SOCK_STREAM, 6, "", (V4, 0)),
+                (socket.AF_INET6, socket.SOCK_STREAM, 6, canonical[0], (V6, 0, 0, 0)),
+                (socket.AF_INET, socket.SOCK_STREAM, 6, canonical[1], (V4, 0)),
             ]
 
         monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-        assert DnsNames().find(NAME, 0)[:4] == (NAME, "eu-west-1", None, MANAGED)
+        assert DnsNames().find(name, 0)[:4] == (name, "eu-west-1", None, MANAGED)
 
     @pytest.mark.parametrize("error", [socket.EAI_AGAIN, socket.EAI_FAIL])
     def test_its_failures(self, error, monkeypatch):

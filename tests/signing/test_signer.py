@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import pytest
 
@@ -335,3 +338,34 @@ def test_the_host_that_is_signed_is_the_argument(make, names):
     assert signed_headers(signer.sign("GET", HOST, "/", headers, now=NOW)).startswith("host;x-amz-")
     in_query = presign(signer, "GET", HOST, "/", headers, now=NOW).canonical_request
     assert in_query == presign(plain, "GET", HOST, "/", now=NOW).canonical_request
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [
+        ("cryptography", "MissingExtraError"),
+        # It is installed, and broken: another extra would not help.
+        ("cryptography.hazmat.primitives.asymmetric", "ModuleNotFoundError"),
+    ],
+)
+def test_without_what_sigv4a_needs(missing, told):
+    code = f"""
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name == {missing!r}:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Absent())
+from lattice_client import Credentials
+from lattice_client.signing import SigV4ASigner
+try:
+    SigV4ASigner(Credentials("AKIDEXAMPLEAKIDEXAMP", "secret"), "*").sign("GET", "a.example", "/")
+except ImportError as error:
+    print(type(error).__name__)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == [told]
+
+
+def test_the_hash_of_an_empty_payload():
+    assert sha256(b"").hexdigest() == EMPTY_PAYLOAD

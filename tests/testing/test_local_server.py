@@ -567,7 +567,8 @@ def test_nothing_is_logged_and_no_logger_is_touched():
             try:
                 urllib.request.urlopen(running.url)
             except urllib.error.HTTPError as error:
-                print(error.status)
+                with error:
+                    print(error.status)
         for name, logger in logging.root.manager.loggerDict.items():
             if isinstance(logger, logging.Logger):
                 assert not logger.handlers and logger.propagate and not logger.level, name
