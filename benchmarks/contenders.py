@@ -138,8 +138,8 @@ def available(
 def lattice_accepts(contender: Contender, target: str) -> bool:
     """Whether the local Lattice, which shares no code with any of them, takes the signature."""
     from lattice_client.testing.refusals import RefusedError
-    from lattice_client.testing.signature import WireRequest
-    from lattice_client.testing.verifier import Verifier
+    from lattice_client.testing.verification.signature import WireRequest
+    from lattice_client.testing.verification.verifier import Verifier
 
     prepared = contender.prepare(target)
     headers = contender.signed_headers(prepared)

@@ -181,8 +181,8 @@ async def _target(scope: Any, receive: Any, send: Any) -> None:
 
 def _serve(kind: str) -> None:
     from lattice_client.testing import LocalLattice, serve
-    from lattice_client.testing.server import _listen
-    from lattice_client.testing.server_thread import ServerThread
+    from lattice_client.testing.server.running import _listen
+    from lattice_client.testing.server.server_thread import ServerThread
 
     if kind == "bare":
         listener = _listen("127.0.0.1", 0)

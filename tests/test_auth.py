@@ -29,9 +29,9 @@ from lattice_client import (
     SigV4Auth,
     UnsignablePayloadError,
 )
-from lattice_client.hosts import HostScope
+from lattice_client._auth.host_scope import HostScope
+from lattice_client._wire.body import payload_hash
 from lattice_client.names import region_of
-from lattice_client.payload import payload_hash
 from support import canary
 
 MANAGED = "orders-0a1b2c3d4e5f67890.7d67968.vpc-lattice-svcs.eu-west-1.on.aws"
@@ -191,7 +191,7 @@ class TestCredentials:
         signed(auth, "https://orders.example.com/")
         now = time.time() + 61
         monkeypatch.setattr(time, "time", lambda: now)
-        monkeypatch.setattr("lattice_client.signers.time", lambda: now)
+        monkeypatch.setattr("lattice_client._auth.signer_cache.time", lambda: now)
         with pytest.raises(ExpiredCredentialsError, match="Forgetful"):
             signed(auth, "https://orders.example.com/")
 
@@ -485,7 +485,7 @@ class TestPayload:
             def hexdigest(self):
                 return self._hash.hexdigest()
 
-        monkeypatch.setattr("lattice_client.payload.sha256", Noting)
+        monkeypatch.setattr("lattice_client._wire.body.sha256", Noting)
 
         async def handler(request):
             return _Response()

@@ -6,7 +6,7 @@ from email.utils import formatdate
 
 import pytest
 
-from lattice_client.clock import Clock
+from lattice_client._auth.clock import Clock
 
 HOST = "orders.internal.example.com"
 

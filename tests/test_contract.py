@@ -47,7 +47,7 @@ def test_it_holds(copy):
         ("signing/sigv4.py", "import botocore", "core is pure"),
         ("auth.py", "import httpx", "One file for each"),
         ("credentials/chain.py", "import lattice_client.auth", "downwards"),
-        ("credentials/value.py", "import lattice_client.credentials.chain", "value up to"),
+        ("credentials/value.py", "import lattice_client.credentials.botocore_chain", "value up to"),
     ],
 )
 def test_it_notices(copy, module, line, contract):

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from lattice_client import _demo_clients, demo
-from lattice_client._demo_report import terminal
+from lattice_client.cli.demo import clients as _demo_clients
+from lattice_client.cli.demo import run as demo
+from lattice_client.cli.demo.report import terminal
 from lattice_client.testing import ALLOW_AUTHENTICATED
 
 CLIENTS = [
@@ -54,7 +55,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module")
 def piped() -> str:
-    result = run("-m", "lattice_client.demo", **HOSTILE)
+    result = run("-m", "lattice_client.cli.demo.run", **HOSTILE)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr == ""
     return result.stdout
@@ -91,7 +92,7 @@ def test_nothing_that_looks_like_a_secret_is_shown(piped):
 
 
 def test_it_runs_in_colour_where_told_to():
-    result = run("-m", "lattice_client.demo", FORCE_COLOR="1", TERM="xterm-256color")
+    result = run("-m", "lattice_client.cli.demo.run", FORCE_COLOR="1", TERM="xterm-256color")
     assert result.returncode == 0, result.stdout
     assert "\x1b[32m200" in result.stdout
 
@@ -118,7 +119,9 @@ def test_colour_where_the_terminal_has_it(monkeypatch, environment, coloured):
 
 @pytest.mark.parametrize("library", ["requests", "rich"])
 def test_a_missing_library_is_named_with_its_extra(library):
-    code = f"import sys; sys.modules[{library!r}] = None; from lattice_client.demo import main"
+    code = (
+        f"import sys; sys.modules[{library!r}] = None; from lattice_client.cli.demo.run import main"
+    )
     result = run("-c", f"{code}; sys.exit(main([]))")
     assert result.returncode == 2
     assert result.stdout == ""

@@ -19,7 +19,8 @@ import lattice_client.requests
 from adapters.drivers import SECOND_LEVEL, Driver
 from lattice_client import ConfigurationError, LatticeAuth, RefreshingCredentials, RetryPolicy
 from lattice_client import events as events_module
-from lattice_client.calls import Level, run
+from lattice_client._calls.loop import Level, run
+from lattice_client._wire.requests import RequestsRequest
 from lattice_client.errors import CredentialsError
 from lattice_client.events import (
     AttemptEnded,
@@ -35,7 +36,6 @@ from lattice_client.events import (
     observe_credentials,
 )
 from lattice_client.testing import LocalLattice, serve
-from lattice_client.wire import RequestsRequest
 from support import canary
 from support.asynchronous import CLIENTS, call_and_cancel
 from support.raw_server import OK, raw_server

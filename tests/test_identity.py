@@ -20,8 +20,9 @@ from lattice_client.identity import (
     IdentityMiddleware,
     WSGIIdentityMiddleware,
 )
-from lattice_client.testing.callers import Principal
-from lattice_client.testing.target_headers import identity, identity_tags, is_lattices_own
+from lattice_client.testing.data_plane.target_headers import identity
+from lattice_client.testing.lattice_headers import identity_tags, is_lattices_own
+from lattice_client.testing.model.callers import Principal
 
 ARN = "arn:aws:sts::123456789012:assumed-role/shop/task-1"
 ORG_PATH = "o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/"

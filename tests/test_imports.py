@@ -52,7 +52,7 @@ sys.meta_path.insert(0, Absent())
 
 
 # Only imported by lattice_client.testing.serve(), which names the extra.
-BEHIND_SERVE = {"lattice_client.testing.certificates"}
+BEHIND_SERVE = {"lattice_client.testing.server.certificates"}
 # Only imported by the command, likewise; this is where it begins.
 COMMAND = {"lattice_client.cli.__main__", "lattice_client.cli.app"}
 MODULES = [

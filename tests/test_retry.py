@@ -21,8 +21,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import lattice_client.quotas
+import lattice_client.retry.quota
 from lattice_client import ConfigurationError, RetryPolicy
+from lattice_client._http_date import http_date
 from lattice_client.retry import (
     IDEMPOTENT_METHODS,
     NO_RETRIES,
@@ -31,7 +32,6 @@ from lattice_client.retry import (
     Outcome,
     RetryQuota,
     RetryQuotas,
-    http_date,
 )
 from support.processes import run_script
 
@@ -479,7 +479,7 @@ class TestQuota:
                 self._stop()
                 return int(self) + more
 
-        monkeypatch.setattr(lattice_client.quotas, "_lock", WatchedLock())
+        monkeypatch.setattr(lattice_client.retry.quota, "_lock", WatchedLock())
         quota.tokens = Tokens(tokens)
         results.append(getattr(quota, change)())
         threads[0].join(20)
@@ -585,7 +585,7 @@ class TestQuota:
     def test_a_fork_while_another_thread_holds_the_lock(self):
         code = """
 import os, warnings
-from lattice_client import quotas
+from lattice_client.retry import quota as quotas
 warnings.simplefilter("ignore")
 quota = quotas.RetryQuota()
 quotas._lock.acquire()

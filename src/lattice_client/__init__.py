@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from lattice_client.credentials import EnvironmentCredentials as EnvironmentCredentials
     from lattice_client.credentials import RefreshingCredentials as RefreshingCredentials
     from lattice_client.credentials import StaticCredentials as StaticCredentials
-    from lattice_client.denial import Denial as Denial
-    from lattice_client.denial import explain as explain
-    from lattice_client.denial import raise_for_denial as raise_for_denial
+    from lattice_client.denial.explanation import explain as explain
+    from lattice_client.denial.explanation import raise_for_denial as raise_for_denial
+    from lattice_client.denial.model import Denial as Denial
     from lattice_client.errors import ConfigurationError as ConfigurationError
     from lattice_client.errors import CredentialsError as CredentialsError
     from lattice_client.errors import DeniedError as DeniedError
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from lattice_client.errors import UnsignablePayloadError as UnsignablePayloadError
     from lattice_client.names import Endpoint as Endpoint
     from lattice_client.names import Names as Names
-    from lattice_client.retry import RetryPolicy as RetryPolicy
+    from lattice_client.retry.policy import RetryPolicy as RetryPolicy
 
 _MODULE_OF = {
     "__version__": "_version",

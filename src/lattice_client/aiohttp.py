@@ -11,17 +11,16 @@ from collections.abc import Awaitable, Callable, Iterable
 from copy import copy
 from typing import Any
 
-from lattice_client._readable import read_aiohttp
+from lattice_client._auth.recovery import Remedy
+from lattice_client._calls.loop import REQUEST_ID, Level, run_async
+from lattice_client._calls.steps import Answer
+from lattice_client._secrecy import forgetful
+from lattice_client._wire.aiohttp import AiohttpRequest, KeptOfCalls, RedirectedCalls, read_aiohttp
 from lattice_client.auth import SigV4Auth
-from lattice_client.calls import REQUEST_ID, Answer, Level, run_async
 from lattice_client.errors import MissingExtraError
 from lattice_client.events import Observer
 from lattice_client.names import Resolver
-from lattice_client.redirects import KeptOfCalls, RedirectedCalls
-from lattice_client.remedies import Remedy
-from lattice_client.retry import IDEMPOTENT_METHODS, Outcome, RetryPolicy
-from lattice_client.secrecy import forgetful
-from lattice_client.wire import AiohttpRequest
+from lattice_client.retry.policy import IDEMPOTENT_METHODS, Outcome, RetryPolicy
 
 try:
     import aiohttp

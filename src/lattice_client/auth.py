@@ -11,21 +11,8 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Literal, Protocol, Self, TypeVar, get_args, overload
 
-from lattice_client._readable import patience, read_aiohttp
-from lattice_client._requests_hook import guard
-from lattice_client.credentials import (
-    Credentials,
-    CredentialsProvider,
-    as_provider,
-)
-from lattice_client.endpoints import bracketed, checked, find, find_async, split_port
-from lattice_client.errors import ConfigurationError, NotLatticeError
-from lattice_client.headers import strip_signature
-from lattice_client.hosts import HostMatch, HostScope, leads_to_no_stranger
-from lattice_client.names import Resolver
-from lattice_client.payload import QUICK_TO_HASH, WrittenBody, payload_hash
-from lattice_client.redirects import RedirectedCalls, RedirectLog
-from lattice_client.remedies import (
+from lattice_client._auth.host_scope import HostMatch, HostScope, leads_to_no_stranger
+from lattice_client._auth.recovery import (
     ALL_REMEDIES,
     FORBIDDEN,
     Remedies,
@@ -33,8 +20,26 @@ from lattice_client.remedies import (
     Tried,
     checked_remedies,
 )
-from lattice_client.secrecy import forgetful
-from lattice_client.signers import Signers
+from lattice_client._auth.requests_hook import guard
+from lattice_client._auth.routing import checked, find, find_async
+from lattice_client._auth.signer_cache import Signers
+from lattice_client._secrecy import forgetful
+from lattice_client._wire.aiohttp import AiohttpRequest, RedirectedCalls, read_aiohttp
+from lattice_client._wire.body import QUICK_TO_HASH, WrittenBody, payload_hash
+from lattice_client._wire.detect import outgoing
+from lattice_client._wire.headers import strip_signature
+from lattice_client._wire.redirects import RedirectLog
+from lattice_client._wire.request import AnySigner, Outgoing
+from lattice_client._wire.requests import RequestsRequest
+from lattice_client._wire.response_body import patience
+from lattice_client._wire.urls import bracketed, split_port, split_url, with_encoded_spaces
+from lattice_client.credentials import (
+    Credentials,
+    CredentialsProvider,
+    as_provider,
+)
+from lattice_client.errors import ConfigurationError, NotLatticeError
+from lattice_client.names import Resolver
 from lattice_client.signing import (
     LATTICE,
     UNSIGNED_PAYLOAD,
@@ -43,10 +48,8 @@ from lattice_client.signing import (
     presign,
 )
 from lattice_client.signing.canonical import PathEncoding
-from lattice_client.signing.checks import check_region
 from lattice_client.signing.presign import DEFAULT_EXPIRES, MAX_EXPIRES, without_signature
-from lattice_client.urls import split_url, with_encoded_spaces
-from lattice_client.wire import AiohttpRequest, AnySigner, Outgoing, RequestsRequest, outgoing
+from lattice_client.signing.validation import check_region
 
 __all__ = ["Algorithm", "LatticeAuth", "Payload", "Placement", "SigV4Auth"]
 
@@ -406,7 +409,7 @@ class SigV4Auth:
         patience: float = PATIENCE,
     ) -> Remedy | None:
         """What to sign a request with now, after a 403, or None where that is of no use: see
-        :class:`lattice_client.remedies.Remedies`. May block while credentials are fetched.
+        :class:`lattice_client._auth.recovery.Remedies`. May block while credentials are fetched.
 
         :param patience: for so many seconds at most.
         """

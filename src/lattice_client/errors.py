@@ -23,7 +23,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lattice_client.denial import Denial
+    from lattice_client.denial.model import Denial
 
 __all__ = [
     "ConfigurationError",

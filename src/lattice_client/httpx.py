@@ -10,8 +10,8 @@ brings a client of their own gives it a :class:`Transport` or :class:`AsyncTrans
 from __future__ import annotations
 
 from lattice_client import auth
-from lattice_client._httpx_flow import HttpxFlow
-from lattice_client._httpx_transport import AsyncSigningTransport, SigningClient, SigningTransport
+from lattice_client._httpx.auth_flow import HttpxFlow
+from lattice_client._httpx.transport import AsyncSigningTransport, SigningClient, SigningTransport
 from lattice_client.errors import MissingExtraError
 
 try:

@@ -78,7 +78,9 @@ class OpenTelemetry:
             "lattice_client.retries", "{retry}", "Attempts that repeat one that went wrong."
         )
         self._remedies = meter.create_counter(
-            "lattice_client.remedies", "{remedy}", "Attempts signed anew because Lattice refused."
+            "lattice_client._auth.recovery",
+            "{remedy}",
+            "Attempts signed anew because Lattice refused.",
         )
         self._refreshes = meter.create_counter(
             "lattice_client.credentials.refreshes", "{refresh}", "Fetches of credentials."

@@ -13,18 +13,19 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any
 
-from lattice_client import calls
-from lattice_client._readable import discard_requests, read_requests
-from lattice_client._requests_dialing import Attempt, server_name
+from lattice_client._auth.recovery import Remedy
+from lattice_client._calls import loop as calls
+from lattice_client._calls.loop import REQUEST_ID, Level, refuse_retries, run
+from lattice_client._calls.steps import Answer
+from lattice_client._secrecy import forgetful
+from lattice_client._wire.requests import Attempt, server_name
+from lattice_client._wire.requests_response import discard_requests, read_requests
+from lattice_client._wire.urls import REDIRECTS, origin_of
 from lattice_client.auth import SigV4Auth
-from lattice_client.calls import REQUEST_ID, Answer, Level, refuse_retries, run
 from lattice_client.errors import ConfigurationError, MissingExtraError
 from lattice_client.events import Observer
 from lattice_client.names import Resolver
-from lattice_client.remedies import Remedy
-from lattice_client.retry import Outcome, RetryPolicy
-from lattice_client.secrecy import forgetful
-from lattice_client.urls import REDIRECTS, origin_of
+from lattice_client.retry.policy import Outcome, RetryPolicy
 
 try:
     import requests

@@ -19,8 +19,9 @@ import lattice_client.httpx
 import lattice_client.httpx2
 import lattice_client.requests
 from adapters.drivers import SECOND_LEVEL, Client, Driver
-from lattice_client import ConfigurationError, LatticeAuth, RetryPolicy, calls
-from lattice_client.quotas import RetryQuota, RetryQuotas
+from lattice_client import ConfigurationError, LatticeAuth, RetryPolicy
+from lattice_client._calls import loop as calls
+from lattice_client.retry.quota import RetryQuota, RetryQuotas
 from support import canary
 from support.raw_server import OK, raw_server
 
@@ -143,7 +144,7 @@ def _recorded_waits(monkeypatch) -> list[float]:
         waits.append(seconds)
         return await sleep(0, result)
 
-    monkeypatch.setattr("lattice_client.calls.wait", waits.append)
+    monkeypatch.setattr("lattice_client._calls.loop.wait", waits.append)
     monkeypatch.setattr(asyncio, "sleep", async_wait)
     monkeypatch.setattr(anyio, "sleep", async_wait)
     return waits

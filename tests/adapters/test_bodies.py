@@ -351,7 +351,7 @@ class TestRefusalsThatBreakOff:
 
 def test_no_answer_holds_up_aiohttp(monkeypatch):
     """Of a 503 that is not handed out, the rest is not waited for until the call's time is over."""
-    monkeypatch.setattr("lattice_client._readable.PATIENCE", 0.01)
+    monkeypatch.setattr("lattice_client._wire.response_body.PATIENCE", 0.01)
 
     async def call(url: str) -> int:
         async with (

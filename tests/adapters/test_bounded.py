@@ -22,7 +22,8 @@ import trustme
 import lattice_client.httpx
 import lattice_client.httpx2
 from adapters.drivers import DRIVERS, SECOND_LEVEL, Driver
-from lattice_client import LatticeAuth, RetryPolicy, _readable
+from lattice_client import LatticeAuth, RetryPolicy
+from lattice_client._wire import requests_response as _readable
 from support import canary
 from support.raw_server import OK, RawRequest, raw_server
 

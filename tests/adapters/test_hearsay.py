@@ -14,10 +14,10 @@ import pytest
 from adapters.drivers import DRIVERS, Driver
 from adapters.test_remedies import ANSWERING
 from lattice_client import ConfigurationError, LatticeAuth, RetryPolicy, SigV4Auth
-from lattice_client._faults import fault_of
+from lattice_client._auth.recovery import ALL_REMEDIES, Remedies
+from lattice_client._auth.refusal import fault_of
+from lattice_client._auth.signer_cache import Signers
 from lattice_client.denial import DenialLog
-from lattice_client.remedies import ALL_REMEDIES, Remedies
-from lattice_client.signers import Signers
 from lattice_client.signing import LATTICE
 from support import canary
 from support.raw_server import OK, raw_server

@@ -11,8 +11,8 @@ import pytest
 
 from adapters.drivers import DRIVERS, Driver
 from lattice_client import Endpoint, LatticeAuth, LatticeClientError
-from lattice_client.hosts import HostScope
-from lattice_client.testing.resolving import resolving
+from lattice_client._auth.host_scope import HostScope
+from lattice_client.testing.server.resolving import resolving
 from support import canary
 from support.names import Told
 from support.raw_server import RawServer, raw_server

@@ -15,7 +15,8 @@ import pytest
 
 import lattice_client.httpx
 import lattice_client.httpx2
-from lattice_client import LatticeAuth, _readable
+from lattice_client import LatticeAuth
+from lattice_client._wire import requests_response as _readable
 from support import canary
 from support.h2_server import REFUSED_STREAM, Drip, GoAway, Reset, h2_server
 

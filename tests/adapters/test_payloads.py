@@ -24,7 +24,7 @@ import lattice_client.httpx
 import lattice_client.httpx2
 from adapters.drivers import CHUNKS, DRIVERS, SECOND_LEVEL, STREAM, Driver, Form, sigv4_auth
 from lattice_client import SigV4Auth, UnsignablePayloadError
-from lattice_client.payload import QUICK_TO_HASH
+from lattice_client._wire.body import QUICK_TO_HASH
 from lattice_client.signing import EMPTY_PAYLOAD
 from support import canary
 from support.oracles import Case, crt_request
@@ -295,7 +295,7 @@ class TestEventLoops:
             def hexdigest(self):
                 return self._hash.hexdigest()
 
-        monkeypatch.setattr("lattice_client.payload.sha256", Noting)
+        monkeypatch.setattr("lattice_client._wire.body.sha256", Noting)
 
         async def call(url: str) -> None:
             form = aiohttp.FormData()

@@ -14,7 +14,8 @@ import pytest
 import requests.structures
 
 from adapters.drivers import DRIVERS
-from lattice_client.headers import set_httpx_signature, set_signature
+from lattice_client._wire.headers import set_signature
+from lattice_client._wire.httpx import set_httpx_signature
 from support import canary
 from support.raw_server import raw_server
 

@@ -19,9 +19,10 @@ from pkgutil import resolve_name
 
 import pytest
 
-from lattice_client import __version__, cli, demo
+from lattice_client import __version__, cli
 from lattice_client.cli import terminal
 from lattice_client.cli.app import app
+from lattice_client.cli.demo import run as demo
 from lattice_client.cli.failures import EXIT_CODES
 from support import canary
 from support.raw_server import raw_server

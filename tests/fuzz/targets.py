@@ -13,8 +13,8 @@ from lattice_client import Credentials, InvalidHeaderError
 from lattice_client.signing import SigV4Signer, canonical_path, canonical_query
 from lattice_client.signing.canonical import canonical_target
 from lattice_client.testing import RefusedError, Verifier, WireRequest
-from lattice_client.testing.canonical import canonical_path as lattices_path
-from lattice_client.testing.canonical import canonical_query as lattices_query
+from lattice_client.testing.verification.canonical import canonical_path as lattices_path
+from lattice_client.testing.verification.canonical import canonical_query as lattices_query
 
 CREDENTIALS = Credentials("AKIDEXAMPLE", "secret", "token")
 NOW = 1_440_938_160

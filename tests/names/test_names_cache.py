@@ -21,7 +21,7 @@ import pytest
 
 from lattice_client import ConfigurationError, MissingExtraError, NameSourceError
 from lattice_client.names import DnsNames, Endpoint, ManagedNames, Names
-from lattice_client.names.listing import Listing
+from lattice_client.names.cached_list import Listing
 from lattice_client.names.resolver import _MOST_THREADS
 from support.names import landed
 from support.processes import run_script

@@ -11,8 +11,8 @@ from hypothesis.strategies import text
 
 from lattice_client import ConfigurationError
 from lattice_client.names import DnsNames, ManagedNames, Names
+from lattice_client.names.host_name import is_address, normal_name
 from lattice_client.names.managed import managed_endpoint
-from lattice_client.names.normal import is_address, normal_name
 
 SPELLINGS = {
     "orders.example.com": "orders.example.com",
@@ -115,7 +115,7 @@ def test_no_address(name):
 def test_idna_without_a_library_for_it():
     code = (
         "import sys; sys.modules['idna'] = None\n"
-        "from lattice_client.names.normal import normal_name\n"
+        "from lattice_client.names.host_name import normal_name\n"
         "print(normal_name('BÜCHER.example'))"
     )
     result = subprocess.run(

@@ -23,7 +23,7 @@ from lattice_client.signing import (
     SigV4Signer,
     presign,
 )
-from lattice_client.signing.checks import NEVER_SIGNED
+from lattice_client.signing.validation import NEVER_SIGNED
 from lattice_client.testing import Verifier, WireRequest
 
 HOST = "orders.example.com"

@@ -17,7 +17,7 @@ def local():
 
 @pytest.fixture(scope="module")
 def authority():
-    from lattice_client.testing.certificates import Certificates
+    from lattice_client.testing.server.certificates import Certificates
 
     certificates = Certificates(tuple)
     yield certificates

@@ -9,8 +9,8 @@ import ssl
 
 from upstreams import listener, with_lifespan
 
-from lattice_client.testing.connection import ConnectionLimits
-from lattice_client.testing.server_thread import ServerThread
+from lattice_client.testing.data_plane.connection import ConnectionLimits
+from lattice_client.testing.server.server_thread import ServerThread
 
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"

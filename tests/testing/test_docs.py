@@ -27,7 +27,7 @@ def test_a_block_about_faults_runs(block, lattice):
 
 
 def test_every_fault_is_there():
-    from lattice_client.testing.faults import Faults
+    from lattice_client.testing.faults.faults import Faults
 
     page = (DOCS / "faults.md").read_text(encoding="utf-8")
     helpers = {"clear", "remove", "strike", "random"}

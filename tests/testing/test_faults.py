@@ -13,14 +13,15 @@ import pytest
 from asgi_driver import Exchange, fetch, scope_of, signed_by
 from local_oracles import HOST, NOW, crt_sign, wire
 
-from lattice_client.testing import LocalLattice, serve, waiting
-from lattice_client.testing.connection import (
+from lattice_client.testing import LocalLattice, serve
+from lattice_client.testing.data_plane import waiting
+from lattice_client.testing.data_plane.connection import (
     CONNECTION_STATE,
     Connection,
     ConnectionCutError,
     ConnectionLimits,
 )
-from lattice_client.testing.http_connection import HTTPConnection
+from lattice_client.testing.server.http_connection import HTTPConnection
 
 
 @pytest.fixture
@@ -694,7 +695,7 @@ def test_a_client_that_gives_up_before_the_last_piece_is_in_the_log_as_such(runn
         await asyncio.wait_for(is_lost.wait(), 20)
 
     monkeypatch.setattr(HTTPConnection, "connection_lost", connection_lost)
-    monkeypatch.setattr("lattice_client.testing.fault_effects.sleep", until_the_client_has_left)
+    monkeypatch.setattr("lattice_client.testing.faults.effects.sleep", until_the_client_has_left)
     with running.faults.slow_body(1, chunk=5000):
         with connect(running) as sock:
             sock.sendall(REQUEST)

@@ -16,7 +16,7 @@ from asgi_driver import signed_by
 from local_oracles import HOST
 
 from lattice_client.testing import serve
-from lattice_client.testing.server import ExposedLatticeWarning
+from lattice_client.testing.server.running import ExposedLatticeWarning
 
 H = f"host: {HOST}\r\n".encode()
 GET = b"GET /good HTTP/1.1\r\n" + H + b"\r\n"
@@ -289,7 +289,7 @@ def test_it_is_bound_to_loopback(local):
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_it_says_when_others_can_reach_it(local, monkeypatch, host):
     # Said before it listens; and here it does not listen there at all.
-    monkeypatch.setattr("lattice_client.testing.server._listen", lambda *_: 1 / 0)
+    monkeypatch.setattr("lattice_client.testing.server.running._listen", lambda *_: 1 / 0)
     warned = pytest.warns(ExposedLatticeWarning, match="other machines can reach it")
     with warned as noted, contextlib.suppress(ZeroDivisionError), serve(local, host=host):
         pass

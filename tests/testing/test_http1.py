@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lattice_client.testing.http1 import (
+from lattice_client.testing.server.http1 import (
     MalformedRequestError,
     RequestHead,
     RequestReader,

@@ -10,7 +10,7 @@ import threading
 import pytest
 from serving import CHUNKED, DONE, GET, SIZE, answer, good, post, response, serving, turns, whole
 
-from lattice_client.testing import http_connection
+from lattice_client.testing.server import http_connection
 
 pytestmark = pytest.mark.usefixtures("nothing_goes_wrong_inside")
 

@@ -14,7 +14,7 @@ import threading
 import pytest
 from serving import DONE, GET, SIZE, answer, endless, good, post, response, serving, turns, whole
 
-from lattice_client.testing import server_thread
+from lattice_client.testing.server import server_thread
 
 pytestmark = pytest.mark.usefixtures("nothing_goes_wrong_inside")
 

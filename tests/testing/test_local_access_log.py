@@ -8,9 +8,10 @@ import pytest
 from asgi_driver import Exchange, fetch, signed_by
 from local_oracles import HOST, NOW, wire
 
-from lattice_client.testing import LocalLattice, lifespan
+from lattice_client.testing import LocalLattice
 from lattice_client.testing.access_log import FIELDS, as_json_line
-from lattice_client.testing.exchange import TLS_STATE, TLSDetails
+from lattice_client.testing.data_plane.tls import TLS_STATE, TLSDetails
+from lattice_client.testing.targets import lifespan
 
 
 def unsigned(method="GET", target="/", headers=()):

@@ -91,7 +91,9 @@ def loaded(monkeypatch):
         calls.append((path, settings))
         return LocalLattice(**settings)
 
-    monkeypatch.setitem(sys.modules, "lattice_client.testing.files", SimpleNamespace(load=load))
+    monkeypatch.setitem(
+        sys.modules, "lattice_client.testing.templates.load", SimpleNamespace(load=load)
+    )
     return calls
 
 
@@ -117,7 +119,8 @@ class TestFiles:
 
 
 @pytest.mark.skipif(
-    find_spec("lattice_client.testing.files") is None, reason="there is no reader of files here"
+    find_spec("lattice_client.testing.templates.load") is None,
+    reason="there is no reader of files here",
 )
 def test_a_real_file(tmp_path):
     (tmp_path / "pytest.ini").write_text("[pytest]\nlattice_file = lattice.toml\n")

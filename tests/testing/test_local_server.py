@@ -22,8 +22,9 @@ from asgi_driver import signed_by
 from local_oracles import HOST, NOW, as_pairs, hand_sign, replace_header, wire
 
 from lattice_client.errors import ConfigurationError
-from lattice_client.testing import LocalLattice, serve, server_thread
-from lattice_client.testing.resolving import resolving
+from lattice_client.testing import LocalLattice, serve
+from lattice_client.testing.server import server_thread
+from lattice_client.testing.server.resolving import resolving
 from support.asynchronous import closing
 from support.ipv6 import need_ipv6
 
@@ -609,7 +610,7 @@ def test_sigv4a_without_cryptography_names_its_extra():
         import sys
         sys.modules["cryptography"] = None
         from lattice_client.errors import MissingExtraError
-        from lattice_client.testing.sigv4a import signature_matches
+        from lattice_client.testing.verification.sigv4a import signature_matches
         try:
             signature_matches("key", "secret", "message", b"signature")
         except MissingExtraError as error:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from lattice_client.credentials import Credentials
 from lattice_client.testing import RefusedError, Verifier, WireRequest
-from lattice_client.testing.sigv4a import private_value
+from lattice_client.testing.verification.sigv4a import private_value
 
 SUITE = Path(__file__).resolve().parents[2].parent / "shared" / "aws-signing-test-suite"
 VECTORS = sorted(path.parent for path in SUITE.glob("v4*/*/header-signed-request.txt"))

@@ -30,8 +30,8 @@ from local_oracles import (
 )
 
 from lattice_client.testing import RefusedError, Verifier, WireRequest
-from lattice_client.testing.canonical import canonical_path
-from lattice_client.testing.sigv4a import private_value
+from lattice_client.testing.verification.canonical import canonical_path
+from lattice_client.testing.verification.sigv4a import private_value
 
 TARGETS = [
     "/",
@@ -304,7 +304,7 @@ def test_derivation_knows_the_published_answer():
 
 
 def test_derivation_tries_the_next_counter_where_a_candidate_is_too_large():
-    from lattice_client.testing import sigv4a
+    from lattice_client.testing.verification import sigv4a
 
     class Digest:
         answers = iter([b"\xff" * 32, b"\x01" * 32])

@@ -23,7 +23,7 @@ from local_oracles import (
 
 from lattice_client.credentials import Credentials
 from lattice_client.testing import RefusedError, WireRequest
-from lattice_client.testing.signature import is_signed
+from lattice_client.testing.verification.signature import is_signed
 
 MISMATCH = (
     "InvalidSignatureException: The request signature we calculated does not match the signature "

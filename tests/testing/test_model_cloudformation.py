@@ -14,8 +14,8 @@ from local_oracles import HOST, NOW, wire
 from lattice_client import ConfigurationError
 from lattice_client.testing import LambdaTarget, PolicyRequest, TemplateWarning, evaluate, load
 from lattice_client.testing.describe import describe
-from lattice_client.testing.rules import Forward
-from lattice_client.testing.yaml_reader import _Loader
+from lattice_client.testing.model.rules import Forward
+from lattice_client.testing.templates.yaml_reader import _Loader
 
 SHOP = Path(__file__).parent / "templates" / "shop.yaml"
 TARGETS = {

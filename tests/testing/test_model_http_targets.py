@@ -28,8 +28,8 @@ from lattice_client.testing import (
     load,
     serve,
 )
-from lattice_client.testing.echo import echo
-from lattice_client.testing.targets import named_app
+from lattice_client.testing.targets.echo import echo
+from lattice_client.testing.targets.loading import named_app
 
 WAIT = 20
 

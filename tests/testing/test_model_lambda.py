@@ -290,7 +290,7 @@ def test_a_function_sees_the_context_of_its_call():
 
 
 def test_a_function_that_outlives_the_event_loop_does_no_harm(monkeypatch):
-    monkeypatch.setattr("lattice_client.testing.threads._IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("lattice_client.testing.targets.call_threads._IDLE_SECONDS", 0.01)
     go_on, complaints, threads = threading.Event(), [], []
     monkeypatch.setattr(threading, "excepthook", complaints.append)
     lattice = lattice_with(lambda *_: None)
@@ -318,7 +318,7 @@ def test_a_function_that_outlives_the_event_loop_does_no_harm(monkeypatch):
 
 
 def test_threads_end_when_they_are_idle(monkeypatch):
-    monkeypatch.setattr("lattice_client.testing.threads._IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("lattice_client.testing.targets.call_threads._IDLE_SECONDS", 0.01)
     seen = []
 
     def handler(_event, _context):

@@ -14,7 +14,7 @@ from local_oracles import HOST, wire
 
 from lattice_client import ConfigurationError
 from lattice_client.testing import HeaderMatch, LambdaTarget, LocalLattice, serve
-from lattice_client.testing.rules import Forward
+from lattice_client.testing.model.rules import Forward
 
 
 def request_for(target="/", method="GET", headers=()):

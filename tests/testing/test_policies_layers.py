@@ -33,7 +33,7 @@ from lattice_client.testing import (
     Principal,
     evaluate,
 )
-from lattice_client.testing.authorization import authorize
+from lattice_client.testing.data_plane.authorization import authorize
 
 INVOKE = "vpc-lattice-svcs:Invoke"
 ALLOW = AuthPolicy.from_document(policy(statement()))

@@ -9,7 +9,7 @@ import uvicorn
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
-from lattice_client.testing.server_thread import ServerThread
+from lattice_client.testing.server.server_thread import ServerThread
 
 
 def listener():

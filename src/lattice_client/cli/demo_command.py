@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lattice_client import demo
+from lattice_client.cli.demo import run as demo
 from lattice_client.cli.help import Command
 
 __all__ = ["command"]

@@ -13,7 +13,7 @@ from lattice_client.cli.bodies import headers_of, read, shown
 from lattice_client.cli.failures import FAULT, READ, USAGE, Failure
 from lattice_client.cli.help import Group
 from lattice_client.cli.terminal import say
-from lattice_client.testing.callers import Principal
+from lattice_client.testing.model.callers import Principal
 from lattice_client.testing.policies import (
     AuthPolicy,
     Decision,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
+from lattice_client._secrecy import shown
 from lattice_client.cli.terminal import printable
-from lattice_client.secrecy import shown
 
 __all__ = ["Redaction"]
 

@@ -16,6 +16,7 @@ import click
 import httpx
 
 from lattice_client import Credentials
+from lattice_client._secrecy import shown
 from lattice_client.cli.addresses import Addresses, address_options, destination
 from lattice_client.cli.bodies import body_of, headers_of
 from lattice_client.cli.help import Command
@@ -23,7 +24,6 @@ from lattice_client.cli.redaction import Redaction
 from lattice_client.cli.signing_options import Signing, signing_options
 from lattice_client.cli.terminal import console, note, say
 from lattice_client.credentials import current
-from lattice_client.secrecy import shown
 from lattice_client.signing import SigV4ASigner, SigV4Signer, presign
 
 __all__ = ["command"]

@@ -11,7 +11,8 @@ from lattice_client import Credentials
 from lattice_client.cli.redaction import Redaction
 from lattice_client.cli.sending import address_of
 from lattice_client.cli.terminal import note, printable, say
-from lattice_client.denial import Denial, explain_parts
+from lattice_client.denial.explanation import explain_parts
+from lattice_client.denial.model import Denial
 from lattice_client.events import Event, RemedyApplied, RetryPlanned, Signed
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from lattice_client.credentials.value import Credentials
 
 if TYPE_CHECKING:
     from lattice_client.credentials.assume_role import AssumeRole
-    from lattice_client.credentials.chain import BotocoreCredentials
+    from lattice_client.credentials.botocore_chain import BotocoreCredentials
     from lattice_client.credentials.refreshing import RefreshingCredentials
 
 __all__ = [

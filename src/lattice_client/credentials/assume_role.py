@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from lattice_client._forking import importing
+from lattice_client._secrecy import forgetful
 from lattice_client.credentials.botocore_errors import botocore_errors
 from lattice_client.credentials.default import as_provider
-from lattice_client.credentials.forking import importing
 from lattice_client.credentials.provider import CredentialsProvider, current
 from lattice_client.credentials.refreshing import (
     ADVISORY,
@@ -20,7 +21,6 @@ from lattice_client.credentials.refreshing import (
 )
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import ConfigurationError, CredentialsError
-from lattice_client.secrecy import forgetful
 
 __all__ = ["AssumeRole"]
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from lattice_client._secrecy import forgetful
 from lattice_client.credentials.environment import EnvironmentCredentials
 from lattice_client.credentials.provider import CredentialsProvider, StaticCredentials
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import ConfigurationError
-from lattice_client.secrecy import forgetful
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from lattice_client.credentials.chain import BotocoreCredentials
+    from lattice_client.credentials.botocore_chain import BotocoreCredentials
 
 __all__ = ["DefaultCredentials", "as_provider"]
 
@@ -85,7 +85,7 @@ class DefaultCredentials:
     def _botocore(self) -> BotocoreCredentials:
         if self._chain is not None:
             return self._chain
-        from lattice_client.credentials.chain import BotocoreCredentials
+        from lattice_client.credentials.botocore_chain import BotocoreCredentials
 
         # One step, so that all threads have the same one.
         chain: BotocoreCredentials = vars(self).setdefault(

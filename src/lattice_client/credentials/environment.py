@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from lattice_client._secrecy import fault_of_parts
 from lattice_client.credentials.provider import refuse_without_token
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import (
@@ -15,7 +16,6 @@ from lattice_client.errors import (
     InvalidCredentialsError,
     NoCredentialsError,
 )
-from lattice_client.secrecy import fault_of_parts
 
 __all__ = ["EnvironmentCredentials"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import Protocol, runtime_checkable
 
+from lattice_client._secrecy import forgetful, shown
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import (
     CredentialsError,
     ExpiredCredentialsError,
     InvalidCredentialsError,
 )
-from lattice_client.secrecy import forgetful, shown
 
 __all__ = [
     "CredentialsProvider",

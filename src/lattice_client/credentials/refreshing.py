@@ -13,7 +13,9 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lattice_client.credentials.forking import renewed_after_fork
+from lattice_client._async_bridge import settled
+from lattice_client._forking import renewed_after_fork
+from lattice_client._secrecy import forgetful
 from lattice_client.credentials.provider import checked
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import (
@@ -24,14 +26,13 @@ from lattice_client.errors import (
     LatticeClientError,
     NoCredentialsError,
 )
-from lattice_client.secrecy import forgetful
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     _Flight = Future["Credentials | _Failure"]
 
-__all__ = ["ADVISORY", "JITTER", "MANDATORY", "RefreshingCredentials", "settled"]
+__all__ = ["ADVISORY", "JITTER", "MANDATORY", "RefreshingCredentials"]
 
 ADVISORY = 900.0
 MANDATORY = 120.0
@@ -494,24 +495,3 @@ def _why(error: BaseException) -> str:
 def _random() -> float:
     """From 0 to 1. Not of the module random, whose state forked children share until it reseeds."""
     return int.from_bytes(os.urandom(4), "big") / 0xFFFF_FFFF
-
-
-async def settled(flight: Future[Any], patience: float) -> None:
-    """Waits for the end of the flight under asyncio or trio, so many seconds at most."""
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        token = trio.lowlevel.current_trio_token()
-        landed = trio.Event()
-
-        def wake(_: object) -> None:
-            # Whoever waited may be gone, and the loop too.
-            with suppress(trio.RunFinishedError):
-                token.run_sync_soon(landed.set)
-
-        flight.add_done_callback(wake)
-        with trio.move_on_after(patience):
-            await landed.wait()
-    else:
-        import asyncio
-
-        await asyncio.wait((asyncio.wrap_future(flight),), timeout=patience)

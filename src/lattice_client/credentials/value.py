@@ -6,8 +6,8 @@ import math
 from datetime import UTC, datetime
 from typing import NoReturn
 
+from lattice_client._secrecy import fault_of_parts, shown
 from lattice_client.errors import InvalidCredentialsError
-from lattice_client.secrecy import fault_of_parts, shown
 
 __all__ = ["Credentials"]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lattice_client.names.route53 import Route53Names
     from lattice_client.names.source import Source
     from lattice_client.names.static import StaticNames
-    from lattice_client.names.watching import Watch
+    from lattice_client.names.watch import Watch
 
 __all__ = [
     "CloudMapNames",

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lattice_client._secrecy import forgetful
 from lattice_client.credentials import Credentials, CredentialsProvider
 from lattice_client.errors import ConfigurationError
-from lattice_client.names.addresses import stranger_among
-from lattice_client.names.aws import AwsApi
+from lattice_client.names.aws_api import AwsApi
 from lattice_client.names.endpoint import Endpoint
-from lattice_client.names.normal import normal_name
+from lattice_client.names.host_name import normal_name
+from lattice_client.names.lattice_addresses import stranger_among
 from lattice_client.names.source import AliasHost, check_alias_host, led_to
-from lattice_client.secrecy import forgetful
 
 __all__ = ["CloudMapNames"]
 

@@ -9,8 +9,8 @@ from ipaddress import ip_address, ip_network
 from typing import Any, Literal, NamedTuple, get_args
 
 from lattice_client.errors import ConfigurationError, MissingExtraError, NameSourceError
-from lattice_client.names.addresses import LATTICE_NETWORKS, Network, stranger_among
 from lattice_client.names.endpoint import Endpoint
+from lattice_client.names.lattice_addresses import LATTICE_NETWORKS, Network, stranger_among
 from lattice_client.names.managed import managed_endpoint
 from lattice_client.names.source import AliasHost, check_alias_host, earlier
 

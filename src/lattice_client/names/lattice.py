@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from lattice_client._secrecy import forgetful
 from lattice_client.credentials import Credentials, CredentialsProvider
 from lattice_client.errors import ConfigurationError
-from lattice_client.names.aws import AwsApi
+from lattice_client.names.aws_api import AwsApi
+from lattice_client.names.cached_list import Listing
 from lattice_client.names.endpoint import Endpoint
-from lattice_client.names.listing import Listing
+from lattice_client.names.host_name import normal_name
 from lattice_client.names.managed import managed_endpoint
-from lattice_client.names.normal import normal_name
-from lattice_client.secrecy import forgetful
 
 __all__ = ["LatticeNames"]
 

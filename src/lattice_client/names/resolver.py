@@ -12,14 +12,14 @@ from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
-from lattice_client.credentials.forking import renewed_after_fork
-from lattice_client.credentials.refreshing import settled
+from lattice_client._async_bridge import settled
+from lattice_client._forking import renewed_after_fork
 from lattice_client.errors import ConfigurationError, LatticeClientError, NameSourceError
-from lattice_client.names.asking import as_source, ask, default_sources
 from lattice_client.names.endpoint import Endpoint
-from lattice_client.names.normal import normal_name
+from lattice_client.names.host_name import normal_name
+from lattice_client.names.lookup import as_source, ask, default_sources
 from lattice_client.names.source import Source
-from lattice_client.names.watching import Watch
+from lattice_client.names.watch import Watch
 
 if TYPE_CHECKING:
     import logging

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from lattice_client._secrecy import forgetful
 from lattice_client.credentials import Credentials, CredentialsProvider
 from lattice_client.errors import ConfigurationError, NameSourceError
-from lattice_client.names.addresses import stranger_among
-from lattice_client.names.aws import AwsApi
+from lattice_client.names.aws_api import AwsApi
+from lattice_client.names.cached_list import Listing
 from lattice_client.names.endpoint import Endpoint
-from lattice_client.names.listing import Listing
+from lattice_client.names.host_name import ends_with
+from lattice_client.names.lattice_addresses import stranger_among
 from lattice_client.names.managed import managed_endpoint
-from lattice_client.names.normal import ends_with
 from lattice_client.names.source import AliasHost, check_alias_host, led_to
-from lattice_client.secrecy import forgetful
 
 __all__ = ["Route53Names"]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.names.endpoint import Endpoint
+from lattice_client.names.host_name import normal_name
 from lattice_client.names.managed import managed_endpoint
-from lattice_client.names.normal import normal_name
 
 __all__ = ["VARIABLE", "StaticNames"]
 

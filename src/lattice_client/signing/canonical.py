@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, cast, get_args
 
 from lattice_client.errors import ConfigurationError
-from lattice_client.signing.checks import check_target, compiled
+from lattice_client.signing.validation import check_target, compiled
 
 __all__ = [
     "HeaderPairs",

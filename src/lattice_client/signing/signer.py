@@ -25,7 +25,7 @@ from lattice_client.signing.canonical import (
     collapsed,
     header_pairs,
 )
-from lattice_client.signing.checks import (
+from lattice_client.signing.validation import (
     EMPTY_PAYLOAD,
     UNSIGNED_PAYLOAD,
     USUAL_METHODS,

@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lattice_client.testing.access_log import AccessRecord
-    from lattice_client.testing.authorization import AuthLayer
-    from lattice_client.testing.callers import Caller, Principal
-    from lattice_client.testing.calls import Calls
-    from lattice_client.testing.faults import Faults
-    from lattice_client.testing.files import TemplateWarning, load
-    from lattice_client.testing.http_target import HTTPTarget
-    from lattice_client.testing.lambda_target import LambdaTarget
+    from lattice_client.testing.assertions import Calls
+    from lattice_client.testing.data_plane.received import ReceivedRequest
+    from lattice_client.testing.faults.faults import Faults
     from lattice_client.testing.lattice import LocalLattice
-    from lattice_client.testing.networks import ServiceNetwork
+    from lattice_client.testing.model.auth_layer import AuthLayer
+    from lattice_client.testing.model.callers import Caller, Principal
+    from lattice_client.testing.model.networks import ServiceNetwork
+    from lattice_client.testing.model.rules import HeaderMatch, Rule
+    from lattice_client.testing.model.services import Listener, Service
+    from lattice_client.testing.model.target_groups import Target, TargetGroup
     from lattice_client.testing.policies import (
         ALLOW_AUTHENTICATED,
         NO_POLICY,
@@ -39,14 +40,13 @@ if TYPE_CHECKING:
         evaluate,
         lint,
     )
-    from lattice_client.testing.received import ReceivedRequest
     from lattice_client.testing.refusals import RefusedError
-    from lattice_client.testing.rules import HeaderMatch, Rule
-    from lattice_client.testing.server import ExposedLatticeWarning, RunningLattice, serve
-    from lattice_client.testing.services import Listener, Service
-    from lattice_client.testing.signature import WireRequest
-    from lattice_client.testing.target_groups import Target, TargetGroup
-    from lattice_client.testing.verifier import Verified, Verifier
+    from lattice_client.testing.server.running import ExposedLatticeWarning, RunningLattice, serve
+    from lattice_client.testing.targets.http_target import HTTPTarget
+    from lattice_client.testing.targets.lambda_target import LambdaTarget
+    from lattice_client.testing.templates.load import TemplateWarning, load
+    from lattice_client.testing.verification.signature import WireRequest
+    from lattice_client.testing.verification.verifier import Verified, Verifier
 
 __all__ = [
     "ALLOW_AUTHENTICATED",

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from lattice_client.errors import LatticeClientError
 from lattice_client.testing.access_log import as_json_line
-from lattice_client.testing.commands import (
+from lattice_client.testing.serving import (
     entered,
     interruptible,
     loaded,
@@ -26,7 +26,7 @@ from lattice_client.testing.commands import (
 if TYPE_CHECKING:
     from lattice_client.credentials import Credentials
     from lattice_client.testing.lattice import LocalLattice
-    from lattice_client.testing.server import RunningLattice
+    from lattice_client.testing.server.running import RunningLattice
 
 __all__ = ["main"]
 

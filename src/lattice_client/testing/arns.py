@@ -5,12 +5,20 @@ Source: "Identify AWS resources with Amazon Resource Names (ARNs)" (IAM User Gui
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Final
 
 from lattice_client.errors import ConfigurationError
 
-__all__ = ["check_account", "check_region", "dns_suffix_of", "lattice_arn", "partition_of"]
+__all__ = [
+    "check_account",
+    "check_region",
+    "dns_suffix_of",
+    "lattice_arn",
+    "partition_of",
+    "resource_id",
+]
 
 
 def check_account(account: object) -> None:
@@ -63,3 +71,8 @@ def _place(region: str) -> tuple[str, str]:
 def lattice_arn(region: str, account: str, resource: str) -> str:
     """The ARN of one of Lattice's own resources, such as ``service/svc-…``."""
     return f"arn:{partition_of(region)}:vpc-lattice:{region}:{account}:{resource}"
+
+
+def resource_id(prefix: str, name: str) -> str:
+    """An id in Lattice's form, always the same for the same name."""
+    return f"{prefix}-0{hashlib.sha256(f'{prefix}/{name}'.encode()).hexdigest()[:16]}"

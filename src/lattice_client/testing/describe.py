@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from lattice_client.testing.authorization import AuthLayer
 from lattice_client.testing.lattice import LocalLattice
+from lattice_client.testing.model.auth_layer import AuthLayer
+from lattice_client.testing.model.rules import Action, Forward, HeaderMatch, Match, Rule
+from lattice_client.testing.model.services import Service
 from lattice_client.testing.policies import ALLOW_AUTHENTICATED
-from lattice_client.testing.rules import Action, Forward, HeaderMatch, Match, Rule
-from lattice_client.testing.services import Service
 
 __all__ = ["describe"]
 

@@ -18,27 +18,27 @@ from typing import TYPE_CHECKING
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.access_log import AccessLogFile, AccessRecord
-from lattice_client.testing.admission import Admission
 from lattice_client.testing.arns import check_account, check_region, partition_of
 from lattice_client.testing.asgi import ASGIApp, Receive, Scope, Send
-from lattice_client.testing.authorization import AuthLayer, AuthType, PolicyLike
-from lattice_client.testing.callers import Caller, CallerRegistry, Principal, issue
-from lattice_client.testing.calls import Calls
-from lattice_client.testing.canonical import PathEncoding, QueryPlus
+from lattice_client.testing.assertions import Calls
 from lattice_client.testing.clock import system_time
-from lattice_client.testing.echo import echo
-from lattice_client.testing.exchange import Exchange
-from lattice_client.testing.faults import Faults, Struck
-from lattice_client.testing.forwarding import Forwarder
-from lattice_client.testing.lifespan import Lifespans
-from lattice_client.testing.networks import ServiceNetwork
+from lattice_client.testing.data_plane.admission import Admission
+from lattice_client.testing.data_plane.exchange import Exchange
+from lattice_client.testing.data_plane.forwarding import Forwarder
+from lattice_client.testing.data_plane.received import ReceivedRequest
+from lattice_client.testing.faults.faults import Faults, Struck
+from lattice_client.testing.model.auth_layer import AuthLayer, AuthType, PolicyLike
+from lattice_client.testing.model.callers import Caller, CallerRegistry, Principal, issue
+from lattice_client.testing.model.networks import ServiceNetwork
+from lattice_client.testing.model.rules import Targets
+from lattice_client.testing.model.services import Service, resource_id, service_at
+from lattice_client.testing.model.target_groups import TargetGroup
 from lattice_client.testing.policies import IdentityPolicy, PolicyDocument
-from lattice_client.testing.received import ReceivedRequest
 from lattice_client.testing.refusals import RefusedError
-from lattice_client.testing.rules import Targets
-from lattice_client.testing.services import Service, resource_id, service_at
-from lattice_client.testing.target_groups import TargetGroup
-from lattice_client.testing.verifier import LATTICE, Verifier
+from lattice_client.testing.targets.echo import echo
+from lattice_client.testing.targets.lifespan import Lifespans
+from lattice_client.testing.verification.canonical import PathEncoding, QueryPlus
+from lattice_client.testing.verification.verifier import LATTICE, Verifier
 
 if TYPE_CHECKING:
     from lattice_client.credentials import Credentials

@@ -24,7 +24,7 @@ import pytest
 
 if TYPE_CHECKING:
     from lattice_client.testing.lattice import LocalLattice
-    from lattice_client.testing.server import RunningLattice
+    from lattice_client.testing.server.running import RunningLattice
 
 __all__ = ["lattice", "lattice_async", "lattice_tls"]
 
@@ -113,7 +113,9 @@ def _marked(
 
 
 def _from_file(path: Path, **settings: Any) -> LocalLattice:
-    local: LocalLattice = import_module("lattice_client.testing.files").load(path, **settings)
+    local: LocalLattice = import_module("lattice_client.testing.templates.load").load(
+        path, **settings
+    )
     return local
 
 

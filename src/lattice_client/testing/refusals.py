@@ -11,6 +11,7 @@ from lattice_client.testing.access_log import FailureReason
 
 __all__ = [
     "RefusedError",
+    "TargetFailedError",
     "access_denied",
     "expired_token",
     "incomplete_signature",
@@ -118,3 +119,17 @@ def _forbidden(
         canonical_request=canonical_request,
         string_to_sign=string_to_sign,
     )
+
+
+class TargetFailedError(Exception):
+    """A target that could not be asked, or whose answer is none: Lattice answers instead.
+
+    :param status: what the client is told: 500 where the target could not be reached ("Error
+        codes", VPC Lattice User Guide), 502 for the rest, which is inferred.
+    :param failure: the access log's ``failureReason``.
+    """
+
+    def __init__(self, message: str, *, status: int, failure: FailureReason) -> None:
+        super().__init__(message)
+        self.status = status
+        self.failure: FailureReason = failure

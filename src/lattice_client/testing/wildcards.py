@@ -6,12 +6,13 @@ for each character of the text, whatever the pattern.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from enum import Enum
 from functools import lru_cache
 from typing import TypeAlias
 
-__all__ = ["Pattern", "Token", "Wildcard", "tokens", "wildcard_match"]
+__all__ = ["Pattern", "Token", "Wildcard", "path_pattern", "tokens", "wildcard_match"]
 
 
 class Wildcard(Enum):
@@ -93,3 +94,21 @@ def _pattern(text: str) -> Pattern:
 def wildcard_match(pattern: str, text: str) -> bool:
     """Whether ``text`` is of the form ``pattern``."""
     return _pattern(pattern).matches(text)
+
+
+# "?" alone is a wildcard; with a name and "=" after it somebody means a query.
+_QUERY = re.compile(r"\?[^?*/=&]+=")
+
+
+def path_pattern(path: object) -> str:
+    """The path, if there can be calls of that form.
+
+    :raises ValueError: if there can be none.
+    """
+    if not isinstance(path, str) or not path.startswith(("/", "*", "?")):
+        raise ValueError(f"a path begins with '/', or with '*' or '?' as wildcards, not {path!r}")
+    if query := _QUERY.search(path):
+        raise ValueError(
+            f"a path is compared without its query: {path[: query.start()]!r}, not {path!r}"
+        )
+    return path

@@ -15,7 +15,7 @@ from lattice_client.cli.doctor.identity import in_words
 from lattice_client.cli.failures import PROXY, failure_of
 from lattice_client.cli.proxies import Proxy
 from lattice_client.cli.talk import LOOKED_AT, explained
-from lattice_client.denial import Denial
+from lattice_client.denial.model import Denial
 
 __all__ = ["Answer", "Caller", "about_clock"]
 

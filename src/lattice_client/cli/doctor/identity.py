@@ -15,6 +15,7 @@ from lattice_client import (
     DefaultCredentials,
     SigV4Auth,
 )
+from lattice_client._secrecy import shown
 from lattice_client.cli.doctor.findings import Finding
 from lattice_client.cli.signing_options import Signing
 from lattice_client.credentials import current
@@ -26,7 +27,6 @@ from lattice_client.errors import (
     RegionError,
 )
 from lattice_client.names import region_of
-from lattice_client.secrecy import shown
 
 __all__ = [
     "about_credentials",

@@ -11,7 +11,7 @@ import httpx
 from lattice_client.cli.doctor.calls import Answer, Caller
 from lattice_client.cli.doctor.findings import Finding
 from lattice_client.cli.terminal import printable
-from lattice_client.denial import Denial
+from lattice_client.denial.model import Denial
 from lattice_client.signing import LATTICE, canonical_path
 
 __all__ = ["Case", "about_call"]

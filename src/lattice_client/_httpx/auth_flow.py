@@ -1,0 +1,41 @@
+"""The auth flow of httpx and httpx2, which differ in their import name alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from typing import Any
+
+from lattice_client._auth.recovery import FORBIDDEN, Tried
+from lattice_client._wire.detect import outgoing
+from lattice_client._wire.httpx_response import read_httpx, read_httpx_async
+from lattice_client._wire.response_body import patience
+from lattice_client.auth import SigV4Auth
+
+__all__ = ["HttpxFlow"]
+
+
+class HttpxFlow(SigV4Auth):
+    """Signs in httpx's own auth flow: so an asynchronous client never waits for credentials on its
+    event loop, asyncio's or trio's, and a refusal that has a remedy is answered with it."""
+
+    def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
+        out, tried = outgoing(request), Tried()
+        while True:
+            self.sign(out)
+            response = yield request
+            if response.status_code != FORBIDDEN or out.signer is None:
+                return
+            body = read_httpx(response, patience())
+            if self.remedy(out, response.headers, body, tried) is None:
+                return
+
+    async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
+        out, tried = outgoing(request), Tried()
+        while True:
+            await self.sign_async(out)
+            response = yield request
+            if response.status_code != FORBIDDEN or out.signer is None:
+                return
+            body = await read_httpx_async(response, patience())
+            if await self.remedy_async(out, response.headers, body, tried) is None:
+                return

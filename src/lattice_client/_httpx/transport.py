@@ -1,0 +1,358 @@
+"""The second level of httpx and httpx2, which differ in their import name alone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from types import ModuleType
+from typing import Any, Self
+
+from lattice_client._auth.recovery import Remedy
+from lattice_client._calls import loop as calls
+from lattice_client._calls.loop import REQUEST_ID, Level, refuse_retries, run, run_async
+from lattice_client._calls.steps import Answer
+from lattice_client._httpx.connections import Attempt, Transports, maker, with_context
+from lattice_client._secrecy import forgetful
+from lattice_client._wire.httpx_response import (
+    discard_httpx,
+    discard_httpx_async,
+    read_httpx,
+    read_httpx_async,
+)
+from lattice_client._wire.urls import REDIRECTS, origin_of
+from lattice_client.auth import SigV4Auth
+from lattice_client.denial.model import ATTEMPT
+from lattice_client.events import Observer
+from lattice_client.names import Resolver
+from lattice_client.retry.policy import Outcome, RetryPolicy
+
+__all__ = ["RETRY", "AsyncSigningTransport", "SigningClient", "SigningTransport"]
+
+# Extensions of a request: a retry policy for it alone, and the origins that a redirected call was
+# made to. httpx hands extensions on to the request that follows a redirect.
+RETRY = "lattice_retry"
+_HOME = "lattice_home"
+
+_CLIENT_ERRORS = 400
+# How OpenSSL says it. The exception itself does not come through httpcore's.
+_CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
+# RFC 9113 section 7.
+_REFUSED_STREAM = 7
+
+
+class SigningTransport:
+    """Signs and sends each attempt of a request: a copy of it, so that the request itself stays as
+    it was. A redirect to another origin goes out unsigned, and without any ``x-amz-*`` header.
+
+    :param auth: None: a ``LatticeAuth`` of no arguments. Requests to hosts that are not among its
+        ``hosts`` pass through.
+    :param retry: None: a ``RetryPolicy`` of no arguments. A request's extension ``lattice_retry``
+        is a policy for it alone.
+    :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
+    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
+    :param transport: what sends. None: the library's own transport, made with the other arguments,
+        but for ``retries``.
+    :raises ConfigurationError: for an argument that cannot work.
+    """
+
+    # httpx or httpx2.
+    _library: ModuleType
+
+    @forgetful
+    def __init__(
+        self,
+        auth: SigV4Auth | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+        observers: Iterable[Observer] | None = None,
+        names: Resolver | None = None,
+        transport: Any = None,
+        **arguments: Any,
+    ) -> None:
+        self._level = Level(auth, retry, observers, names)
+        refuse_retries("retries", arguments.get("retries", 0))
+        kind = self._library.HTTPTransport
+        self._inner = _transports(self._library, kind, self._level, transport, arguments)
+
+    def __enter__(self) -> Self:
+        self._inner.first.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for transport in self._inner.others():
+            transport.close()
+        self._inner.first.__exit__(*error)
+
+    def handle_request(self, request: Any) -> Any:
+        auth = self._level.auth
+        hands = _SyncHands(self._library, auth, request, self._inner)
+        signs = auth.signs(hands.last) if auth.names is None else auth.lead(hands.last)
+        if not signs or hands.is_stranger():
+            response = hands.send(hands.unsigned())
+        else:
+            course = self._level.course(hands, request.extensions.get(RETRY))
+            response = run(course, hands)
+            hands.leave_for_explain(response)
+        if response.status_code in REDIRECTS:
+            _remember(request, hands.origins())
+        return response
+
+    def close(self) -> None:
+        for transport in (*self._inner.others(), self._inner.first):
+            transport.close()
+
+
+class AsyncSigningTransport:
+    __doc__ = SigningTransport.__doc__
+
+    _library: ModuleType
+
+    @forgetful
+    def __init__(
+        self,
+        auth: SigV4Auth | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+        observers: Iterable[Observer] | None = None,
+        names: Resolver | None = None,
+        transport: Any = None,
+        **arguments: Any,
+    ) -> None:
+        self._level = Level(auth, retry, observers, names)
+        refuse_retries("retries", arguments.get("retries", 0))
+        kind = self._library.AsyncHTTPTransport
+        self._inner = _transports(self._library, kind, self._level, transport, arguments)
+
+    async def __aenter__(self) -> Self:
+        await self._inner.first.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for transport in self._inner.others():
+            await transport.aclose()
+        await self._inner.first.__aexit__(*error)
+
+    async def handle_async_request(self, request: Any) -> Any:
+        auth = self._level.auth
+        hands = _AsyncHands(self._library, auth, request, self._inner)
+        signs = auth.signs(hands.last) if auth.names is None else await auth.lead_async(hands.last)
+        if not signs or hands.is_stranger():
+            response = await hands.send(hands.unsigned())
+        else:
+            course = self._level.course(hands, request.extensions.get(RETRY))
+            response = await run_async(course, hands)
+            hands.leave_for_explain(response)
+        if response.status_code in REDIRECTS:
+            _remember(request, hands.origins())
+        return response
+
+    async def aclose(self) -> None:
+        for transport in (*self._inner.others(), self._inner.first):
+            await transport.aclose()
+
+
+class SigningClient:
+    """A client whose every attempt is signed, redirects and retries included.
+
+    :param auth: None: a ``LatticeAuth`` of no arguments.
+    :param retry: None: a ``RetryPolicy`` of no arguments; ``extensions={"lattice_retry": …}`` is
+        one for one call.
+    :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
+    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
+    :param arguments: those of the library's own client.
+    :raises ConfigurationError: for an argument that cannot work.
+    """
+
+    # The library's transport of this module.
+    _signing: Any
+    _transport: Any
+    _mounts: Any
+
+    @forgetful
+    def __init__(
+        self,
+        *,
+        auth: SigV4Auth | None = None,
+        retry: RetryPolicy | None = None,
+        observers: Iterable[Observer] | None = None,
+        names: Resolver | None = None,
+        **arguments: Any,
+    ) -> None:
+        # One for all transports, and checked before they are made.
+        level = Level(auth, retry, observers, names)
+        settings = {"retry": retry, "observers": level.observers.given}
+        own = level.auth.names is not None and arguments.get("transport") is None
+        if own:
+            arguments = with_context(self._signing._library, arguments)  # noqa: SLF001
+        super().__init__(**arguments)
+        # Not through arguments: the library takes the environment's proxies only where it makes the
+        # transports itself.
+        first = self._transport
+        inner = Transports(first, maker(type(first), arguments) if own else None)
+        self._transport = self._signing(level.auth, transport=inner, **settings)
+        self._mounts = {
+            pattern: inner and self._signing(level.auth, transport=inner, **settings)
+            for pattern, inner in self._mounts.items()
+        }
+
+
+def _transports(
+    library: ModuleType,
+    kind: Callable[..., Any],
+    level: Level,
+    transport: Any,
+    arguments: dict[str, Any],
+) -> Transports:
+    if isinstance(transport, Transports):
+        return transport
+    if transport is not None:
+        return Transports(transport, None)
+    if level.auth.names is None:
+        return Transports(kind(**arguments), None)
+    make = partial(kind, **with_context(library, arguments))
+    return Transports(make(), make)
+
+
+def _remember(request: Any, origins: tuple[str, ...]) -> None:
+    """Not in the extensions as they were given: they may be those of other calls too."""
+    if _HOME not in request.extensions:
+        request.extensions = {**request.extensions, _HOME: origins}
+
+
+def _copy(library: ModuleType, request: Any) -> Any:
+    """A copy that shares all but the headers."""
+    copied = library.Request.__new__(library.Request)
+    copied.__dict__ = {**vars(request), "headers": library.Headers(request.headers)}
+    return copied
+
+
+def _is_unprocessed(error: Exception) -> bool:
+    """Whether an HTTP/2 server says that it has not processed a request (RFC 9113 section 8.7).
+
+    httpcore gives h2's event as the reason. Where GOAWAY names a last stream, httpcore itself sends
+    those beyond on another connection, so the reason is left for GOAWAY with none.
+    """
+    reasons = getattr(error.__cause__, "args", ())
+    event = reasons[0] if reasons else None
+    match type(event).__name__:
+        case "StreamReset":
+            return getattr(event, "error_code", None) == _REFUSED_STREAM
+        case "ConnectionTerminated":
+            return getattr(event, "last_stream_id", None) == 0
+    return False
+
+
+class _Hands:
+    """What both kinds of clients have in common."""
+
+    def __init__(
+        self, library: ModuleType, auth: SigV4Auth, request: Any, inner: Transports
+    ) -> None:
+        self._library = library
+        self._auth = auth
+        self._request = request
+        self._inner = inner
+        self._begun = False
+        self.last = Attempt(_copy(library, request))
+
+    def is_stranger(self) -> bool:
+        """Whether a redirect has led the request away from its call's origins."""
+        home = self._request.extensions.get(_HOME)
+        return home is not None and origin_of(str(self._request.url)) not in home
+
+    def origins(self) -> tuple[str, ...]:
+        """The origin that was asked for, and the one of the same service that names led to."""
+        last, asked = self.last, origin_of(str(self._request.url))
+        return (asked,) if last.endpoint is None else (asked, f"{last.scheme}://{last.host}")
+
+    def unsigned(self) -> Attempt:
+        """The only attempt of a request that is not to be signed."""
+        if self.is_stranger():
+            self._auth.disown(self.last, self._request.extensions[_HOME])
+        return self.last
+
+    def attempt(self, request_id: str) -> Attempt:
+        if self._begun:
+            self.last = Attempt(_copy(self._library, self._request))
+        self._begun = True
+        attempt = self.last
+        attempt.add(REQUEST_ID, request_id)
+        return attempt
+
+    def leave_for_explain(self, response: Any) -> None:
+        """The response belongs to the caller's request, and that was not signed."""
+        if response.status_code >= _CLIENT_ERRORS:
+            response.extensions[ATTEMPT] = self.last.request
+
+    def status(self, response: Any) -> int:
+        status: int = response.status_code
+        return status
+
+    def failed(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
+        library = self._library
+        if _CERTIFICATE in str(error):
+            return None
+        if isinstance(error, library.ConnectError | library.ProxyError):
+            return Outcome.not_sent()
+        if isinstance(error, library.ConnectTimeout | library.PoolTimeout):
+            return Outcome.not_sent(timed_out=True)
+        if isinstance(error, library.TimeoutException):
+            return Outcome.perhaps_sent(replayable=replayable, timed_out=True)
+        if isinstance(error, library.NetworkError | library.RemoteProtocolError):
+            sent = Outcome.not_sent if _is_unprocessed(error) else Outcome.perhaps_sent
+            return sent(replayable=replayable)
+        return None
+
+
+class _SyncHands(_Hands):
+    def send(self, attempt: Attempt) -> Any:
+        inner = self._inner
+        if attempt.endpoint is None:
+            return inner.first.handle_request(attempt.request)
+        with inner.lent(attempt.request) as transport:
+            for retired in inner.retired():
+                retired.close()
+            return transport.handle_request(attempt.request)
+
+    def sign(self, attempt: Attempt) -> None:
+        self._auth.sign(attempt)
+
+    def pause(self, seconds: float) -> None:
+        calls.wait(seconds)
+
+    def read(self, answer: Answer) -> bytes | None:
+        return read_httpx(*answer)
+
+    def remedy(self, refusal: tuple[Any, ...]) -> Remedy | None:
+        return self._auth.remedy(*refusal)
+
+    def discard(self, answer: Answer) -> None:
+        discard_httpx(*answer)
+
+
+class _AsyncHands(_Hands):
+    async def send(self, attempt: Attempt) -> Any:
+        inner = self._inner
+        if attempt.endpoint is None:
+            return await inner.first.handle_async_request(attempt.request)
+        with inner.lent(attempt.request) as transport:
+            for retired in inner.retired():
+                await retired.aclose()
+            return await transport.handle_async_request(attempt.request)
+
+    def sign(self, attempt: Attempt) -> Awaitable[None]:
+        return self._auth.sign_async(attempt)
+
+    async def pause(self, seconds: float) -> None:
+        from anyio import sleep  # a dependency of httpx and httpx2
+
+        await sleep(seconds)
+
+    async def read(self, answer: Answer) -> bytes | None:
+        return await read_httpx_async(*answer)
+
+    async def remedy(self, refusal: tuple[Any, ...]) -> Remedy | None:
+        return await self._auth.remedy_async(*refusal)
+
+    async def discard(self, answer: Answer) -> None:
+        await discard_httpx_async(*answer)

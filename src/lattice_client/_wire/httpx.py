@@ -1,0 +1,149 @@
+"""httpx and httpx2: their requests, headers and responses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lattice_client._wire.body import file_at, put_back, rewind_form
+from lattice_client._wire.headers import set_signature, signable
+from lattice_client._wire.request import AnySigner, Led
+from lattice_client.errors import InvalidHeaderError
+from lattice_client.names import Endpoint
+from lattice_client.signing import SIGNATURE_HEADERS
+
+__all__ = ["HttpxRequest", "add_to_httpx", "httpx_host", "httpx_items", "set_httpx_signature"]
+
+
+def httpx_items(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
+    """Each header's name as it was given, in lower case, and its value."""
+    items: list[tuple[bytes, bytes, bytes]] | None = getattr(headers, "_list", None)
+    return [(name, name.lower(), value) for name, value in headers.raw] if items is None else items
+
+
+def httpx_host(headers: Any) -> str:
+    """The Host header."""
+    items = getattr(headers, "_list", None)
+    if items is None:
+        return str(headers.get("host", ""))
+    given = b", ".join([value for _, name, value in items if name == b"host"])
+    # What is not ASCII is refused later, whatever it says.
+    return given.decode(errors="replace")
+
+
+def add_to_httpx(headers: Any, name: str, value: str) -> None:
+    """Set a header (name in lower case), unless it is there."""
+    items, wire_name = httpx_items(headers), name.encode()
+    if wire_name in [present for _, present, _ in items]:
+        return
+    if items is getattr(headers, "_list", None):
+        items.append((wire_name, wire_name, value.encode()))
+    else:
+        headers[name] = value
+
+
+def set_httpx_signature(headers: Any, signature: dict[str, str]) -> None:
+    """As :func:`set_signature`."""
+    items = getattr(headers, "_list", None)
+    if items is None:
+        set_signature(headers, signature, stale=True)
+        return
+    in_query = "Authorization" not in signature
+    items[:] = [
+        item
+        for item in items
+        if item[1] not in _OURS
+        or (in_query and item[1] == b"authorization" and not item[2].startswith(b"AWS4-"))
+    ]
+    items += [
+        (name, lowered, value.encode())
+        for given, value in signature.items()
+        for name, lowered in (_AS_BYTES[given],)
+    ]
+
+
+# Each name as it is sent, and in lower case.
+_AS_BYTES = {
+    name: (name.encode(), name.lower().encode()) for name in ("Authorization", *SIGNATURE_HEADERS)
+}
+
+
+_OURS = frozenset(lowered for _, lowered in _AS_BYTES.values())
+
+
+class HttpxRequest(Led):
+    """An ``httpx.Request`` or ``httpx2.Request``."""
+
+    __slots__ = (
+        "_file",
+        "method",
+        "offset",
+        "signer",
+        "target",
+    )
+
+    def __init__(self, request: Any) -> None:
+        self.request: Any = request
+        self.signer: AnySigner | None = None
+        self.offset = 0.0
+        self.endpoint: Endpoint | None = None
+        self.method: str = request.method
+        self.target: str = request.url.raw_path.decode("ascii")
+        self.host = httpx_host(request.headers)
+        if not self.host and not request.url.host:
+            raise InvalidHeaderError(
+                "the URL of the request is relative: give an absolute one, https://HOST/PATH, or "
+                "give the client a base_url"
+            )
+        # Nothing to look for where the body is in memory, as it nearly always is.
+        self._file = None if hasattr(request, "_content") else file_at(self.body())
+
+    @property
+    def scheme(self) -> str:
+        return str(self.request.url.scheme)
+
+    def url_host(self) -> str:
+        return str(self.request.url.raw_host.decode("ascii"))
+
+    def authority(self) -> str:
+        return str(self.request.url.netloc.decode("ascii"))
+
+    def readdress(self, name: str, port: int | None) -> None:
+        there = {"host": name} if port is None else {"host": name, "port": port}
+        self.request.url = self.request.url.copy_with(**there)
+        self.target = self.request.url.raw_path.decode("ascii")
+
+    def write_host(self, host: str) -> None:
+        self.request.headers["Host"] = host
+
+    def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
+        pairs = [
+            (name.decode("latin-1"), value)
+            for _, name, value in httpx_items(self.request.headers)
+            if names or name.startswith(b"x-amz-")
+        ]
+        found, _ = signable(pairs, names)
+        return [(name, value.decode("latin-1")) for name, value in found]
+
+    def body(self) -> object:
+        stream = self.request.stream
+        # Bytes that have been read, else the file or iterator that the stream was made of.
+        for owner, name in ((self.request, "_content"), (stream, "_stream")):
+            if (found := getattr(owner, name, None)) is not None:
+                return found
+        return stream
+
+    def retarget(self, target: str) -> None:
+        self.request.url = self.request.url.copy_with(raw_path=target.encode("ascii"))
+        self.target = target
+
+    def write(self, headers: dict[str, str]) -> None:
+        set_httpx_signature(self.request.headers, headers)
+
+    def add(self, name: str, value: str) -> None:
+        add_to_httpx(self.request.headers, name, value)
+
+    def rewind(self) -> bool:
+        if self._file is not None:
+            return put_back(*self._file)
+        body = self.body()
+        return isinstance(body, bytes | list | tuple) or rewind_form(body)

@@ -1,0 +1,238 @@
+"""Calls a local Lattice with every HTTP library, and shows what passes and what is refused.
+
+Nothing leaves this machine. The credentials are made up and count at the local Lattice alone; they
+are found as real ones are: in an AWS profile, by botocore's chain.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from lattice_client.auth import LatticeAuth
+from lattice_client.cli.demo.clients import CLIENTS, Call, Client, Send, Stopwatch, requests_client
+from lattice_client.cli.demo.report import (
+    Outcome,
+    about_signing,
+    calls_table,
+    refusals_table,
+    terminal,
+    verdict,
+)
+from lattice_client.credentials import BotocoreCredentials
+from lattice_client.errors import MissingExtraError
+from lattice_client.testing import Caller, LocalLattice, RunningLattice, serve
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["local_lattice", "main", "run"]
+
+# What is used on the way. All of it comes with the extra "cli".
+_LIBRARIES = ("requests", "httpx", "httpx2", "aiohttp", "rich", "trustme")
+# One call alone says little about the time that it takes.
+_TIMES = 5
+_OK, _FORBIDDEN = 200, 403
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the demo.
+
+    :returns: 0; 1 if anything that should pass did not, or what should be refused was not; 2 if
+        the arguments are wrong (argparse) or a library is missing.
+    """
+    parser = argparse.ArgumentParser(prog="lattice-client demo", description=__doc__)
+    parser.parse_args(argv)
+    try:
+        for library in _LIBRARIES:
+            _need(library)
+        return run(local_lattice(), terminal())
+    except MissingExtraError as error:
+        print(f"lattice-client demo: {error}", file=sys.stderr)  # noqa: T201 - rich may be missing
+        return 2
+
+
+def _need(library: str) -> None:
+    try:
+        importlib.import_module(library)
+    except ModuleNotFoundError as error:
+        if error.name != library:
+            raise
+        raise MissingExtraError("cli", library) from None
+
+
+def local_lattice() -> LocalLattice:
+    """A local Lattice with the service ``orders``, whose auth policy allows one of two callers."""
+    local = LocalLattice()
+    allowed = local.add_caller("orders-frontend", session="demo")
+    local.add_caller("reports", session="demo")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": allowed.identity.principal_arn},
+        "Action": "vpc-lattice-svcs:Invoke",
+        "Resource": "*",
+    }
+    local.add_service(
+        "orders", domain="orders.internal.example.com", policy={"Statement": statement}
+    )
+    return local
+
+
+def run(local: LocalLattice, console: Console) -> int:
+    """Serve a local Lattice, call it, and show what came of it.
+
+    :param local: as :func:`local_lattice` makes it.
+    :returns: the exit code, 0 or 1.
+    """
+    # Refusals are explained in the log; here they are meant, and stand in a table.
+    logging.getLogger("lattice_client").addHandler(logging.NullHandler())
+    allowed, denied = local.caller("orders-frontend"), local.caller("reports")
+    with (
+        serve(local, tls=True) as running,
+        running.resolving(),
+        _profiles(local.region, allowed, denied),
+    ):
+        console.print(
+            f"Local Lattice  {running.url_for('orders')}\n"
+            f"Caller         {allowed.principal}\n"
+            f"Credentials    AWS profile {allowed.name}, found by botocore's chain\n"
+        )
+        stopwatch = Stopwatch(LatticeAuth())
+        calls: list[Outcome] = []
+        for name, client in CLIENTS.items():
+            calls += _signed_calls(name, client, stopwatch, running, allowed)
+        console.print(calls_table(calls))
+        console.print(f"\n{about_signing(calls)}\n")
+        refusals = list(_refused_calls(running, denied))
+        console.print(refusals_table(refusals))
+    outcomes = [*calls, *refusals]
+    console.print()
+    console.print(verdict(outcomes))
+    return 0 if all(outcome.right for outcome in outcomes) else 1
+
+
+@contextmanager
+def _profiles(region: str, *callers: Caller) -> Iterator[None]:
+    """An AWS configuration with a profile for each caller, the first of them selected, in place of
+    the one that this process has."""
+    own = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    with tempfile.TemporaryDirectory(prefix="lattice-client-") as folder:  # private to its owner
+        config = Path(folder, "config")
+        config.write_text(
+            "".join(
+                f"[profile {caller.name}]\n"
+                f"region = {region}\n"
+                f"aws_access_key_id = {caller.credentials.access_key}\n"
+                f"aws_secret_access_key = {caller.credentials.secret_key}\n"
+                f"aws_session_token = {caller.credentials.token}\n"
+                for caller in callers
+            )
+        )
+        for name in own:
+            del os.environ[name]
+        demo = {
+            "AWS_CONFIG_FILE": str(config),
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_PROFILE": callers[0].name,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        os.environ.update(demo)
+        try:
+            yield
+        finally:
+            for name in demo:
+                os.environ.pop(name, None)
+            os.environ.update(own)
+
+
+# The calls and what comes of them
+
+
+def _calls(base: str) -> list[Call]:
+    awkward = "tag=b&tag=a&page2=2&page=1&gift&q=caf%c3%a9+au+lait%3D/:"
+    order = {"item": "espresso", "quantity": 2}
+    chunks = tuple(b"%d,espresso\n" % number * 500 for number in range(10))
+    return [
+        Call("GET awkward query", "GET", f"{base}/orders?{awkward}"),
+        Call("POST JSON", "POST", f"{base}/orders", json=order),
+        Call("PUT streamed upload", "PUT", f"{base}/orders/upload", chunks=chunks),
+    ]
+
+
+def _signed_calls(
+    name: str, client: Client, stopwatch: Stopwatch, running: RunningLattice, caller: Caller
+) -> Iterator[Outcome]:
+    with client(stopwatch, running.ca_file) as send:
+        for call in _calls(running.url_for("orders")):
+            before = len(stopwatch.times)
+            answers = [_answer(send, call) for _ in range(_TIMES)]
+            wrong = [answer for answer in answers if not _as_sent(call, caller, *answer)]
+            status, text = wrong[0] if wrong else answers[-1]
+            seen = "" if status != _OK else json.loads(text)["caller"] or "anonymous"
+            times = tuple(stopwatch.times[before:])
+            yield Outcome(name, call.name, status, text, not wrong, seen, times)
+
+
+def _as_sent(call: Call, caller: Caller, status: int | None, text: str) -> bool:
+    """Whether the service saw the caller, and the call as it was sent, by what it echoes."""
+    if status != _OK:
+        return False
+    seen = json.loads(text)
+    query = call.url.partition("?")[2]
+    return (
+        seen["caller"] == caller.principal
+        and seen["method"] == call.method
+        # A space may arrive as "%20" where it was written as "+".
+        and parse_qsl(seen["query"], keep_blank_values=True)
+        == parse_qsl(query, keep_blank_values=True)
+        and (
+            call.chunks is None
+            or seen["body_sha256"] == hashlib.sha256(b"".join(call.chunks)).hexdigest()
+        )
+    )
+
+
+def _refused_calls(running: RunningLattice, denied: Caller) -> Iterator[Outcome]:
+    auth = LatticeAuth()
+    denied_auth = LatticeAuth(credentials=BotocoreCredentials(profile=denied.name))
+
+    def tampering(request: Any) -> Any:
+        auth(request).url += "&limit=1000"
+        return request
+
+    call = _calls(running.url_for("orders"))[0]
+    for name, hook, expected in (
+        ("unsigned", None, "AccessDeniedException: User: anonymous "),
+        ("tampered: query changed after signing", tampering, "InvalidSignatureException: "),
+        (
+            f"denied: signed by {denied.name}",
+            denied_auth,
+            f"AccessDeniedException: User: {denied.principal} ",
+        ),
+    ):
+        with requests_client(hook, running.ca_file) as send:
+            status, text = _answer(send, call)
+        right = status == _FORBIDDEN and text.startswith(expected)
+        yield Outcome("requests", name, status, text, right)
+
+
+def _answer(send: Send, call: Call) -> tuple[int | None, str]:
+    try:
+        return send(call)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the call did not pass
+        return None, f"{type(error).__name__}: {error}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,190 @@
+"""botocore's chain of credentials providers."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lattice_client._forking import importing
+from lattice_client._secrecy import forgetful
+from lattice_client.credentials.botocore_errors import botocore_errors
+from lattice_client.credentials.refreshing import (
+    ADVISORY,
+    JITTER,
+    MANDATORY,
+    RefreshingCredentials,
+)
+from lattice_client.credentials.value import Credentials
+from lattice_client.errors import ConfigurationError, CredentialsError, NoCredentialsError
+
+if TYPE_CHECKING:
+    import botocore.session
+
+__all__ = ["BotocoreCredentials"]
+
+
+class BotocoreCredentials(RefreshingCredentials):
+    """botocore's whole chain: environment, profiles and SSO, assume-role, web identity, containers,
+    instance metadata, processes. botocore is imported on the first fetch.
+
+    Each fetch walks the chain anew, so it sees changed files, and botocore's own refreshing has no
+    part in it. An expiry is taken as the source says it.
+
+    :param profile: the profile to use, as in ``~/.aws/config``. None: AWS_PROFILE, else "default".
+    :param session: a botocore session to use instead of one of our own. Its credentials are
+        refreshed by botocore; it does not pickle, and should not be refreshing during a fork.
+
+    The other parameters are those of :class:`RefreshingCredentials`.
+    """
+
+    def __init__(
+        self,
+        profile: str | None = None,
+        *,
+        session: botocore.session.Session | None = None,
+        advisory: float = ADVISORY,
+        mandatory: float = MANDATORY,
+        jitter: float = JITTER,
+        patience: float | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if profile is not None and session is not None:
+            raise ConfigurationError("give a profile or a session, not both")
+        self._profile = profile
+        self._session = session
+        # The one of the chain's providers that gave credentials last.
+        self._method: str | None = None
+        # botocore's, of the first session.
+        self._loader: Any = None
+        super().__init__(
+            self._load,
+            name="botocore's chain" + (f" with profile {profile!r}" if profile else ""),
+            advisory=advisory,
+            mandatory=mandatory,
+            jitter=jitter,
+            patience=patience,
+            clock=clock,
+        )
+
+    def __repr__(self) -> str:
+        return f"BotocoreCredentials(profile={self._profile!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._session is not None:
+            raise TypeError(
+                "BotocoreCredentials over a botocore session cannot be pickled; "
+                "give the profile's name instead"
+            )
+        return {**super().__getstate__(), "_method": None, "_loader": None}
+
+    @property
+    def source(self) -> str | None:
+        """Which of the chain's sources gave the credentials, in botocore's word for it (``sso``,
+        ``iam-role``, …); None before the first fetch."""
+        return self._method
+
+    @forgetful
+    def region(self) -> str | None:
+        """The region that the profile names, if it does. Reads files, so it may block.
+
+        :raises CredentialsError: where there is no such profile, or a file cannot be read.
+        """
+        with botocore_errors("the profile's region"):
+            region = self._botocore_session().get_config_variable("region")
+        return region if isinstance(region, str) else None
+
+    def _botocore_session(self) -> botocore.session.Session:
+        if self._session is not None:
+            return self._session
+        with importing:
+            import botocore.session
+
+        session = botocore.session.Session(profile=self._profile)
+        # The session is new, to see changed files, but AWS's own data stay: parsing a megabyte of
+        # them holds up every thread for 40 ms.
+        if self._loader is None:
+            self._loader = session.get_component("data_loader")
+        else:
+            session.register_component("data_loader", self._loader)
+        return session
+
+    def _load(self) -> Credentials:
+        snapshot = self._load_from_session() if self._session else self._load_from_chain()
+        if snapshot is None:
+            before = f"; {self._method!r} gave some before" if self._method else ""
+            profile = self._profile or os.environ.get("AWS_PROFILE")
+            hint = (
+                f"Look at what the profile {profile!r} says"
+                if profile
+                else "Set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
+            raise NoCredentialsError(
+                "it is empty (environment, profile, assume-role, web identity, container, instance "
+                f"metadata{before}). {hint}, or pass credentials=…"
+            )
+        return snapshot
+
+    def _load_from_session(self) -> Credentials | None:
+        session: Any = self._session
+        with botocore_errors("the session", _profile_of(session)):
+            live = session.get_credentials()
+            return None if live is None else _snapshot_of(live)
+
+    def _load_from_chain(self) -> Credentials | None:
+        with botocore_errors("its configuration"):
+            session: Any = self._botocore_session()
+            resolver: Any = session.get_component("credential_provider")
+            profile = _profile_of(session)
+        for provider in resolver.providers:
+            with botocore_errors(provider.METHOD, profile):
+                self._tame(provider)
+                live = provider.load()
+                if live is not None:
+                    # Ours is the one refresh; botocore is not to fetch a second time.
+                    live._advisory_refresh_timeout = live._mandatory_refresh_timeout = 0  # noqa: SLF001
+                    snapshot = _snapshot_of(live)
+                    self._method = provider.METHOD
+                    return snapshot
+        return None
+
+    def _tame(self, provider: Any) -> None:
+        """Switches off two of botocore's habits, in its private parts for want of public ones."""
+        if provider.METHOD == "iam-role":
+            # From 25 minutes before the expiry on it makes up a later one, even for what has
+            # expired ("static stability"). We have to know the true one.
+            fetcher = getattr(provider, "_role_fetcher", None)
+            if fetcher is not None:
+                fetcher._evaluate_expiration = lambda _: None  # noqa: SLF001
+        elif provider.METHOD == "assume-role" and self._method is not None:
+            # The first time somebody may be there to type the code of an MFA device.
+            provider._prompter = _nobody_there  # noqa: SLF001
+
+
+def _profile_of(session: Any) -> str:
+    return str(session.get_config_variable("profile") or "default")
+
+
+def _nobody_there(_: str) -> str:
+    raise CredentialsError("the profile's MFA code cannot be asked for again; start anew")
+
+
+# More than once in a row a set changes only where a session's class keeps no such set at all.
+_TRIES = 5
+
+
+def _snapshot_of(source: Any) -> Credentials:
+    """One frozen set with its expiry.
+
+    botocore gives the two in separate reads, and whoever shares a session may refresh in between:
+    then the set it holds by now is another one. (Asking it for a frozen set again would not do, for
+    short-lived credentials are refreshed at each asking.)
+    """
+    tries = 0
+    while True:
+        frozen = source.get_frozen_credentials()
+        expires_at = getattr(source, "_expiry_time", None)
+        tries += 1
+        if getattr(source, "_frozen_credentials", frozen) == frozen or tries == _TRIES:
+            return Credentials(frozen.access_key, frozen.secret_key, frozen.token, expires_at)

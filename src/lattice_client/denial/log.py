@@ -1,0 +1,40 @@
+"""The log of denials: each kind once for a host."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from lattice_client.denial.model import Denial, Kind
+
+__all__ = ["DenialLog"]
+
+
+_log = logging.getLogger("lattice_client.denial")
+
+
+class DenialLog:
+    """Logs denials at WARNING, each kind once for each host.
+
+    :param remembered: how many pairs of kind and host are remembered. The oldest go, and are logged
+        again when they come again.
+
+    May be used from many threads at once.
+    """
+
+    def __init__(self, remembered: int = 1024) -> None:
+        self._remembered = remembered
+        self._seen: dict[tuple[Kind, str | None], None] = {}
+        self._lock = threading.Lock()
+
+    def note(self, denial: Denial) -> bool:
+        """Log a denial, unless its like has been logged; whether it was."""
+        key = denial.kind, denial.host
+        with self._lock:
+            if key in self._seen:
+                return False
+            while len(self._seen) >= self._remembered:
+                del self._seen[next(iter(self._seen))]
+            self._seen[key] = None
+        _log.warning("%s", denial)
+        return True

@@ -1,0 +1,133 @@
+"""The decision over one request: three layers of policies, in Lattice's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, overload
+
+from lattice_client.testing.model.auth_layer import AuthLayer, LayerName
+from lattice_client.testing.policies import Decision, Effect, Policy, PolicyRequest, evaluate
+from lattice_client.testing.policies.request import ODD_BYTES
+from lattice_client.testing.refusals import RefusedError, access_denied
+
+if TYPE_CHECKING:
+    from lattice_client.testing.data_plane.exchange import Exchange
+    from lattice_client.testing.model.services import Service
+    from lattice_client.testing.verification.canonical import Headers
+
+__all__ = ["Denial", "authorize", "policy_request"]
+
+
+_DENIALS = (Effect.EXPLICIT_DENY, Effect.IMPLICIT_DENY)
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """Which layer denied a request, why, and what the caller is told."""
+
+    layer: LayerName
+    decision: Decision
+    refusal: RefusedError
+
+
+def authorize(
+    layers: Sequence[AuthLayer],
+    request: PolicyRequest,
+    identity_policies: Iterable[Policy] | None = None,
+) -> Denial | None:
+    """Ask all layers; None if the caller may pass.
+
+    An explicit deny in any layer comes before a missing allow in another, as in IAM's evaluation.
+    Among several missing allows the first in this order is named: network, service, identity. That
+    service comes before identity was observed with real Lattice; the network's place is inferred,
+    and so is the same order among explicit denials. Where no layer has the auth type ``AWS_IAM``,
+    no policy is asked (that this goes for the identity policies is inferred).
+
+    :param identity_policies: the caller's; None if they are taken to allow everything. An anonymous
+        caller has none, and needs none.
+    """
+    decisions: list[tuple[LayerName, Decision]] = []
+    for layer in layers:
+        decision = layer.decide(request)
+        if decision is not None:
+            decisions.append((layer.name, decision))
+    if decisions and identity_policies is not None and request.caller is not None:
+        decisions.append(("Identity", _together(identity_policies, request)))
+    for effect in _DENIALS:
+        for name, decision in decisions:
+            if decision.effect is effect:
+                return Denial(name, decision, _refusal(name, decision, request))
+    return None
+
+
+def _together(policies: Iterable[Policy], request: PolicyRequest) -> Decision:
+    """What several identity policies say together: as if they were one."""
+    statements = tuple(statement for policy in policies for statement in policy.statements)
+    return evaluate(Policy(statements), request)
+
+
+def _refusal(layer: LayerName, decision: Decision, request: PolicyRequest) -> RefusedError:
+    kind = f"{layer.lower()}-based policy"
+    if decision.effect is Effect.EXPLICIT_DENY:
+        article = "an" if layer == "Identity" else "a"
+        because = f"with an explicit deny in {article} {kind}"
+    else:
+        because = f"because no {kind} allows the {request.action} action"
+    user = "anonymous" if request.caller is None else request.caller.arn
+    return access_denied(user, request.action, request.resource, because)
+
+
+class _Texts(Sequence[tuple[str, str]]):
+    """Headers as text: read when a policy asks for one, and most do not."""
+
+    def __init__(self, headers: Headers) -> None:
+        self._headers = headers
+
+    def __len__(self) -> int:
+        return len(self._headers)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[str, str]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[tuple[str, str]]: ...
+    def __getitem__(self, index: int | slice) -> tuple[str, str] | Sequence[tuple[str, str]]:
+        if isinstance(index, slice):
+            return _Texts(self._headers[index])
+        name, value = self._headers[index]
+        return name.decode("latin-1"), value.decode("utf-8", ODD_BYTES)
+
+
+def policy_request(
+    exchange: Exchange,
+    service: Service,
+    *,
+    network_arn: str,
+    source_vpc: str,
+    source_vpc_account: str,
+    now: float,
+    port: int | None = None,
+) -> PolicyRequest:
+    """What policies see of a request that came in.
+
+    :param port: of the service's listener. By default 443 or 80, as the scheme is: what port the
+        local Lattice listens at is of no meaning.
+    """
+    request, scope = exchange.request, exchange.scope
+    client = scope.get("client")
+    return PolicyRequest(
+        request.method,
+        request.path.decode("latin-1"),
+        exchange.principal,
+        query=request.query.decode("utf-8", ODD_BYTES),
+        headers=_Texts(request.headers),
+        port=port,
+        service_arn=service.arn,
+        network_arn=network_arn,
+        source_vpc=source_vpc,
+        source_vpc_account=source_vpc_account,
+        source_ip=client[0] if client else None,
+        resource_tags=service.tags,
+        time=now,
+        secure=scope.get("scheme") == "https",
+    )

@@ -1,0 +1,63 @@
+"""Service networks: which services can be reached through one, and by whom.
+
+Source: "Service networks in VPC Lattice" (VPC Lattice User Guide). In VPC Lattice a caller is in a
+network through its VPC, or through an endpoint of the network; here it is so by the entrance that
+it comes in through: a network is an ASGI application.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lattice_client.errors import ConfigurationError
+from lattice_client.testing.arns import lattice_arn, resource_id
+from lattice_client.testing.asgi import Receive, Scope, Send
+from lattice_client.testing.model.auth_layer import AuthLayer, Guarded
+
+if TYPE_CHECKING:
+    from lattice_client.testing.lattice import LocalLattice
+    from lattice_client.testing.model.services import Service
+
+__all__ = ["ServiceNetwork"]
+
+_NAME = r"(?=.{3,63}\Z)(?!servicenetwork-)[a-z0-9]+(?:-[a-z0-9]+)*"
+
+
+class ServiceNetwork(Guarded):
+    """A service network of a local Lattice, and the ASGI application that is its entrance.
+
+    Made by ``LocalLattice.add_network``; ``auth_type`` and ``policy`` can be changed.
+
+    :raises ConfigurationError: if the name is none for a service network.
+    """
+
+    def __init__(self, lattice: LocalLattice, name: str, *, auth: AuthLayer) -> None:
+        self.name = name
+        self.services: tuple[Service, ...] = ()
+        if not re.fullmatch(_NAME, name):
+            raise ConfigurationError(
+                f"{name!r} is no name of a service network: 3 to 63 of a-z, 0-9 and single hyphens "
+                "inside, not beginning with 'servicenetwork-'"
+            )
+        self.lattice = lattice
+        self.id = resource_id("sn", name)
+        self.arn = lattice_arn(lattice.region, lattice.account, f"servicenetwork/{self.id}")
+        self.auth = auth
+
+    def __repr__(self) -> str:
+        names = ", ".join(service.name for service in self.services)
+        return f"<ServiceNetwork {self.name!r}, services: {names or 'none'}>"
+
+    def associate(self, service: Service) -> None:
+        """Let the service be reached through this network, if it is not already."""
+        if service not in self.services:
+            self.services = (*self.services, service)
+
+    def dissociate(self, service: Service) -> None:
+        """Let the service no longer be reached through this network."""
+        self.services = tuple(kept for kept in self.services if kept is not service)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The entrance, as an ASGI application."""
+        await self.lattice.enter(self, scope, receive, send)

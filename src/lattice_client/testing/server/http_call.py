@@ -1,0 +1,159 @@
+"""One request of a connection, and its response: the two ends that an ASGI application gets.
+
+Source: ASGI specification, "HTTP & WebSocket ASGI Message Format".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from lattice_client.testing.asgi import ASGIApp, Message, Scope
+from lattice_client.testing.server.http1 import RequestHead, ResponseWriter
+
+if TYPE_CHECKING:
+    from lattice_client.testing.server.http_connection import HTTPConnection
+
+__all__ = ["Call", "plain_answer"]
+
+_log = logging.getLogger("lattice_client.testing")
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Call:
+    """One request, until its response is complete.
+
+    :ivar writer: whose ``keep_alive`` may be unset until the response starts.
+    :ivar waiting: how many bytes of the body have come that nobody received.
+    """
+
+    def __init__(self, connection: HTTPConnection, head: RequestHead, scope: Scope) -> None:
+        self.writer = ResponseWriter(head)
+        self.has_started = False
+        self.is_answered = False
+        self.waiting = 0
+        self._connection = connection
+        self._scope = scope
+        self._expects_continue = head.expects_continue
+        self._is_newest = head.version == "1.1"
+        self._is_probed = False
+        self._parts: list[bytes] = []
+        self._is_complete = False
+        self._is_given = False
+        self._client_is_gone = False
+        self._news = asyncio.Event()
+
+    # For the connection
+
+    def take(self, part: bytes, *, complete: bool) -> None:
+        """Take a part of the body, for the application to receive."""
+        if self.is_answered:
+            return
+        if part:
+            self._parts.append(part)
+            self.waiting += len(part)
+        if part or complete:
+            self._is_complete = complete
+            self._news.set()
+
+    def probe(self) -> bool:
+        """Send once what the client has to skip (RFC 9110, section 15.2).
+
+        :returns: whether that can be done. It cannot behind the head of the response.
+        """
+        if self.has_started or not self._is_newest:
+            return False
+        if not self._is_probed:
+            self._is_probed = True
+            self._connection.write(_CONTINUE)
+        return True
+
+    def leave(self) -> None:
+        """Note that the client is gone."""
+        self._client_is_gone = True
+        self._news.set()
+
+    async def run(self, app: ASGIApp) -> None:
+        """Let the application answer, or answer for it."""
+        try:
+            await app(self._scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            await self._fail()
+            raise
+        except BaseException as error:  # noqa: BLE001 - applications do not end the server
+            if not (self._client_is_gone and isinstance(error, OSError)):
+                _log.exception("the application failed")
+            await self._fail()
+        else:
+            if not self.is_answered and not self._client_is_gone:
+                _log.error("the application returned without a complete response")
+                await self._fail()
+
+    # For the application
+
+    async def receive(self) -> Message:
+        """ASGI's ``receive``."""
+        while not (self._client_is_gone or self.is_answered):
+            if self._parts or (self._is_complete and not self._is_given):
+                body = b"".join(self._parts)
+                self._parts, self.waiting = [], 0
+                self._is_given = self._is_complete
+                self._connection.read_more()
+                return {"type": "http.request", "body": body, "more_body": not self._is_complete}
+            if self._expects_continue and not self.has_started:
+                self._expects_continue = False
+                self._connection.write(_CONTINUE)
+            self._news.clear()
+            await self._news.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """ASGI's ``send``.
+
+        :raises OSError: if the client is gone.
+        :raises ValueError: if the response cannot be sent so.
+        :raises RuntimeError: if this is not the message's turn.
+        """
+        await self._connection.writable()
+        if self._client_is_gone and not self.is_answered:
+            raise ConnectionAbortedError("the client is gone")
+        kind = message["type"]
+        if kind == "http.response.start" and not self.has_started:
+            if self._expects_continue and not self._is_complete:
+                # Whether the body comes now is the client's choice: RFC 9110, section 10.1.1.
+                self.writer.keep_alive = False
+            head = self.writer.start(message["status"], message.get("headers", ()))
+            self.has_started = True
+            self._connection.write_head(head)
+        elif kind == "http.response.body" and self.has_started and not self.is_answered:
+            more = message.get("more_body", False)
+            self._connection.write(self.writer.body(message.get("body", b""), more=more))
+            if more:
+                # An application that does nothing but send would keep the loop to itself.
+                await asyncio.sleep(0)
+                return
+            self.is_answered = True
+            self._parts, self.waiting = [], 0  # What is left of the body nobody asks for.
+            self._news.set()
+            self._connection.answered(self)
+        else:
+            raise RuntimeError(f"this is not the turn of {kind!r}")
+
+    async def _fail(self) -> None:
+        """Answer for the application, or let the client see that its answer is not whole."""
+        if self.is_answered or self._client_is_gone:
+            return
+        if self.has_started:
+            self._connection.cut()
+            return
+        headers, text = plain_answer("Internal Server Error")
+        await self.send({"type": "http.response.start", "status": 500, "headers": headers})
+        await self.send({"type": "http.response.body", "body": text})
+
+
+def plain_answer(words: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """The headers and the body of an answer in plain text."""
+    text = words.encode()
+    return [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(text))], text

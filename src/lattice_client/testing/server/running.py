@@ -1,0 +1,230 @@
+"""The local Lattice on a real socket: a server thread, its URLs and its certificates.
+
+trustme is imported when a server with TLS starts, and not before.
+"""
+
+from __future__ import annotations
+
+import atexit
+import socket
+import ssl
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from lattice_client.errors import ConfigurationError, MissingExtraError
+from lattice_client.testing.host_header import is_loopback
+from lattice_client.testing.model.networks import ServiceNetwork
+from lattice_client.testing.server.resolving import resolving
+from lattice_client.testing.server.server_thread import ServerThread
+
+if TYPE_CHECKING:
+    from lattice_client.testing.access_log import AccessRecord
+    from lattice_client.testing.assertions import Calls
+    from lattice_client.testing.data_plane.received import ReceivedRequest
+    from lattice_client.testing.lattice import LocalLattice
+    from lattice_client.testing.model.services import Service
+    from lattice_client.testing.server.certificates import Certificates
+
+__all__ = ["ExposedLatticeWarning", "RunningLattice", "serve"]
+
+
+_LAST_PORT = 65535
+
+
+class ExposedLatticeWarning(UserWarning):
+    """The local Lattice listens where other machines can reach it."""
+
+
+@contextmanager
+def serve(
+    lattice: LocalLattice | ServiceNetwork,
+    *,
+    host: str = "127.0.0.1",
+    tls: bool = False,
+    port: int = 0,
+) -> Iterator[RunningLattice]:
+    """Serve a local Lattice from a thread, for as long as the context lasts.
+
+    :param lattice: the local Lattice, which is served as its first service network, or the network
+        to serve. Several may be served at the same time.
+    :param host: the address to listen at, ``127.0.0.1`` or ``::1``. At any other it warns with
+        ``ExposedLatticeWarning``: whoever can reach it may call the targets.
+    :param tls: speak HTTPS, with a certificate for all services' names and the loopback addresses;
+        see ``RunningLattice.ca_file``.
+    :param port: the port to listen at; 0 for a free one.
+    :raises ConfigurationError: if the port is none.
+    :raises OSError: if there is no listening at that address and port.
+    :raises MissingExtraError: if the extra ``testing`` is not installed.
+    """
+    running = RunningLattice(lattice, host=host, tls=tls, port=port)
+    # For contexts that are never left, such as a generator's that nobody finishes.
+    atexit.register(running.stop)
+    try:
+        yield running
+    finally:
+        atexit.unregister(running.stop)
+        running.stop()
+
+
+class RunningLattice:
+    """A local Lattice that is being served; made by ``serve``.
+
+    What a test needs most of its ``lattice``, the ``LocalLattice``, is here too: ``add_service``,
+    ``add_caller``, ``add_target_group``, ``service``, ``caller``, ``target_group``, ``access_log``,
+    ``access``, ``requests`` and ``faults``.
+    """
+
+    def __init__(
+        self, served: LocalLattice | ServiceNetwork, *, host: str, tls: bool, port: int
+    ) -> None:
+        if not 0 <= port <= _LAST_PORT:
+            raise ConfigurationError(f"a port is 0 to {_LAST_PORT}, not {port!r}")
+        lattice = served.lattice if isinstance(served, ServiceNetwork) else served
+        self.lattice = lattice
+        self.add_service = lattice.add_service
+        self.add_caller = lattice.add_caller
+        self.add_target_group = lattice.add_target_group
+        self.service = lattice.service
+        self.target_group = lattice.target_group
+        self.caller = lattice.caller
+        self.faults = lattice.faults
+        self.scheme = "https" if tls else "http"
+        self.host, self.port = host, port  # for repr(), should there be no listening
+        _warn_if_exposed(host)
+        listener = _listen(host, port)
+        self._certificates: Certificates | None = None
+        try:
+            self.host, self.port = _address(listener)
+            if tls:
+                # Imported for TLS alone: it takes as long as all the rest.
+                self._certificates = _certificates().Certificates(lambda: lattice.names)
+            self._thread = ServerThread(
+                served, listener, self._certificates, lattice.faults.connections
+            )
+        except BaseException:
+            listener.close()
+            self._close_certificates()
+            raise
+
+    def __repr__(self) -> str:
+        return f"<RunningLattice at {self.url}>"
+
+    def stop(self) -> None:
+        """Stop serving. Connections are closed; requests in flight are given a second."""
+        self._thread.stop()
+        self._close_certificates()
+
+    # Where it is
+
+    @property
+    def url(self) -> str:
+        """The URL of the listening address. It reaches the service that was added first."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    def url_for(self, service: Service | str) -> str:
+        """The URL of a service under its own name: the custom domain, or else the managed name.
+
+        :param service: the service, its name, or the very host name to use. For the names to
+            resolve, see ``resolving``.
+        :raises KeyError: if there is no such service.
+        """
+        found = self.lattice.service(service) if isinstance(service, str) else service
+        host = service if isinstance(service, str) and service in found.names else found.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    @contextmanager
+    def resolving(self) -> Iterator[RunningLattice]:
+        """Resolve all services' names, those added later too, to this server in this process.
+
+        Only ``socket.getaddrinfo`` is wrapped, and only for these names.
+        """
+        with resolving(lambda: self.lattice.names, self.host):
+            yield self
+
+    # How to trust it
+
+    @property
+    def ca_file(self) -> str:
+        """The path of the certificate authority's PEM file, which goes when the server stops.
+
+        :raises RuntimeError: if the server does not speak TLS.
+        """
+        if self._certificates is None:
+            raise RuntimeError("this server speaks no TLS: start it with serve(…, tls=True)")
+        return self._certificates.ca_file
+
+    def client_ssl_context(self) -> ssl.SSLContext:
+        """A context for clients that trusts this server, and nobody else.
+
+        :raises RuntimeError: if the server does not speak TLS.
+        """
+        return ssl.create_default_context(cafile=self.ca_file)
+
+    # What happened
+
+    @property
+    def access_log(self) -> list[AccessRecord]:
+        """``LocalLattice.access_log``."""
+        return self.lattice.access_log
+
+    @property
+    def access(self) -> Calls:
+        """``LocalLattice.access``."""
+        return self.lattice.access
+
+    @property
+    def requests(self) -> list[ReceivedRequest]:
+        """``LocalLattice.requests``."""
+        return self.lattice.requests
+
+    def _close_certificates(self) -> None:
+        if self._certificates is not None:
+            self._certificates.close()
+
+
+def _certificates() -> ModuleType:
+    """The module for them, which needs the extra ``testing``.
+
+    :raises MissingExtraError: if it is not installed.
+    """
+    try:
+        return import_module("lattice_client.testing.server.certificates")
+    except ImportError as error:
+        library = (error.name or "trustme").partition(".")[0]
+        raise MissingExtraError("testing", library) from error
+
+
+def _warn_if_exposed(host: str) -> None:
+    if not is_loopback(host):
+        warnings.warn(
+            f"the local Lattice listens at {host}, where other machines can reach it and its "
+            "targets; it is made for tests, at 127.0.0.1 or ::1",
+            ExposedLatticeWarning,
+            # RunningLattice(), serve(), contextlib, the caller.
+            stacklevel=5,
+        )
+
+
+def _address(listener: socket.socket) -> tuple[str, int]:
+    host, port, *_ = listener.getsockname()
+    return host, port
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named, asyncio sees that it is TCP and sends without Nagle's delay.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        # So that a server can be stopped and started again at the same port.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except BaseException:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,146 @@
+"""What the commands that serve a file have in common: ``python -m lattice_client.testing`` and
+``lattice-client local``. How they speak to people is theirs."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from lattice_client.testing.display import without_password
+
+if TYPE_CHECKING:
+    from lattice_client.testing.lattice import LocalLattice
+    from lattice_client.testing.model.auth_layer import AuthLayer
+    from lattice_client.testing.server.running import RunningLattice
+
+__all__ = ["entered", "interruptible", "loaded", "pair", "until_interrupted"]
+
+_LAST_PORT: Final = 65535
+
+
+def pair(text: str) -> tuple[str, str]:
+    """The two sides of ``NAME=VALUE``.
+
+    :raises ValueError: if one is missing.
+    """
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise ValueError(f"{without_password(text)!r} has not the form NAME=VALUE")
+    return name, value
+
+
+def loaded(
+    file: str,
+    *,
+    callers: Sequence[str],
+    account: str | None,
+    region: str | None,
+    note: Callable[[str], object],
+    **options: Any,
+) -> LocalLattice:
+    """The local Lattice that a file describes, with a caller at least.
+
+    :param callers: names of further ones.
+    :param note: called with what was not understood, and what surprises in the auth policies.
+    :param options: further arguments of ``load``.
+    """
+    from lattice_client.testing.templates.load import TemplateWarning, load
+
+    # Applications that the file names are those of the folder one stands in, as with any server.
+    sys.path.insert(0, str(Path.cwd()))
+    settings = {"account": account, "region": region}
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always", TemplateWarning)
+        options |= {name: value for name, value in settings.items() if value}
+        lattice = load(file, **options)
+    for remark in [
+        *(str(each.message) for each in remarks),
+        *_surprises(lattice),
+    ]:
+        note(remark)
+    for name in callers or ([] if lattice.callers else ["local-caller"]):
+        if name not in lattice.callers:
+            lattice.add_caller(name)
+    return lattice
+
+
+def _surprises(lattice: LocalLattice) -> Iterator[str]:
+    """What is legal in the auth policies, and does something else than it seems to."""
+    from lattice_client.testing.policies import lint
+
+    layers: dict[str, AuthLayer] = {
+        f"service network {name}": network.auth for name, network in lattice.networks.items()
+    }
+    layers |= {f"service {service.name}": service.auth for service in lattice.services}
+    for owner, layer in layers.items():
+        if layer.document is not None:
+            yield from (f"the policy of {owner}, {finding}" for finding in lint(layer.document))
+
+
+@contextlib.contextmanager
+def entered(
+    lattice: LocalLattice, *, host: str, port: int, tls: bool, note: Callable[[str], object]
+) -> Iterator[list[RunningLattice]]:
+    """Each service network's entrance, for as long as the context lasts.
+
+    :param port: the first one's, the others' follow; 0 for free ones.
+    :param note: called with what is to be known of the address.
+    :raises OSError: if there is no listening at one; its ``filename`` is address and port.
+    """
+    from lattice_client.testing.server.running import ExposedLatticeWarning, serve
+
+    last = port + len(lattice.networks) - 1
+    if port < 0 or last > _LAST_PORT:
+        # socket's would be an OverflowError, with some of the networks entered.
+        why = f"ports are from 1 to {_LAST_PORT}"
+        raise OSError(errno.EADDRNOTAVAIL, why, f"{host}:{port if port < 0 else last}")
+    scheme = "HTTPS" if tls else "HTTP"
+    for service in lattice.services:
+        if not any(listener.protocol == scheme for listener in service.listeners):
+            note(f"the service {service.name} has no {scheme} listener: nothing reaches it here")
+    running = []
+    with contextlib.ExitStack() as stack:
+        for index, network in enumerate(lattice.networks.values()):
+            at = port + index if port else 0
+            try:
+                with warnings.catch_warnings(record=True) as remarks:
+                    warnings.simplefilter("always", ExposedLatticeWarning)
+                    serving = serve(network, host=host, port=at, tls=tls)
+                    running.append(stack.enter_context(serving))
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, f"{host}:{at}") from None
+            if index == 0:  # the others say the same
+                for remark in remarks:
+                    note(str(remark.message))
+        yield running
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ends as by Ctrl-C also where it is told to terminate, or where a shell has started it in the
+    background and made it ignore Ctrl-C; or where its terminal is closed, unless nohup has it."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        numbers.append(hangup)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def until_interrupted() -> None:
+    """Wait.
+
+    :raises KeyboardInterrupt: in the end.
+    """
+    threading.Event().wait()

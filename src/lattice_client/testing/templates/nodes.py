@@ -1,0 +1,132 @@
+"""Values of a file, each with the place where it stands, so that errors can name it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from lattice_client.errors import ConfigurationError
+from lattice_client.testing.display import without_password
+from lattice_client.testing.numbers import is_whole
+
+__all__ = ["Node", "as_text", "text_of"]
+
+# Longer numbers are no ports, priorities or weights, and Python refuses to read the longest.
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
+_FLAGS: Final = {"true": True, "false": False}
+
+
+class Node:
+    """A value, and its place, such as ``lattice.toml: services.orders.rules[0].path``.
+
+    The methods that read it raise ConfigurationError, with the place, where it is something else.
+    """
+
+    def __init__(self, value: Any, place: str) -> None:
+        self.value = value
+        self.place = place
+
+    def __repr__(self) -> str:
+        return f"<Node {self.place}>"
+
+    def error(self, message: str) -> ConfigurationError:
+        """An error that names the place."""
+        return ConfigurationError(f"{self.place.removesuffix(': ')}: {message}")
+
+    @contextmanager
+    def naming_it(self) -> Iterator[None]:
+        """Let what goes wrong inside name the place."""
+        try:
+            yield
+        except (ValueError, KeyError) as error:
+            if isinstance(error, ConfigurationError) and str(error).startswith(self._file):
+                raise  # Named more exactly already.
+            # str() of a KeyError would put its words in quotes.
+            raise self.error(str(error.args[0] if error.args else error)) from error
+
+    def child(self, key: str) -> Node:
+        """The value of a key."""
+        separator = "" if self.place.endswith(": ") else "."
+        return Node(self.value[key], f"{self.place}{separator}{key}")
+
+    def need(self, key: str) -> Node:
+        """The value of a property that must be there."""
+        if key not in self.table():
+            raise self.error(f"the property {key!r} is missing")
+        return self.child(key)
+
+    def table(self, known: Iterable[str] | None = None) -> dict[str, Node]:
+        """The values of a table, by key.
+
+        :param known: the keys there may be; None for any.
+        """
+        if not isinstance(self.value, Mapping):
+            raise self.error("this must be a table (a mapping)")
+        for key in self.value:
+            if not isinstance(key, str):
+                raise self.error(f"the key {key!r} must be text: put it in quotes")
+        allowed = None if known is None else tuple(known)
+        for key in self.value:
+            if allowed is not None and key not in allowed:
+                raise self.error(f"{key!r} is not known here; known are: {', '.join(allowed)}")
+        return {key: self.child(key) for key in self.value}
+
+    def items(self) -> list[Node]:
+        """The values of a list."""
+        if not isinstance(self.value, list):
+            raise self.error("this must be a list")
+        return [Node(value, f"{self.place}[{index}]") for index, value in enumerate(self.value)]
+
+    def text(self) -> str:
+        """A text."""
+        if not isinstance(self.value, str):
+            shown = without_password(repr(self.value))
+            raise self.error(f"this must be text (in quotes), not {shown}")
+        return self.value
+
+    def number(self) -> int:
+        """A whole number."""
+        if not is_whole(self.value):
+            raise self.error(f"this must be a whole number, not {self.value!r}")
+        return self.value
+
+    def flag(self) -> bool:
+        """True or false."""
+        if not isinstance(self.value, bool):
+            raise self.error(f"this must be true or false, not {self.value!r}")
+        return self.value
+
+    def as_text(self) -> str:
+        """A text, or what CloudFormation makes one of: a number, true or false."""
+        if not isinstance(self.value, str | int | float):
+            raise self.error(f"this must be text, not {self.value!r}")
+        return as_text(self.value)
+
+    def as_number(self) -> int:
+        """A whole number, or a text that is one, which CloudFormation takes too."""
+        whole = isinstance(self.value, float) and self.value.is_integer()
+        if whole or (isinstance(self.value, str) and _WHOLE.fullmatch(self.value.strip())):
+            return int(self.value)
+        return self.number()
+
+    def as_flag(self) -> bool:
+        """True or false, or a text that is one of them."""
+        if isinstance(self.value, str) and self.value.lower() in _FLAGS:
+            return _FLAGS[self.value.lower()]
+        return self.flag()
+
+    @property
+    def _file(self) -> str:
+        return self.place.partition(": ")[0] + ": "
+
+
+def as_text(value: Any) -> str:
+    """As CloudFormation writes values, and compares them: all are text."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def text_of(table: Mapping[str, Node], key: str, default: Any = None) -> Any:
+    """A property's text, or the default where it is missing."""
+    return table[key].as_text() if key in table else default
