@@ -3,6 +3,8 @@
 Importing this module imports nothing else: each public name is loaded when it is first used.
 """
 
+from lattice_client._lazy import lazy_exports
+
 # As typing's, for type checkers know it by its name: importing typing takes 8 to 13 ms.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from lattice_client.retry.policy import RetryPolicy as RetryPolicy
 
 _MODULE_OF = {
-    "__version__": "_version",
     "AssumeRole": "credentials",
     "BotocoreCredentials": "credentials",
     "ConfigurationError": "errors",
@@ -47,7 +48,7 @@ _MODULE_OF = {
     "CredentialsError": "errors",
     "CredentialsProvider": "credentials",
     "DefaultCredentials": "credentials",
-    "Denial": "denial",
+    "Denial": "denial.model",
     "DeniedError": "errors",
     "Endpoint": "names",
     "EnvironmentCredentials": "credentials",
@@ -63,13 +64,14 @@ _MODULE_OF = {
     "NotLatticeError": "errors",
     "RefreshingCredentials": "credentials",
     "RegionError": "errors",
-    "RetryPolicy": "retry",
+    "RetryPolicy": "retry.policy",
     "SigV4Auth": "auth",
     "SigningError": "errors",
     "StaticCredentials": "credentials",
     "UnsignablePayloadError": "errors",
-    "explain": "denial",
-    "raise_for_denial": "denial",
+    "__version__": "_version",
+    "explain": "denial.explanation",
+    "raise_for_denial": "denial.explanation",
 }
 
 __all__ = [
@@ -106,16 +108,4 @@ __all__ = [
     "raise_for_denial",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_exports(globals(), _MODULE_OF)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lattice_client._lazy import lazy_exports
 from lattice_client.credentials.default import DefaultCredentials, as_provider
 from lattice_client.credentials.environment import EnvironmentCredentials
 from lattice_client.credentials.provider import (
@@ -46,20 +47,8 @@ __all__ = [
 
 _MODULE_OF = {
     "AssumeRole": "assume_role",
-    "BotocoreCredentials": "chain",
+    "BotocoreCredentials": "botocore_chain",
     "RefreshingCredentials": "refreshing",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_exports(globals(), _MODULE_OF)

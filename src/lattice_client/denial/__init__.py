@@ -1,0 +1,38 @@
+"""Why a request was refused: a refusal explained, as a value, an error or a line of the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lattice_client._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from lattice_client.denial.explanation import explain as explain
+    from lattice_client.denial.explanation import explain_parts as explain_parts
+    from lattice_client.denial.explanation import raise_for_denial as raise_for_denial
+    from lattice_client.denial.log import DenialLog as DenialLog
+    from lattice_client.denial.model import ATTEMPT as ATTEMPT
+    from lattice_client.denial.model import Denial as Denial
+    from lattice_client.denial.model import Kind as Kind
+
+__all__ = [
+    "ATTEMPT",
+    "Denial",
+    "DenialLog",
+    "Kind",
+    "explain",
+    "explain_parts",
+    "raise_for_denial",
+]
+
+_MODULE_OF = {
+    "ATTEMPT": "model",
+    "Denial": "model",
+    "DenialLog": "log",
+    "Kind": "model",
+    "explain": "explanation",
+    "explain_parts": "explanation",
+    "raise_for_denial": "explanation",
+}
+
+__getattr__, __dir__ = lazy_exports(globals(), _MODULE_OF)

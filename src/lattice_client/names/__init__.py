@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lattice_client._lazy import lazy_exports
 from lattice_client.names.endpoint import Endpoint, Resolver
 from lattice_client.names.managed import ManagedNames, region_of
 
@@ -44,19 +45,7 @@ _MODULE_OF = {
     "Route53Names": "route53",
     "Source": "source",
     "StaticNames": "static",
-    "Watch": "watching",
+    "Watch": "watch",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_exports(globals(), _MODULE_OF)

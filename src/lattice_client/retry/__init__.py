@@ -1,0 +1,47 @@
+"""When a request is sent again: the policy, and the quota of each host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lattice_client._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from lattice_client.retry.policy import IDEMPOTENT_METHODS as IDEMPOTENT_METHODS
+    from lattice_client.retry.policy import NO_RETRIES as NO_RETRIES
+    from lattice_client.retry.policy import Attempts as Attempts
+    from lattice_client.retry.policy import Decision as Decision
+    from lattice_client.retry.policy import Outcome as Outcome
+    from lattice_client.retry.policy import Reason as Reason
+    from lattice_client.retry.policy import RetryPolicy as RetryPolicy
+    from lattice_client.retry.policy import http_date as http_date
+    from lattice_client.retry.quota import RetryQuota as RetryQuota
+    from lattice_client.retry.quota import RetryQuotas as RetryQuotas
+
+__all__ = [
+    "IDEMPOTENT_METHODS",
+    "NO_RETRIES",
+    "Attempts",
+    "Decision",
+    "Outcome",
+    "Reason",
+    "RetryPolicy",
+    "RetryQuota",
+    "RetryQuotas",
+    "http_date",
+]
+
+_MODULE_OF = {
+    "Attempts": "policy",
+    "Decision": "policy",
+    "IDEMPOTENT_METHODS": "policy",
+    "NO_RETRIES": "policy",
+    "Outcome": "policy",
+    "Reason": "policy",
+    "RetryPolicy": "policy",
+    "RetryQuota": "quota",
+    "RetryQuotas": "quota",
+    "http_date": "policy",
+}
+
+__getattr__, __dir__ = lazy_exports(globals(), _MODULE_OF)

@@ -12,8 +12,9 @@ imports no server, no HTTP library and no cryptography.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from lattice_client._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from lattice_client.testing.access_log import AccessRecord
@@ -89,52 +90,44 @@ __all__ = [
 ]
 
 # pytest imports this package in every run, for its plugin: names are fetched when first used.
-_MODULES = {
+_MODULE_OF = {
     "ALLOW_AUTHENTICATED": "policies",
-    "NO_POLICY": "policies",
     "AccessRecord": "access_log",
-    "AuthLayer": "authorization",
+    "AuthLayer": "model.auth_layer",
     "AuthPolicy": "policies",
-    "Caller": "callers",
-    "Calls": "calls",
+    "Caller": "model.callers",
+    "Calls": "assertions",
     "Decision": "policies",
     "Effect": "policies",
+    "ExposedLatticeWarning": "server.running",
+    "Faults": "faults.faults",
     "Finding": "policies",
-    "HTTPTarget": "http_target",
-    "HeaderMatch": "rules",
+    "HTTPTarget": "targets.http_target",
+    "HeaderMatch": "model.rules",
     "IdentityPolicy": "policies",
-    "LambdaTarget": "lambda_target",
-    "Listener": "services",
-    "ExposedLatticeWarning": "server",
-    "Faults": "faults",
+    "LambdaTarget": "targets.lambda_target",
+    "Listener": "model.services",
     "LocalLattice": "lattice",
+    "NO_POLICY": "policies",
     "PolicyError": "policies",
     "PolicyRequest": "policies",
-    "Principal": "callers",
-    "ReceivedRequest": "received",
+    "Principal": "model.callers",
+    "ReceivedRequest": "data_plane.received",
     "RefusedError": "refusals",
-    "Rule": "rules",
-    "RunningLattice": "server",
-    "Service": "services",
-    "ServiceNetwork": "networks",
-    "Target": "target_groups",
-    "TargetGroup": "target_groups",
-    "TemplateWarning": "files",
-    "Verified": "verifier",
-    "Verifier": "verifier",
-    "WireRequest": "signature",
+    "Rule": "model.rules",
+    "RunningLattice": "server.running",
+    "Service": "model.services",
+    "ServiceNetwork": "model.networks",
+    "Target": "model.target_groups",
+    "TargetGroup": "model.target_groups",
+    "TemplateWarning": "templates.load",
+    "Verified": "verification.verifier",
+    "Verifier": "verification.verifier",
+    "WireRequest": "verification.signature",
     "evaluate": "policies",
     "lint": "policies",
-    "load": "files",
-    "serve": "server",
+    "load": "templates.load",
+    "serve": "server.running",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_exports(globals(), _MODULE_OF)

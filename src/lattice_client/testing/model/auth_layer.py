@@ -8,7 +8,7 @@ Source: "Control access to VPC Lattice services using auth policies", "How autho
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from lattice_client.testing.policies import (
     ALLOW_AUTHENTICATED,
@@ -17,9 +17,6 @@ from lattice_client.testing.policies import (
     PolicyRequest,
     evaluate,
 )
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["AuthLayer", "AuthType", "Guarded", "LayerName", "PolicyLike"]
 

@@ -1,0 +1,26 @@
+"""A local Lattice on a real socket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lattice_client._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from lattice_client.testing.server.running import ExposedLatticeWarning as ExposedLatticeWarning
+    from lattice_client.testing.server.running import RunningLattice as RunningLattice
+    from lattice_client.testing.server.running import serve as serve
+
+__all__ = [
+    "ExposedLatticeWarning",
+    "RunningLattice",
+    "serve",
+]
+
+_MODULE_OF = {
+    "ExposedLatticeWarning": "running",
+    "RunningLattice": "running",
+    "serve": "running",
+}
+
+__getattr__, __dir__ = lazy_exports(globals(), _MODULE_OF)
