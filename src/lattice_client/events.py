@@ -14,14 +14,12 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from lattice_client._calls.watch import NO_WATCH, AnyWatch, Watch
 from lattice_client.credentials import refreshing
 from lattice_client.errors import ConfigurationError
 from lattice_client.retry.policy import Decision
 
 if TYPE_CHECKING:
     from lattice_client._auth.recovery import Remedy
-    from lattice_client._calls.steps import Hands
     from lattice_client.retry.policy import Reason
 
 __all__ = [
@@ -183,11 +181,9 @@ class Observers:
         # Those that have raised something.
         self._broken: set[int] = set()
 
-    def watch(self, hands: Hands) -> AnyWatch:
-        """Who tells the observers of a call."""
-        if not self._all or (self.given is None and not _LOGGER.isEnabledFor(logging.INFO)):
-            return NO_WATCH
-        return Watch(self, hands)
+    def are_listening(self) -> bool:
+        """Whether anything that is told would be heard."""
+        return bool(self._all) and (self.given is not None or _LOGGER.isEnabledFor(logging.INFO))
 
     def tell(self, event: Event) -> None:
         """An observer that raises is logged, once, and goes on."""
@@ -227,12 +223,12 @@ def _log_broken(observer: object, error: Exception) -> None:
     _LOGGER.error(
         "the observer %s raised %s at %s; calls go on, and this is logged once",
         _name_of(observer),
-        _kind(error),
+        error_name(error),
         os.path.basename(place),  # noqa: PTH119 pathlib is slow to load
     )
 
 
-def _kind(error: BaseException) -> str:
+def error_name(error: BaseException) -> str:
     kind = type(error)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     return module + kind.__qualname__

@@ -14,7 +14,7 @@ from typing import Any
 
 from lattice_client._auth.recovery import FORBIDDEN, Tried
 from lattice_client._calls.steps import Course, Hands
-from lattice_client._calls.watch import AnyWatch
+from lattice_client._calls.watch import AnyWatch, watch
 from lattice_client._run_steps import run, run_async
 from lattice_client._wire.request import Outgoing
 from lattice_client._wire.response_body import patience
@@ -65,10 +65,10 @@ class Level:
         :param retry: a policy for this call alone.
         """
         policy = self.retry if retry is None else _checked(retry)
-        watch = self.observers.watch(hands)
-        return watch.along(self._course(hands, policy, watch))
+        watched = watch(self.observers, hands)
+        return watched.along(self._course(hands, policy, watched))
 
-    def _course(self, hands: Hands, policy: RetryPolicy, watch: AnyWatch) -> Course:
+    def _course(self, hands: Hands, policy: RetryPolicy, watched: AnyWatch) -> Course:
         began = time.monotonic()
         request_id = os.urandom(16).hex()
         attempts: Attempts | None = None
@@ -85,7 +85,7 @@ class Level:
                 attempts = attempts or self._attempts(policy, attempt, began)
                 decision = attempts.after(failed, time.monotonic())
                 if decision.delay is None:
-                    watch.gave_up(decision)
+                    watched.gave_up(decision)
                     raise
             else:
                 status = hands.status(response)
@@ -94,7 +94,7 @@ class Level:
                     waits = patience(policy.deadline, began, longest=PATIENCE)
                     remedy = yield "remedy", (attempt, response.headers, body, tried, waits)
                     if remedy is not None:
-                        watch.remedy(remedy)
+                        watched.remedy(remedy)
                         with suppress(Exception):  # it is let go of all the same
                             yield "discard", (response, patience(policy.deadline, began))
                         continue
@@ -106,11 +106,11 @@ class Level:
                 again = status in policy.statuses and attempt.rewind()
                 decision = attempts.after(_answered(status, response, again), time.monotonic())
                 if decision.delay is None:
-                    watch.gave_up(decision)
+                    watched.gave_up(decision)
                     return response
                 with suppress(Exception):
                     yield "discard", (response, patience(policy.deadline, began))
-            watch.retry(decision)
+            watched.retry(decision)
             yield "pause", decision.delay
 
     def _attempts(self, policy: RetryPolicy, attempt: Outgoing, began: float) -> Attempts:

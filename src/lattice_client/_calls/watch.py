@@ -16,7 +16,7 @@ from lattice_client.events import (
     RemedyApplied,
     RetryPlanned,
     Signed,
-    _kind,
+    error_name,
 )
 from lattice_client.retry.policy import Decision
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lattice_client._wire.request import Outgoing
     from lattice_client.retry.policy import Reason
 
-__all__ = ["NO_WATCH", "AnyWatch", "Watch"]
+__all__ = ["AnyWatch", "watch"]
 
 
 _numbers = count(1)
@@ -53,7 +53,7 @@ class Watch:
         try:
             response = yield from self._steps(course, step, argument)
         except BaseException as error:
-            self._status, self._error = None, _kind(error)
+            self._status, self._error = None, error_name(error)
             raise
         else:
             return response
@@ -81,7 +81,7 @@ class Watch:
                     result = yield step, argument
                 except BaseException as error:  # noqa: BLE001 the course decides
                     if step == "send":
-                        self._ended(None, _kind(error), began)
+                        self._ended(None, error_name(error), began)
                     step, argument = course.throw(error)
                 else:
                     if step == "sign":
@@ -136,6 +136,11 @@ NO_WATCH = _NoWatch()
 
 
 AnyWatch = Watch | _NoWatch
+
+
+def watch(observers: Observers, hands: Hands) -> AnyWatch:
+    """What tells the observers of a call; nothing where none would hear it."""
+    return Watch(observers, hands) if observers.are_listening() else NO_WATCH
 
 
 def _call_of(attempt: Outgoing) -> Call:
