@@ -41,12 +41,19 @@ def test_it_holds(copy):
 @pytest.mark.parametrize(
     ("module", "line", "contract"),
     [
-        ("testing/verifier.py", "from lattice_client.signing import canonical", "shares no code"),
-        ("testing/lattice.py", "import lattice_client.auth", "shares no code"),
+        ("testing/lattice.py", "import lattice_client.auth", "downwards"),
+        ("testing/model/services.py", "import lattice_client._auth.host_scope", "downwards"),
+        ("testing/model/services.py", "import lattice_client.names", "downwards"),
+        (
+            "testing/verification/verifier.py",
+            "from lattice_client.signing import canonical",
+            "downwards",
+        ),
+        ("testing/verification/verifier.py", "import lattice_client.testing.model", "leaves up"),
         ("signing/canonical.py", "import lattice_client.credentials", "core is pure"),
         ("signing/sigv4.py", "import botocore", "core is pure"),
         ("auth.py", "import httpx", "One file for each"),
-        ("credentials/chain.py", "import lattice_client.auth", "downwards"),
+        ("credentials/botocore_chain.py", "import lattice_client.auth", "downwards"),
         ("credentials/value.py", "import lattice_client.credentials.botocore_chain", "value up to"),
     ],
 )
@@ -56,3 +63,13 @@ def test_it_notices(copy, module, line, contract):
     result = lint(copy)
     assert result.returncode != 0
     assert contract in result.stdout.split("Broken contracts")[-1]
+
+
+def test_a_new_module_has_to_find_its_place(copy):
+    (copy / "src/lattice_client/unplaced.py").write_text("import lattice_client.auth\n")
+    (copy / "src/lattice_client/testing/unplaced.py").write_text("")
+    result = lint(copy)
+    assert result.returncode != 0
+    told = result.stdout.split("Broken contracts")[-1]
+    assert "lattice_client.unplaced" in told
+    assert "lattice_client.testing.unplaced" in told

@@ -21,7 +21,7 @@ from lattice_client.cli.failures import CONNECT, Failure
 from lattice_client.cli.help import Command
 from lattice_client.cli.terminal import console, note, say
 from lattice_client.testing import Caller, LocalLattice, RunningLattice
-from lattice_client.testing.serving import (
+from lattice_client.cli.serving import (
     entered,
     interruptible,
     loaded,
