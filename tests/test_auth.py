@@ -31,6 +31,7 @@ from lattice_client import (
 )
 from lattice_client._auth.host_scope import HostScope
 from lattice_client._wire.body import payload_hash
+from lattice_client.auth import request_signer
 from lattice_client.names import region_of
 from support import canary
 
@@ -401,7 +402,7 @@ class TestHosts:
         auth = LatticeAuth(region="eu-west-1", credentials=canary.credentials(), hosts=["*"])
         for i in range(3000):
             auth(httpx.Request("GET", f"https://host{i}.example/"))
-        assert len(auth._hosts._remembered) <= 1024
+        assert len(request_signer(auth)._hosts._remembered) <= 1024
 
 
 class TestLinks:
@@ -576,15 +577,15 @@ class TestObject:
             region = f"eu-west-{i}"
             request = signed(auth, f"https://a.b.vpc-lattice-svcs.{region}.on.aws/")
             assert scope_of(request)[1] == region
-        assert len(auth._signers._of_host) <= 256
-        assert len(auth._signers._of_region) <= 256
+        assert len(request_signer(auth)._signers._of_host) <= 256
+        assert len(request_signer(auth)._signers._of_region) <= 256
 
     def test_hosts_of_one_region_share_a_signer(self):
         auth = LatticeAuth(credentials=canary.credentials())
         for i in range(3):
             signed(auth, f"https://a{i}.b.vpc-lattice-svcs.eu-west-1.on.aws/")
-        assert len(set(auth._signers._of_host.values())) == 1
-        assert len(auth._signers._of_host) == 3
+        assert len(set(request_signer(auth)._signers._of_host.values())) == 1
+        assert len(request_signer(auth)._signers._of_host) == 3
 
     def test_the_environment_alone_has_no_region(self):
         auth = LatticeAuth(credentials=EnvironmentCredentials({}))

@@ -18,7 +18,6 @@ import lattice_client.httpx
 import lattice_client.requests
 from adapters.drivers import SECOND_LEVEL, Driver
 from lattice_client import ConfigurationError, LatticeAuth, RefreshingCredentials, RetryPolicy
-from lattice_client import events as events_module
 from lattice_client._calls.loop import Level, run
 from lattice_client._wire.requests import RequestsRequest
 from lattice_client.errors import CredentialsError
@@ -333,7 +332,7 @@ class TestNobodyWatches:
         def made(*_):
             raise AssertionError("there is nobody to tell")
 
-        monkeypatch.setattr(events_module, "Watch", made)
+        monkeypatch.setattr("lattice_client._calls.watch.Watch", made)
 
     def test_without_observers(self, driver):
         with (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["settled"]
+__all__ = ["in_thread", "settled"]
 
 
 async def settled(flight: Future[Any], patience: float) -> None:
@@ -29,3 +30,43 @@ async def settled(flight: Future[Any], patience: float) -> None:
         import asyncio
 
         await asyncio.wait((asyncio.wrap_future(flight),), timeout=patience)
+
+
+_ResultT = TypeVar("_ResultT")
+
+
+async def in_thread(
+    work: Callable[..., _ResultT], *arguments: Any, abandon: bool = False
+) -> _ResultT:
+    """:param abandon: whether the work may go on alone where its caller is cancelled.
+
+    At the end of the interpreter no thread can be started: then it is done here.
+    """
+    begun = False
+
+    def begin() -> _ResultT:
+        nonlocal begun
+        begun = True
+        return work(*arguments)
+
+    try:
+        return await _started_in_thread(begin, abandon=abandon)
+    except RuntimeError:
+        if begun:
+            raise
+    return work(*arguments)
+
+
+async def _started_in_thread(work: Callable[[], _ResultT], *, abandon: bool) -> _ResultT:
+    # Whoever runs on trio has anyio, which knows both kinds of event loop. Neither is imported
+    # before: that would double the time to import this package.
+    if "anyio" in sys.modules:
+        from anyio.to_thread import run_sync
+
+        # As asyncio's own does always; anyio's before 4.1 calls it otherwise.
+        known = abandon and "abandon_on_cancel" in (run_sync.__kwdefaults__ or ())
+        how: Any = {"abandon_on_cancel": True} if known else {}
+        return await run_sync(work, **how)
+    import asyncio
+
+    return await asyncio.to_thread(work)

@@ -12,6 +12,7 @@ from copy import copy
 from typing import Any
 
 from lattice_client._auth.recovery import Remedy
+from lattice_client._auth.request_signer import RequestSigner
 from lattice_client._calls.loop import REQUEST_ID, Level, run_async
 from lattice_client._calls.steps import Answer
 from lattice_client._secrecy import forgetful
@@ -69,14 +70,14 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
         self._given_up.refuse(request)
         url, home = request.url, self._redirected.home_of(request)
         response: aiohttp.ClientResponse
-        auth, out = self._level.auth, AiohttpRequest(request)
+        signer, out = self._level.signer, AiohttpRequest(request)
         try:
             if home is not None and url.origin() not in home:
-                auth.disown(out, home)
-                await auth.lead_async(out)
+                signer.disown(out, home)
+                await signer.lead_async(out)
                 response = await handler(request)
-            elif auth.signs(out) if auth.names is None else await auth.lead_async(out):
-                hands = _Hands(auth, out, handler)
+            elif signer.signs(out) if signer.names is None else await signer.lead_async(out):
+                hands = _Hands(signer, out, handler)
                 try:
                     response = await run_async(self._level.course(hands), hands)
                 except aiohttp.ClientConnectorError:
@@ -118,9 +119,9 @@ def client_session(
 
 
 class _Hands:
-    def __init__(self, auth: SigV4Auth, attempt: AiohttpRequest, handler: _Handler) -> None:
-        self.sign = auth.sign_async
-        self._auth = auth
+    def __init__(self, signer: RequestSigner, attempt: AiohttpRequest, handler: _Handler) -> None:
+        self.sign = signer.sign_async
+        self._signer = signer
         self._handler = handler
         # The request is aiohttp's own, made for this call: nobody else sees its headers.
         self._attempt = attempt
@@ -159,7 +160,7 @@ class _Hands:
         return await read_aiohttp(*answer)
 
     async def remedy(self, refusal: tuple[Any, ...]) -> Remedy | None:
-        return await self._auth.remedy_async(*refusal)
+        return await self._signer.remedy_async(*refusal)
 
     async def discard(self, answer: Answer) -> None:
         response, seconds = answer

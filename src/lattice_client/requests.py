@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from lattice_client._auth.recovery import Remedy
+from lattice_client._auth.request_signer import RequestSigner
 from lattice_client._calls import loop as calls
 from lattice_client._calls.loop import REQUEST_ID, Level, refuse_retries, run
 from lattice_client._calls.steps import Answer
@@ -101,8 +102,8 @@ class Adapter(HTTPAdapter):
 
         :param retry: a policy for this request alone.
         """
-        auth = self._level.auth
-        if auth.names is not None and proxies:
+        signer = self._level.signer
+        if signer.names is not None and proxies:
             # Chosen by the name that was called, wherever it leads.
             proxy = select_proxy(str(request.url), proxies)
             proxies = {"all": proxy} if proxy else None
@@ -113,18 +114,18 @@ class Adapter(HTTPAdapter):
             "cert": cert,
             "proxies": proxies,
         }
-        hands = _Hands(auth, request, super().send, how)
+        hands = _Hands(signer, request, super().send, how)
         home = _home_of(request)
-        signs = auth.signs(hands.last) if auth.names is None else auth.lead(hands.last)
+        signs = signer.signs(hands.last) if signer.names is None else signer.lead(hands.last)
         response: requests.Response
         if home is not None and origin_of(request.url or "") not in home:
-            auth.disown(hands.last, home)
+            signer.disown(hands.last, home)
             response = hands.send(hands.last)
         elif not signs:
             response = hands.send(hands.last)
         else:
             response = run(self._level.course(hands, retry), hands)
-        if auth.names is not None and request.url:
+        if signer.names is not None and request.url:
             # What was asked for is what a redirect is relative to.
             response.url = request.url
         if response.status_code in REDIRECTS:
@@ -212,10 +213,14 @@ def _copy_of_headers(headers: Any) -> Any:
 
 class _Hands:
     def __init__(
-        self, auth: SigV4Auth, request: requests.PreparedRequest, send: Any, how: dict[str, Any]
+        self,
+        signer: RequestSigner,
+        request: requests.PreparedRequest,
+        send: Any,
+        how: dict[str, Any],
     ) -> None:
-        self.sign = auth.sign
-        self._auth = auth
+        self.sign = signer.sign
+        self._signer = signer
         self._request = request
         self._send = send
         self._how = how
@@ -264,7 +269,7 @@ class _Hands:
         return read_requests(*answer)
 
     def remedy(self, refusal: tuple[Any, ...]) -> Remedy | None:
-        return self._auth.remedy(*refusal)
+        return self._signer.remedy(*refusal)
 
     def discard(self, answer: Answer) -> None:
         discard_requests(*answer)

@@ -12,6 +12,7 @@ import pytest
 
 from adapters.drivers import DRIVERS, HOOKS, STREAM, Driver, as_written
 from lattice_client import Credentials, EnvironmentCredentials, LatticeAuth, RefreshingCredentials
+from lattice_client.auth import request_signer
 from lattice_client.testing import LocalLattice, RefusedError, Verifier, WireRequest, serve
 from support import canary
 from support.raw_server import OK, RawRequest, raw_server, redirect_to
@@ -196,7 +197,7 @@ class TestPathEncoding:
             assert call("GET", lattice.url + self.TARGET).status == 403
             assert outcomes(lattice) == [False, False]
             host = lattice.url.partition("://")[2]
-            assert auth._signers.encoding_of(host) == "double"
+            assert request_signer(auth)._signers.encoding_of(host) == "double"
             # Where both encodings are the same there is nothing to try.
             assert call("GET", lattice.url + "/plain").status == 403
             assert outcomes(lattice) == [False] * 3
@@ -254,7 +255,7 @@ class TestFormsOfThePath:
                 for number in (3, 6):
                     assert call("POST", url, body=b"{}").status == 403
                     assert len(service.requests) == number
-                    assert auth._signers.encoding_of(host) == start
+                    assert request_signer(auth)._signers.encoding_of(host) == start
 
     @pytest.mark.parametrize(
         ("path", "attempts"), [("/a/b", 1), ("/a:b", 2), ("/a//b", 2), ("/a:b//c", 3)]
@@ -281,13 +282,13 @@ class TestFormsOfThePath:
         answer = reads("single")
 
         def respond(request: RawRequest) -> bytes:
-            auth._signers.encode(host, "single")
+            request_signer(auth)._signers.encode(host, "single")
             return answer(request)
 
         with raw_server(respond) as service, driver.client(auth) as call:
             host = service.url.partition("://")[2]
             assert call("GET", service.url + "/a:b//c").status == 200
-            assert auth._signers.encoding_of(host) == "single"
+            assert request_signer(auth)._signers.encoding_of(host) == "single"
         assert len(service.requests) == 2
 
 

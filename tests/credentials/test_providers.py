@@ -27,6 +27,7 @@ from lattice_client import (
     NoCredentialsError,
     StaticCredentials,
 )
+from lattice_client.auth import request_signer
 from lattice_client.credentials import as_provider, current
 from support import canary
 from support.sources import Clock
@@ -191,7 +192,9 @@ class TestNotBelieved:
         auth = LatticeAuth(region="eu-west-1" if how == "argument" else None, credentials=provider)
         auth.prefetch_sync()
         made = []
-        monkeypatch.setattr(auth._signers, "_make", lambda *_: made.append(1) or first)
+        monkeypatch.setattr(
+            request_signer(auth)._signers, "_make", lambda *_: made.append(1) or first
+        )
         first = LatticeAuth._make_signer(auth, self.good, "eu-west-1", None)
         auth(httpx.Request("GET", "https://a.vpc-lattice-svcs.eu-west-1.on.aws/"))
         assert made == ([1] if how == "nowhere" else [])
@@ -352,7 +355,7 @@ class TestEnvironment:
             monkeypatch.setenv(name, f"canary{value}")
         auth = LatticeAuth(credentials=kind())
         auth.prefetch_sync()
-        for each in (auth, auth._signers._provider):
+        for each in (auth, request_signer(auth)._signers._provider):
             pickled = pickle.dumps(each)
             assert b"canary" not in pickled
             assert type(pickle.loads(pickled)) is type(each)

@@ -1,1 +1,1 @@
-"""How requests are signed, for all libraries: which signer, which scope, and what a refusal teaches."""
+"""How requests are signed, for all libraries: which signer, which scope, what a refusal teaches."""

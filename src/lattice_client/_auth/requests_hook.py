@@ -15,22 +15,22 @@ from lattice_client._wire.response_body import patience
 from lattice_client._wire.urls import REDIRECTS, origin_of
 
 if TYPE_CHECKING:
-    from lattice_client.auth import SigV4Auth
+    from lattice_client._auth.request_signer import RequestSigner
 
 __all__ = ["guard"]
 
 
-def guard(auth: SigV4Auth, signed: RequestsRequest) -> None:
+def guard(signer: RequestSigner, signed: RequestsRequest) -> None:
     """Look after a signed request: keep its signature from going along with a redirect, and answer
     a refusal that has a remedy."""
     hooks = signed.request.hooks
     others = [hook for hook in hooks["response"] if not isinstance(hook, _Guard)]
-    signed.request.hooks = {**hooks, "response": [*others, _Guard(auth, signed)]}
+    signed.request.hooks = {**hooks, "response": [*others, _Guard(signer, signed)]}
 
 
 class _Guard:
-    def __init__(self, auth: SigV4Auth, signed: RequestsRequest) -> None:
-        self._auth = auth
+    def __init__(self, signer: RequestSigner, signed: RequestsRequest) -> None:
+        self._signer = signer
         self._signed = signed
 
     def __call__(self, response: Any, **how_sent: Any) -> Any:
@@ -42,20 +42,20 @@ class _Guard:
         if response.status_code in REDIRECTS:
             # Of the request that was asked for, not of one that a remedy has made.
             home, there = _forget_signature(request, response.headers.get("Location"))
-            self._auth.note_redirect([home], there)
+            self._signer.note_redirect([home], there)
         return response
 
     def _cured(self, response: Any, how_sent: dict[str, Any]) -> Any:
         signed, tried = self._signed, Tried()
         while response.status_code == FORBIDDEN:
             body = read_requests(response, patience())
-            if self._auth.remedy(signed, response.headers, body, tried) is None:
+            if self._signer.remedy(signed, response.headers, body, tried) is None:
                 break
             discard_requests(response, patience())
             endpoint = signed.endpoint
             signed = RequestsRequest(response.request.copy())
             signed.endpoint = endpoint
-            self._auth.sign(signed)
+            self._signer.sign(signed)
             refusal, response = response, response.connection.send(signed.request, **how_sent)
             response.history.append(refusal)
         return response

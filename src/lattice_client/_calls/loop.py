@@ -13,12 +13,13 @@ from contextlib import suppress
 from typing import Any
 
 from lattice_client._auth.recovery import FORBIDDEN, Tried
+from lattice_client._auth.request_signer import PATIENCE
 from lattice_client._calls.steps import Course, Hands
 from lattice_client._calls.watch import AnyWatch, watch
 from lattice_client._run_steps import run, run_async
 from lattice_client._wire.request import Outgoing
 from lattice_client._wire.response_body import patience
-from lattice_client.auth import PATIENCE, LatticeAuth, SigV4Auth
+from lattice_client.auth import LatticeAuth, SigV4Auth, request_signer
 from lattice_client.errors import ConfigurationError
 from lattice_client.events import Observer, Observers
 from lattice_client.names import Resolver
@@ -53,8 +54,8 @@ class Level:
             raise ConfigurationError(
                 f"auth must be a LatticeAuth or SigV4Auth, not a {type(auth).__name__}"
             )
-        auth = LatticeAuth() if auth is None else auth
-        self.auth = auth if names is None else auth.asking(names)
+        signer = request_signer(LatticeAuth() if auth is None else auth)
+        self.signer = signer if names is None else signer.with_names(names)
         self.retry = _checked(retry) if retry is not None else RetryPolicy()
         self.quotas = RetryQuotas()
         self.observers = Observers(observers)

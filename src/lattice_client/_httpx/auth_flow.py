@@ -9,7 +9,7 @@ from lattice_client._auth.recovery import FORBIDDEN, Tried
 from lattice_client._wire.detect import outgoing
 from lattice_client._wire.httpx_response import read_httpx, read_httpx_async
 from lattice_client._wire.response_body import patience
-from lattice_client.auth import SigV4Auth
+from lattice_client.auth import SigV4Auth, request_signer
 
 __all__ = ["HttpxFlow"]
 
@@ -19,23 +19,23 @@ class HttpxFlow(SigV4Auth):
     event loop, asyncio's or trio's, and a refusal that has a remedy is answered with it."""
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
-        out, tried = outgoing(request), Tried()
+        out, tried, signer = outgoing(request), Tried(), request_signer(self)
         while True:
-            self.sign(out)
+            signer.sign(out)
             response = yield request
             if response.status_code != FORBIDDEN or out.signer is None:
                 return
             body = read_httpx(response, patience())
-            if self.remedy(out, response.headers, body, tried) is None:
+            if signer.remedy(out, response.headers, body, tried) is None:
                 return
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
-        out, tried = outgoing(request), Tried()
+        out, tried, signer = outgoing(request), Tried(), request_signer(self)
         while True:
-            await self.sign_async(out)
+            await signer.sign_async(out)
             response = yield request
             if response.status_code != FORBIDDEN or out.signer is None:
                 return
             body = await read_httpx_async(response, patience())
-            if await self.remedy_async(out, response.headers, body, tried) is None:
+            if await signer.remedy_async(out, response.headers, body, tried) is None:
                 return

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any, Self
 
 from lattice_client._auth.recovery import Remedy
+from lattice_client._auth.request_signer import RequestSigner
 from lattice_client._calls import loop as calls
 from lattice_client._calls.loop import REQUEST_ID, Level, refuse_retries, run, run_async
 from lattice_client._calls.steps import Answer
@@ -40,23 +41,12 @@ _CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
 _REFUSED_STREAM = 7
 
 
-class SigningTransport:
-    """Signs and sends each attempt of a request: a copy of it, so that the request itself stays as
-    it was. A redirect to another origin goes out unsigned, and without any ``x-amz-*`` header.
+class _SigningTransport:
+    """What both kinds of transports are made of."""
 
-    :param auth: None: a ``LatticeAuth`` of no arguments. Requests to hosts that are not among its
-        ``hosts`` pass through.
-    :param retry: None: a ``RetryPolicy`` of no arguments. A request's extension ``lattice_retry``
-        is a policy for it alone.
-    :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
-    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
-    :param transport: what sends. None: the library's own transport, made with the other arguments,
-        but for ``retries``.
-    :raises ConfigurationError: for an argument that cannot work.
-    """
-
-    # httpx or httpx2.
+    # httpx or httpx2, and its own transport.
     _library: ModuleType
+    _sends: str
 
     @forgetful
     def __init__(
@@ -71,8 +61,33 @@ class SigningTransport:
     ) -> None:
         self._level = Level(auth, retry, observers, names)
         refuse_retries("retries", arguments.get("retries", 0))
-        kind = self._library.HTTPTransport
+        kind = getattr(self._library, self._sends)
         self._inner = _transports(self._library, kind, self._level, transport, arguments)
+
+    @classmethod
+    def _of_client(cls, level: Level, inner: Transports) -> Self:
+        """One of the transports of a client, which share its settings."""
+        made = cls.__new__(cls)
+        made._level, made._inner = level, inner  # noqa: SLF001 its own
+        return made
+
+
+class SigningTransport(_SigningTransport):
+    """Signs and sends each attempt of a request: a copy of it, so that the request itself stays as
+    it was. A redirect to another origin goes out unsigned, and without any ``x-amz-*`` header.
+
+    :param auth: None: a ``LatticeAuth`` of no arguments. Requests to hosts that are not among its
+        ``hosts`` pass through.
+    :param retry: None: a ``RetryPolicy`` of no arguments. A request's extension ``lattice_retry``
+        is a policy for it alone.
+    :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
+    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
+    :param transport: what sends. None: the library's own transport, made with the other arguments,
+        but for ``retries``.
+    :raises ConfigurationError: for an argument that cannot work.
+    """
+
+    _sends = "HTTPTransport"
 
     def __enter__(self) -> Self:
         self._inner.first.__enter__()
@@ -84,9 +99,9 @@ class SigningTransport:
         self._inner.first.__exit__(*error)
 
     def handle_request(self, request: Any) -> Any:
-        auth = self._level.auth
-        hands = _SyncHands(self._library, auth, request, self._inner)
-        signs = auth.signs(hands.last) if auth.names is None else auth.lead(hands.last)
+        signer = self._level.signer
+        hands = _SyncHands(self._library, signer, request, self._inner)
+        signs = signer.signs(hands.last) if signer.names is None else signer.lead(hands.last)
         if not signs or hands.is_stranger():
             response = hands.send(hands.unsigned())
         else:
@@ -102,26 +117,10 @@ class SigningTransport:
             transport.close()
 
 
-class AsyncSigningTransport:
+class AsyncSigningTransport(_SigningTransport):
     __doc__ = SigningTransport.__doc__
 
-    _library: ModuleType
-
-    @forgetful
-    def __init__(
-        self,
-        auth: SigV4Auth | None = None,
-        *,
-        retry: RetryPolicy | None = None,
-        observers: Iterable[Observer] | None = None,
-        names: Resolver | None = None,
-        transport: Any = None,
-        **arguments: Any,
-    ) -> None:
-        self._level = Level(auth, retry, observers, names)
-        refuse_retries("retries", arguments.get("retries", 0))
-        kind = self._library.AsyncHTTPTransport
-        self._inner = _transports(self._library, kind, self._level, transport, arguments)
+    _sends = "AsyncHTTPTransport"
 
     async def __aenter__(self) -> Self:
         await self._inner.first.__aenter__()
@@ -133,9 +132,13 @@ class AsyncSigningTransport:
         await self._inner.first.__aexit__(*error)
 
     async def handle_async_request(self, request: Any) -> Any:
-        auth = self._level.auth
-        hands = _AsyncHands(self._library, auth, request, self._inner)
-        signs = auth.signs(hands.last) if auth.names is None else await auth.lead_async(hands.last)
+        signer = self._level.signer
+        hands = _AsyncHands(self._library, signer, request, self._inner)
+        signs = (
+            signer.signs(hands.last)
+            if signer.names is None
+            else await signer.lead_async(hands.last)
+        )
         if not signs or hands.is_stranger():
             response = await hands.send(hands.unsigned())
         else:
@@ -180,8 +183,7 @@ class SigningClient:
     ) -> None:
         # One for all transports, and checked before they are made.
         level = Level(auth, retry, observers, names)
-        settings = {"retry": retry, "observers": level.observers.given}
-        own = level.auth.names is not None and arguments.get("transport") is None
+        own = level.signer.names is not None and arguments.get("transport") is None
         if own:
             arguments = with_context(self._signing._library, arguments)  # noqa: SLF001
         super().__init__(**arguments)
@@ -189,10 +191,11 @@ class SigningClient:
         # transports itself.
         first = self._transport
         inner = Transports(first, maker(type(first), arguments) if own else None)
-        self._transport = self._signing(level.auth, transport=inner, **settings)
+        signing = self._signing._of_client  # noqa: SLF001
+        self._transport = signing(level, inner)
         self._mounts = {
-            pattern: inner and self._signing(level.auth, transport=inner, **settings)
-            for pattern, inner in self._mounts.items()
+            pattern: mounted and signing(level, Transports(mounted, None))
+            for pattern, mounted in self._mounts.items()
         }
 
 
@@ -203,11 +206,9 @@ def _transports(
     transport: Any,
     arguments: dict[str, Any],
 ) -> Transports:
-    if isinstance(transport, Transports):
-        return transport
     if transport is not None:
         return Transports(transport, None)
-    if level.auth.names is None:
+    if level.signer.names is None:
         return Transports(kind(**arguments), None)
     make = partial(kind, **with_context(library, arguments))
     return Transports(make(), make)
@@ -246,10 +247,10 @@ class _Hands:
     """What both kinds of clients have in common."""
 
     def __init__(
-        self, library: ModuleType, auth: SigV4Auth, request: Any, inner: Transports
+        self, library: ModuleType, signer: RequestSigner, request: Any, inner: Transports
     ) -> None:
         self._library = library
-        self._auth = auth
+        self._signer = signer
         self._request = request
         self._inner = inner
         self._begun = False
@@ -268,7 +269,7 @@ class _Hands:
     def unsigned(self) -> Attempt:
         """The only attempt of a request that is not to be signed."""
         if self.is_stranger():
-            self._auth.disown(self.last, self._request.extensions[_HOME])
+            self._signer.disown(self.last, self._request.extensions[_HOME])
         return self.last
 
     def attempt(self, request_id: str) -> Attempt:
@@ -315,7 +316,7 @@ class _SyncHands(_Hands):
             return transport.handle_request(attempt.request)
 
     def sign(self, attempt: Attempt) -> None:
-        self._auth.sign(attempt)
+        self._signer.sign(attempt)
 
     def pause(self, seconds: float) -> None:
         calls.wait(seconds)
@@ -324,7 +325,7 @@ class _SyncHands(_Hands):
         return read_httpx(*answer)
 
     def remedy(self, refusal: tuple[Any, ...]) -> Remedy | None:
-        return self._auth.remedy(*refusal)
+        return self._signer.remedy(*refusal)
 
     def discard(self, answer: Answer) -> None:
         discard_httpx(*answer)
@@ -341,7 +342,7 @@ class _AsyncHands(_Hands):
             return await transport.handle_async_request(attempt.request)
 
     def sign(self, attempt: Attempt) -> Awaitable[None]:
-        return self._auth.sign_async(attempt)
+        return self._signer.sign_async(attempt)
 
     async def pause(self, seconds: float) -> None:
         from anyio import sleep  # a dependency of httpx and httpx2
@@ -352,7 +353,7 @@ class _AsyncHands(_Hands):
         return await read_httpx_async(*answer)
 
     async def remedy(self, refusal: tuple[Any, ...]) -> Remedy | None:
-        return await self._auth.remedy_async(*refusal)
+        return await self._signer.remedy_async(*refusal)
 
     async def discard(self, answer: Answer) -> None:
         await discard_httpx_async(*answer)

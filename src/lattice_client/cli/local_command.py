@@ -19,14 +19,14 @@ from rich.text import Text
 from lattice_client.cli.access_view import AccessView, line_of
 from lattice_client.cli.failures import CONNECT, Failure
 from lattice_client.cli.help import Command
-from lattice_client.cli.terminal import console, note, say
-from lattice_client.testing import Caller, LocalLattice, RunningLattice
 from lattice_client.cli.serving import (
     entered,
     interruptible,
     loaded,
     pair,
 )
+from lattice_client.cli.terminal import console, note, say
+from lattice_client.testing import Caller, LocalLattice, RunningLattice
 
 __all__ = ["command"]
 

@@ -34,6 +34,7 @@ __all__ = [
     "RetryPolicy",
     "RetryQuota",
     "RetryQuotas",
+    "http_date",
 ]
 
 IDEMPOTENT_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))

@@ -1,0 +1,317 @@
+"""What an auth object does with a request: scope, route, credentials, signature, remedy.
+
+The hooks and clients of all libraries call it, for each attempt; users meet only the auth objects
+(``lattice_client.auth``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lattice_client._async_bridge import in_thread
+from lattice_client._auth.host_scope import HostScope, leads_to_no_stranger
+from lattice_client._auth.recovery import (
+    Remedies,
+    Remedy,
+    Tried,
+)
+from lattice_client._auth.routing import checked, find, find_async
+from lattice_client._auth.signer_cache import Signers
+from lattice_client._wire.body import QUICK_TO_HASH, WrittenBody, payload_hash
+from lattice_client._wire.headers import strip_signature
+from lattice_client._wire.redirects import RedirectLog
+from lattice_client._wire.request import AnySigner, Outgoing
+from lattice_client._wire.urls import bracketed, split_port, split_url, with_encoded_spaces
+from lattice_client.credentials import (
+    Credentials,
+)
+from lattice_client.errors import ConfigurationError, NotLatticeError
+from lattice_client.names import Resolver
+from lattice_client.signing import (
+    LATTICE,
+    UNSIGNED_PAYLOAD,
+    SigV4ASigner,
+    SigV4Signer,
+    presign,
+)
+from lattice_client.signing.canonical import PathEncoding
+from lattice_client.signing.presign import without_signature
+
+__all__ = ["PATIENCE", "RequestSigner"]
+
+# Seconds that a refused call waits for other credentials, as every call does that has none.
+PATIENCE = 20.0
+
+
+class RequestSigner:
+    """Signs the requests of one auth object, and keeps what it has learned from refusals.
+
+    :param arguments: the checked arguments of a :class:`~lattice_client.auth.SigV4Auth`.
+    """
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        self._arguments = given = arguments
+        hosts, match = given["hosts"], given["match_hosts"]
+        self._hosts = None if hosts is None else HostScope(hosts, match)
+        # Without hosts, names say of the URL's host too whether it is Lattice's.
+        self._asks_of_urls = hosts is None and match == "both"
+        self.names: Resolver | None = given["names"]
+        self._places_in_header = given["placement"] == "header"
+        # None is the signer's own choice, and the quickest.
+        self._fixed_payload = None if given["service"] == LATTICE else UNSIGNED_PAYLOAD
+        # What stands for the region in a SigV4A signature is its set of regions.
+        region: str | None = given["region_set"] or given["region"]
+        # A first signer, of nothing: it finds wrong arguments now rather than in a call.
+        first = self._make_signer(Credentials("none", "none"), region or "us-east-1", None)
+        self._signed_headers = first.signed_headers
+        self._hashes_bodies = given["payload"] == "signed" and (
+            self._places_in_header or first.signs_payload_in_query
+        )
+        self._signers = Signers(given["credentials"], region, self._make_signer)
+        self._remedies = Remedies(self._signers, given["remedies"])
+        self._redirect_log = RedirectLog()
+
+    def with_names(self, names: Resolver) -> RequestSigner:
+        """A signer with the same arguments that asks these names of each host. What this one has
+        learned from refusals, the new one learns for itself.
+
+        :raises ConfigurationError: where there are other names already, or for what cannot be
+            asked.
+        """
+        if self.names is not None and self.names is not names:
+            raise ConfigurationError("this auth object asks other names already; give names once")
+        return RequestSigner({**self._arguments, "names": checked(names)})
+
+    def signs(self, out: Outgoing) -> bool:
+        """Whether a request is signed, by the host that it names and the one that it goes to."""
+        return self._hosts is None or self._hosts.covers(out.host, out.authority())
+
+    def lead(self, out: Outgoing) -> bool:
+        """Lead a request to where names say, and tell whether it is to be signed; may block.
+
+        Whoever has led it already need not ask again. Without names it stays as it is.
+
+        :raises NotLatticeError: in strict mode, for a host that is not VPC Lattice's.
+        :raises NameSourceError: where a host is not known, and nobody could be asked.
+        """
+        if out.endpoint is None:
+            if not self.signs(out):
+                return False
+            if self.names is None:
+                return True
+            other = self._host_to_ask_too(out)
+            if other is not None and not find(self.names, other).is_lattice:
+                return False
+            out.go_to(find(self.names, out.host))
+        return self._is_lattice(out)
+
+    async def lead_async(self, out: Outgoing) -> bool:
+        """As :meth:`lead`, without ever blocking the event loop."""
+        if out.endpoint is None:
+            if not self.signs(out):
+                return False
+            if self.names is None:
+                return True
+            other = self._host_to_ask_too(out)
+            if other is not None and not (await find_async(self.names, other)).is_lattice:
+                return False
+            out.go_to(await find_async(self.names, out.host))
+        return self._is_lattice(out)
+
+    def _host_to_ask_too(self, out: Outgoing) -> str | None:
+        """The URL's host, where the Host header is another one's: it has to be VPC Lattice's too,
+        for that is where the bytes go. None where there is nothing to ask."""
+        if not self._asks_of_urls or out.goes_by_url():
+            return None
+        authority = out.authority()
+        return None if leads_to_no_stranger(authority) else authority
+
+    def _is_lattice(self, out: Outgoing) -> bool:
+        """Whether a request was led to VPC Lattice; if not, an earlier signature of ours goes, and
+        one of somebody else's stays."""
+        if out.endpoint is not None and out.endpoint.is_lattice:
+            return True
+        out.signer = None
+        scope = f"/{self._arguments['service']}/aws4_request"
+        in_query = scope.replace("/", "%2F") in out.target
+        if in_query or scope in str(out.request.headers.get("Authorization", "")):
+            out.signable(frozenset())
+            out.write({})
+        if in_query:
+            out.retarget(without_signature(out.target))
+        return False
+
+    def sign(self, out: Outgoing) -> None:
+        """Sign a request, if its host is one to sign for; may block to fetch credentials, and to
+        ask names about it."""
+        if self.names is None:
+            if self.signs(out):
+                self._sign(out, self._signers.ready(out.host) or self._signers.fetch(out.host))
+        elif self.lead(out):
+            found = _region(out)
+            signer = self._signers.ready(out.host, found)
+            self._sign(out, signer or self._signers.fetch(out.host, found=found))
+
+    async def sign_async(self, out: Outgoing) -> None:
+        """As :meth:`sign`, without ever blocking the event loop."""
+        if self.names is None:
+            if not self.signs(out):
+                return
+            found = None
+        else:
+            if not await self.lead_async(out):
+                return
+            found = _region(out)
+        signer = self._signers.ready(out.host, found) or self._signers.at_once(out.host, found)
+        if signer is None:
+            given = await self._signers.await_credentials()
+            signer = await in_thread(self._signers.fetch, out.host, given, found, abandon=True)
+        if self._hashes_bodies:
+            self._sign(out, signer, await self._hash_async(out.body()))
+        else:
+            self._sign(out, signer)
+
+    async def _hash_async(self, body: object) -> str:
+        """A body's hash, without blocking the event loop for long."""
+        if isinstance(body, WrittenBody):
+            return await body.hash(in_thread)
+        if _quick_to_hash(body):
+            return payload_hash(body)
+        return await in_thread(payload_hash, body)
+
+    def disown(self, out: Outgoing, home: Iterable[object]) -> None:
+        """Take what must not reach a stranger from a request that goes to one: also a signature in
+        its query, where the redirect's own server has repeated that.
+
+        :param home: the origins that its call was made to.
+        """
+        self.note_redirect(home, f"{out.scheme}://{out.authority().lower()}")
+        strip_signature(out.request.headers)
+        if "X-Amz-Credential=" in out.target and self._signers.made(out.target):
+            out.retarget(without_signature(out.target))
+
+    def note_redirect(self, home: Iterable[object], origin: str) -> None:
+        """Log a redirect to another origin, where the log can help: see :class:`RedirectLog`."""
+        self._redirect_log.note(map(str, home), origin)
+
+    def remedy(
+        self,
+        refused: Outgoing,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        tried: Tried,
+        patience: float = PATIENCE,
+    ) -> Remedy | None:
+        """What to sign a request with now, after a 403, or None where that is of no use: see
+        :class:`lattice_client._auth.recovery.Remedies`. May block while credentials are fetched.
+
+        :param patience: for so many seconds at most.
+        """
+        expired, renewed = self._remedies.expired(refused, headers, body, tried), False
+        if expired is not None:
+            renewed = self._signers.renew(expired, patience if refused.rewind() else 0.0)
+        return self._remedies.after(refused, headers, body, tried, renewed=renewed)
+
+    async def remedy_async(
+        self,
+        refused: Outgoing,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        tried: Tried,
+        patience: float = PATIENCE,
+    ) -> Remedy | None:
+        """As :meth:`remedy`, without ever blocking the event loop."""
+        expired, renewed = self._remedies.expired(refused, headers, body, tried), False
+        if expired is not None:
+            renewed = await self._signers.renew_async(
+                expired, patience if refused.rewind() else 0.0, in_thread
+            )
+        return self._remedies.after(refused, headers, body, tried, renewed=renewed)
+
+    def presign_url(
+        self, method: str, url: str, *, expires: int | None = None
+    ) -> tuple[str, dict[str, str]]:
+        """See :meth:`lattice_client.auth.SigV4Auth.presign_url`."""
+        origin, host, target = split_url(url)
+        if self._hosts is not None and host not in self._hosts:
+            raise ConfigurationError(f"{host!r} is none of the hosts to sign for, {self._hosts}")
+        found = None
+        if self.names is not None:
+            endpoint = find(self.names, host)
+            if not endpoint.is_lattice:
+                raise NotLatticeError(f"{host!r} is not VPC Lattice's: no link to it is signed")
+            host, found = bracketed(endpoint.host) + split_port(host)[1], endpoint.region
+            origin = f"{origin.partition('://')[0]}://{host}"
+        signed = presign(
+            self._signers.ready(host, found) or self._signers.fetch(host, found=found),
+            method,
+            host,
+            target,
+            payload_hash=None if self._hashes_bodies else self._fixed_payload,
+            expires=self._arguments["expires"] if expires is None else expires,
+        )
+        return origin + signed.target, signed.headers
+
+    def prefetch_sync(self) -> None:
+        """See :meth:`lattice_client.auth.SigV4Auth.prefetch_sync`."""
+        self._signers.prepare()
+
+    async def prefetch(self) -> None:
+        """See :meth:`lattice_client.auth.SigV4Auth.prefetch`."""
+        given = await self._signers.await_credentials()
+        await in_thread(self._signers.prepare, given, abandon=True)
+
+    def _sign(self, out: Outgoing, signer: AnySigner, payload: str | None = None) -> None:
+        """:param payload: the body's hash, where it is known already."""
+        if "+" in out.target:
+            out.retarget(with_encoded_spaces(out.target))
+        headers = out.signable(self._signed_headers)
+        if payload is None:
+            payload = payload_hash(out.body()) if self._hashes_bodies else self._fixed_payload
+        clock = self._remedies.clock
+        offset = clock.offset(out.host) if clock.offsets else 0.0
+        now = clock.system() + offset if offset else None
+        out.signer, out.offset = signer, offset
+        if self._places_in_header:
+            if "X-Amz-" in out.target and (target := without_signature(out.target)) != out.target:
+                out.retarget(target)
+            out.write(
+                signer.sign(
+                    out.method, out.host, out.target, headers, payload_hash=payload, now=now
+                )
+            )
+        else:
+            signed = presign(
+                signer,
+                out.method,
+                out.host,
+                out.target,
+                headers,
+                payload_hash=payload,
+                expires=self._arguments["expires"],
+                now=now,
+            )
+            out.retarget(signed.target)
+            out.write(signed.headers)
+
+    def _make_signer(
+        self, credentials: Credentials, region: str, encoding: PathEncoding | None
+    ) -> AnySigner:
+        given = self._arguments
+        kind = SigV4Signer if given["algorithm"] == "sigv4" else SigV4ASigner
+        return kind(
+            credentials,
+            region,
+            given["service"],
+            path_encoding=encoding or given["path_encoding"],
+            signed_headers=given["signed_headers"],
+        )
+
+
+def _region(out: Outgoing) -> str | None:
+    return None if out.endpoint is None else out.endpoint.region
+
+
+def _quick_to_hash(body: object) -> bool:
+    return body is None or (isinstance(body, bytes | str) and len(body) <= QUICK_TO_HASH)
