@@ -18,7 +18,7 @@ import lattice_client.httpx
 import lattice_client.requests
 from adapters.drivers import SECOND_LEVEL, Driver
 from lattice_client import ConfigurationError, LatticeAuth, RefreshingCredentials, RetryPolicy
-from lattice_client._calls.loop import Level, run
+from lattice_client._calls.loop import CallSettings, run
 from lattice_client._wire.requests import RequestsRequest
 from lattice_client.errors import CredentialsError
 from lattice_client.events import (
@@ -321,7 +321,7 @@ class TestBrokenObservers:
 
         hands = Interrupted()
         with pytest.raises(KeyboardInterrupt):
-            run(Level(auth(), observers=[seen.append]).course(hands), hands)
+            run(CallSettings(auth(), observers=[seen.append]).course(hands), hands)
         assert kinds(seen) == [CallStarted, AttemptStarted, AttemptEnded, CallEnded]
         assert seen[-1].error == "KeyboardInterrupt"
 
@@ -332,7 +332,7 @@ class TestNobodyWatches:
         def made(*_):
             raise AssertionError("there is nobody to tell")
 
-        monkeypatch.setattr("lattice_client._calls.watch.Watch", made)
+        monkeypatch.setattr("lattice_client._calls.watch.CallObserver", made)
 
     def test_without_observers(self, driver):
         with (
@@ -384,7 +384,7 @@ def test_adapters_pickle_with_their_observers():
     for observers in (None, [log], ()):
         adapter = lattice_client.requests.Adapter(auth(), observers=observers)
         copied = pickle.loads(pickle.dumps(adapter))
-        assert copied._level.observers._all == adapter._level.observers._all
+        assert copied._settings.observers._all == adapter._settings.observers._all
         copied.close()
         adapter.close()
 

@@ -8,7 +8,7 @@ from typing import Any
 __all__ = ["run", "run_async"]
 
 
-def run(steps: Generator[tuple[str, Any], Any, Any], hands: Any) -> Any:
+def run(steps: Generator[tuple[str, Any], Any, Any], ops: Any) -> Any:
     """Do each step with the method of that name.
 
     :returns: what the generator returns.
@@ -17,7 +17,7 @@ def run(steps: Generator[tuple[str, Any], Any, Any], hands: Any) -> Any:
         step, argument = next(steps)
         while True:
             try:
-                result = getattr(hands, step)(argument)
+                result = getattr(ops, step)(argument)
             except BaseException as error:  # noqa: BLE001 the generator decides
                 step, argument = steps.throw(error)
             else:
@@ -28,13 +28,13 @@ def run(steps: Generator[tuple[str, Any], Any, Any], hands: Any) -> Any:
         steps.close()
 
 
-async def run_async(steps: Generator[tuple[str, Any], Any, Any], hands: Any) -> Any:
+async def run_async(steps: Generator[tuple[str, Any], Any, Any], ops: Any) -> Any:
     """As :func:`run`, for methods that are awaited."""
     try:
         step, argument = next(steps)
         while True:
             try:
-                result = await getattr(hands, step)(argument)
+                result = await getattr(ops, step)(argument)
             except BaseException as error:  # noqa: BLE001 the generator decides
                 step, argument = steps.throw(error)
             else:

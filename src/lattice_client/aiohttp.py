@@ -13,7 +13,7 @@ from typing import Any
 
 from lattice_client._auth.recovery import Remedy
 from lattice_client._auth.request_signer import RequestSigner
-from lattice_client._calls.loop import REQUEST_ID, Level, run_async
+from lattice_client._calls.loop import REQUEST_ID, CallSettings, run_async
 from lattice_client._calls.steps import Answer
 from lattice_client._secrecy import forgetful
 from lattice_client._wire.aiohttp import AiohttpRequest, KeptOfCalls, RedirectedCalls, read_aiohttp
@@ -60,7 +60,7 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
         observers: Iterable[Observer] | None = None,
         names: Resolver | None = None,
     ) -> None:
-        self._level = Level(auth, retry, observers, names)
+        self._settings = CallSettings(auth, retry, observers, names)
         self._redirected = RedirectedCalls()
         self._given_up = _GivenUpCalls()
 
@@ -68,18 +68,18 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
         self, request: aiohttp.ClientRequest, handler: _Handler
     ) -> aiohttp.ClientResponse:
         self._given_up.refuse(request)
-        url, home = request.url, self._redirected.home_of(request)
+        url, allowed_origins = request.url, self._redirected.allowed_origins_of(request)
         response: aiohttp.ClientResponse
-        signer, out = self._level.signer, AiohttpRequest(request)
+        signer, out = self._settings.signer, AiohttpRequest(request)
         try:
-            if home is not None and url.origin() not in home:
-                signer.disown(out, home)
-                await signer.lead_async(out)
+            if allowed_origins is not None and url.origin() not in allowed_origins:
+                signer.strip_credentials(out, allowed_origins)
+                await signer.route_async(out)
                 response = await handler(request)
-            elif signer.signs(out) if signer.names is None else await signer.lead_async(out):
-                hands = _Hands(signer, out, handler)
+            elif signer.is_in_scope(out) if signer.names is None else await signer.route_async(out):
+                ops = _Ops(signer, out, handler)
                 try:
-                    response = await run_async(self._level.course(hands), hands)
+                    response = await run_async(self._settings.steps(ops), ops)
                 except aiohttp.ClientConnectorError:
                     raise  # not repeated by aiohttp, and it holds on to the request and its body
                 except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
@@ -87,10 +87,10 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
                     raise
             else:
                 response = await handler(request)
-            self._redirected.note(request, url, home, response, out.endpoint)
+            self._redirected.note(request, url, allowed_origins, response, out.endpoint)
         finally:
             if out.endpoint is not None:
-                out.come_back()
+                out.restore()
         return response
 
 
@@ -118,7 +118,7 @@ def client_session(
     return aiohttp.ClientSession(middlewares=(*others, ours), **arguments)
 
 
-class _Hands:
+class _Ops:
     def __init__(self, signer: RequestSigner, attempt: AiohttpRequest, handler: _Handler) -> None:
         self.sign = signer.sign_async
         self._signer = signer
@@ -130,9 +130,9 @@ class _Hands:
     def attempt(self, request_id: str) -> AiohttpRequest:
         if self._begun and self._attempt.endpoint is not None:
             # Where its name leads to is asked for anew.
-            self._attempt.come_back()
+            self._attempt.restore()
         self._begun = True
-        self._attempt.add(REQUEST_ID, request_id)
+        self._attempt.set_default_header(REQUEST_ID, request_id)
         return self._attempt
 
     def send(self, attempt: AiohttpRequest) -> Awaitable[aiohttp.ClientResponse]:

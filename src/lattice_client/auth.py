@@ -21,7 +21,7 @@ from lattice_client._auth.request_signer import RequestSigner
 from lattice_client._auth.requests_hook import guard
 from lattice_client._auth.routing import checked
 from lattice_client._secrecy import forgetful
-from lattice_client._wire.detect import outgoing
+from lattice_client._wire.detect import wrap_request
 from lattice_client._wire.requests import RequestsRequest
 from lattice_client.credentials import (
     Credentials,
@@ -202,7 +202,7 @@ class SigV4Auth:
     ) -> Any:
         if handler is not None:
             return self._aiohttp_hook(request, handler)
-        out = outgoing(request)
+        out = wrap_request(request)
         self._signer.sign(out)
         if out.signer is not None and isinstance(out, RequestsRequest):
             guard(self._signer, out)

@@ -16,7 +16,7 @@ from typing import Any
 from lattice_client._auth.recovery import Remedy
 from lattice_client._auth.request_signer import RequestSigner
 from lattice_client._calls import loop as calls
-from lattice_client._calls.loop import REQUEST_ID, Level, refuse_retries, run
+from lattice_client._calls.loop import REQUEST_ID, CallSettings, refuse_retries, run
 from lattice_client._calls.steps import Answer
 from lattice_client._secrecy import forgetful
 from lattice_client._wire.requests import Attempt, server_name
@@ -68,7 +68,7 @@ class Adapter(HTTPAdapter):
         names: Resolver | None = None,
         **arguments: Any,
     ) -> None:
-        self._level = Level(auth, retry, observers, names)
+        self._settings = CallSettings(auth, retry, observers, names)
         refuse_retries("max_retries", arguments.get("max_retries", 0))
         super().__init__(**arguments)
 
@@ -85,7 +85,7 @@ class Adapter(HTTPAdapter):
 
     def __getstate__(self) -> dict[str, Any]:
         settings: Any = super().__getstate__()
-        return {**settings, "_level": self._level}
+        return {**settings, "_settings": self._settings}
 
     def send(
         self,
@@ -102,7 +102,7 @@ class Adapter(HTTPAdapter):
 
         :param retry: a policy for this request alone.
         """
-        signer = self._level.signer
+        signer = self._settings.signer
         if signer.names is not None and proxies:
             # Chosen by the name that was called, wherever it leads.
             proxy = select_proxy(str(request.url), proxies)
@@ -114,22 +114,22 @@ class Adapter(HTTPAdapter):
             "cert": cert,
             "proxies": proxies,
         }
-        hands = _Hands(signer, request, super().send, how)
-        home = _home_of(request)
-        signs = signer.signs(hands.last) if signer.names is None else signer.lead(hands.last)
+        ops = _Ops(signer, request, super().send, how)
+        allowed_origins = _allowed_origins_of(request)
+        signs = signer.is_in_scope(ops.last) if signer.names is None else signer.route(ops.last)
         response: requests.Response
-        if home is not None and origin_of(request.url or "") not in home:
-            signer.disown(hands.last, home)
-            response = hands.send(hands.last)
+        if allowed_origins is not None and origin_of(request.url or "") not in allowed_origins:
+            signer.strip_credentials(ops.last, allowed_origins)
+            response = ops.send(ops.last)
         elif not signs:
-            response = hands.send(hands.last)
+            response = ops.send(ops.last)
         else:
-            response = run(self._level.course(hands, retry), hands)
+            response = run(self._settings.steps(ops, retry), ops)
         if signer.names is not None and request.url:
             # What was asked for is what a redirect is relative to.
             response.url = request.url
         if response.status_code in REDIRECTS:
-            _remember(request, home or hands.origins())
+            _remember(request, allowed_origins or ops.origins())
             # Whoever follows it by hand may start from what was sent.
             response.request.hooks = request.hooks
         return response
@@ -174,7 +174,7 @@ class _Home:
         """No hook in fact."""
 
 
-def _home_of(request: requests.PreparedRequest) -> tuple[str, ...] | None:
+def _allowed_origins_of(request: requests.PreparedRequest) -> tuple[str, ...] | None:
     """The origins that a request's call was made to; None where no redirect has led to it."""
     for hook in request.hooks["response"]:
         if isinstance(hook, _Home) and hook.redirected is not request:
@@ -183,9 +183,9 @@ def _home_of(request: requests.PreparedRequest) -> tuple[str, ...] | None:
     return None
 
 
-def _remember(request: requests.PreparedRequest, home: tuple[str, ...]) -> None:
+def _remember(request: requests.PreparedRequest, allowed_origins: tuple[str, ...]) -> None:
     _forget(request)
-    hooks = [*request.hooks["response"], _Home(home, request)]
+    hooks = [*request.hooks["response"], _Home(allowed_origins, request)]
     request.hooks = {**request.hooks, "response": hooks}
 
 
@@ -211,7 +211,7 @@ def _copy_of_headers(headers: Any) -> Any:
     return copied
 
 
-class _Hands:
+class _Ops:
     def __init__(
         self,
         signer: RequestSigner,
@@ -236,7 +236,7 @@ class _Hands:
         if self._begun:
             self.last = Attempt(_copy(self._request))
         self._begun = True
-        self.last.add(REQUEST_ID, request_id)
+        self.last.set_default_header(REQUEST_ID, request_id)
         return self.last
 
     def send(self, attempt: Attempt) -> requests.Response:

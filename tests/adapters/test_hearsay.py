@@ -14,9 +14,9 @@ import pytest
 from adapters.drivers import DRIVERS, Driver
 from adapters.test_remedies import ANSWERING
 from lattice_client import ConfigurationError, LatticeAuth, RetryPolicy, SigV4Auth
-from lattice_client._auth.recovery import ALL_REMEDIES, Remedies
+from lattice_client._auth.recovery import ALL_REMEDIES, Recovery
 from lattice_client._auth.refusal import fault_of
-from lattice_client._auth.signer_cache import Signers
+from lattice_client._auth.signer_cache import SignerCache
 from lattice_client.denial import DenialLog
 from lattice_client.signing import LATTICE
 from support import canary
@@ -240,9 +240,9 @@ def test_an_empty_403_with_the_clock_off_is_explained_and_not_sent_again(driver,
     assert "behind Lattice's" in said
 
 
-def remedies() -> Remedies:
+def remedies() -> Recovery:
     provider = Renewable()
-    return Remedies(Signers(provider, REGION, lambda *_: None))
+    return Recovery(SignerCache(provider, REGION, lambda *_: None))
 
 
 def test_what_was_told_is_forgotten_beyond_a_bound(caplog):

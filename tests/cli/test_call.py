@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import pytest
 
 from lattice_client.cli.redaction import Redaction
-from lattice_client.cli.talk import Talk
+from lattice_client.cli.talk import VerboseLog
 from lattice_client.cli.write_out import WriteOut
 from lattice_client.testing import LocalLattice, serve
 from support import canary
@@ -804,7 +804,7 @@ def test_a_connection_that_is_gone_before_anybody_looks():
                 raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
 
     redaction = Redaction()
-    talk = Talk(redaction, verbose=True)
+    talk = VerboseLog(redaction, verbose=True)
     out = WriteOut("%{remote_ip}%{http_code}", redaction)
     for watcher in (talk, out):
         watcher.connected(Stream())

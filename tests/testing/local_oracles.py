@@ -1,4 +1,4 @@
-"""Signers that are not ours: AWS's C runtime, botocore, and one written out by hand."""
+"""SignerCache that are not ours: AWS's C runtime, botocore, and one written out by hand."""
 
 import hashlib
 import hmac

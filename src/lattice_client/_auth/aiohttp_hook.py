@@ -8,7 +8,7 @@ from typing import Any
 from lattice_client._auth.recovery import FORBIDDEN, Tried
 from lattice_client._auth.request_signer import RequestSigner
 from lattice_client._wire.aiohttp import AiohttpRequest, RedirectedCalls, read_aiohttp
-from lattice_client._wire.request import Outgoing
+from lattice_client._wire.request import SignableRequest
 from lattice_client._wire.response_body import patience
 
 __all__ = ["AiohttpHook"]
@@ -22,26 +22,26 @@ class AiohttpHook:
         self._redirected = RedirectedCalls()
 
     async def __call__(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
-        url, home = request.url, self._redirected.home_of(request)
+        url, allowed_origins = request.url, self._redirected.allowed_origins_of(request)
         out = AiohttpRequest(request)
         try:
-            if home is not None and url.origin() not in home:
-                self._signer.disown(out, home)
-                await self._signer.lead_async(out)
+            if allowed_origins is not None and url.origin() not in allowed_origins:
+                self._signer.strip_credentials(out, allowed_origins)
+                await self._signer.route_async(out)
                 response = await handler(request)
             else:
                 await self._signer.sign_async(out)
                 response = await handler(request)
                 if response.status == FORBIDDEN and out.signer is not None:
-                    response = await self._cured(out, response, handler)
-            self._redirected.note(request, url, home, response, out.endpoint)
+                    response = await self._retry_after_recovery(out, response, handler)
+            self._redirected.note(request, url, allowed_origins, response, out.endpoint)
         finally:
             if out.endpoint is not None:
-                out.come_back()
+                out.restore()
         return response
 
-    async def _cured(
-        self, out: Outgoing, response: Any, handler: Callable[[Any], Awaitable[Any]]
+    async def _retry_after_recovery(
+        self, out: SignableRequest, response: Any, handler: Callable[[Any], Awaitable[Any]]
     ) -> Any:
         """The answer to an aiohttp request, signed again for each remedy that a refusal has."""
         tried = Tried()

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from lattice_client._auth.clock import Clock
 from lattice_client._auth.refusal import Fault, fault_of
-from lattice_client._auth.signer_cache import Signers
-from lattice_client._wire.request import AnySigner, Outgoing
+from lattice_client._auth.signer_cache import SignerCache
+from lattice_client._wire.request import AnySigner, SignableRequest
 from lattice_client.credentials import Credentials
 from lattice_client.errors import ConfigurationError
 from lattice_client.signing import LATTICE, canonical_path
@@ -23,7 +23,7 @@ from lattice_client.signing.canonical import PathEncoding
 if TYPE_CHECKING:
     from lattice_client.denial.log import DenialLog
 
-__all__ = ["ALL_REMEDIES", "FORBIDDEN", "Remedies", "Remedy", "Tried", "checked_remedies"]
+__all__ = ["ALL_REMEDIES", "FORBIDDEN", "Recovery", "Remedy", "Tried", "checked_remedies"]
 
 Remedy = Literal["clock", "credentials", "path encoding"]
 """What a request is signed with the second time, in a word."""
@@ -61,7 +61,7 @@ class Tried:
         self.forms: list[PathEncoding] = []
 
 
-class Remedies:
+class Recovery:
     """What one auth object has learned from refusals; shared by all its calls.
 
     A refusal that has no remedy is logged (``lattice_client.denial``), each kind once for a host.
@@ -69,7 +69,7 @@ class Remedies:
     :param allowed: the remedies that may be used.
     """
 
-    def __init__(self, signers: Signers, allowed: tuple[Remedy, ...] = ALL_REMEDIES) -> None:
+    def __init__(self, signers: SignerCache, allowed: tuple[Remedy, ...] = ALL_REMEDIES) -> None:
         self.clock = Clock()
         self._signers = signers
         self._allowed = allowed
@@ -77,7 +77,7 @@ class Remedies:
         self._denials: DenialLog | None = None
 
     def expired(
-        self, refused: Outgoing, headers: Mapping[str, str], body: bytes | None, tried: Tried
+        self, refused: SignableRequest, headers: Mapping[str, str], body: bytes | None, tried: Tried
     ) -> Credentials | None:
         """The credentials that a 403 calls expired, if others may be a remedy."""
         signer: AnySigner | None = refused.signer
@@ -89,7 +89,7 @@ class Remedies:
 
     def after(
         self,
-        refused: Outgoing,
+        refused: SignableRequest,
         headers: Mapping[str, str],
         body: bytes | None,
         tried: Tried,
@@ -124,7 +124,12 @@ class Remedies:
         return remedy if again else None
 
     def _for_signature(
-        self, fault: Fault, refused: Outgoing, signer: AnySigner, date: str | None, tried: Tried
+        self,
+        fault: Fault,
+        refused: SignableRequest,
+        signer: AnySigner,
+        date: str | None,
+        tried: Tried,
     ) -> Remedy | None:
         if "clock" in self._allowed and self._corrected(fault, refused, date, tried):
             return "clock"
@@ -135,7 +140,9 @@ class Remedies:
         self.clock.forget(refused.host, refused.offset)
         return None
 
-    def _corrected(self, fault: Fault, refused: Outgoing, date: str | None, tried: Tried) -> bool:
+    def _corrected(
+        self, fault: Fault, refused: SignableRequest, date: str | None, tried: Tried
+    ) -> bool:
         """Whether the host's time is now another one than the request was signed with."""
         host = refused.host
         if "clock" in tried.remedies:
@@ -146,7 +153,7 @@ class Remedies:
         # Another call may have learned it while this one was under way.
         return self.clock.offset(host) != refused.offset
 
-    def _reformed(self, refused: Outgoing, signer: AnySigner, tried: Tried) -> bool:
+    def _reformed(self, refused: SignableRequest, signer: AnySigner, tried: Tried) -> bool:
         """Whether the host's paths are now signed in another form than this call has tried."""
         if signer.service != LATTICE:
             return False  # of Lattice alone it is unknown how it reads paths
@@ -163,7 +170,9 @@ class Remedies:
             self._signers.encode(host, tried.forms[0])
         return bool(left)
 
-    def _explain(self, refused: Outgoing, headers: Mapping[str, str], body: bytes | None) -> None:
+    def _explain(
+        self, refused: SignableRequest, headers: Mapping[str, str], body: bytes | None
+    ) -> None:
         # Loaded by the first refusal.
         from lattice_client.denial.explanation import explain_parts
         from lattice_client.denial.log import DenialLog

@@ -12,16 +12,16 @@ from typing import Any
 from lattice_client._async_bridge import in_thread
 from lattice_client._auth.host_scope import HostScope, leads_to_no_stranger
 from lattice_client._auth.recovery import (
-    Remedies,
+    Recovery,
     Remedy,
     Tried,
 )
 from lattice_client._auth.routing import checked, find, find_async
-from lattice_client._auth.signer_cache import Signers
+from lattice_client._auth.signer_cache import SignerCache
 from lattice_client._wire.body import QUICK_TO_HASH, WrittenBody, payload_hash
 from lattice_client._wire.headers import strip_signature
 from lattice_client._wire.redirects import RedirectLog
-from lattice_client._wire.request import AnySigner, Outgoing
+from lattice_client._wire.request import AnySigner, SignableRequest
 from lattice_client._wire.urls import bracketed, split_port, split_url, with_encoded_spaces
 from lattice_client.credentials import (
     Credentials,
@@ -68,8 +68,8 @@ class RequestSigner:
         self._hashes_bodies = given["payload"] == "signed" and (
             self._places_in_header or first.signs_payload_in_query
         )
-        self._signers = Signers(given["credentials"], region, self._make_signer)
-        self._remedies = Remedies(self._signers, given["remedies"])
+        self._signers = SignerCache(given["credentials"], region, self._make_signer)
+        self._remedies = Recovery(self._signers, given["remedies"])
         self._redirect_log = RedirectLog()
 
     def with_names(self, names: Resolver) -> RequestSigner:
@@ -83,11 +83,11 @@ class RequestSigner:
             raise ConfigurationError("this auth object asks other names already; give names once")
         return RequestSigner({**self._arguments, "names": checked(names)})
 
-    def signs(self, out: Outgoing) -> bool:
+    def is_in_scope(self, out: SignableRequest) -> bool:
         """Whether a request is signed, by the host that it names and the one that it goes to."""
         return self._hosts is None or self._hosts.covers(out.host, out.authority())
 
-    def lead(self, out: Outgoing) -> bool:
+    def route(self, out: SignableRequest) -> bool:
         """Lead a request to where names say, and tell whether it is to be signed; may block.
 
         Whoever has led it already need not ask again. Without names it stays as it is.
@@ -96,30 +96,30 @@ class RequestSigner:
         :raises NameSourceError: where a host is not known, and nobody could be asked.
         """
         if out.endpoint is None:
-            if not self.signs(out):
+            if not self.is_in_scope(out):
                 return False
             if self.names is None:
                 return True
             other = self._host_to_ask_too(out)
             if other is not None and not find(self.names, other).is_lattice:
                 return False
-            out.go_to(find(self.names, out.host))
+            out.route(find(self.names, out.host))
         return self._is_lattice(out)
 
-    async def lead_async(self, out: Outgoing) -> bool:
-        """As :meth:`lead`, without ever blocking the event loop."""
+    async def route_async(self, out: SignableRequest) -> bool:
+        """As :meth:`route`, without ever blocking the event loop."""
         if out.endpoint is None:
-            if not self.signs(out):
+            if not self.is_in_scope(out):
                 return False
             if self.names is None:
                 return True
             other = self._host_to_ask_too(out)
             if other is not None and not (await find_async(self.names, other)).is_lattice:
                 return False
-            out.go_to(await find_async(self.names, out.host))
+            out.route(await find_async(self.names, out.host))
         return self._is_lattice(out)
 
-    def _host_to_ask_too(self, out: Outgoing) -> str | None:
+    def _host_to_ask_too(self, out: SignableRequest) -> str | None:
         """The URL's host, where the Host header is another one's: it has to be VPC Lattice's too,
         for that is where the bytes go. None where there is nothing to ask."""
         if not self._asks_of_urls or out.goes_by_url():
@@ -127,7 +127,7 @@ class RequestSigner:
         authority = out.authority()
         return None if leads_to_no_stranger(authority) else authority
 
-    def _is_lattice(self, out: Outgoing) -> bool:
+    def _is_lattice(self, out: SignableRequest) -> bool:
         """Whether a request was led to VPC Lattice; if not, an earlier signature of ours goes, and
         one of somebody else's stays."""
         if out.endpoint is not None and out.endpoint.is_lattice:
@@ -136,37 +136,39 @@ class RequestSigner:
         scope = f"/{self._arguments['service']}/aws4_request"
         in_query = scope.replace("/", "%2F") in out.target
         if in_query or scope in str(out.request.headers.get("Authorization", "")):
-            out.signable(frozenset())
-            out.write({})
+            out.headers_to_sign(frozenset())
+            out.set_headers({})
         if in_query:
-            out.retarget(without_signature(out.target))
+            out.set_target(without_signature(out.target))
         return False
 
-    def sign(self, out: Outgoing) -> None:
+    def sign(self, out: SignableRequest) -> None:
         """Sign a request, if its host is one to sign for; may block to fetch credentials, and to
         ask names about it."""
         if self.names is None:
-            if self.signs(out):
-                self._sign(out, self._signers.ready(out.host) or self._signers.fetch(out.host))
-        elif self.lead(out):
+            if self.is_in_scope(out):
+                self._sign(out, self._signers.cached(out.host) or self._signers.get(out.host))
+        elif self.route(out):
             found = _region(out)
-            signer = self._signers.ready(out.host, found)
-            self._sign(out, signer or self._signers.fetch(out.host, found=found))
+            signer = self._signers.cached(out.host, found)
+            self._sign(out, signer or self._signers.get(out.host, found=found))
 
-    async def sign_async(self, out: Outgoing) -> None:
+    async def sign_async(self, out: SignableRequest) -> None:
         """As :meth:`sign`, without ever blocking the event loop."""
         if self.names is None:
-            if not self.signs(out):
+            if not self.is_in_scope(out):
                 return
             found = None
         else:
-            if not await self.lead_async(out):
+            if not await self.route_async(out):
                 return
             found = _region(out)
-        signer = self._signers.ready(out.host, found) or self._signers.at_once(out.host, found)
+        signer = self._signers.cached(out.host, found) or self._signers.without_blocking(
+            out.host, found
+        )
         if signer is None:
             given = await self._signers.await_credentials()
-            signer = await in_thread(self._signers.fetch, out.host, given, found, abandon=True)
+            signer = await in_thread(self._signers.get, out.host, given, found, abandon=True)
         if self._hashes_bodies:
             self._sign(out, signer, await self._hash_async(out.body()))
         else:
@@ -180,31 +182,31 @@ class RequestSigner:
             return payload_hash(body)
         return await in_thread(payload_hash, body)
 
-    def disown(self, out: Outgoing, home: Iterable[object]) -> None:
+    def strip_credentials(self, out: SignableRequest, allowed_origins: Iterable[object]) -> None:
         """Take what must not reach a stranger from a request that goes to one: also a signature in
         its query, where the redirect's own server has repeated that.
 
-        :param home: the origins that its call was made to.
+        :param allowed_origins: the origins that its call was made to.
         """
-        self.note_redirect(home, f"{out.scheme}://{out.authority().lower()}")
+        self.note_redirect(allowed_origins, f"{out.scheme}://{out.authority().lower()}")
         strip_signature(out.request.headers)
         if "X-Amz-Credential=" in out.target and self._signers.made(out.target):
-            out.retarget(without_signature(out.target))
+            out.set_target(without_signature(out.target))
 
-    def note_redirect(self, home: Iterable[object], origin: str) -> None:
+    def note_redirect(self, allowed_origins: Iterable[object], origin: str) -> None:
         """Log a redirect to another origin, where the log can help: see :class:`RedirectLog`."""
-        self._redirect_log.note(map(str, home), origin)
+        self._redirect_log.note(map(str, allowed_origins), origin)
 
     def remedy(
         self,
-        refused: Outgoing,
+        refused: SignableRequest,
         headers: Mapping[str, str],
         body: bytes | None,
         tried: Tried,
         patience: float = PATIENCE,
     ) -> Remedy | None:
         """What to sign a request with now, after a 403, or None where that is of no use: see
-        :class:`lattice_client._auth.recovery.Remedies`. May block while credentials are fetched.
+        :class:`lattice_client._auth.recovery.Recovery`. May block while credentials are fetched.
 
         :param patience: for so many seconds at most.
         """
@@ -215,7 +217,7 @@ class RequestSigner:
 
     async def remedy_async(
         self,
-        refused: Outgoing,
+        refused: SignableRequest,
         headers: Mapping[str, str],
         body: bytes | None,
         tried: Tried,
@@ -244,7 +246,7 @@ class RequestSigner:
             host, found = bracketed(endpoint.host) + split_port(host)[1], endpoint.region
             origin = f"{origin.partition('://')[0]}://{host}"
         signed = presign(
-            self._signers.ready(host, found) or self._signers.fetch(host, found=found),
+            self._signers.cached(host, found) or self._signers.get(host, found=found),
             method,
             host,
             target,
@@ -262,11 +264,11 @@ class RequestSigner:
         given = await self._signers.await_credentials()
         await in_thread(self._signers.prepare, given, abandon=True)
 
-    def _sign(self, out: Outgoing, signer: AnySigner, payload: str | None = None) -> None:
+    def _sign(self, out: SignableRequest, signer: AnySigner, payload: str | None = None) -> None:
         """:param payload: the body's hash, where it is known already."""
         if "+" in out.target:
-            out.retarget(with_encoded_spaces(out.target))
-        headers = out.signable(self._signed_headers)
+            out.set_target(with_encoded_spaces(out.target))
+        headers = out.headers_to_sign(self._signed_headers)
         if payload is None:
             payload = payload_hash(out.body()) if self._hashes_bodies else self._fixed_payload
         clock = self._remedies.clock
@@ -275,8 +277,8 @@ class RequestSigner:
         out.signer, out.offset = signer, offset
         if self._places_in_header:
             if "X-Amz-" in out.target and (target := without_signature(out.target)) != out.target:
-                out.retarget(target)
-            out.write(
+                out.set_target(target)
+            out.set_headers(
                 signer.sign(
                     out.method, out.host, out.target, headers, payload_hash=payload, now=now
                 )
@@ -292,8 +294,8 @@ class RequestSigner:
                 expires=self._arguments["expires"],
                 now=now,
             )
-            out.retarget(signed.target)
-            out.write(signed.headers)
+            out.set_target(signed.target)
+            out.set_headers(signed.headers)
 
     def _make_signer(
         self, credentials: Credentials, region: str, encoding: PathEncoding | None
@@ -309,7 +311,7 @@ class RequestSigner:
         )
 
 
-def _region(out: Outgoing) -> str | None:
+def _region(out: SignableRequest) -> str | None:
     return None if out.endpoint is None else out.endpoint.region
 
 

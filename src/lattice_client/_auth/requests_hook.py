@@ -38,14 +38,14 @@ class _Guard:
         redirected has to be signed again before it is sent again."""
         request = response.request
         if response.status_code == FORBIDDEN and request is self._signed.request:
-            response = self._cured(response, how_sent)
+            response = self._retry_after_recovery(response, how_sent)
         if response.status_code in REDIRECTS:
             # Of the request that was asked for, not of one that a remedy has made.
-            home, there = _forget_signature(request, response.headers.get("Location"))
-            self._signer.note_redirect([home], there)
+            allowed_origins, there = _forget_signature(request, response.headers.get("Location"))
+            self._signer.note_redirect([allowed_origins], there)
         return response
 
-    def _cured(self, response: Any, how_sent: dict[str, Any]) -> Any:
+    def _retry_after_recovery(self, response: Any, how_sent: dict[str, Any]) -> Any:
         signed, tried = self._signed, Tried()
         while response.status_code == FORBIDDEN:
             body = read_requests(response, patience())
@@ -73,9 +73,9 @@ def _forget_signature(request: Any, location: str | None) -> tuple[str, str]:
         target = urljoin(request.url, location or "")
     except ValueError:
         target = ""
-    home, there = origin_of(request.url), origin_of(target)
-    if home == there:
+    allowed_origins, there = origin_of(request.url), origin_of(target)
+    if allowed_origins == there:
         set_signature(request.headers, {}, stale=True)
     else:
         strip_signature(request.headers)
-    return home, there
+    return allowed_origins, there

@@ -1,6 +1,6 @@
 """The signers of one auth object: for each host, the one of its region with the newest credentials.
 
-Signers are kept for as long as the provider gives one and the same credentials object, so that a
+A signer is kept for as long as the provider gives the same credentials object, so that a
 signature costs one look-up and no key derivation.
 """
 
@@ -27,13 +27,13 @@ from lattice_client.names.managed import hint_of
 from lattice_client.signing.canonical import PathEncoding
 from lattice_client.signing.validation import check_region
 
-__all__ = ["Signers"]
+__all__ = ["SignerCache"]
 
 # A service calls few hosts; those of many more are looked up anew now and then.
 _MANY = 256
 
 
-class Signers:
+class SignerCache:
     """Finds and makes the signer for a host.
 
     :param region: the region for all hosts. None: the one in the host's name, else the
@@ -57,7 +57,7 @@ class Signers:
         self._of_region: dict[tuple[str, PathEncoding | None], AnySigner] = {}
         self._of_host: dict[str, AnySigner] = {}
 
-    def ready(self, host: str, found: str | None = None) -> AnySigner | None:
+    def cached(self, host: str, found: str | None = None) -> AnySigner | None:
         """The signer for a host if there is one already, or None.
 
         :param found: the region that a source of names has found, if one has. Neither the argument
@@ -74,7 +74,7 @@ class Signers:
         # A provider of somebody else's may go on giving what has expired.
         return None if credentials.expired(time()) else signer
 
-    def at_once(self, host: str, found: str | None = None) -> AnySigner | None:
+    def without_blocking(self, host: str, found: str | None = None) -> AnySigner | None:
         """The signer for a host, made if need be; None where that takes waiting: for credentials,
         for a file that names the region, or for the first signer's imports."""
         credentials = ready(self._provider)
@@ -82,15 +82,15 @@ class Signers:
             return None
         if not (self._region or region_of(host) or found or self._default_region):
             return None
-        return self.fetch(host, checked(credentials, self._provider), found)
+        return self.get(host, checked(credentials, self._provider), found)
 
-    def fetch(
+    def get(
         self, host: str, given: Credentials | None = None, found: str | None = None
     ) -> AnySigner:
         """The signer for a host, with credentials fetched and a key derived if need be; may block.
 
         :param given: the credentials, where they have been fetched already.
-        :param found: see :meth:`ready`.
+        :param found: see :meth:`cached`.
         :raises CredentialsError: where there are no credentials.
         :raises RegionError: where no region is to be found.
         """
@@ -186,7 +186,7 @@ class Signers:
 
     async def await_credentials(self) -> Credentials | None:
         """The credentials of a provider that has to fetch them and has an awaitable form, or None:
-        then a call of :meth:`fetch`, in a thread, gets them.
+        then a call of :meth:`get`, in a thread, gets them.
 
         :raises CredentialsError: where there are no credentials.
         """
@@ -204,7 +204,7 @@ class Signers:
         credentials = given or checked(self._provider.get(), self._provider)
         # Any other region is the host's, or takes files to find.
         if self._region or _region_in_the_environment():
-            self.fetch("", credentials)
+            self.get("", credentials)
 
     def _find_default_region(self, host: str) -> str:
         region = self._default_region or _region_in_the_environment()

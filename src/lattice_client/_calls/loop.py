@@ -14,10 +14,10 @@ from typing import Any
 
 from lattice_client._auth.recovery import FORBIDDEN, Tried
 from lattice_client._auth.request_signer import PATIENCE
-from lattice_client._calls.steps import Course, Hands
-from lattice_client._calls.watch import AnyWatch, watch
+from lattice_client._calls.steps import CallSteps, LibraryOps
+from lattice_client._calls.watch import AnyCallObserver, watch
 from lattice_client._run_steps import run, run_async
-from lattice_client._wire.request import Outgoing
+from lattice_client._wire.request import SignableRequest
 from lattice_client._wire.response_body import patience
 from lattice_client.auth import LatticeAuth, SigV4Auth, request_signer
 from lattice_client.errors import ConfigurationError
@@ -26,14 +26,14 @@ from lattice_client.names import Resolver
 from lattice_client.retry.policy import NO_RETRIES, Attempts, Outcome, RetryPolicy
 from lattice_client.retry.quota import RetryQuotas
 
-__all__ = ["REQUEST_ID", "Level", "refuse_retries", "run", "run_async", "wait"]
+__all__ = ["REQUEST_ID", "CallSettings", "refuse_retries", "run", "run_async", "wait"]
 
 # Lattice takes the caller's, hands it to the target, sends it back and logs it ("Access logs for
 # Amazon VPC Lattice", VPC Lattice User Guide).
 REQUEST_ID = "x-amzn-requestid"
 
 
-class Level:
+class CallSettings:
     """What all calls of one client share: whom they are signed for, and when they are repeated.
 
     :param auth: None: a :class:`LatticeAuth` of no arguments.
@@ -60,42 +60,42 @@ class Level:
         self.quotas = RetryQuotas()
         self.observers = Observers(observers)
 
-    def course(self, hands: Hands, retry: object = None) -> Course:
+    def steps(self, ops: LibraryOps, retry: object = None) -> CallSteps:
         """The course of one call.
 
         :param retry: a policy for this call alone.
         """
         policy = self.retry if retry is None else _checked(retry)
-        watched = watch(self.observers, hands)
-        return watched.along(self._course(hands, policy, watched))
+        observer = watch(self.observers, ops)
+        return observer.along(self._steps(ops, policy, observer))
 
-    def _course(self, hands: Hands, policy: RetryPolicy, watched: AnyWatch) -> Course:
+    def _steps(self, ops: LibraryOps, policy: RetryPolicy, observer: AnyCallObserver) -> CallSteps:
         began = time.monotonic()
         request_id = os.urandom(16).hex()
         attempts: Attempts | None = None
         tried = Tried()
         while True:
-            attempt = hands.attempt(request_id)
+            attempt = ops.attempt(request_id)
             yield "sign", attempt
             try:
                 response = yield "send", attempt
             except Exception as error:
-                failed = hands.failed(error, attempt.rewind())
+                failed = ops.failed(error, attempt.rewind())
                 if failed is None:
                     raise
                 attempts = attempts or self._attempts(policy, attempt, began)
                 decision = attempts.after(failed, time.monotonic())
                 if decision.delay is None:
-                    watched.gave_up(decision)
+                    observer.gave_up(decision)
                     raise
             else:
-                status = hands.status(response)
+                status = ops.status(response)
                 if status == FORBIDDEN:
                     body = yield "read", (response, patience(policy.deadline, began))
                     waits = patience(policy.deadline, began, longest=PATIENCE)
                     remedy = yield "remedy", (attempt, response.headers, body, tried, waits)
                     if remedy is not None:
-                        watched.remedy(remedy)
+                        observer.remedy(remedy)
                         with suppress(Exception):  # it is let go of all the same
                             yield "discard", (response, patience(policy.deadline, began))
                         continue
@@ -107,14 +107,14 @@ class Level:
                 again = status in policy.statuses and attempt.rewind()
                 decision = attempts.after(_answered(status, response, again), time.monotonic())
                 if decision.delay is None:
-                    watched.gave_up(decision)
+                    observer.gave_up(decision)
                     return response
                 with suppress(Exception):
                     yield "discard", (response, patience(policy.deadline, began))
-            watched.retry(decision)
+            observer.retry(decision)
             yield "pause", decision.delay
 
-    def _attempts(self, policy: RetryPolicy, attempt: Outgoing, began: float) -> Attempts:
+    def _attempts(self, policy: RetryPolicy, attempt: SignableRequest, began: float) -> Attempts:
         names = attempt.request.headers
         return policy.start(attempt.method, attempt.host, began, headers=names, quotas=self.quotas)
 

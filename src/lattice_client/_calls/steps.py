@@ -7,20 +7,20 @@ from typing import Any, Literal, Protocol
 
 from lattice_client.retry.policy import Outcome
 
-__all__ = ["Answer", "Course", "Hands", "Step"]
+__all__ = ["Answer", "CallSteps", "LibraryOps", "Step"]
 
 
 Step = Literal["sign", "send", "read", "remedy", "discard", "pause"]
 
 
-Course = Generator[tuple[Step, Any], Any, Any]
+CallSteps = Generator[tuple[Step, Any], Any, Any]
 
 
 # A response, and for how many seconds its body may be waited for.
 Answer = tuple[Any, float]
 
 
-class Hands(Protocol):
+class LibraryOps(Protocol):
     """How one library handles the request of one call. The first three do no I/O."""
 
     def attempt(self, request_id: str) -> Any:

@@ -22,28 +22,28 @@ from lattice_client.retry.policy import Decision
 
 if TYPE_CHECKING:
     from lattice_client._auth.recovery import Remedy
-    from lattice_client._calls.steps import Course, Hands
-    from lattice_client._wire.request import Outgoing
+    from lattice_client._calls.steps import CallSteps, LibraryOps
+    from lattice_client._wire.request import SignableRequest
     from lattice_client.retry.policy import Reason
 
-__all__ = ["AnyWatch", "watch"]
+__all__ = ["AnyCallObserver", "watch"]
 
 
 _numbers = count(1)
 
 
-class Watch:
+class CallObserver:
     """Goes along with the course of one call, and tells observers what happens in it."""
 
-    def __init__(self, observers: Observers, hands: Hands) -> None:
+    def __init__(self, observers: Observers, ops: LibraryOps) -> None:
         self._tell = observers.tell
-        self._hands = hands
+        self._ops = ops
         self._attempt = 0
         self._status: int | None = None
         self._error: str | None = None
         self._gave_up: Reason | None = None
 
-    def along(self, course: Course) -> Course:
+    def along(self, course: CallSteps) -> CallSteps:
         """The same course, observed."""
         began = time.perf_counter()
         # Nothing is to be told of a call that does not come to its first attempt.
@@ -70,7 +70,7 @@ class Watch:
                 )
             )
 
-    def _steps(self, course: Course, step: Any, argument: Any) -> Course:
+    def _steps(self, course: CallSteps, step: Any, argument: Any) -> CallSteps:
         try:
             while True:
                 began = time.perf_counter()
@@ -87,12 +87,12 @@ class Watch:
                     if step == "sign":
                         self._signed(argument, began)
                     elif step == "send":
-                        self._ended(self._hands.status(result), None, began)
+                        self._ended(self._ops.status(result), None, began)
                     step, argument = course.send(result)
         except StopIteration as end:
             return end.value
 
-    def _signed(self, attempt: Outgoing, began: float) -> None:
+    def _signed(self, attempt: SignableRequest, began: float) -> None:
         signer = attempt.signer
         if signer is not None:
             region = getattr(signer, "region", None) or signer.region_set  # type: ignore[union-attr]
@@ -119,10 +119,10 @@ class Watch:
         )
 
 
-class _NoWatch:
+class _NoObserver:
     """Where there is nobody to tell: nothing is made, and nothing stands in between."""
 
-    def along(self, course: Course) -> Course:
+    def along(self, course: CallSteps) -> CallSteps:
         return course
 
     def remedy(self, remedy: Remedy) -> None: ...
@@ -132,18 +132,18 @@ class _NoWatch:
     def retry(self, decision: Decision) -> None: ...
 
 
-NO_WATCH = _NoWatch()
+NO_OBSERVER = _NoObserver()
 
 
-AnyWatch = Watch | _NoWatch
+AnyCallObserver = CallObserver | _NoObserver
 
 
-def watch(observers: Observers, hands: Hands) -> AnyWatch:
+def watch(observers: Observers, ops: LibraryOps) -> AnyCallObserver:
     """What tells the observers of a call; nothing where none would hear it."""
-    return Watch(observers, hands) if observers.are_listening() else NO_WATCH
+    return CallObserver(observers, ops) if observers.are_listening() else NO_OBSERVER
 
 
-def _call_of(attempt: Outgoing) -> Call:
+def _call_of(attempt: SignableRequest) -> Call:
     given = attempt.request.headers.get("x-amzn-requestid")
     request_id = given.decode("latin-1") if isinstance(given, bytes) else str(given)
     return Call(

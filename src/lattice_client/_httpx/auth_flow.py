@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 from lattice_client._auth.recovery import FORBIDDEN, Tried
-from lattice_client._wire.detect import outgoing
+from lattice_client._wire.detect import wrap_request
 from lattice_client._wire.httpx_response import read_httpx, read_httpx_async
 from lattice_client._wire.response_body import patience
 from lattice_client.auth import SigV4Auth, request_signer
@@ -19,7 +19,7 @@ class HttpxFlow(SigV4Auth):
     event loop, asyncio's or trio's, and a refusal that has a remedy is answered with it."""
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
-        out, tried, signer = outgoing(request), Tried(), request_signer(self)
+        out, tried, signer = wrap_request(request), Tried(), request_signer(self)
         while True:
             signer.sign(out)
             response = yield request
@@ -30,7 +30,7 @@ class HttpxFlow(SigV4Auth):
                 return
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
-        out, tried, signer = outgoing(request), Tried(), request_signer(self)
+        out, tried, signer = wrap_request(request), Tried(), request_signer(self)
         while True:
             await signer.sign_async(out)
             response = yield request

@@ -18,7 +18,7 @@ from lattice_client._wire.httpx import HttpxRequest
 from lattice_client.errors import ConfigurationError
 from lattice_client.names import Endpoint
 
-__all__ = ["Attempt", "Transports", "maker", "with_context"]
+__all__ = ["Attempt", "TransportPool", "maker", "with_context"]
 
 # Extensions of a request: the library's own for SNI and certificate, and ours, which says that it
 # was us who set it.
@@ -36,8 +36,8 @@ class Attempt(HttpxRequest):
 
     __slots__ = ()
 
-    def connect_to(self, endpoint: Endpoint, address: str, port: int | None) -> None:
-        self.readdress(address, port)
+    def set_connect_address(self, endpoint: Endpoint, address: str, port: int | None) -> None:
+        self.set_url_host(address, port)
         name = endpoint.host
         self.request.extensions = {**self.request.extensions, _SNI: name, _NAME: name}
 
@@ -61,7 +61,7 @@ class _Own:
         )
 
 
-class Transports:
+class TransportPool:
     """The transport that all requests go through, but for those to other addresses than their
     URL's host, over TLS: these have one for each name.
 
@@ -79,7 +79,7 @@ class Transports:
         self._lock = threading.Lock()
 
     @contextmanager
-    def lent(self, request: Any) -> Iterator[Any]:
+    def acquire(self, request: Any) -> Iterator[Any]:
         """The transport for a request, until its answer begins.
 
         :raises ConfigurationError: where the caller's own would mix up two names, or goes through

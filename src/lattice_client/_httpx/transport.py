@@ -10,9 +10,9 @@ from typing import Any, Self
 from lattice_client._auth.recovery import Remedy
 from lattice_client._auth.request_signer import RequestSigner
 from lattice_client._calls import loop as calls
-from lattice_client._calls.loop import REQUEST_ID, Level, refuse_retries, run, run_async
+from lattice_client._calls.loop import REQUEST_ID, CallSettings, refuse_retries, run, run_async
 from lattice_client._calls.steps import Answer
-from lattice_client._httpx.connections import Attempt, Transports, maker, with_context
+from lattice_client._httpx.connections import Attempt, TransportPool, maker, with_context
 from lattice_client._secrecy import forgetful
 from lattice_client._wire.httpx_response import (
     discard_httpx,
@@ -32,7 +32,7 @@ __all__ = ["RETRY", "AsyncSigningTransport", "SigningClient", "SigningTransport"
 # Extensions of a request: a retry policy for it alone, and the origins that a redirected call was
 # made to. httpx hands extensions on to the request that follows a redirect.
 RETRY = "lattice_retry"
-_HOME = "lattice_home"
+_ALLOWED_ORIGINS = "lattice_home"
 
 _CLIENT_ERRORS = 400
 # How OpenSSL says it. The exception itself does not come through httpcore's.
@@ -59,16 +59,16 @@ class _SigningTransport:
         transport: Any = None,
         **arguments: Any,
     ) -> None:
-        self._level = Level(auth, retry, observers, names)
+        self._settings = CallSettings(auth, retry, observers, names)
         refuse_retries("retries", arguments.get("retries", 0))
         kind = getattr(self._library, self._sends)
-        self._inner = _transports(self._library, kind, self._level, transport, arguments)
+        self._inner = _transports(self._library, kind, self._settings, transport, arguments)
 
     @classmethod
-    def _of_client(cls, level: Level, inner: Transports) -> Self:
+    def _of_client(cls, level: CallSettings, inner: TransportPool) -> Self:
         """One of the transports of a client, which share its settings."""
         made = cls.__new__(cls)
-        made._level, made._inner = level, inner  # noqa: SLF001 its own
+        made._settings, made._inner = level, inner  # noqa: SLF001 its own
         return made
 
 
@@ -99,17 +99,17 @@ class SigningTransport(_SigningTransport):
         self._inner.first.__exit__(*error)
 
     def handle_request(self, request: Any) -> Any:
-        signer = self._level.signer
-        hands = _SyncHands(self._library, signer, request, self._inner)
-        signs = signer.signs(hands.last) if signer.names is None else signer.lead(hands.last)
-        if not signs or hands.is_stranger():
-            response = hands.send(hands.unsigned())
+        signer = self._settings.signer
+        ops = _SyncOps(self._library, signer, request, self._inner)
+        signs = signer.is_in_scope(ops.last) if signer.names is None else signer.route(ops.last)
+        if not signs or ops.is_foreign_origin():
+            response = ops.send(ops.unsigned())
         else:
-            course = self._level.course(hands, request.extensions.get(RETRY))
-            response = run(course, hands)
-            hands.leave_for_explain(response)
+            course = self._settings.steps(ops, request.extensions.get(RETRY))
+            response = run(course, ops)
+            ops.leave_for_explain(response)
         if response.status_code in REDIRECTS:
-            _remember(request, hands.origins())
+            _remember(request, ops.origins())
         return response
 
     def close(self) -> None:
@@ -132,21 +132,21 @@ class AsyncSigningTransport(_SigningTransport):
         await self._inner.first.__aexit__(*error)
 
     async def handle_async_request(self, request: Any) -> Any:
-        signer = self._level.signer
-        hands = _AsyncHands(self._library, signer, request, self._inner)
+        signer = self._settings.signer
+        ops = _AsyncOps(self._library, signer, request, self._inner)
         signs = (
-            signer.signs(hands.last)
+            signer.is_in_scope(ops.last)
             if signer.names is None
-            else await signer.lead_async(hands.last)
+            else await signer.route_async(ops.last)
         )
-        if not signs or hands.is_stranger():
-            response = await hands.send(hands.unsigned())
+        if not signs or ops.is_foreign_origin():
+            response = await ops.send(ops.unsigned())
         else:
-            course = self._level.course(hands, request.extensions.get(RETRY))
-            response = await run_async(course, hands)
-            hands.leave_for_explain(response)
+            course = self._settings.steps(ops, request.extensions.get(RETRY))
+            response = await run_async(course, ops)
+            ops.leave_for_explain(response)
         if response.status_code in REDIRECTS:
-            _remember(request, hands.origins())
+            _remember(request, ops.origins())
         return response
 
     async def aclose(self) -> None:
@@ -182,7 +182,7 @@ class SigningClient:
         **arguments: Any,
     ) -> None:
         # One for all transports, and checked before they are made.
-        level = Level(auth, retry, observers, names)
+        level = CallSettings(auth, retry, observers, names)
         own = level.signer.names is not None and arguments.get("transport") is None
         if own:
             arguments = with_context(self._signing._library, arguments)  # noqa: SLF001
@@ -190,11 +190,11 @@ class SigningClient:
         # Not through arguments: the library takes the environment's proxies only where it makes the
         # transports itself.
         first = self._transport
-        inner = Transports(first, maker(type(first), arguments) if own else None)
+        inner = TransportPool(first, maker(type(first), arguments) if own else None)
         signing = self._signing._of_client  # noqa: SLF001
         self._transport = signing(level, inner)
         self._mounts = {
-            pattern: mounted and signing(level, Transports(mounted, None))
+            pattern: mounted and signing(level, TransportPool(mounted, None))
             for pattern, mounted in self._mounts.items()
         }
 
@@ -202,22 +202,22 @@ class SigningClient:
 def _transports(
     library: ModuleType,
     kind: Callable[..., Any],
-    level: Level,
+    level: CallSettings,
     transport: Any,
     arguments: dict[str, Any],
-) -> Transports:
+) -> TransportPool:
     if transport is not None:
-        return Transports(transport, None)
+        return TransportPool(transport, None)
     if level.signer.names is None:
-        return Transports(kind(**arguments), None)
+        return TransportPool(kind(**arguments), None)
     make = partial(kind, **with_context(library, arguments))
-    return Transports(make(), make)
+    return TransportPool(make(), make)
 
 
 def _remember(request: Any, origins: tuple[str, ...]) -> None:
     """Not in the extensions as they were given: they may be those of other calls too."""
-    if _HOME not in request.extensions:
-        request.extensions = {**request.extensions, _HOME: origins}
+    if _ALLOWED_ORIGINS not in request.extensions:
+        request.extensions = {**request.extensions, _ALLOWED_ORIGINS: origins}
 
 
 def _copy(library: ModuleType, request: Any) -> Any:
@@ -243,11 +243,11 @@ def _is_unprocessed(error: Exception) -> bool:
     return False
 
 
-class _Hands:
+class _Ops:
     """What both kinds of clients have in common."""
 
     def __init__(
-        self, library: ModuleType, signer: RequestSigner, request: Any, inner: Transports
+        self, library: ModuleType, signer: RequestSigner, request: Any, inner: TransportPool
     ) -> None:
         self._library = library
         self._signer = signer
@@ -256,10 +256,12 @@ class _Hands:
         self._begun = False
         self.last = Attempt(_copy(library, request))
 
-    def is_stranger(self) -> bool:
+    def is_foreign_origin(self) -> bool:
         """Whether a redirect has led the request away from its call's origins."""
-        home = self._request.extensions.get(_HOME)
-        return home is not None and origin_of(str(self._request.url)) not in home
+        allowed_origins = self._request.extensions.get(_ALLOWED_ORIGINS)
+        return (
+            allowed_origins is not None and origin_of(str(self._request.url)) not in allowed_origins
+        )
 
     def origins(self) -> tuple[str, ...]:
         """The origin that was asked for, and the one of the same service that names led to."""
@@ -268,8 +270,8 @@ class _Hands:
 
     def unsigned(self) -> Attempt:
         """The only attempt of a request that is not to be signed."""
-        if self.is_stranger():
-            self._signer.disown(self.last, self._request.extensions[_HOME])
+        if self.is_foreign_origin():
+            self._signer.strip_credentials(self.last, self._request.extensions[_ALLOWED_ORIGINS])
         return self.last
 
     def attempt(self, request_id: str) -> Attempt:
@@ -277,7 +279,7 @@ class _Hands:
             self.last = Attempt(_copy(self._library, self._request))
         self._begun = True
         attempt = self.last
-        attempt.add(REQUEST_ID, request_id)
+        attempt.set_default_header(REQUEST_ID, request_id)
         return attempt
 
     def leave_for_explain(self, response: Any) -> None:
@@ -305,12 +307,12 @@ class _Hands:
         return None
 
 
-class _SyncHands(_Hands):
+class _SyncOps(_Ops):
     def send(self, attempt: Attempt) -> Any:
         inner = self._inner
         if attempt.endpoint is None:
             return inner.first.handle_request(attempt.request)
-        with inner.lent(attempt.request) as transport:
+        with inner.acquire(attempt.request) as transport:
             for retired in inner.retired():
                 retired.close()
             return transport.handle_request(attempt.request)
@@ -331,12 +333,12 @@ class _SyncHands(_Hands):
         discard_httpx(*answer)
 
 
-class _AsyncHands(_Hands):
+class _AsyncOps(_Ops):
     async def send(self, attempt: Attempt) -> Any:
         inner = self._inner
         if attempt.endpoint is None:
             return await inner.first.handle_async_request(attempt.request)
-        with inner.lent(attempt.request) as transport:
+        with inner.acquire(attempt.request) as transport:
             for retired in inner.retired():
                 await retired.aclose()
             return await transport.handle_async_request(attempt.request)

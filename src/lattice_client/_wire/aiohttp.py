@@ -6,8 +6,8 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from lattice_client._wire.body import WrittenBody, repeatable
-from lattice_client._wire.headers import set_signature, signable
-from lattice_client._wire.request import AnySigner, Led
+from lattice_client._wire.headers import headers_to_sign, set_signature
+from lattice_client._wire.request import AnySigner, Reroutable
 from lattice_client._wire.response_body import _GZIP, LONGEST, known, note, too_long, was_read
 from lattice_client._wire.urls import REDIRECTS
 from lattice_client.errors import ConfigurationError
@@ -54,7 +54,7 @@ async def _buffered(content: Any, seconds: float) -> bytes | None:
 _AS_IT_IS = (None, "utf-8", "UTF-8", "utf8")
 
 
-class AiohttpRequest(Led):
+class AiohttpRequest(Reroutable):
     """An ``aiohttp.ClientRequest``."""
 
     __slots__ = (
@@ -82,12 +82,12 @@ class AiohttpRequest(Led):
     def scheme(self) -> str:
         return str(self.request.url.scheme)
 
-    def go_to(self, endpoint: Endpoint) -> None:
+    def route(self, endpoint: Endpoint) -> None:
         request = self.request
         self._asked = (self.host, self.target, request.url, request.server_hostname)
-        super().go_to(endpoint)
+        super().route(endpoint)
 
-    def come_back(self) -> None:
+    def restore(self) -> None:
         """Be as the request was before it was led anywhere, but for its other headers: aiohttp has
         one for all attempts, and others look at it too."""
         if self._asked is not None:
@@ -102,33 +102,33 @@ class AiohttpRequest(Led):
     def authority(self) -> str:
         return str(self.request.url.host_port_subcomponent)
 
-    def readdress(self, name: str, port: int | None) -> None:
+    def set_url_host(self, name: str, port: int | None) -> None:
         url = self.request.url.with_host(name)
         self.request.url = url if port is None else url.with_port(port)
         self.target = self.request.url.raw_path_qs
 
-    def write_host(self, host: str) -> None:
+    def set_host(self, host: str) -> None:
         self.request.headers["Host"] = host
 
-    def connect_to(self, endpoint: Endpoint, address: str, port: int | None) -> None:
+    def set_connect_address(self, endpoint: Endpoint, address: str, port: int | None) -> None:
         request = self.request
         if request.proxy is not None:
             raise ConfigurationError(
                 f"{endpoint.host!r} is to be reached at {address!r} (connect_to), and through a "
                 "proxy: one of them has to go"
             )
-        self.readdress(address, port)
+        self.set_url_host(address, port)
         if self.scheme == "https":
             request.server_hostname = endpoint.host
             # Of an older aiohttp's connections, this alone keeps two names at one address apart.
             if "server_hostname" not in request.connection_key._fields:
                 request.proxy_headers = type(request.headers)(Host=endpoint.host)
 
-    def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
+    def headers_to_sign(self, names: frozenset[str]) -> list[tuple[str, str]]:
         items = self.request.headers.items()
         # The second hyphen of x-amz- is looked at sooner than a name is lowered.
         pairs = [pair for pair in items if names or pair[0][5:6] == "-"]
-        found, self._signed_before = signable(pairs, names)
+        found, self._signed_before = headers_to_sign(pairs, names)
         # aiohttp sends text as UTF-8.
         return [(name, value.encode().decode("latin-1")) for name, value in found]
 
@@ -146,7 +146,7 @@ class AiohttpRequest(Led):
         length = self.request.headers.get("Content-Length")
         return WrittenBody(body, None if length is None else int(length))
 
-    def retarget(self, target: str) -> None:
+    def set_target(self, target: str) -> None:
         url = self.request.url
         path, _, query = target.partition("?")
         # yarl would write %20 as "+" again, were it not told that all is encoded.
@@ -159,10 +159,10 @@ class AiohttpRequest(Led):
         )
         self.target = target
 
-    def write(self, headers: dict[str, str]) -> None:
+    def set_headers(self, headers: dict[str, str]) -> None:
         set_signature(self.request.headers, headers, stale=self._signed_before)
 
-    def add(self, name: str, value: str) -> None:
+    def set_default_header(self, name: str, value: str) -> None:
         self.request.headers.setdefault(name, value)
 
     def rewind(self) -> bool:
@@ -236,7 +236,7 @@ class RedirectedCalls:
     def __init__(self) -> None:
         self._calls = KeptOfCalls[frozenset[object]](_REMEMBERED)
 
-    def home_of(self, request: Any) -> frozenset[object] | None:
+    def allowed_origins_of(self, request: Any) -> frozenset[object] | None:
         """The origins that a request's call was made to; None where no redirect has led to it.
 
         Ask before it is sent, and tell :meth:`note`: by then others may have made it forgotten.
@@ -247,7 +247,7 @@ class RedirectedCalls:
         self,
         request: Any,
         url: Any,
-        home: frozenset[object] | None,
+        allowed_origins: frozenset[object] | None,
         response: Any,
         endpoint: Endpoint | None = None,
     ) -> None:
@@ -259,10 +259,10 @@ class RedirectedCalls:
         :param endpoint: where names have led it to.
         """
         if response.status in REDIRECTS:
-            if home is None:
+            if allowed_origins is None:
                 led = url if endpoint is None else url.with_host(endpoint.host)
-                home = frozenset((url.origin(), led.origin()))
-            self._calls.keep(request, home)
+                allowed_origins = frozenset((url.origin(), led.origin()))
+            self._calls.keep(request, allowed_origins)
 
 
 def _call_of(request: Any) -> object:

@@ -12,13 +12,13 @@ from lattice_client._wire.aiohttp import AiohttpRequest
 from lattice_client._wire.httpx import (
     HttpxRequest,
 )
-from lattice_client._wire.request import Outgoing
+from lattice_client._wire.request import SignableRequest
 from lattice_client._wire.requests import RequestsRequest
 
-__all__ = ["outgoing"]
+__all__ = ["wrap_request"]
 
 
-def outgoing(request: Any) -> Outgoing:
+def wrap_request(request: Any) -> SignableRequest:
     """The request of any of the libraries.
 
     :raises TypeError: for anything else.

@@ -7,12 +7,12 @@ from typing import TypeVar
 
 from lattice_client.signing import SIGNATURE_HEADERS
 
-__all__ = ["as_text", "set_signature", "signable", "strip_signature"]
+__all__ = ["as_text", "headers_to_sign", "set_signature", "strip_signature"]
 
 _Value = TypeVar("_Value", str, bytes)
 
 
-def signable(
+def headers_to_sign(
     pairs: Iterable[tuple[str, _Value]], names: frozenset[str]
 ) -> tuple[list[tuple[str, _Value]], bool]:
     """Those of the headers to be signed, names in lower case, and whether an earlier signature is

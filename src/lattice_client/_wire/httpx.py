@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lattice_client._wire.body import file_at, put_back, rewind_form
-from lattice_client._wire.headers import set_signature, signable
-from lattice_client._wire.request import AnySigner, Led
+from lattice_client._wire.headers import headers_to_sign, set_signature
+from lattice_client._wire.request import AnySigner, Reroutable
 from lattice_client.errors import InvalidHeaderError
 from lattice_client.names import Endpoint
 from lattice_client.signing import SIGNATURE_HEADERS
@@ -70,7 +70,7 @@ _AS_BYTES = {
 _OURS = frozenset(lowered for _, lowered in _AS_BYTES.values())
 
 
-class HttpxRequest(Led):
+class HttpxRequest(Reroutable):
     """An ``httpx.Request`` or ``httpx2.Request``."""
 
     __slots__ = (
@@ -107,21 +107,21 @@ class HttpxRequest(Led):
     def authority(self) -> str:
         return str(self.request.url.netloc.decode("ascii"))
 
-    def readdress(self, name: str, port: int | None) -> None:
+    def set_url_host(self, name: str, port: int | None) -> None:
         there = {"host": name} if port is None else {"host": name, "port": port}
         self.request.url = self.request.url.copy_with(**there)
         self.target = self.request.url.raw_path.decode("ascii")
 
-    def write_host(self, host: str) -> None:
+    def set_host(self, host: str) -> None:
         self.request.headers["Host"] = host
 
-    def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
+    def headers_to_sign(self, names: frozenset[str]) -> list[tuple[str, str]]:
         pairs = [
             (name.decode("latin-1"), value)
             for _, name, value in httpx_items(self.request.headers)
             if names or name.startswith(b"x-amz-")
         ]
-        found, _ = signable(pairs, names)
+        found, _ = headers_to_sign(pairs, names)
         return [(name, value.decode("latin-1")) for name, value in found]
 
     def body(self) -> object:
@@ -132,14 +132,14 @@ class HttpxRequest(Led):
                 return found
         return stream
 
-    def retarget(self, target: str) -> None:
+    def set_target(self, target: str) -> None:
         self.request.url = self.request.url.copy_with(raw_path=target.encode("ascii"))
         self.target = target
 
-    def write(self, headers: dict[str, str]) -> None:
+    def set_headers(self, headers: dict[str, str]) -> None:
         set_httpx_signature(self.request.headers, headers)
 
-    def add(self, name: str, value: str) -> None:
+    def set_default_header(self, name: str, value: str) -> None:
         add_to_httpx(self.request.headers, name, value)
 
     def rewind(self) -> bool:

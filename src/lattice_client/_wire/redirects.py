@@ -25,13 +25,13 @@ class RedirectLog:
     def __init__(self) -> None:
         self._seen: dict[str, None] = {}
 
-    def note(self, home: Iterable[str], origin: str) -> None:
+    def note(self, allowed_origins: Iterable[str], origin: str) -> None:
         """Log a redirect that leaves its call's origins, if it is such a one.
 
-        :param home: the origins that the call was made to.
+        :param allowed_origins: the origins that the call was made to.
         :param origin: the one that the redirect leads to.
         """
-        if not any(leaves_tls(before, origin) for before in home):
+        if not any(leaves_tls(before, origin) for before in allowed_origins):
             return
         host = origin.partition("://")[2]
         if host in self._seen:

@@ -9,13 +9,13 @@ from lattice_client.errors import ConfigurationError
 from lattice_client.names import Endpoint
 from lattice_client.signing import SigV4ASigner, SigV4Signer
 
-__all__ = ["AnySigner", "Led", "Outgoing"]
+__all__ = ["AnySigner", "Reroutable", "SignableRequest"]
 
 
 AnySigner = SigV4Signer | SigV4ASigner
 
 
-class Outgoing(Protocol):
+class SignableRequest(Protocol):
     """A request as it goes out, to the byte."""
 
     # The library's own.
@@ -37,8 +37,8 @@ class Outgoing(Protocol):
     # Where names have led it to, if any were asked.
     endpoint: Endpoint | None
 
-    def go_to(self, endpoint: Endpoint) -> None:
-        """See :meth:`lattice_client._auth.routing.Led.go_to`."""
+    def route(self, endpoint: Endpoint) -> None:
+        """See :meth:`Reroutable.route`."""
         ...
 
     def goes_by_url(self) -> bool:
@@ -49,7 +49,7 @@ class Outgoing(Protocol):
         """The host and port in the URL, as they would stand in its Host header."""
         ...
 
-    def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
+    def headers_to_sign(self, names: frozenset[str]) -> list[tuple[str, str]]:
         """The headers named ``x-amz-*`` and those in ``names`` (lower case), but for what an
         earlier signature has left. A character stands for a byte on the wire."""
         ...
@@ -58,15 +58,15 @@ class Outgoing(Protocol):
         """What the body will be read from."""
         ...
 
-    def retarget(self, target: str) -> None:
+    def set_target(self, target: str) -> None:
         """Let the request go to another path and query of the same origin."""
         ...
 
-    def write(self, headers: dict[str, str]) -> None:
+    def set_headers(self, headers: dict[str, str]) -> None:
         """Set the headers; nothing of an earlier signature remains."""
         ...
 
-    def add(self, name: str, value: str) -> None:
+    def set_default_header(self, name: str, value: str) -> None:
         """Set a header (name in lower case), unless the request has it."""
         ...
 
@@ -78,7 +78,7 @@ class Outgoing(Protocol):
         ...
 
 
-class Led:
+class Reroutable:
     """What the outgoing requests of all libraries have in common: how they are led somewhere.
 
     ``endpoint`` is where it was led to; None for as long as it was not.
@@ -90,7 +90,7 @@ class Led:
     host: str
     endpoint: Endpoint | None
 
-    def go_to(self, endpoint: Endpoint) -> None:
+    def route(self, endpoint: Endpoint) -> None:
         """Let the request go to an endpoint.
 
         Where it bears a Host header that is not its URL's, whoever made it has chosen the address:
@@ -107,10 +107,10 @@ class Led:
         if endpoint.host != asked:
             self.host = bracketed(endpoint.host) + port
             if by_url:
-                self.readdress(endpoint.host, None)
-            self.write_host(self.host)
+                self.set_url_host(endpoint.host, None)
+            self.set_host(self.host)
         if by_url and endpoint.connect_to is not None:
-            self.connect_to(endpoint, *address_of(endpoint.connect_to))
+            self.set_connect_address(endpoint, *address_of(endpoint.connect_to))
 
     def goes_by_url(self) -> bool:
         """Whether the URL names the host that the Host header names."""
@@ -126,15 +126,15 @@ class Led:
         """The host and port in the URL, as they would stand in its Host header."""
         raise NotImplementedError
 
-    def readdress(self, name: str, port: int | None) -> None:
+    def set_url_host(self, name: str, port: int | None) -> None:
         """Put another host into the URL, and another port where one is given."""
         raise NotImplementedError
 
-    def write_host(self, host: str) -> None:
+    def set_host(self, host: str) -> None:
         """Set the Host header."""
         raise NotImplementedError
 
-    def connect_to(self, endpoint: Endpoint, address: str, port: int | None) -> None:  # noqa: ARG002
+    def set_connect_address(self, endpoint: Endpoint, address: str, port: int | None) -> None:  # noqa: ARG002
         """Connect there, while SNI and the certificate check stay the endpoint's host."""
         raise ConfigurationError(
             f"{endpoint.host!r} is to be reached at {address!r} (connect_to), and an auth hook of "

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lattice_client._wire.body import put_back
-from lattice_client._wire.headers import as_text, set_signature, signable
-from lattice_client._wire.request import AnySigner, Led
+from lattice_client._wire.headers import as_text, headers_to_sign, set_signature
+from lattice_client._wire.request import AnySigner, Reroutable
 from lattice_client._wire.urls import DEFAULT_PORT, FINAL_DOT, bracketed, split_port, url_parts
 from lattice_client.names import Endpoint
 
@@ -39,7 +39,7 @@ _plain_hosts: dict[str, str] = {}
 _MANY_HOSTS = 256
 
 
-class RequestsRequest(Led):
+class RequestsRequest(Reroutable):
     """A ``requests.PreparedRequest``. Its Host header is made later, in http.client."""
 
     __slots__ = ("_signed_before", "method", "offset", "signer", "target")
@@ -89,18 +89,18 @@ class RequestsRequest(Led):
     def authority(self) -> str:
         return self._host_to_be()
 
-    def readdress(self, name: str, port: int | None) -> None:
+    def set_url_host(self, name: str, port: int | None) -> None:
         scheme, netloc, target, fragment = url_parts(self.request.url)
         user, at, host = netloc.rpartition("@")
         there = bracketed(name) + (split_port(host)[1] if port is None else f":{port}")
         self.request.url = f"{scheme}://{user}{at}{there}{target}{fragment}"
 
-    def write_host(self, host: str) -> None:
+    def set_host(self, host: str) -> None:
         # Otherwise the URL's will do; one that is set would go along with a redirect.
         if "Host" in self.request.headers:
             self.request.headers["Host"] = host
 
-    def signable(self, names: frozenset[str]) -> list[tuple[str, str]]:
+    def headers_to_sign(self, names: frozenset[str]) -> list[tuple[str, str]]:
         headers = self.request.headers
         # The names and values of requests' own kind of headers, without a look-up for each.
         store = getattr(headers, "_store", None)
@@ -109,21 +109,21 @@ class RequestsRequest(Led):
             if store is None
             else [pair for name, pair in store.items() if names or name.startswith("x-amz-")]
         )
-        found, self._signed_before = signable(pairs, names)
+        found, self._signed_before = headers_to_sign(pairs, names)
         return [(name, as_text(value)) for name, value in found]
 
     def body(self) -> object:
         return self.request.body
 
-    def retarget(self, target: str) -> None:
+    def set_target(self, target: str) -> None:
         scheme, netloc, _, fragment = url_parts(self.request.url)
         self.request.url = f"{scheme}://{netloc}{target}{fragment}"
         self.target = target
 
-    def write(self, headers: dict[str, str]) -> None:
+    def set_headers(self, headers: dict[str, str]) -> None:
         set_signature(self.request.headers, headers, stale=self._signed_before)
 
-    def add(self, name: str, value: str) -> None:
+    def set_default_header(self, name: str, value: str) -> None:
         if requests_header(self.request.headers, name) is None:
             self.request.headers[name] = value
 
@@ -145,9 +145,9 @@ class Attempt(RequestsRequest):
 
     __slots__ = ()
 
-    def connect_to(self, endpoint: Endpoint, address: str, port: int | None) -> None:
+    def set_connect_address(self, endpoint: Endpoint, address: str, port: int | None) -> None:
         self.request.headers["Host"] = self.host
-        self.readdress(address, port)
+        self.set_url_host(address, port)
         setattr(self.request, _SERVER_NAME, endpoint.host)
 
 

@@ -23,7 +23,7 @@ from lattice_client.cli.proxies import proxy_of
 from lattice_client.cli.redaction import Redaction
 from lattice_client.cli.sending import Deadline, Sending, trust
 from lattice_client.cli.signing_options import Signing, signing_options
-from lattice_client.cli.talk import LOOKED_AT, Remarks, Talk, explained
+from lattice_client.cli.talk import LOOKED_AT, Remarks, VerboseLog, explained
 from lattice_client.cli.terminal import note
 from lattice_client.cli.write_out import WriteOut
 from lattice_client.httpx import Client
@@ -179,7 +179,7 @@ class _Call:
         self._token = self._take_token()
         self._refuse_authorization()
         self._redaction = Redaction()
-        self._talk = Talk(self._redaction, verbose=given["verbose"])
+        self._talk = VerboseLog(self._redaction, verbose=given["verbose"])
         self.remarks = Remarks()
         self._deadline = Deadline(given["max_time"])
         self._proxy = proxy_of(self._url, given["proxy"])
@@ -375,7 +375,7 @@ class _Call:
 class _Watched:
     """A provider whose secrets are told to whoever leaves them out of what is shown."""
 
-    def __init__(self, provider: CredentialsProvider, talk: Talk) -> None:
+    def __init__(self, provider: CredentialsProvider, talk: VerboseLog) -> None:
         self._provider = provider
         self._talk = talk
 

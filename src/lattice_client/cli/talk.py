@@ -18,13 +18,13 @@ from lattice_client.events import Event, RemedyApplied, RetryPlanned, Signed
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Remarks", "Talk", "explained"]
+__all__ = ["Remarks", "VerboseLog", "explained"]
 
 # Of a body, as much as explaining looks at.
 LOOKED_AT = 8192
 
 
-class Talk:
+class VerboseLog:
     """Tells of connections, requests and responses as they happen, for -v; and remembers the last
     request, which is the one that a response answers."""
 

@@ -26,7 +26,7 @@ from lattice_client.testing.data_plane.admission import Admission
 from lattice_client.testing.data_plane.exchange import Exchange
 from lattice_client.testing.data_plane.forwarding import Forwarder
 from lattice_client.testing.data_plane.received import ReceivedRequest
-from lattice_client.testing.faults.faults import Faults, Struck
+from lattice_client.testing.faults.faults import ActiveFaults, Faults
 from lattice_client.testing.model.auth_layer import AuthLayer, AuthType, PolicyLike
 from lattice_client.testing.model.callers import Caller, CallerRegistry, Principal, issue
 from lattice_client.testing.model.networks import ServiceNetwork
@@ -396,7 +396,7 @@ class LocalLattice:
             exchange.incoming.close()
             exchange.finish()
 
-    async def _admit(self, exchange: Exchange, faults: Struck) -> None:
+    async def _admit(self, exchange: Exchange, faults: ActiveFaults) -> None:
         """Let a request in, and keep it in either case.
 
         :raises RefusedError: if it does not get in.

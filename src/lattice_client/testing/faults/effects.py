@@ -24,10 +24,10 @@ __all__ = [
     "Effect",
     "Latency",
     "Limit",
-    "Reading",
     "Reset",
     "SlowBody",
     "Stage",
+    "VerifierOverride",
     "until_disconnected",
 ]
 
@@ -146,7 +146,7 @@ class SlowBody(Effect):
 
 
 @dataclass
-class Reading(Effect):
+class VerifierOverride(Effect):
     on_arrival: ClassVar[bool | None] = True
     skew: float = 0.0
     path_encoding: PathEncoding | None = None

@@ -44,10 +44,10 @@ from lattice_client.testing.faults.effects import (
     Effect,
     Latency,
     Limit,
-    Reading,
     Reset,
     SlowBody,
     Stage,
+    VerifierOverride,
     until_disconnected,
 )
 from lattice_client.testing.model.services import service_at
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from lattice_client.testing.model.services import Service
     from lattice_client.testing.verification.verifier import Verifier
 
-__all__ = ["Fault", "Faults", "Stage", "Struck", "Which"]
+__all__ = ["ActiveFaults", "Fault", "Faults", "Stage", "Which"]
 
 _THROTTLING: Final = (429, 503)
 _ERRORS: Final = range(400, 600)
@@ -201,11 +201,11 @@ class Faults:
 
     def clock_skew(self, seconds: float, **which: Unpack[Which]) -> Fault:
         """Verify, and date the response, by a clock that is ahead (negative: behind)."""
-        return self._add(Reading(skew=_seconds(seconds, least=-_FAR_OFF)), which)
+        return self._add(VerifierOverride(skew=_seconds(seconds, least=-_FAR_OFF)), which)
 
     def path_encoding(self, path_encoding: PathEncoding, **which: Unpack[Which]) -> Fault:
         """Read paths as ``double``, ``double-raw`` or ``single`` when signatures are verified."""
-        return self._add(Reading(path_encoding=check_path_encoding(path_encoding)), which)
+        return self._add(VerifierOverride(path_encoding=check_path_encoding(path_encoding)), which)
 
     # Limits of connections
 
@@ -230,7 +230,7 @@ class Faults:
         with self._lock:
             self._set(tuple(each for each in self._faults if each is not fault))
 
-    def strike(self, scope: Scope, services: tuple[Service, ...]) -> Struck:
+    def strike(self, scope: Scope, services: tuple[Service, ...]) -> ActiveFaults:
         """What a call has coming; those faults that strike on arrival are counted.
 
         :param services: those of the service network that it came in through.
@@ -250,7 +250,7 @@ class Faults:
                     and fault.strikes(service, path, self.random.random)
                 ]
 
-        return Struck(
+        return ActiveFaults(
             effects(on_arrival=True),
             Connection.of(scope),
             later=lambda: effects(on_arrival=False),
@@ -276,7 +276,7 @@ class Faults:
                 setattr(self.connections, name, self._usual.pop(name))
 
 
-class Struck:
+class ActiveFaults:
     """What one call has coming.
 
     :param effects: of the faults that struck it on arrival.
@@ -340,7 +340,7 @@ class Struck:
             self._missing = missing
 
 
-_NONE = Struck((), Connection())
+_NONE = ActiveFaults((), Connection())
 
 
 def _seconds(

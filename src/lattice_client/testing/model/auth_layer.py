@@ -18,7 +18,7 @@ from lattice_client.testing.policies import (
     evaluate,
 )
 
-__all__ = ["AuthLayer", "AuthType", "Guarded", "LayerName", "PolicyLike"]
+__all__ = ["AuthLayer", "AuthType", "HasAuthPolicy", "LayerName", "PolicyLike"]
 
 AuthType: TypeAlias = Literal["AWS_IAM", "NONE"]
 LayerName: TypeAlias = Literal["Identity", "Network", "Service"]
@@ -81,7 +81,7 @@ class AuthLayer:
         return None if self._auth_type == "NONE" else evaluate(self._policy, request)
 
 
-class Guarded:
+class HasAuthPolicy:
     """What has an auth layer: a service network, a service."""
 
     auth: AuthLayer

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.arns import lattice_arn, resource_id
 from lattice_client.testing.asgi import Receive, Scope, Send
-from lattice_client.testing.model.auth_layer import AuthLayer, Guarded
+from lattice_client.testing.model.auth_layer import AuthLayer, HasAuthPolicy
 
 if TYPE_CHECKING:
     from lattice_client.testing.lattice import LocalLattice
@@ -24,7 +24,7 @@ __all__ = ["ServiceNetwork"]
 _NAME = r"(?=.{3,63}\Z)(?!servicenetwork-)[a-z0-9]+(?:-[a-z0-9]+)*"
 
 
-class ServiceNetwork(Guarded):
+class ServiceNetwork(HasAuthPolicy):
     """A service network of a local Lattice, and the ASGI application that is its entrance.
 
     Made by ``LocalLattice.add_network``; ``auth_type`` and ``policy`` can be changed.

@@ -14,7 +14,7 @@ from lattice_client.errors import ConfigurationError
 from lattice_client.testing.arns import lattice_arn, resource_id
 from lattice_client.testing.asgi import ASGIApp
 from lattice_client.testing.host_header import host_name, is_loopback
-from lattice_client.testing.model.auth_layer import AuthLayer, Guarded
+from lattice_client.testing.model.auth_layer import AuthLayer, HasAuthPolicy
 from lattice_client.testing.model.rules import Condition, Conditions, Forward, Rule, Rules, Targets
 from lattice_client.testing.model.target_groups import Target, TargetGroup
 
@@ -55,7 +55,7 @@ class Listener:
         return self.rules.otherwise
 
 
-class Service(Guarded):
+class Service(HasAuthPolicy):
     """A service of the local Lattice; made by ``LocalLattice.add_service``.
 
     ``auth_type`` and ``policy`` can be changed. ``target_group`` is what the default rule forwards

@@ -124,7 +124,7 @@ class _Builder:
     ) -> None:
         region = options.get("region", "us-west-2")
         account = options.get("account", "111122223333")
-        with document.naming_it():  # They are parts of ARNs before LocalLattice looks at them.
+        with document.error_context():  # They are parts of ARNs before LocalLattice looks at them.
             check_region(region)
             check_account(account)
         partition = partition_of(region)
@@ -153,7 +153,7 @@ class _Builder:
         self._first_network = networks[0] if networks else None
         if networks:
             options = options | {"network_name": self._name(networks[0])}
-        with document.naming_it():
+        with document.error_context():
             self.lattice = LocalLattice(**options)
         if not options.get("vpc_id"):
             self.lattice.vpc_id = associated_vpc(self._template, note) or self.lattice.vpc_id
@@ -257,7 +257,7 @@ class _Builder:
                 self._note(f"{value.place}: this attribute of a resource is not understood")
         self._building.append(name)
         try:
-            with node.naming_it():
+            with node.error_context():
                 resource = makers[kind](name, self._worked_out(kind, properties))
         finally:
             self._building.remove(name)
@@ -348,7 +348,7 @@ class _Builder:
 
     def _act(self, node: Node, rule: Rule | Condition) -> None:
         table = node.table(("FixedResponse", "Forward"))
-        with node.naming_it():
+        with node.error_context():
             if "FixedResponse" in table:
                 table["FixedResponse"].table(("StatusCode",))
                 status: Any = table["FixedResponse"].need("StatusCode").as_number()
@@ -369,7 +369,7 @@ class _Builder:
         stranger = self._strangers.known(node)
         owner = stranger or self._find(node, Service, ServiceNetwork)
         policy = self._template.resolve(self._need(name, properties, "Policy"))
-        with properties["Policy"].naming_it():
+        with properties["Policy"].error_context():
             owner.auth.policy = policy
         if stranger:  # Its auth type is not in the template, and the policy would mean nothing.
             stranger.auth_type = "AWS_IAM"

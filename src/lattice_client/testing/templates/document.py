@@ -92,7 +92,7 @@ def add_callers(lattice: LocalLattice, node: Node, *, folder: Path) -> None:
         arguments = {
             key: _argument(key, value, folder) for key, value in caller.table(_CALLER).items()
         }
-        with caller.naming_it():
+        with caller.error_context():
             lattice.add_caller(name, **arguments)
 
 
@@ -116,7 +116,7 @@ class _Reader:
         options = settings(tables) | options
         if first is not None:
             options |= {"network_name": first}
-        with document.naming_it():
+        with document.error_context():
             self.lattice = LocalLattice(**options)
         for name, node in networks.items():
             self._network(name, node)
@@ -137,7 +137,7 @@ class _Reader:
 
     def _network(self, name: str, node: Node) -> None:
         table = node.table(_NETWORK)
-        with node.naming_it():
+        with node.error_context():
             known = self.lattice.networks.get(name) or self.lattice.add_network(name)
             if "auth_type" in table:
                 known.auth_type = table["auth_type"].text()  # type: ignore[assignment] # it looks
@@ -159,13 +159,13 @@ class _Reader:
         network = self.lattice.networks[name]
         services = node.table(_NETWORK).get("services")
         for item in services.items() if services else ():
-            with item.naming_it():
+            with item.error_context():
                 network.associate(self.lattice.service(item.text()))
 
     def _groups(self, node: Node | None, others: dict[str, list[ASGIApp]]) -> None:
         specs = node.table() if node is not None else {}
         for name in {**specs, **others}:
-            with (specs[name] if name in specs else Node(None, f"target {name}: ")).naming_it():
+            with (specs[name] if name in specs else Node(None, f"target {name}: ")).error_context():
                 apps = others[name] if name in others else _targets(specs[name])
                 self.lattice.add_target_group(name, *apps)
 
@@ -182,7 +182,7 @@ class _Reader:
             arguments["networks"] = [item.text() for item in table["networks"].items()]
         else:
             arguments["networks"] = self._open_networks
-        with node.naming_it():
+        with node.error_context():
             service = self.lattice.add_service(name, **arguments)
         if "tags" in table:
             service.tags = {key: value.text() for key, value in table["tags"].table().items()}
@@ -195,7 +195,7 @@ class _Reader:
         if "protocol" not in table:
             raise node.error("a listener needs a protocol, HTTP or HTTPS")
         port = table["port"].number() if "port" in table else None
-        with node.naming_it():
+        with node.error_context():
             listener = service.add_listener(table["protocol"].text(), port)  # type: ignore[arg-type]
         self._rules(lambda: listener.rules, table)
 
@@ -205,18 +205,18 @@ class _Reader:
             conditions = {
                 key: _condition(key, value) for key, value in parts.items() if key in _CONDITIONS
             }
-            with node.naming_it():
+            with node.error_context():
                 self._act(node, parts, rules().when(**conditions))
         if "otherwise" in table:
             node = table["otherwise"]
-            with node.naming_it():
+            with node.error_context():
                 self._act(node, node.table(_ACTIONS), rules().otherwise)
 
     def _act(self, node: Node, parts: dict[str, Node], rule: Rule | Condition) -> None:
         if len(parts.keys() & set(_ACTIONS)) != 1:
             raise node.error("give one of forward and respond")
         action = parts.get("forward") or parts["respond"]
-        with action.naming_it():
+        with action.error_context():
             if "respond" in parts:
                 rule.respond(action.number())  # type: ignore[arg-type] # it looks
             elif isinstance(action.value, str):
@@ -231,12 +231,12 @@ class _Reader:
     def _target_group(self, name: str, node: Node) -> TargetGroup | ASGIApp:
         """A group of ``[targets]`` by its name, or one with what is given here."""
         if isinstance(node.value, str) and ":" not in node.value:
-            with node.naming_it():
+            with node.error_context():
                 return self.lattice.target_group(node.value)
         apps = _targets(node)
         if len(apps) == 1:
             return apps[0]
-        with node.naming_it():
+        with node.error_context():
             return self.lattice.add_target_group(name, *apps)
 
 
@@ -257,7 +257,7 @@ def _header(node: Node) -> HeaderMatch:
     }
     if "name" not in parts:
         raise node.error("a condition on a header needs its name")
-    with node.naming_it():
+    with node.error_context():
         return HeaderMatch(**parts)  # type: ignore[arg-type] # by their keys
 
 
@@ -267,7 +267,7 @@ def _targets(node: Node) -> list[ASGIApp]:
 
 
 def _target(node: Node) -> ASGIApp:
-    with node.naming_it():
+    with node.error_context():
         if isinstance(node.value, str):
             return named_app(node.value)
         parts = node.table(("url", "protocol_version", "app", "lambda"))
@@ -287,7 +287,7 @@ def _target(node: Node) -> ASGIApp:
 def _auth_policy(node: Node, folder: Path) -> Any:
     """The document of an auth policy."""
     document = _policy(node, folder)
-    with node.naming_it():
+    with node.error_context():
         # Read once more later; here the place is known.
         AuthPolicy.from_document(document)
     return document
@@ -299,6 +299,6 @@ def _policy(node: Node, folder: Path) -> Any:
         return [_policy(item, folder) for item in node.items()]
     if not isinstance(node.value, str):
         return node.value
-    with node.naming_it():
+    with node.error_context():
         path = folder / node.value
         return read_text(path, path.name)

@@ -36,7 +36,7 @@ class Node:
         return ConfigurationError(f"{self.place.removesuffix(': ')}: {message}")
 
     @contextmanager
-    def naming_it(self) -> Iterator[None]:
+    def error_context(self) -> Iterator[None]:
         """Let what goes wrong inside name the place."""
         try:
             yield

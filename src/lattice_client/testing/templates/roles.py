@@ -92,7 +92,7 @@ def add_roles(
         if "PermissionsBoundary" in properties:
             note(f"{properties['PermissionsBoundary'].place}: boundaries are not evaluated")
         path = str(template.value(properties, "Path", "/"))
-        with template.resources[name].naming_it():
+        with template.resources[name].error_context():
             lattice.add_caller(
                 role,
                 role=f"{path}{role}".lstrip("/"),
@@ -196,7 +196,7 @@ class _Policies:
             except ConfigurationError as error:
                 unknown.append(error)
                 continue
-            with document.naming_it():
+            with document.error_context():
                 policies += _read(content)
         for what in unknown:
             self._note(f"{what}; so the role {role!r} may make every call that is not denied")

@@ -33,7 +33,7 @@ def http_match(node: Node) -> dict[str, Any]:
 def _header(node: Node) -> HeaderMatch:
     table = node.table(("CaseSensitive", "Match", "Name"))
     kinds = node.need("Match").table(("Contains", "Exact", "Prefix"))
-    with node.naming_it():
+    with node.error_context():
         return HeaderMatch(
             node.need("Name").as_text(),
             exact=text_of(kinds, "Exact"),
