@@ -780,7 +780,7 @@ def test_the_log_looks_and_remembers_in_one():
     """Else two threads log the same, or one goes through what another changes."""
     log = DenialLog(remembered=1)
 
-    class HasAuthPolicy(dict):
+    class GuardedDict(dict):
         """Is touched by who holds the lock alone."""
 
         def __getattribute__(self, name: str) -> object:
@@ -799,7 +799,7 @@ def test_the_log_looks_and_remembers_in_one():
             assert log._lock.locked()
             super().__setitem__(key, value)
 
-    log._seen = HasAuthPolicy()
+    log._seen = GuardedDict()
     logged = [log.note(Denial("clock", 403, "Do this.", host)) for host in "aab"]
     assert logged == [True, False, True]
     assert not log._lock.locked()

@@ -321,7 +321,7 @@ class TestBrokenObservers:
 
         hands = Interrupted()
         with pytest.raises(KeyboardInterrupt):
-            run(CallSettings(auth(), observers=[seen.append]).course(hands), hands)
+            run(CallSettings(auth(), observers=[seen.append]).steps(hands), hands)
         assert kinds(seen) == [CallStarted, AttemptStarted, AttemptEnded, CallEnded]
         assert seen[-1].error == "KeyboardInterrupt"
 

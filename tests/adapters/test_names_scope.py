@@ -218,7 +218,7 @@ class TestArguments:
         auth = LatticeAuth(credentials=canary.credentials(), names=names)
         session = lattice_client.requests.Session(auth)
         own = lattice_client.httpx.LatticeAuth(credentials=canary.credentials(), names=names)
-        for one in (auth, own, session.get_adapter("https://a.example.com")._settings.auth):
+        for one in (auth, own):
             copy = pickle.loads(pickle.dumps(one))
             assert isinstance(copy.names, Told)
             request = LatticeAuth.__call__(
@@ -226,7 +226,7 @@ class TestArguments:
             )
             assert region(request.headers) == "eu-north-1"
         again = pickle.loads(pickle.dumps(session))
-        assert isinstance(again.get_adapter("https://x")._settings.auth.names, Told)
+        assert isinstance(again.get_adapter("https://x")._settings.signer.names, Told)
 
     @pytest.mark.parametrize("placement", ["header", "query"])
     def test_an_earlier_signature_of_ours_goes(self, placement):

@@ -458,7 +458,7 @@ class TestManyWhoAsk:
         Threads meet there too seldom for a test, so the dictionary itself looks at the lock."""
         unlocked: list[str] = []
 
-        class HasAuthPolicy(dict):
+        class GuardedDict(dict):
             def _look(self) -> None:
                 if not names._lock.locked():
                     unlocked.append(sys._getframe(2).f_code.co_name)
@@ -484,7 +484,7 @@ class TestManyWhoAsk:
                 super().__delitem__(name)
 
         names = Names(source, clock=clock, max_names=1)
-        names._entries = HasAuthPolicy()
+        names._entries = GuardedDict()
         for host in ("a.example", "b.example"):
             names.resolve(host)
         clock.now += 59

@@ -1,4 +1,4 @@
-"""SignerCache that are not ours: AWS's C runtime, botocore, and one written out by hand."""
+"""Signers that are not ours: AWS's C runtime, botocore, and one written out by hand."""
 
 import hashlib
 import hmac

@@ -72,6 +72,9 @@ class RequestSigner:
         self._remedies = Recovery(self._signers, given["remedies"])
         self._redirect_log = RedirectLog()
 
+    def __reduce__(self) -> tuple[type[RequestSigner], tuple[dict[str, Any]]]:
+        return type(self), (self._arguments,)
+
     def with_names(self, names: Resolver) -> RequestSigner:
         """A signer with the same arguments that asks these names of each host. What this one has
         learned from refusals, the new one learns for itself.
