@@ -243,7 +243,7 @@ class TestCredentials:
 
         async def scenario() -> None:
             assert "ASIAFIRST" in await call("orders")
-            monkeypatch.setattr(auth, "_in_thread", None)
+            monkeypatch.setattr("lattice_client._auth.request_signer.in_thread", None)
             assert "ASIAFIRST" in await call("books")
             provider.current = canary.credentials("ASIASECOND")
             assert "ASIASECOND" in await call("orders")

@@ -271,7 +271,7 @@ def test_aiohttp_a_call_that_was_forgotten_is_still_no_strangers():
         async def forgetting(request, handler):
             response = await handler(request)
             if request.url.path == "/2":
-                auth._redirected._calls.clear()
+                auth._aiohttp_hook._redirected._calls.clear()
             return response
 
         async def call() -> None:
@@ -295,7 +295,7 @@ def test_aiohttp_what_is_remembered_of_calls_is_bounded(monkeypatch):
             for _ in range(12):
                 async with session.get(url, allow_redirects=False) as response:
                     assert response.status == 302
-            assert len(auth._redirected._calls) == 5
+            assert len(auth._aiohttp_hook._redirected._calls) == 5
 
     with raw_server(lambda _: redirect_to("/elsewhere")) as home:
         asyncio.run(call(home.url))
