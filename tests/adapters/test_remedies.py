@@ -210,8 +210,7 @@ def reads(form: str) -> Callable[[RawRequest], bytes]:
     verifier = Verifier(
         lambda _: canary.credentials(),
         region=REGION,
-        path_encoding="single" if form == "single" else "double",
-        normalize=form == "double",
+        path_encoding=form,
     )
 
     def respond(request: RawRequest) -> bytes:
