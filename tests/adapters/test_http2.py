@@ -161,7 +161,7 @@ class TestAttempts:
             if (request.header("x-amz-date") or "")[:11] == time.strftime(
                 "%Y%m%dT%H", time.gmtime()
             ):
-                return 403, b"SignatureDoesNotMatch: Signature expired: it is now earlier"
+                return 403, b"InvalidSignatureException: Signature expired: it is now earlier"
             return 200, b"ok"
 
         ahead = formatdate(time.time() + 7200, usegmt=True)
