@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 import tempfile
@@ -34,6 +35,7 @@ for name in (
 
 # Whom the world trusts is of no interest here, and httpx takes 50 ms to read it, for each client.
 _AUTHORITIES = tempfile.NamedTemporaryFile(suffix=".pem")  # noqa: SIM115 - as long as the process
+atexit.register(_AUTHORITIES.close)
 trustme.CA().cert_pem.write_to_path(_AUTHORITIES.name)
 os.environ["SSL_CERT_FILE"] = _AUTHORITIES.name
 certifi.where = lambda: _AUTHORITIES.name

@@ -107,6 +107,8 @@ class _Finder(ast.NodeVisitor):
 
     def _of_statement(self, node: ast.stmt) -> Iterator[Change]:
         match node:
+            case ast.Raise(exc=ast.Name(id="NotImplementedError")):
+                droppable = False
             case ast.Expr(value=ast.Call() | ast.Await()) | ast.Delete() | ast.Raise():
                 droppable = True
             case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):

@@ -23,7 +23,7 @@ import lattice_client.httpx
 import lattice_client.httpx2
 from adapters.drivers import DRIVERS, SECOND_LEVEL, Driver
 from lattice_client import LatticeAuth, RetryPolicy
-from lattice_client._wire import requests_response as _readable
+from lattice_client._wire import response_body
 from support import canary
 from support.raw_server import OK, RawRequest, raw_server
 
@@ -111,7 +111,7 @@ class TestDripping:
 
     @pytest.fixture(autouse=True)
     def _short(self, monkeypatch):
-        monkeypatch.setattr(_readable, "PATIENCE", 0.3)
+        monkeypatch.setattr(response_body, "PATIENCE", 0.3)
 
     @pytest.mark.parametrize("body", BODIES)
     def test_a_refusal_is_handed_out_and_stays_whole(self, driver, body):
@@ -136,7 +136,7 @@ class TestDripping:
 
     @pytest.mark.parametrize("driver", SECOND_LEVEL, ids=lambda driver: driver.name)
     def test_the_deadline_counts_too(self, driver, monkeypatch):
-        monkeypatch.setattr(_readable, "PATIENCE", 3600.0)
+        monkeypatch.setattr(response_body, "PATIENCE", 3600.0)
         retry = RetryPolicy(deadline=0.3)
         for status, respond in {
             403: lambda _: refusal(LENGTH + BODY),
@@ -221,8 +221,8 @@ class TestBombs:
         for size, kept in {1 << 16: True, (1 << 16) + 1: False}.items():
             packing = zlib.compressobj(wbits=15 if bits > 0 else bits)
             packed = packing.compress(b"x" * size) + packing.flush()
-            assert (_readable._inflated(packed, bits) is not None) is kept
-            assert _readable._inflated(packed[:-5], bits) is None
+            assert (response_body._inflated(packed, bits) is not None) is kept
+            assert response_body._inflated(packed[:-5], bits) is None
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +256,7 @@ class TestTls:
             assert server.connections == 1
 
     def test_dripping(self, driver, secured, monkeypatch):
-        monkeypatch.setattr(_readable, "PATIENCE", 0.3)
+        monkeypatch.setattr(response_body, "PATIENCE", 0.3)
         serving, ca_file = secured
         with (
             serving(lambda _: refusal(BODIES["chunked"]), ["drip"]) as server,
@@ -353,7 +353,7 @@ class TestOtherTransports:
         assert self.get(library, ours, transport) == [(403, b"".join(pieces))] * 4
 
     def test_out_of_time(self, library, ours, monkeypatch):
-        monkeypatch.setattr(_readable, "PATIENCE", 0.0)
+        monkeypatch.setattr(response_body, "PATIENCE", 0.0)
         transport = self.handler(library, [EXPIRED])
         assert self.get(library, ours, transport) == [(403, EXPIRED)] * 4
 

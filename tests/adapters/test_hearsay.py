@@ -185,7 +185,8 @@ API = "execute-api"
         (LATTICE, {}, None, None),
         (LATTICE, {}, b"", None),
         (API, {"x-amzn-errortype": "ExpiredTokenException"}, b"{}", "expired"),
-        (API, {"x-amzn-errortype": "a.b#ExpiredTokenException:http://x/"}, None, "expired"),
+        (API, {"x-amzn-errortype": "a.b#ExpiredTokenException:http://x/"}, b"", "expired"),
+        (API, {"x-amzn-errortype": "ExpiredTokenException"}, None, None),
         (
             API,
             {"x-amzn-errortype": "InvalidSignatureException"},
@@ -238,7 +239,7 @@ def test_an_empty_403_with_the_clock_off_is_explained_and_not_sent_again(driver,
     assert len(target.requests) == 1
     (said,) = [each.getMessage() for each in caplog.records if each.name == "lattice_client.denial"]
     assert "(clock)" in said
-    assert "behind Lattice's" in said
+    assert "behind the answer's Date" in said
 
 
 def remedies() -> Recovery:

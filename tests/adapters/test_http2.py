@@ -16,7 +16,7 @@ import pytest
 import lattice_client.httpx
 import lattice_client.httpx2
 from lattice_client import LatticeAuth
-from lattice_client._wire import requests_response as _readable
+from lattice_client._wire import response_body
 from support import canary
 from support.h2_server import REFUSED_STREAM, Drip, GoAway, Reset, h2_server
 
@@ -142,7 +142,7 @@ class TestAttempts:
     def test_a_refusal_that_drips_is_handed_out_and_stays_whole(
         self, module, call, tmp_path, monkeypatch
     ):
-        monkeypatch.setattr(_readable, "PATIENCE", 0.3)
+        monkeypatch.setattr(response_body, "PATIENCE", 0.3)
         with h2_server(answers(Drip(403, b"x" * 500)), tmp_path) as server:
             assert call(module, server, "GET", b"", on_head=server.go_on.set) == (403, 500)
             assert not server.dripped_out
@@ -151,7 +151,7 @@ class TestAttempts:
         self, module, call, tmp_path, monkeypatch
     ):
         """The connection's other streams live on."""
-        monkeypatch.setattr(_readable, "PATIENCE", 0.3)
+        monkeypatch.setattr(response_body, "PATIENCE", 0.3)
         with h2_server(answers(Drip(503, b"x" * 500)), tmp_path) as server:
             assert call(module, server, "GET", b"") == 200
             assert not server.dripped_out
@@ -162,7 +162,7 @@ class TestAttempts:
             if (request.header("x-amz-date") or "")[:11] == time.strftime(
                 "%Y%m%dT%H", time.gmtime()
             ):
-                return 403, b"SignatureDoesNotMatch: Signature expired: it is now earlier"
+                return 403, b"InvalidSignatureException: Signature expired: it is now earlier"
             return 200, b"ok"
 
         ahead = formatdate(time.time() + 7200, usegmt=True)

@@ -4,9 +4,11 @@ connection goes."""
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import aiohttp
 import anyio
@@ -190,9 +192,12 @@ class TestConnectTo:
                 return resolve(host, port, *arguments, **named)
             return [one for at in addresses for one in resolve(at, port, *arguments, **named)]
 
-        monkeypatch.setattr(socket, "getaddrinfo", resolved)
         names = told(FRIENDLY, connect_to=f"dual.example.com:{running.port}")
-        with driver.client(auth_of(driver, names), running.ca_file) as call:
+        with ExitStack() as held:
+            for dead in set(addresses) - {living}:
+                held.enter_context(nobody_listening(dead, running.port))
+            monkeypatch.setattr(socket, "getaddrinfo", resolved)
+            call = held.enter_context(driver.client(auth_of(driver, names), running.ca_file))
             assert call("GET", f"https://{FRIENDLY}/").status == 200
         assert_led(running, FRIENDLY)
 
@@ -204,6 +209,20 @@ class TestConnectTo:
             pytest.raises(ConfigurationError),
         ):
             call("GET", f"https://{FRIENDLY}/")
+
+
+@contextmanager
+def nobody_listening(address, port):
+    """Holds the port, which another program could listen at otherwise; connections are refused."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as held:
+        try:
+            held.bind((address, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            pytest.skip(f"another program listens at port {port} of {address}")
+        yield
 
 
 CONNECT_ERRORS = (

@@ -317,6 +317,15 @@ def test_no_secret_in_a_repr(signer):
     assert "eu-west-1" in repr(signer)
 
 
+def test_what_is_constant_for_a_second_is_made_once(signer):
+    stamps = []
+    for now in (NOW, NOW + 0.4, NOW - 0.4, NOW + 0.5):
+        signer.sign("GET", HOST, "/", now=now)
+        stamps.append(signer._stamp)
+    assert stamps[0] is stamps[1] is stamps[2]
+    assert stamps[3] is not stamps[0]
+
+
 def test_what_a_signer_remembers_is_bounded(signer):
     for i in range(1000):
         signer.sign("GET", f"host{i}.example.com", f"/{i}", now=NOW)

@@ -30,13 +30,17 @@ _ANY_HEADER, _NO_HEADER = 47, -15
 _GZIP = b"\x1f\x8b"
 
 
-def patience(deadline: float | None = None, began: float = 0.0, longest: float = PATIENCE) -> float:
+def patience(
+    deadline: float | None = None, began: float = 0.0, longest: float | None = None
+) -> float:
     """For how many seconds an answer may be waited for.
 
     :param deadline: seconds that the whole call may take.
     :param began: when it began, by ``time.monotonic()``.
-    :param longest: seconds, where the deadline leaves more.
+    :param longest: seconds, where the deadline leaves more. None: as long as an answer is read.
     """
+    if longest is None:
+        longest = PATIENCE
     if deadline is None:
         return longest
     return max(0.0, min(longest, began + deadline - time.monotonic()))

@@ -143,8 +143,10 @@ _OPTIONS = [
     ),
     click.option(
         "--path-encoding",
+        metavar="FORM",
         type=click.Choice(get_args(PathEncoding)),
-        help="How reserved characters, // and dot segments of the path are signed.",
+        help="How reserved characters, // and dot segments of the path are signed: "
+        "double, double-raw or single.",
     ),
     click.option(
         "--aws-sigv4",
