@@ -1,9 +1,9 @@
 import logging
 
 import pytest
-from local_oracles import HOST, NOW
 
 from lattice_client.testing import LocalLattice
+from support.local_oracles import HOST, NOW
 
 
 @pytest.fixture
