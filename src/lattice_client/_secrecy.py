@@ -121,7 +121,21 @@ def forgetful(call: Callable[_Parameters, _ResultT]) -> Callable[_Parameters, _R
         except LatticeClientError as error:
             del args, kwargs
             error.__cause__ = None
-            error.__context__ = handled
+            # What was being handled when the call was made is the caller's own, and is shown.
+            error.__suppress_context__ = False
+            error.__context__ = None if _leads_to(handled, error) else handled
             raise error.with_traceback(None)  # noqa: B904 it is the same one
 
     return forgetting
+
+
+def _leads_to(first: BaseException | None, error: BaseException) -> bool:
+    """Whether an error is among another one and its contexts: a circle of these never ends for what
+    walks along it, as ``contextlib.ExitStack`` does."""
+    seen: set[int] = set()
+    while first is not None and id(first) not in seen:
+        if first is error:
+            return True
+        seen.add(id(first))
+        first = first.__context__
+    return False

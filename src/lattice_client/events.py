@@ -104,7 +104,7 @@ class AttemptEnded(NamedTuple):
 
 class RemedyApplied(NamedTuple):
     """Lattice refused an attempt; the next one, at once, is signed with another clock, newer
-    credentials or the other path encoding."""
+    credentials or another form of the path."""
 
     call: Call
     attempt: int

@@ -26,6 +26,7 @@ _PLAIN = re.compile(rb"(ExpiredToken|InvalidSignature)Exception: ")
 # references), with an address behind it or a namespace before it.
 _ERROR_TYPE = re.compile(r"(?:[\w.]+#)?(\w{1,64}?)(?:Exception)?(?::|$)")
 # "REST error responses", Amazon S3 API Reference.
+_XML_TYPE = re.compile(r"\bxml\b", re.IGNORECASE)
 _XML = re.compile(rb"\s*(?:<\?xml[^>]{0,100}>\s*)?<Error>\s*<Code>(\w{1,64})</Code>")
 
 _BY_NAME: dict[str, Fault] = {
@@ -55,7 +56,7 @@ def fault_of(service: str, headers: Mapping[str, str], body: bytes | None) -> Fa
     begun = body[:_LOOKED_AT]
     name = _plain(headers, begun)
     if name is None and service != LATTICE:
-        name = _elsewhere(headers, begun)
+        name = _elsewhere(service, headers, begun)
     fault = _BY_NAME.get(name or "")
     if fault != "signature":
         return fault
@@ -71,9 +72,11 @@ def _plain(headers: Mapping[str, str], body: bytes) -> str | None:
     return found[1].decode() if found else None
 
 
-def _elsewhere(headers: Mapping[str, str], body: bytes) -> str | None:
+def _elsewhere(service: str, headers: Mapping[str, str], body: bytes) -> str | None:
     found = _ERROR_TYPE.match(headers.get("x-amzn-errortype") or "")
     if found:
         return found[1]
+    if not (service.startswith("s3") and _XML_TYPE.search(headers.get("Content-Type") or "xml")):
+        return None
     code = _XML.match(body)
     return code[1].decode().removesuffix("Exception") if code else None

@@ -146,7 +146,7 @@ class SignerCache:
         told = self._tell(refused)
         if isinstance(told, Future):
             wait((told,), patience)
-            return self._differ(refused, ready(self._provider))
+            return self._differ(refused, self._held())
         return bool(told) and self._ask(refused, patience)
 
     async def renew_async(
@@ -163,18 +163,26 @@ class SignerCache:
         told = self._tell(refused)
         if isinstance(told, Future):
             await settled(told, patience)
-            return self._differ(refused, ready(self._provider))
+            return self._differ(refused, self._held())
         return bool(told) and await in_thread(self._ask, refused, patience)
 
     def _tell(self, refused: Credentials) -> Any:
         """What the provider says to a refusal: see :class:`CredentialsProvider`."""
-        if self._differ(refused, ready(self._provider)):
+        if self._differ(refused, self._held()):
             return True
         tell = getattr(self._provider, "refused", None)
-        return tell is not None and tell(refused)
+        with suppress(Exception):
+            return tell is not None and tell(refused)
+        return False
+
+    def _held(self) -> Credentials | None:
+        """What the provider has without fetching; an error of its says nothing of a refusal."""
+        with suppress(Exception):
+            return ready(self._provider)
+        return None
 
     def _ask(self, refused: Credentials, patience: float) -> bool:
-        found = ready(self._provider)
+        found = self._held()
         if patience and not self._differ(refused, found):
             with suppress(Exception):  # then the refusal is handed out
                 found = checked(self._provider.get(), self._provider)

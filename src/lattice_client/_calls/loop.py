@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from typing import Any
 
-from lattice_client._auth.recovery import FORBIDDEN, Tried
+from lattice_client._auth.recovery import FORBIDDEN, Remedy, Tried
 from lattice_client._auth.request_signer import PATIENCE
-from lattice_client._calls.steps import CallSteps, LibraryOps
+from lattice_client._calls.steps import CallSteps, LibraryOps, Step
 from lattice_client._calls.watch import AnyCallObserver, watch
 from lattice_client._run_steps import run, run_async
 from lattice_client._wire.request import SignableRequest
@@ -91,13 +91,9 @@ class CallSettings:
             else:
                 status = ops.status(response)
                 if status == FORBIDDEN:
-                    body = yield "read", (response, patience(policy.deadline, began))
-                    waits = patience(policy.deadline, began, longest=PATIENCE)
-                    remedy = yield "remedy", (attempt, response.headers, body, tried, waits)
+                    remedy = yield from _remedy(policy, began, attempt, response, tried)
                     if remedy is not None:
                         observer.remedy(remedy)
-                        with suppress(Exception):  # it is let go of all the same
-                            yield "discard", (response, patience(policy.deadline, began))
                         continue
                 # Nearly every call ends here, with nothing made for those that do not.
                 if status not in policy.statuses and not self.quotas:
@@ -105,18 +101,52 @@ class CallSettings:
                 attempts = attempts or self._attempts(policy, attempt, began)
                 # Rewound while the answer is there to be handed out, should that fail.
                 again = status in policy.statuses and attempt.rewind()
-                decision = attempts.after(_answered(status, response, again), time.monotonic())
+                decided = time.monotonic()
+                decision = attempts.after(_answered(status, response, again), decided)
                 if decision.delay is None:
                     observer.gave_up(decision)
                     return response
+                observer.retry(decision)
                 with suppress(Exception):
                     yield "discard", (response, patience(policy.deadline, began))
+                yield "pause", _rest_of(decision.delay, decided)
+                continue
             observer.retry(decision)
             yield "pause", decision.delay
 
     def _attempts(self, policy: RetryPolicy, attempt: SignableRequest, began: float) -> Attempts:
         names = attempt.request.headers
         return policy.start(attempt.method, attempt.host, began, headers=names, quotas=self.quotas)
+
+
+def _remedy(
+    policy: RetryPolicy, began: float, refused: Any, response: Any, tried: Tried
+) -> Generator[tuple[Step, Any], Any, Remedy | None]:
+    """What to sign with now, after a 403; None where that is of no use. Where there is something,
+    the response is let go of."""
+    body = yield "read", (response, patience(policy.deadline, began))
+    waits = patience(policy.deadline, began, longest=PATIENCE)
+    try:
+        remedy: Remedy | None = yield "remedy", (refused, response.headers, body, tried, waits)
+    except BaseException:  # a caller that is cancelled gets no response to close
+        with suppress(Exception):
+            yield "discard", (response, 0.0)
+        raise
+    if remedy is not None:
+        with suppress(Exception):  # it is let go of all the same
+            yield "discard", (response, patience(policy.deadline, began))
+    return remedy
+
+
+# Seconds. A body that has come already takes less to read, and leaves the pause as it is.
+_AT_ONCE = 0.01
+
+
+def _rest_of(delay: float, decided: float) -> float:
+    """What is left of a pause after a response was read to its end: the deadline was reckoned from
+    before that."""
+    spent = time.monotonic() - decided
+    return delay if spent < _AT_ONCE else max(0.0, delay - spent)
 
 
 def _answered(status: int, response: Any, replayable: bool) -> Outcome:  # noqa: FBT001

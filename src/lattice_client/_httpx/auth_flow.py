@@ -8,6 +8,7 @@ from typing import Any
 from lattice_client._auth.recovery import FORBIDDEN, Tried
 from lattice_client._wire.detect import wrap_request
 from lattice_client._wire.httpx_response import read_httpx, read_httpx_async
+from lattice_client._wire.request import SignableRequest
 from lattice_client._wire.response_body import patience
 from lattice_client.auth import SigV4Auth, request_signer
 
@@ -23,7 +24,7 @@ class HttpxFlow(SigV4Auth):
         while True:
             signer.sign(out)
             response = yield request
-            if response.status_code != FORBIDDEN or out.signer is None:
+            if not _is_refused(out, response):
                 return
             body = read_httpx(response, patience())
             if signer.remedy(out, response.headers, body, tried) is None:
@@ -34,8 +35,18 @@ class HttpxFlow(SigV4Auth):
         while True:
             await signer.sign_async(out)
             response = yield request
-            if response.status_code != FORBIDDEN or out.signer is None:
+            if not _is_refused(out, response):
                 return
             body = await read_httpx_async(response, patience())
             if await signer.remedy_async(out, response.headers, body, tried) is None:
                 return
+
+
+def _is_refused(signed: SignableRequest, response: Any) -> bool:
+    """Whether this very request, signed, was refused. httpx shows a flow the answer at the end of a
+    chain of redirects, and that refuses another request, perhaps another host's."""
+    return (
+        response.status_code == FORBIDDEN
+        and signed.signer is not None
+        and response.request is signed.request
+    )

@@ -40,7 +40,7 @@ async def _buffered(content: Any, seconds: float) -> bytes | None:
     try:
         async with asyncio.timeout(seconds):
             while not content.is_eof():
-                if content.total_bytes > LONGEST:
+                if content.total_bytes > LONGEST or _is_paused(content):
                     return None
                 await content._wait("read")  # noqa: SLF001 until more has come
     except Exception:  # noqa: BLE001 the caller meets it too, when reading
@@ -48,6 +48,11 @@ async def _buffered(content: Any, seconds: float) -> bytes | None:
     if content.total_bytes > LONGEST or content.exception() is not None:
         return None
     return b"".join(getattr(content, "_buffer", ()))
+
+
+def _is_paused(content: Any) -> bool:
+    """Whether aiohttp reads no more before its caller does, as with a small ``read_bufsize``."""
+    return getattr(getattr(content, "_protocol", None), "_reading_paused", False) is True
 
 
 # Encodings of text files that an older aiohttp sends as they stand.

@@ -45,9 +45,14 @@ async def read_httpx_async(response: Any, seconds: float) -> bytes | None:
 
 
 def discard_httpx(response: Any, seconds: float) -> None:
-    """Let go of an answer. Its connection is used again where all of the answer has come."""
+    """Let go of an answer. Its connection is used again where all of the answer has come.
+
+    What a transport other than the library's own has given is closed unread: a single read of it
+    may take as long as that transport lets it.
+    """
     try:
-        read_httpx(response, seconds)
+        if _core(response.stream) is not None:
+            read_httpx(response, seconds)
         if is_whole(response):
             for _ in response.stream:
                 pass
@@ -58,7 +63,8 @@ def discard_httpx(response: Any, seconds: float) -> None:
 async def discard_httpx_async(response: Any, seconds: float) -> None:
     """As :func:`discard_httpx`."""
     try:
-        await read_httpx_async(response, seconds)
+        if _core(response.stream) is not None:
+            await read_httpx_async(response, seconds)
         if is_whole(response):
             async for _ in response.stream:
                 pass
@@ -71,7 +77,7 @@ class _Wire:
 
     def __init__(self, response: Any) -> None:
         self._response = response
-        self._library = sys.modules[type(response).__module__.partition(".")[0]]
+        self._library = _library_of(response)
         stream = _core(response.stream)
         connection = getattr(stream, "_connection", None)
         self._network: Any = getattr(connection, "_network_stream", None)
@@ -227,6 +233,15 @@ class _AsyncWire(_Wire):
 
     async def piece(self, _: object) -> Any:
         return await anext(self._pieces, None)
+
+
+def _library_of(response: Any) -> Any:
+    """The library, httpx or httpx2, also for a subclass of its response that stands elsewhere."""
+    for kind in type(response).__mro__:
+        library = sys.modules.get(kind.__module__.partition(".")[0])
+        if hasattr(library, "SyncByteStream"):
+            return library
+    raise TypeError(f"{type(response).__name__} is no response of httpx or httpx2")
 
 
 def _core(stream: Any) -> Any:

@@ -11,6 +11,7 @@ import pytest
 
 from lattice_client.testing import load
 from lattice_client.testing.describe import describe
+from support import applications
 
 HERE = Path(__file__).parent
 PAGE = (HERE.parents[2] / "docs" / "local-lattice.md").read_text(encoding="utf-8")
@@ -30,9 +31,9 @@ def shop(tmp_path, monkeypatch):
     """The modules and files that the page names."""
     for name in ("shop", "shop.orders", "shop.functions"):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
-    monkeypatch.setattr(sys.modules["shop.orders"], "app", support.applications.blue, raising=False)
+    monkeypatch.setattr(sys.modules["shop.orders"], "app", applications.blue, raising=False)
     monkeypatch.setattr(
-        sys.modules["shop.functions"], "handler", support.applications.handler, raising=False
+        sys.modules["shop.functions"], "handler", applications.handler, raising=False
     )
     (tmp_path / "lattice.toml").write_text(FILE)
     (tmp_path / "around.toml").write_text(AROUND)

@@ -52,7 +52,10 @@ Resource = "*"
 
 [targets]
 blue = "support.applications:blue"
-green = ["support.applications:green", { url = "http://127.0.0.1:8000", protocol_version = "HTTP2" }]
+green = [
+  "support.applications:green",
+  { url = "http://127.0.0.1:8000", protocol_version = "HTTP2" },
+]
 
 [callers.orders-frontend]
 role = "frontend"
@@ -289,8 +292,8 @@ BROKEN = [
     (
         "services.orders.target = 'support.applications:UNCONFIGURED.app'",
         (
-            "'UNCONFIGURED.app' cannot be had from support.applications: RuntimeError: no settings, "
-            "no app"
+            "'UNCONFIGURED.app' cannot be had from support.applications: RuntimeError: "
+            "no settings, no app"
         ),
     ),
     ("services.orders.target = 'http://a/b'", "target: a target is a server"),
