@@ -1,4 +1,4 @@
-"""What an answer of httpx or httpx2 says, read ahead of its caller: see ``_readable``.
+"""What an answer of httpx or httpx2 says, read ahead of its caller: see ``_wire.response_body``.
 
 Over a socket, what comes is left in the buffers of httpcore (h11's, and the events of an HTTP/2
 stream), and looked at there: a read that times out inside httpcore would end the answer. Streams
