@@ -307,11 +307,13 @@ class TestRefusalsThatBreakOff:
             yield server.url
 
     @pytest.mark.parametrize("stream", [False, True])
-    def test_requests(self, stream):
+    def test_requests(self, stream, monkeypatch):
+        monkeypatch.setattr("lattice_client._wire.response_body.PATIENCE", 0.05)
+
         def body(url: str) -> bytes:
             with lattice_client.requests.Session(auth()) as session:
                 session.trust_env = False
-                return session.get(url, stream=stream, timeout=2).content
+                return session.get(url, stream=stream, timeout=0.3).content
 
         with (
             raw_server(lambda _: FORBIDDEN, faults=["half an answer"]) as server,
