@@ -1,6 +1,6 @@
 """Draws the map of docs/architecture.md from the contracts, the imports and the page's tables.
 
-A picture has the rooms of one contract, a row for each layer. The arrows are the imports that do
+A picture has the modules of one contract, a row for each layer. The arrows are the imports that do
 not follow from others. The numbers are the steps of one request, as a table of the page has them.
 """
 
@@ -21,7 +21,7 @@ class Picture(NamedTuple):
     """What is drawn.
 
     ``package`` is the one whose contract is shown, ``heading`` that of the steps in the page.
-    ``helpers`` counts the lowest rows, to which no arrows are drawn: too many rooms import them.
+    ``helpers`` counts the lowest rows, to which no arrows are drawn: too many modules import them.
     """
 
     file: str
@@ -69,7 +69,7 @@ class Step(NamedTuple):
 
 
 class Box(NamedTuple):
-    """A room's place in a picture: its left and upper edges, and its width."""
+    """A module's place in a picture: its left and upper edges, and its width."""
 
     x: float
     y: float
@@ -102,25 +102,25 @@ def stale(root: Path) -> list[str]:
 
 
 def rows(root: Path, package: str) -> list[list[str]]:
-    """The rooms of a package, layer by layer, as its contract in pyproject.toml has them."""
+    """The modules of a package, layer by layer, as its contract in pyproject.toml has them."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     for contract in project["tool"]["importlinter"]["contracts"]:
         if contract["type"] == "layers" and contract["containers"] == [package]:
-            return [[room.strip() for room in row.split("|")] for row in contract["layers"]]
+            return [[module.strip() for module in row.split("|")] for row in contract["layers"]]
     raise ValueError(f"pyproject.toml has no contract with the layers of {package}")
 
 
 def imports(root: Path, package: str) -> set[tuple[str, str]]:
-    """Which room of a package imports which, those for type checkers alone left out."""
+    """Which module of a package imports which, those for type checkers alone left out."""
     folder = _folder(root, package)
     found = set()
     for file in folder.rglob("*.py"):
-        room = file.relative_to(folder).parts[0].removesuffix(".py")
+        module = file.relative_to(folder).parts[0].removesuffix(".py")
         for name in _imported(ast.parse(file.read_text(encoding="utf-8"))):
             if name.startswith(f"{package}."):
                 other = name.removeprefix(f"{package}.").partition(".")[0]
-                if other != room != "__init__" and _is_room(folder, other):
-                    found.add((room, other))
+                if other != module != "__init__" and _is_module(folder, other):
+                    found.add((module, other))
     return found
 
 
@@ -135,46 +135,46 @@ def steps(root: Path, heading: str) -> list[Step]:
 def _draw(root: Path, picture: Picture) -> str:
     """A picture, as an SVG document."""
     layers, way = rows(root, picture.package), steps(root, picture.heading)
-    helpers = {room for row in layers[-picture.helpers :] for room in row}
+    helpers = {module for row in layers[-picture.helpers :] for module in row}
     numbers = {
-        room: [step.number for step in way if _room_of(step.path) == room]
+        module: [step.number for step in way if _module_of(step.path) == module]
         for row in layers
-        for room in row
+        for module in row
     }
-    widths = [[_label(room) + _BADGE * len(numbers[room]) for room in row] for row in layers]
+    widths = [[_label(module) + _BADGE * len(numbers[module]) for module in row] for row in layers]
     width = max(sum(row) + _GAP * (len(row) - 1) for row in widths) + 2 * _MARGIN
     boxes = {}
     for place, (row, sizes) in enumerate(zip(layers, widths, strict=True)):
         x = (width - sum(sizes) - _GAP * (len(row) - 1)) / 2
-        for room, size in zip(row, sizes, strict=True):
-            boxes[room] = Box(x, _MARGIN + place * _ROW, size)
+        for module, size in zip(row, sizes, strict=True):
+            boxes[module] = Box(x, _MARGIN + place * _ROW, size)
             x += size + _GAP
     parts = [
         _arrow(boxes[one], boxes[other])
         for one, other in sorted(_reduced(layers, imports(root, picture.package)))
         if other not in helpers
     ]
-    for room, box in boxes.items():
-        parts += _box(room, box, numbers[room])
+    for module, box in boxes.items():
+        parts += _box(module, box, numbers[module])
     height = _MARGIN * 2 + _ROW * (len(layers) - 1) + _BOX
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height}" '
         f'viewBox="0 0 {width:.0f} {height}" '
-        'role="img" aria-label="The rooms, and what each imports">\n'
+        'role="img" aria-label="The modules, and what each imports">\n'
         f"<style>{_STYLE}</style>\n" + "\n".join(parts) + "\n</svg>\n"
     )
 
 
-def _label(room: str) -> float:
-    return len(room) * _LETTER + 20
+def _label(module: str) -> float:
+    return len(module) * _LETTER + 20
 
 
-def _box(room: str, box: Box, numbers: list[int]) -> Iterator[str]:
+def _box(module: str, box: Box, numbers: list[int]) -> Iterator[str]:
     middle = box.y + _BOX / 2
     yield f'<rect x="{box.x:.0f}" y="{box.y}" width="{box.width:.0f}" height="{_BOX}" rx="5"/>'
-    yield f'<text x="{box.x + _label(room) / 2:.0f}" y="{middle + 4:.0f}">{room}</text>'
+    yield f'<text x="{box.x + _label(module) / 2:.0f}" y="{middle + 4:.0f}">{module}</text>'
     for place, number in enumerate(numbers):
-        x = box.x + _label(room) + place * _BADGE + 2
+        x = box.x + _label(module) + place * _BADGE + 2
         yield f'<circle cx="{x:.0f}" cy="{middle:.0f}" r="{_BADGE / 2 - 1:.0f}"/>'
         yield f'<text class="number" x="{x:.0f}" y="{middle + 4:.0f}">{number}</text>'
 
@@ -193,14 +193,14 @@ def _reduced(
     layers: list[list[str]], arrows: Iterable[tuple[str, str]]
 ) -> Iterator[tuple[str, str]]:
     """The arrows that do not follow from others: all would hide the picture."""
-    of: dict[str, set[str]] = {room: set() for row in layers for room in row}
+    of: dict[str, set[str]] = {module: set() for row in layers for module in row}
     for one, other in arrows:
         of[one].add(other)
     reached: dict[str, set[str]] = {}
-    for room in reversed(of):  # the lowest first
-        below = set[str]().union(*(reached.get(other, set()) for other in of[room]))
-        yield from ((room, other) for other in of[room] - below)
-        reached[room] = of[room] | below
+    for module in reversed(of):  # the lowest first
+        below = set[str]().union(*(reached.get(other, set()) for other in of[module]))
+        yield from ((module, other) for other in of[module] - below)
+        reached[module] = of[module] | below
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:
@@ -243,9 +243,9 @@ def _folder(root: Path, package: str) -> Path:
     return root / "src" / Path(*package.split("."))
 
 
-def _is_room(folder: Path, name: str) -> bool:
+def _is_module(folder: Path, name: str) -> bool:
     return (folder / name).is_dir() or (folder / f"{name}.py").exists()
 
 
-def _room_of(path: str) -> str:
+def _module_of(path: str) -> str:
     return path.partition("/")[0].removesuffix(".py")

@@ -74,12 +74,12 @@ def test_a_stale_page_is_noticed(the_map, copy, file, before, after, fault):
     assert fault in "\n".join(the_map.stale(copy))
 
 
-def test_the_page_describes_every_room(the_map):
+def test_the_page_describes_every_module(the_map):
     page = (ROOT / the_map.PAGE).read_text(encoding="utf-8")
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     for picture in the_map.PICTURES:
-        for room in (room for row in the_map.rows(ROOT, picture.package) for room in row):
-            assert any(f"`{room}.py`" in row or f"`{room}/`" in row for row in rows), room
+        for module in (module for row in the_map.rows(ROOT, picture.package) for module in row):
+            assert any(f"`{module}.py`" in row or f"`{module}/`" in row for row in rows), module
 
 
 @contextmanager
