@@ -114,7 +114,7 @@ def with_dns(url: str) -> Any:
 
     try:
         Names(DnsNames(nameservers=["127.0.0.1:9"], timeout=0.1)).resolve("orders.example.com")
-    except NameSourceError:  # nobody listens there
+    except NameSourceError:  # nothing listens there
         return with_the_signer(url)
     raise AssertionError("a name server that is not there has answered")
 
@@ -178,7 +178,7 @@ def try_all(wanted_version: str, extras: list[str]) -> None:
     # The command comes without its extra too; what it then says is tested elsewhere.
     for extra in sorted(LIBRARIES.keys() - installed - {"cli"}):
         error = missing(extra)
-        assert error is not None, f"{extra} is not installed, and nobody says so"
+        assert error is not None, f"{extra} is not installed, and no error says so"
         assert f"vpc-lattice-client[{extra}]" in str(error), str(error)
 
 
