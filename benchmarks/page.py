@@ -44,9 +44,9 @@ def _lines(runs: dict[str, Found], name: str, found: Found) -> Iterator[str]:
     yield "# Performance"
     yield ""
     yield (
-        f"Measured by `scripts/benchmark`, which writes this page, on {machine['system']}, {machine['architecture']}, "
-        f"{machine['cpus']} CPUs, SHA-256 at {machine['sha256, MB/s']:,} MB/s, "
-        f"{machine['openssl']}."
+        f"Measured by `scripts/benchmark`, which writes this page, on {machine['system']}, "
+        f"{machine['architecture']}, {machine['cpus']} CPUs, "
+        f"SHA-256 at {machine['sha256, MB/s']:,} MB/s, {machine['openssl']}."
     )
     yield ""
     yield "## The goals, and what came of them"
