@@ -14,22 +14,22 @@ __all__ = ["page"]
 
 _HOW = f"""\
 Every figure is the median over rounds of short bursts. In each round all contenders run in shuffled
-order in one process, and ratios are taken within the round, so that a clock or a neighbour that
-changes its mind meets all of them; the quartiles stand in brackets. Compare within a table: the
-absolute figures belong to the machine.
+order in one process, and ratios are taken within the round, so that changes of clock speed and load
+affect all of them. The quartiles are in brackets. Compare within a table: the absolute figures
+depend on the machine.
 
 - All sign the same request: POST, a {{token}}-character session token, an empty body declared
-  UNSIGNED-PAYLOAD where the contender can, and a target that is a new string each time. What a
-  contender needs as its own form of a request is made before the clock starts.
-- The **floor** is the hashing alone, as CPython can do it: one `sha256().hexdigest()` over the
+  UNSIGNED-PAYLOAD if the contender can, and a target that is a new string each time. A contender's
+  own form of a request is made before the clock starts.
+- The **floor** is the hashing alone, in CPython: one `sha256().hexdigest()` over the
   canonical request, and HMAC from two copied states.
 - **In a request loop**, a signed request goes over loopback between any two signatures, and only
   the signing is timed: the caches are then as cold as in a client.
-- "Lattice takes it" is what the package's local Lattice says of the signature. Its verifier shares
-  no code with any signer here.
+- "Lattice takes it" is the verdict of the package's local Lattice on the signature. Its verifier
+  shares no code with any signer here.
 - A whole request goes to a server in another process that does nothing but answer. "{CONSTANTS}"
   is a client that always sends the same signed headers; the other columns are ratios to it. "A hook
-  that writes constants" is what the library itself makes of having a hook.
+  that writes constants" is what having a hook costs in the library itself.
 """
 
 
@@ -44,9 +44,9 @@ def _lines(runs: dict[str, Found], name: str, found: Found) -> Iterator[str]:
     yield "# Performance"
     yield ""
     yield (
-        f"Measured by `scripts/benchmark` on {machine['system']}, {machine['architecture']}, "
-        f"{machine['cpus']} CPUs, SHA-256 at {machine['sha256, MB/s']:,} MB/s, "
-        f"{machine['openssl']}. This page is written by it."
+        f"Measured by `scripts/benchmark`, which writes this page, on {machine['system']}, "
+        f"{machine['architecture']}, {machine['cpus']} CPUs, "
+        f"SHA-256 at {machine['sha256, MB/s']:,} MB/s, {machine['openssl']}."
     )
     yield ""
     yield "## The goals, and what came of them"
@@ -88,16 +88,16 @@ def _lines(runs: dict[str, Found], name: str, found: Found) -> Iterator[str]:
 
 
 def _better(found: Found) -> Iterator[str]:
-    """Every peer that was quicker than ours in some circumstance."""
-    quicker: list[str] = []
+    """Every peer that was faster than ours in some circumstance."""
+    faster: list[str] = []
     for scenario, table in found["signing"].items():
         for peer, ratio in table.get(f"over {OURS}", {}).items():
             if peer not in (OURS, FLOOR) and ratio["median"] < 1:
                 times = 1 / ratio["median"]
-                quicker.append(f"- {scenario}: {peer} is {times:.1f} times as quick as ours.")
-    yield from quicker or ["- In speed, none of those measured is, in any of these circumstances."]
+                faster.append(f"- {scenario}: {peer} is {times:.1f} times as fast as ours.")
+    yield from faster or ["- None of those measured is faster in any of these circumstances."]
     yield "- awscrt also signs the chunks of a stream (aws-chunked), which lattice_client does not."
     yield (
-        "- botocore's signers come with boto3: who has that loaded anyway, and signs a few "
-        "requests a second, gains nothing that can be noticed from a quicker one."
+        "- botocore's signers come with boto3: a program that loads it anyway, and signs a few "
+        "requests a second, gains nothing noticeable from a faster one."
     )

@@ -69,7 +69,7 @@ SCENARIOS = [
     Scenario("long path", "ten segments, 219 characters, no query", long_path),
     Scenario("new second", "each call is in another second", circumstance="second"),
     Scenario("new day", "each call is on another day", circumstance="day"),
-    Scenario("new credentials", "each call has credentials of its own", circumstance="credentials"),
+    Scenario("new credentials", "each call has its own credentials", circumstance="credentials"),
     Scenario("two threads", "two threads sign at once with one signer", circumstance="threads"),
 ]
 

@@ -21,7 +21,7 @@ AT_ONCE = 200
 
 
 async def run(url: str, numbers: Iterable[int]) -> Counter[str]:
-    """Confirms these orders; gives how many ended with which status or error."""
+    """Confirm these orders; return how many ended with each status or error."""
     outcomes: Counter[str] = Counter()
     waiting = iter(numbers)
     async with client_session(

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-    """One client for the life of the service; credentials are there before the first request."""
+    """One client for the life of the service; credentials are fetched before the first request."""
     auth = LatticeAuth()
     await auth.prefetch()
     async with AsyncClient(
@@ -52,7 +52,7 @@ async def orders_of(
     except httpx.TransportError as error:
         raise HTTPException(503, "orders cannot be reached") from error
     if denial := explain(response):
-        # Our fault, not the customer's: for the log, and not for them.
+        # This service's fault, not the customer's: log the reason, do not show it.
         log.error("orders refuses this service: %s", denial)
         raise HTTPException(502, "orders refuses this service")
     if response.is_error:

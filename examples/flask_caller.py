@@ -3,7 +3,7 @@
     pip install 'vpc-lattice-client[requests]' flask
     ORDERS_URL=https://orders.internal.example.com flask --app flask_caller run
 
-In Django it is the same: the session in a module of its own, imported by the views.
+In Django, put the session into a separate module that the views import.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ of_thread = threading.local()
 
 
 def orders() -> Session:
-    """The session of the thread that asks."""
+    """The calling thread's session."""
     if not hasattr(of_thread, "session"):
         of_thread.session = Session(auth=auth, retry=retry)
     session: Session = of_thread.session
@@ -35,7 +35,7 @@ def orders() -> Session:
 
 @app.post("/basket")
 def order() -> Any:
-    # With its key the order may be sent again after a broken connection, and is placed once.
+    # With the key the order may be sent again after a broken connection; it is placed once.
     headers = {"Idempotency-Key": request.headers.get("Idempotency-Key", "")}
     try:
         response = orders().post(

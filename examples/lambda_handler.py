@@ -19,8 +19,8 @@ ORDERS_URL = os.environ["ORDERS_URL"]
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """The order ``event["order"]``, with the status that the service `orders` gave."""
+    """Return the order ``event["order"]``, with the status from the service `orders`."""
     order = quote(event["order"], safe="")
     response = session.get(f"{ORDERS_URL}/orders/{order}", timeout=(1, 3))
-    raise_for_denial(response)  # the reason then stands in the function's log
+    raise_for_denial(response)  # puts the reason into the function's log
     return {"statusCode": response.status_code, "body": response.text}

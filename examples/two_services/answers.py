@@ -1,4 +1,4 @@
-"""What both services need of ASGI; a framework would do it for them."""
+"""The ASGI code that both services need; a framework would provide it."""
 
 import json
 

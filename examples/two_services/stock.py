@@ -11,7 +11,7 @@ async def stock(scope, _receive, send):
     if item not in STOCK:
         await answer(send, 404, {"error": f"no {item}"})
     else:
-        # Lattice has verified who calls, and its auth policy has let them in.
+        # Lattice has verified the caller, and its auth policy has allowed the call.
         caller = scope[SCOPE_KEY]
         await answer(send, 200, {"item": item, "count": STOCK[item], "hello": caller.role})
 
