@@ -28,6 +28,9 @@ _VISIBLE_ASCII = "[!-~]+"
 _QUOTES = "\"'"
 _NAMES = ("access_key", "secret_key", "token")
 _SWAPPED = "are access key and secret key swapped? Its value is not shown"
+_HIDDEN = "its value is not shown"
+# Shorter texts are names such as "minio-admin": no vendor's secret keys are that short.
+_SECRET_LENGTH = 30
 
 
 def fault_of_parts(
@@ -76,10 +79,10 @@ def _fault_of_keys(access_key: str, secret_key: str, names: tuple[str, str, str]
     if access_key[0] in _QUOTES or access_key[-1] in _QUOTES:
         return f"{names[0]} {_QUOTED}"
     if not _compiled(_ACCESS_KEY).fullmatch(access_key):
-        return (
-            f"{names[0]} has characters other than letters, digits and _, which no access key has: "
-            f"{_SWAPPED}"
+        fault = (
+            f"{names[0]} has characters other than letters, digits and _, which no access key has"
         )
+        return fault + (f": {_SWAPPED}" if len(access_key) >= _SECRET_LENGTH else f"; {_HIDDEN}")
     if len(access_key) > _LONGEST_ACCESS_KEY:
         return (
             f"{names[0]} is longer than {_LONGEST_ACCESS_KEY} characters, which no access key is: "

@@ -19,6 +19,7 @@ from lattice_client import (
     InvalidCredentialsError,
     LatticeAuth,
     NoCredentialsError,
+    RegionError,
     StaticCredentials,
 )
 from support import canary
@@ -232,6 +233,12 @@ class TestRegion:
 def test_arguments_that_cannot_work(wrong):
     with pytest.raises(ConfigurationError, match=r"orders|session_name|duration|AssumeRole"):
         AssumeRole(**{"role_arn": ROLE, **wrong})
+
+
+@pytest.mark.parametrize("region", ["eu-west-1a", "EU-WEST-1", "eu west 1", "", 1])
+def test_what_is_no_region(region):
+    with pytest.raises(RegionError, match="^region "):
+        AssumeRole(ROLE, base=KEYS, region=region)
 
 
 def test_it_pickles_if_its_base_does(sts, monkeypatch):

@@ -13,6 +13,7 @@ import time
 import traceback
 from datetime import UTC, datetime, timedelta
 
+import botocore.session
 import pytest
 from botocore.credentials import ReadOnlyCredentials
 
@@ -432,6 +433,27 @@ class TestSso:
         said = refused(provider(), ExpiredCredentialsError)
         assert "the login of profile 'my orders' has expired" in said
         assert "run aws sso login --profile 'my orders' (" in said
+
+    @pytest.mark.parametrize("given", [True, False], ids=["by a session", "by name"])
+    @pytest.mark.parametrize(
+        "login", ["sso_session = corp", f"sso_start_url = {URL}\nsso_region = eu-west-1"]
+    )
+    def test_the_login_of_a_source_profile(self, aws, session, given, login):
+        """Roles one upon the other: only the last profile has a login."""
+        session(timedelta(hours=-1))
+        role = "role_arn = arn:aws:iam::123456789012:role/orders\nsource_profile ="
+        (aws / "config").write_text(
+            f"[sso-session corp]\nsso_start_url = {self.URL}\nsso_region = eu-west-1\n"
+            f"[profile dev]\n{login}\nsso_account_id = 123456789012\nsso_role_name = orders\n"
+            f"[profile chained]\n{role} dev\n[profile twice]\n{role} chained\n"
+        )
+        if given:
+            provider = BotocoreCredentials(session=botocore.session.Session(profile="twice"))
+        else:
+            provider = BotocoreCredentials("twice")
+        said = refused(provider, ExpiredCredentialsError)
+        assert "the login of profile 'dev' has expired" in said
+        assert "run aws sso login --profile dev (" in said
 
     def test_a_session_that_never_was(self, session):
         said = refused(BotocoreCredentials("my orders"), ExpiredCredentialsError)

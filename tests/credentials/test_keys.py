@@ -20,11 +20,15 @@ KEY = "AKIAIOSFODNN7EXAMPLE"
 # Without any character that an access key cannot have: 28 of 100 secret keys are so.
 PLAIN_SECRET = "canary0SecretKEY0of40letters0and0digits0"
 SWAPPED = "swapped"
+PLAIN = "other than letters, digits and _, which no access key has; its value is not shown"
 
 WRONG = {
     "a slash": ((canary.SECRET, canary.SECRET), "access_key", SWAPPED),
-    "a plus": (("canaryWord+WordWord", canary.SECRET), "access_key", SWAPPED),
-    "an equals sign": (("canaryWord=", canary.SECRET), "access_key", SWAPPED),
+    "a plus": (("canaryWord+WordWord", canary.SECRET), "access_key", PLAIN),
+    "an equals sign": (("canaryWord=", canary.SECRET), "access_key", PLAIN),
+    "a user's name": (("canary-admin", canary.SECRET), "access_key", PLAIN),
+    "of 29 characters": (("canary-" + "x" * 22, canary.SECRET), "access_key", PLAIN),
+    "of 30 characters": (("canary-" + "x" * 23, canary.SECRET), "access_key", SWAPPED),
     "swapped": ((canary.SECRET, KEY), "access_key", SWAPPED),
     "swapped, of letters alone": ((PLAIN_SECRET, KEY), "access_key", SWAPPED),
     "a secret twice": ((PLAIN_SECRET, PLAIN_SECRET), "access_key", SWAPPED),

@@ -195,7 +195,7 @@ class TestNotBelieved:
         monkeypatch.setattr(
             request_signer(auth)._signers, "_make", lambda *_: made.append(1) or first
         )
-        first = LatticeAuth._make_signer(auth, self.good, "eu-west-1", None)
+        first = request_signer(auth)._make_signer(self.good, "eu-west-1", None)
         auth(httpx.Request("GET", "https://a.vpc-lattice-svcs.eu-west-1.on.aws/"))
         assert made == ([1] if how == "nowhere" else [])
 

@@ -698,6 +698,23 @@ class TestPatience:
         provider._failure = refreshing._NO_ANSWER
         assert 50 < provider._patience() <= 60
 
+    @pytest.mark.parametrize("patience", [math.inf, 1e10])
+    @pytest.mark.parametrize("library", ["threads", "asyncio", "trio"])
+    def test_without_end(self, source, patience, library):
+        """Of more seconds than a lock can wait."""
+        provider = RefreshingCredentials(source, patience=patience)
+        source.open.clear()
+        threading.Timer(0.05, source.open.set).start()
+        if library == "threads":
+            got = provider.get()
+        else:
+            got = (
+                trio.run(provider.get_async)
+                if library == "trio"
+                else asyncio.run(provider.get_async())
+            )
+        assert got.access_key == "ASIAGENERATION1"
+
     @pytest.mark.parametrize("wrong", [0, -1, math.nan, "20"])
     def test_what_is_none(self, source, wrong):
         with pytest.raises(ConfigurationError, match="patience"):

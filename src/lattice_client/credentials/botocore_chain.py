@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lattice_client._forking import importing
 from lattice_client._secrecy import forgetful
 from lattice_client.credentials.botocore_errors import botocore_errors
+from lattice_client.credentials.botocore_session import new_session
 from lattice_client.credentials.refreshing import (
     ADVISORY,
     JITTER,
@@ -56,8 +56,6 @@ class BotocoreCredentials(RefreshingCredentials):
         self._session = session
         # The one of the chain's providers that gave credentials last.
         self._method: str | None = None
-        # botocore's, of the first session.
-        self._loader: Any = None
         super().__init__(
             self._load,
             name="botocore's chain" + (f" with profile {profile!r}" if profile else ""),
@@ -77,7 +75,7 @@ class BotocoreCredentials(RefreshingCredentials):
                 "BotocoreCredentials over a botocore session cannot be pickled; "
                 "give the profile's name instead"
             )
-        return {**super().__getstate__(), "_method": None, "_loader": None}
+        return {**super().__getstate__(), "_method": None}
 
     @property
     def source(self) -> str | None:
@@ -96,19 +94,7 @@ class BotocoreCredentials(RefreshingCredentials):
         return region if isinstance(region, str) else None
 
     def _botocore_session(self) -> botocore.session.Session:
-        if self._session is not None:
-            return self._session
-        with importing:
-            import botocore.session
-
-        session = botocore.session.Session(profile=self._profile)
-        # The session is new, to see changed files, but AWS's own data stay: parsing a megabyte of
-        # them holds up every thread for 40 ms.
-        if self._loader is None:
-            self._loader = session.get_component("data_loader")
-        else:
-            session.register_component("data_loader", self._loader)
-        return session
+        return new_session(self._profile) if self._session is None else self._session
 
     def _load(self) -> Credentials:
         snapshot = self._load_from_session() if self._session else self._load_from_chain()
@@ -128,7 +114,7 @@ class BotocoreCredentials(RefreshingCredentials):
 
     def _load_from_session(self) -> Credentials | None:
         session: Any = self._session
-        with botocore_errors("the session", _profile_of(session)):
+        with botocore_errors("the session", session):
             live = session.get_credentials()
             return None if live is None else _snapshot_of(live)
 
@@ -136,9 +122,8 @@ class BotocoreCredentials(RefreshingCredentials):
         with botocore_errors("its configuration"):
             session: Any = self._botocore_session()
             resolver: Any = session.get_component("credential_provider")
-            profile = _profile_of(session)
         for provider in resolver.providers:
-            with botocore_errors(provider.METHOD, profile):
+            with botocore_errors(provider.METHOD, session):
                 self._tame(provider)
                 live = provider.load()
                 if live is not None:
@@ -160,10 +145,6 @@ class BotocoreCredentials(RefreshingCredentials):
         elif provider.METHOD == "assume-role" and self._method is not None:
             # The first time somebody may be there to type the code of an MFA device.
             provider._prompter = _nobody_there  # noqa: SLF001
-
-
-def _profile_of(session: Any) -> str:
-    return str(session.get_config_variable("profile") or "default")
 
 
 def _nobody_there(_: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from shlex import quote
 from typing import Any
 from urllib.parse import urlsplit
 
+from lattice_client.credentials.botocore_session import profile_of, profile_with_login
 from lattice_client.errors import (
     CredentialsError,
     ExpiredCredentialsError,
@@ -51,11 +52,11 @@ _STS_TEXT = 300
 
 
 @contextmanager
-def botocore_errors(what: str, profile: str | None = None) -> Iterator[None]:
+def botocore_errors(what: str, session: Any = None) -> Iterator[None]:
     """Turns every exception into one of this package's.
 
     :param what: the source, as the message calls it.
-    :param profile: the one in use, where that matters: whose login may have expired.
+    :param session: the botocore session whose profile's login may have expired.
     :raises CredentialsError: instead of anything else. Its text names the kind of the failure, and
         says more only where that cannot hold a secret. The original's text might, and it is the
         context of what is raised: what others see is to be raised by a ``forgetful`` call.
@@ -68,18 +69,18 @@ def botocore_errors(what: str, profile: str | None = None) -> Iterator[None]:
     except LatticeClientError:
         raise
     except Exception as error:  # noqa: BLE001 botocore lets through what its parsers and files raise
-        kind, why = _told(error, profile)
+        kind, why = _classify(error, session)
     else:
         return
     raise kind(f"{what}: {why}")
 
 
-def _told(error: Any, profile: str | None) -> tuple[type[CredentialsError], str]:
+def _classify(error: Any, session: Any) -> tuple[type[CredentialsError], str]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     name = type(error).__name__
     if isinstance(error, BotoCoreError | ClientError):
-        return _told_by_botocore(error, profile)
+        return _classify_botocore_error(error, session)
     if isinstance(error, ValueError) and str(error).startswith("Unsupported host"):
         # Of the URL in AWS_CONTAINER_CREDENTIALS_FULL_URI; botocore names the host alone.
         return NoCredentialsError, f"AWS_CONTAINER_CREDENTIALS_FULL_URI: {error}"
@@ -93,7 +94,7 @@ def _told(error: Any, profile: str | None) -> tuple[type[CredentialsError], str]
     return NoCredentialsError, name + place
 
 
-def _told_by_botocore(error: Any, profile: str | None) -> tuple[type[CredentialsError], str]:
+def _classify_botocore_error(error: Any, session: Any) -> tuple[type[CredentialsError], str]:
     name = type(error).__name__
     if hasattr(error, "operation_name"):  # a ClientError
         return NoCredentialsError, _answer(error)
@@ -102,11 +103,18 @@ def _told_by_botocore(error: Any, profile: str | None) -> tuple[type[Credentials
         return InvalidCredentialsError, why
     if name not in _LOGINS:
         return NoCredentialsError, why
+    profile = None if session is None else _profile_to_log_in(session)
     of_profile = f" of profile {profile!r}" if profile else ""
     command = _LOGINS[name] + (f" --profile {quote(profile)}" if profile else "")
     return ExpiredCredentialsError, (
         f"the login{of_profile} has expired or there is none: run {command} ({why})"
     )
+
+
+def _profile_to_log_in(session: Any) -> str:
+    with suppress(Exception):  # a file may have become unreadable
+        return profile_with_login(session)
+    return profile_of(session)
 
 
 def _unreachable(error: BaseException) -> str:

@@ -73,23 +73,28 @@ class StaticCredentials:
         return self._credentials
 
 
-@forgetful
+# These two call the user's own provider, so they are not forgetful: its error keeps its cause and
+# traceback. No local of theirs holds what the provider gave.
+
+
 def current(provider: CredentialsProvider) -> Credentials:
-    """What a provider has ready, else what it fetches; may block. No provider is taken at its word.
+    """The credentials that a provider has ready, else those that it fetches; may block.
 
-    :raises CredentialsError: where that is nothing to sign with, as :func:`checked` says.
+    :raises CredentialsError: where they cannot sign, as :func:`checked` says.
     """
-    credentials = ready(provider)
-    return checked(provider.get() if credentials is None else credentials, provider)
+    return checked(ready(provider) or provider.get(), provider)
 
 
-@forgetful
 def ready(provider: CredentialsProvider) -> Credentials | None:
-    """What a provider has ready, and has not expired.
+    """The credentials that a provider has ready, unless they have expired.
 
     :raises CredentialsError: for anything but :class:`Credentials`.
     """
-    credentials = provider.peek()
+    return _unexpired(provider.peek(), provider)
+
+
+@forgetful
+def _unexpired(credentials: object, provider: object) -> Credentials | None:
     if credentials is None:
         return None
     known = _known(credentials, provider)

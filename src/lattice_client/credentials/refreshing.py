@@ -289,7 +289,8 @@ class RefreshingCredentials:
         longest = self._longest_wait or (
             _PATIENCE if self._failure is None else _PATIENCE_AFTER_FAILURE
         )
-        return max(0.0, self._begun + longest - time.monotonic())
+        left = max(0.0, self._begun + longest - time.monotonic())
+        return min(left, threading.TIMEOUT_MAX)
 
     def _outcome(self, flight: _Flight) -> Credentials:
         outcome = flight.result() if flight.done() else self._failure or _NO_ANSWER

@@ -192,9 +192,11 @@ def checked_names(names: Iterable[str]) -> frozenset[str]:
 
 # --- The region -------------------------------------------------------------------------------
 
+# Other vendors' regions may have capital letters, such as OpenStack's "RegionOne".
+_AWS_REGION = r"[a-z]{2,4}(?:-[a-z]+)+-\d+"
 # Zones of a region ("Regions and Zones", EC2 User Guide): us-west-2a, us-west-2-lax-1a,
 # us-east-1-wl1-bos-wlz-1; and the id of one, usw2-az1.
-_ZONE = r"([a-z]{2,4}(?:-[a-z]+)+-\d+)(?:[a-z]|-[a-z]{3}-\d+[a-z]?|-wl\d+-[a-z0-9-]+)"
+_ZONE = rf"({_AWS_REGION})(?:[a-z]|-[a-z]{{3}}-\d+[a-z]?|-wl\d+-[a-z0-9-]+)"
 _ZONE_ID = r"[a-z]{2,6}\d+-az\d+"
 
 
@@ -216,11 +218,12 @@ def check_region(region: object, where: str = "region", *, wildcards: bool = Fal
     if not region.isascii() or (letters and not letters.isalnum()) or region.strip("-") == "":
         example = "'eu-west-1', 'us-east-*', '*'" if wildcards else "'eu-west-1'"
         raise RegionError(f"{where} is {region!r}, which is no region; they look like {example}")
-    if region != region.lower():
-        raise RegionError(f"{where} is {region!r}: write it in lower case, {region.lower()!r}")
-    if zone := compiled(_ZONE).fullmatch(region):
+    lower = region.lower()
+    if region != lower and compiled(_AWS_REGION).fullmatch(lower.replace("*", "1")):
+        raise RegionError(f"{where} is {region!r}: write it in lower case, {lower!r}")
+    if zone := compiled(_ZONE).fullmatch(lower):
         raise RegionError(f"{where} is {region!r}, a zone: give its region, {zone[1]!r}")
-    if compiled(_ZONE_ID).fullmatch(region):
+    if compiled(_ZONE_ID).fullmatch(lower):
         raise RegionError(
             f"{where} is {region!r}, the id of a zone: give the region that it is in, as in "
             "'eu-west-1'"
