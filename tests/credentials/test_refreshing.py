@@ -693,10 +693,10 @@ class TestPatience:
         ],
     )
     def test_each_provider_has_it(self, provider):
-        provider._begun = time.monotonic()
-        assert 50 < provider._patience() <= 60
+        fetch = refreshing._Fetch()
+        assert 50 < provider._time_left(fetch) <= 60
         provider._failure = refreshing._NO_ANSWER
-        assert 50 < provider._patience() <= 60
+        assert 50 < provider._time_left(fetch) <= 60
 
     @pytest.mark.parametrize("patience", [math.inf, 1e10])
     @pytest.mark.parametrize("library", ["threads", "asyncio", "trio"])
@@ -731,6 +731,9 @@ class TestInterrupted:
 
         def ask(at_start) -> None:
             def starting(thread: threading.Thread) -> None:
+                if threading.current_thread() is not threading.main_thread():
+                    start(thread)
+                    return
                 at_start(partial(start, thread))
                 raise KeyboardInterrupt
 
@@ -741,12 +744,74 @@ class TestInterrupted:
 
         return ask
 
-    def test_before_the_fetch_has_started(self, provider, source, clock, interrupted):
+    def test_before_the_fetch_has_started(self, provider, source, interrupted, caplog):
+        """That is no failure of the source, and there is nothing to wait for."""
         interrupted(lambda _: None)
-        with pytest.raises(CredentialsError, match="KeyboardInterrupt"):
-            provider.get()
-        clock.now += 2
+        assert provider._failure is None
         assert provider.get().access_key == "ASIAGENERATION1"
+        assert not caplog.records
+
+    @pytest.mark.parametrize("library", ["threads", "asyncio", "trio"])
+    def test_others_who_wait_get_theirs(self, provider, source, interrupted, library):
+        reserved, got = threading.Event(), []
+
+        async def ask_async():
+            got.append(await provider.get_async())
+
+        def ask():
+            reserved.wait(30)
+            if library == "threads":
+                got.append(provider.get())
+            elif library == "trio":
+                trio.run(ask_async)
+            else:
+                asyncio.run(ask_async())
+
+        waiter = threading.Thread(target=ask)
+        waiter.start()
+
+        def until_it_waits(_) -> None:
+            reserved.set()
+            fetch = provider._running
+            deadline = time.monotonic() + 30
+            while not (fetch._condition._waiters or fetch._done_callbacks):
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+
+        interrupted(until_it_waits)
+        waiter.join(30)
+        assert got == [provider.peek()] != [None]
+        assert source.calls == 1
+
+    @pytest.mark.parametrize("how", ["get", "asyncio", "peek", "refused"])
+    def test_between_the_claim_and_the_start(
+        self, provider, source, clock, monkeypatch, how, caplog
+    ):
+        """Again and again: none of these fetches counts as one that hangs, or as a failure."""
+        monkeypatch.setattr(refreshing, "_START", 0.05)
+        held = provider.get()
+        clock.now += HOUR - 10 * MINUTE if how in ("peek", "refused") else HOUR
+
+        def ask() -> object:
+            if how == "asyncio":
+                return asyncio.run(provider.get_async())
+            return provider.refused(held) if how == "refused" else getattr(provider, how)()
+
+        def interrupt(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        for _ in range(refreshing._MANY_HANGING + 1):
+            with monkeypatch.context() as patched:
+                patched.setattr(provider, "_launch", interrupt)
+                with pytest.raises(KeyboardInterrupt):
+                    ask()
+            time.sleep(0.06)  # of the monotonic clock, by which the start is measured
+        assert provider._hanging == 0
+        ask()
+        landed(provider)
+        assert provider.peek().access_key == "ASIAGENERATION2"
+        assert source.calls == 2
+        assert not caplog.records
 
     def test_after_the_fetch_has_started(self, provider, source, interrupted, caplog):
         """Its result is as good as any, and others who wait for it get it."""
@@ -758,12 +823,12 @@ class TestInterrupted:
         assert not caplog.records
 
     def test_just_as_the_fetch_starts(self, provider, source, interrupted):
-        """The thread is on its way, and nothing tells that yet."""
+        """The thread is on its way, and nothing tells that yet. It leaves the fetch to others."""
         late = []
         interrupted(late.append)
         late[0]()
         landed(provider)
-        assert provider.peek().access_key == "ASIAGENERATION1"
+        assert provider.get().access_key == "ASIAGENERATION1"
         assert provider.get() is provider.peek()
         assert provider._hanging == 0
         assert source.calls == 1
