@@ -321,7 +321,7 @@ def test_what_is_constant_for_a_second_is_made_once(signer):
     stamps = []
     for now in (NOW, NOW + 0.4, NOW - 0.4, NOW + 0.5):
         signer.sign("GET", HOST, "/", now=now)
-        stamps.append(signer._stamp)
+        stamps.append(signer._context)
     assert stamps[0] is stamps[1] is stamps[2]
     assert stamps[3] is not stamps[0]
 

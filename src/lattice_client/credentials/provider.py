@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Protocol, runtime_checkable
 
-from lattice_client._secrecy import forgetful, shown
+from lattice_client._secrecy import forgetful, redacted_key_id
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import (
     CredentialsError,
@@ -67,7 +67,7 @@ class StaticCredentials:
     def get(self) -> Credentials:
         if self._credentials.expired(time.time()):
             raise ExpiredCredentialsError(
-                f"the credentials of access key {shown(self._credentials.access_key)} expired at "
+                f"the credentials of access key {redacted_key_id(self._credentials.access_key)} expired at "
                 f"{self._credentials.expires_at}; pass a provider that can renew them"
             )
         return self._credentials
@@ -115,7 +115,7 @@ def checked(credentials: object, provider: object, now: float | None = None) -> 
     if known.expired(time.time() if now is None else now):
         raise ExpiredCredentialsError(
             f"{type(provider).__name__} gave credentials of access key "
-            f"{shown(known.access_key)} that expired at {known.expires_at}"
+            f"{redacted_key_id(known.access_key)} that expired at {known.expires_at}"
         )
     if not isinstance(provider, StaticCredentials):
         refuse_without_token(known)
@@ -139,6 +139,6 @@ def refuse_without_token(credentials: Credentials) -> None:
     """
     if credentials.token is None and credentials.access_key.startswith("ASIA"):
         raise InvalidCredentialsError(
-            f"access key {shown(credentials.access_key)} is a temporary one, and its "
+            f"access key {redacted_key_id(credentials.access_key)} is a temporary one, and its "
             "session token is missing"
         )

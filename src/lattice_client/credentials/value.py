@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from lattice_client._secrecy import fault_of_parts, shown
+from lattice_client._secrecy import fault_of_parts, redacted_key_id
 from lattice_client.errors import InvalidCredentialsError
 
 __all__ = ["Credentials"]
@@ -65,7 +65,7 @@ class Credentials:
     def __repr__(self) -> str:
         token = "None" if self.token is None else "'***'"
         return (
-            f"Credentials(access_key={shown(self.access_key)!r}, secret_key='***', token={token}, "
+            f"Credentials(access_key={redacted_key_id(self.access_key)!r}, secret_key='***', token={token}, "
             f"expires_at={self.expires_at!r})"
         )
 
