@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["in_thread", "settled"]
 
 
-async def settled(future: Future[Any], timeout: float) -> None:
-    """Wait for the end of a future under asyncio or trio, ``timeout`` seconds at most."""
+async def settled(future: Future[Any], patience: float) -> None:
+    """Wait for the end of a future under asyncio or trio, ``patience`` seconds at most."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         token = trio.lowlevel.current_trio_token()
@@ -27,12 +27,12 @@ async def settled(future: Future[Any], timeout: float) -> None:
                 token.run_sync_soon(done.set)
 
         future.add_done_callback(wake)
-        with trio.move_on_after(timeout):
+        with trio.move_on_after(patience):
             await done.wait()
     else:
         import asyncio
 
-        await asyncio.wait((asyncio.wrap_future(future),), timeout=timeout)
+        await asyncio.wait((asyncio.wrap_future(future),), timeout=patience)
 
 
 _ResultT = TypeVar("_ResultT")

@@ -42,12 +42,12 @@ KEY = "AKIAIOSFODNN7EXAMPLE"
 TEMPORARY = "ASIAIOSFODNN7EXAMPLE"
 ROLE = "arn:aws:iam::123456789012:role/orders"
 PAST = "2020-01-01T00:00:00Z"
-# So much of a secret is a secret.
+# A piece of a secret that is this long counts as a leak.
 PIECE = 12
 
 
 class Telling(NamedTuple):
-    """Credentials of the user's own, whose repr shows them."""
+    """A user's own class of credentials, whose repr shows them."""
 
     access_key: str = KEY
     secret_key: str = canary.SECRET
@@ -63,7 +63,7 @@ PIECES = {
 
 
 def errors_of(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that led to it, shown or not."""
+    """The error with all its causes and contexts, shown or not."""
     waiting, seen = [error], set()
     while waiting:
         one = waiting.pop()
@@ -98,12 +98,12 @@ def holds_a_piece(text: str) -> bool:
 def said_by(value: object) -> str:
     try:
         return repr(value)
-    except AttributeError:  # what is only half made
+    except AttributeError:  # of an object that is only half made
         return ""
 
 
 class Gives:
-    """A provider that gives what is none."""
+    """A provider that gives something other than credentials."""
 
     def __init__(self, peeked: object = None, got: object = None) -> None:
         self._peeked, self._got = peeked, got
@@ -195,7 +195,7 @@ def test_no_frame_of_ours_holds_a_secret(failing):
 
 
 class Absent:
-    """Finds that cryptography is not installed."""
+    """A finder for which cryptography is not installed."""
 
     def find_spec(self, name, path=None, target=None):
         if name == "cryptography":
@@ -294,10 +294,10 @@ class TestErrorsOfTheUser:
         assert out.split() == ["CredentialsError", "None"]
 
     def test_the_error_that_the_user_handles_is_shown(self):
-        with pytest.raises(ConfigurationError) as caught:
-            try:
-                raise KeyError("LATTICE_HOSTS")
-            except KeyError:
+        try:
+            {}["LATTICE_HOSTS"]
+        except KeyError:
+            with pytest.raises(ConfigurationError) as caught:
                 LatticeAuth(hosts=[])
         assert "LATTICE_HOSTS" in "".join(traceback.format_exception(caught.value))
 

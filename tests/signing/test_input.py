@@ -1,4 +1,4 @@
-"""What the signers refuse, and how they say it: types, times, credentials, payloads, regions."""
+"""What the signers refuse, and their messages: types, times, credentials, payloads, regions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def signer() -> SigV4Signer:
 
 
 def each_call(signer):
-    """All that take a request."""
+    """All methods that take a request."""
 
     def in_the_query(*arguments, **options):
         return presign(signer, *arguments, **options)
@@ -159,7 +159,7 @@ class TestCredentials:
 
     def test_that_change_are_read_once(self, signer):
         class Rotating:
-            """As botocore's, which may be other ones at each look."""
+            """As botocore's, which may differ at each read."""
 
             reads = 0
 

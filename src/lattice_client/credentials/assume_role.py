@@ -36,28 +36,28 @@ _SETTINGS: dict[str, Any] = {
 
 
 class AssumeRole(RefreshingCredentials):
-    """The credentials of a role, taken on with those of ``base`` (AssumeRole, STS API Reference).
+    """The credentials of a role, which ``base`` assumes (AssumeRole, STS API Reference).
 
     They are refreshed in the background, each time with the base's credentials of that moment.
 
     :param role_arn: as ``arn:aws:iam::123456789012:role/orders``.
-    :param session_name: stands in CloudTrail and in the caller's ARN that Lattice's policies see.
+    :param session_name: is in CloudTrail and in the caller's ARN that Lattice's policies see.
     :param base: whose credentials call STS: a :class:`Credentials` value, or any provider, another
         AssumeRole included. None: :class:`DefaultCredentials`.
     :param duration: for how many seconds, 900 to 43,200 and no more than the role allows; 3600 at
         most where ``base`` is a role too. None: STS's default, an hour.
-    :param external_id: what the role's trust policy asks of third parties.
-    :param tags: session tags, which auth policies can demand (``aws:PrincipalTag``).
-    :param transitive_tags: the keys of those that go along when a further role is assumed.
-    :param source_identity: who is behind the session; it stays through further roles.
-    :param policy: a session policy, as JSON, that narrows what the role may do.
+    :param external_id: what the role's trust policy requires of third parties.
+    :param tags: session tags, which auth policies can require (``aws:PrincipalTag``).
+    :param transitive_tags: the keys of the tags that are passed on when a further role is assumed.
+    :param source_identity: who is behind the session; it is passed on to further roles.
+    :param policy: a session policy, as JSON, that restricts what the role may do.
     :param region: whose STS to call. None: AWS_REGION, AWS_DEFAULT_REGION, else the one of the
         profile that the default chain would use.
     :raises RegionError: for what is no region, such as a zone.
     :raises ConfigurationError: for any other argument that cannot work.
 
-    The other parameters are those of :class:`RefreshingCredentials`. AWS_ENDPOINT_URL_STS is heeded
-    as by botocore. It pickles if its base does.
+    The other parameters are those of :class:`RefreshingCredentials`. AWS_ENDPOINT_URL_STS works as
+    for botocore. It pickles if its base does.
     """
 
     @forgetful

@@ -1,4 +1,4 @@
-"""The interface of a provider, and what is asked of the credentials that one hands out."""
+"""The interface of a provider, and the checks of the credentials that it gives."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ __all__ = [
 class CredentialsProvider(Protocol):
     """Where credentials come from. Two methods; both may be called from many threads.
 
-    A provider may have a third one, ``async get_async()``: as ``get()``, for asynchronous callers,
+    A provider may have a third method, ``async get_async()``: ``get()`` for asynchronous callers,
     under asyncio and trio. Without it they call ``get()`` in a thread.
 
-    And a fourth, ``refused(credentials)``, is told when a service has refused credentials as
-    expired, perhaps wrongly: the provider should give them until it has others. It must not block,
-    and returns False where there is nothing else to give, True where ``get()`` gives others, or a
-    ``concurrent.futures.Future`` that is done when a fetch has ended. Only where ``peek()`` or
-    ``get()`` then gives different credentials is the request sent again; errors of ``get()`` count
-    as none. Without this method the refusal stands.
+    A fourth method, ``refused(credentials)``, is called when a service has refused credentials as
+    expired. The service may be wrong: the provider should give them until it has others. The method
+    must not block. It returns False where there is nothing else to give, True where ``get()`` gives
+    others, or a ``concurrent.futures.Future`` that is done when a fetch has ended. The request is
+    sent again only where ``peek()`` or ``get()`` then gives different credentials; an error of
+    ``get()`` counts as none. Without this method the refusal stands.
     """
 
     def peek(self) -> Credentials | None:
-        """The credentials that are ready now, or None. Never blocks, does no I/O: it is called for
-        every signature. It gives the same object as long as nothing changes, for signing keys are
-        kept for as long as that."""
+        """The credentials that are ready now, or None. Never blocks and does no I/O: it is called
+        for every signature. It gives the same object as long as nothing changes: a signing key is
+        cached for one object."""
         ...
 
     def get(self) -> Credentials:
-        """The credentials, fetched if need be; may block.
+        """The credentials, fetched if necessary; may block.
 
         :raises CredentialsError: where there are none.
         """
@@ -67,8 +67,8 @@ class StaticCredentials:
     def get(self) -> Credentials:
         if self._credentials.expired(time.time()):
             raise ExpiredCredentialsError(
-                f"the credentials of access key {redacted_key_id(self._credentials.access_key)} expired at "
-                f"{self._credentials.expires_at}; pass a provider that can renew them"
+                f"the credentials of access key {redacted_key_id(self._credentials.access_key)} "
+                f"expired at {self._credentials.expires_at}; pass a provider that can renew them"
             )
         return self._credentials
 
@@ -103,13 +103,13 @@ def _unexpired(credentials: object, provider: object) -> Credentials | None:
 
 @forgetful
 def checked(credentials: object, provider: object, now: float | None = None) -> Credentials:
-    """What a provider gave, if one can sign with it.
+    """What a provider gave, if it can sign.
 
     :param now: seconds since the epoch; None asks the clock.
     :raises CredentialsError: for anything but :class:`Credentials`.
     :raises ExpiredCredentialsError: for expired ones.
-    :raises InvalidCredentialsError: for temporary ones without their token. What somebody wrote
-        down as :class:`StaticCredentials` is taken as it is.
+    :raises InvalidCredentialsError: for temporary ones without their token, unless the user wrote
+        them down as :class:`StaticCredentials`.
     """
     known = _known(credentials, provider)
     if known.expired(time.time() if now is None else now):
@@ -132,7 +132,7 @@ def _known(credentials: object, provider: object) -> Credentials:
 
 
 def refuse_without_token(credentials: Credentials) -> None:
-    """Access keys that begin with ASIA are temporary, and no use without a session token ("IAM
+    """Access keys that begin with ASIA are temporary, and useless without a session token ("IAM
     identifiers", Understanding unique ID prefixes, IAM User Guide).
 
     :raises InvalidCredentialsError: for such a key without a token.

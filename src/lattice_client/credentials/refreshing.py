@@ -73,7 +73,7 @@ class _Fetch(Future["Credentials | Failure"]):
 
     def __init__(self) -> None:
         super().__init__()
-        # So that no waiter's cancellation becomes that of all.
+        # A running future cannot be cancelled, so no waiter cancels it for all.
         self.set_running_or_notify_cancel()
         self.reserved_at = time.monotonic()
         # The thread that runs it, which sets this when it begins.
@@ -95,11 +95,11 @@ class RefreshingCredentials:
 
     :param fetch: gives :class:`Credentials`; may block. It runs in a thread of its own. Expired
         ones, and temporary ones without a token, count as a failure. Of an exception that is not
-        this package's, only the type and place are told: its text may hold secrets.
-    :param name: how errors and log records call the source.
+        this package's, errors name only the type and place: its text may hold secrets.
+    :param name: the source's name in errors and log records.
     :param advisory: how many seconds before expiry to start renewing.
-    :param mandatory: in so many last seconds ``get()`` waits for the new ones; if they cannot be
-        had, it gives the old ones. ``peek()`` never waits, nor do requests before the expiry.
+    :param mandatory: in so many last seconds ``get()`` waits for the new ones; if the fetch fails,
+        it gives the old ones. ``peek()`` never waits, nor do requests before the expiry.
     :param jitter: up to this share of ``advisory``, at random, a refresh starts later, so that a
         fleet does not ask at once.
     :param patience: for how many seconds callers that have nothing valid wait for a fetch, and
@@ -201,9 +201,9 @@ class RefreshingCredentials:
         return credentials
 
     def get(self) -> Credentials:
-        """The credentials, fetched if need be; may block.
+        """The credentials, fetched if necessary; may block.
 
-        :raises CredentialsError: where nothing valid is left and none can be had. It names the
+        :raises CredentialsError: where nothing valid is left and the fetch fails. It names the
             source and why it failed.
         """
         while isinstance(found := self._ready_or_fetch(), _Fetch):
@@ -226,10 +226,10 @@ class RefreshingCredentials:
 
         The service may be wrong, so they go on serving until others have been fetched.
 
-        :returns: True where there are others already; else a future of the fetch under way, which
-            is done when that has ended, whatever it brought; False where there is none: in the
-            pause after a failure, and where these were fetched within the last minute, for then the
-            fault is elsewhere.
+        :returns: True where there are others already; else a future that is done when the fetch
+            under way has ended, with or without success; False where there is no fetch: in the
+            pause after a failure, and where these were fetched within the last minute (then the
+            fault is elsewhere).
         """
         now = self._clock()
         with self._lock:
@@ -417,7 +417,7 @@ class RefreshingCredentials:
 
     def _keep(self, fetched: Credentials, now: float) -> Credentials:
         """With the lock held: make these the ones to give."""
-        # Signers are kept for as long as the object is the same.
+        # Signers are cached for as long as the object is the same.
         old = self._state[2]
         kept = old if old is not None and old == fetched else fetched
         self._state = self._scheduled(kept, now, changed=kept is fetched)
@@ -450,8 +450,8 @@ class RefreshingCredentials:
     # Forking.
 
     def _after_fork(self) -> None:
-        """In the child: the parent's locks and its fetch are not ours, and neither is its time to
-        refresh, or all of a server's workers would ask at once."""
+        """In the child: drop the parent's lock and fetch, and choose another time to refresh, so
+        that a server's workers do not all ask at once."""
         self._lock = threading.Lock()
         self._running = None
         self._hanging = 0

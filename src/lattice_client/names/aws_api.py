@@ -29,9 +29,9 @@ class AwsApi:
     """One service's API in one region.
 
     botocore is imported for the first call. The client is kept for as long as the provider gives
-    the same credentials, and after a fork each process has its own. It pickles as its settings.
+    the same credentials, and each process has its own. It pickles as its settings.
 
-    :param service: as botocore calls it.
+    :param service: botocore's name for it.
     :param region: None: AWS_REGION, AWS_DEFAULT_REGION, else the profile's.
     :param credentials: as of the auth objects.
     :param endpoint_url: another place to call, such as an endpoint in a VPC.
@@ -59,7 +59,7 @@ class AwsApi:
         renewed_after_fork(self)
 
     def _after_fork(self) -> None:
-        # The parent's connections are not ours.
+        # A child must not use its parent's connections.
         self._lock = threading.Lock()
         self._client: tuple[Credentials, Any, Callable[[], object]] | None = None
 
@@ -77,9 +77,9 @@ class AwsApi:
     def call(
         self, operation: str, *, absent: Collection[str] = (), **arguments: Any
     ) -> dict[str, Any] | None:
-        """An answer, or None where it is one of the errors ``absent``.
+        """The answer, or None where it is one of the errors ``absent``.
 
-        :param operation: in botocore's spelling, as ``discover_instances``.
+        :param operation: in botocore's spelling, such as ``discover_instances``.
         :raises NameSourceError: for any other failure.
         """
         with _name_source_errors(self.service, absent):
@@ -96,8 +96,8 @@ class AwsApi:
         page_size: int | None = None,
         **arguments: Any,
     ) -> Iterator[dict[str, Any]]:
-        """The items below ``key`` of all pages, each page fetched when it is asked for; none where
-        the answer is one of the errors ``absent``. As :meth:`call`."""
+        """The items below ``key`` of all pages, each fetched when its first item is needed; none
+        where the answer is one of the errors ``absent``. As :meth:`call`."""
         with _name_source_errors(self.service, absent):
             pages = self._ready_client().get_paginator(operation)
             for page in pages.paginate(**arguments, PaginationConfig={"PageSize": page_size}):
