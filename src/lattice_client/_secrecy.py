@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from lattice_client.errors import LatticeClientError
 
 __all__ = ["fault_of_parts", "forgetful", "redacted_key_id"]
-
-# Patterns are compiled on first use: compiling takes longer than a first signature.
-_compile_cached = cache(re.compile)
 
 # "AccessKey", IAM API Reference: 16 to 128 of [\w]. AWS's own test vectors and stand-ins for AWS
 # have shorter ones ("AKIDEXAMPLE", "test"), which are too short for a secret key.
@@ -60,7 +57,7 @@ def _fault_of_text(name: str, part: object) -> str | None:
         return f"{name} is empty: give access key and secret key together, or neither"
     if part[0] in _QUOTES and part[-1] == part[0]:
         return f"{name} {_QUOTED}"
-    if not _compile_cached(_VISIBLE_ASCII).fullmatch(part):
+    if not re.fullmatch(_VISIBLE_ASCII, part):
         return (
             f"{name} contains white space, a control character or non-ASCII text "
             "(a newline left over from a file?); its value is not shown"
@@ -78,7 +75,7 @@ def _fault_of_keys(access_key: str, secret_key: str, names: tuple[str, str, str]
     """The fault of two keys, each of which can stand in a header."""
     if access_key[0] in _QUOTES or access_key[-1] in _QUOTES:
         return f"{names[0]} {_QUOTED}"
-    if not _compile_cached(_ACCESS_KEY).fullmatch(access_key):
+    if not re.fullmatch(_ACCESS_KEY, access_key):
         fault = (
             f"{names[0]} has characters other than letters, digits and _, which no access key has"
         )
@@ -88,9 +85,9 @@ def _fault_of_keys(access_key: str, secret_key: str, names: tuple[str, str, str]
             f"{names[0]} is longer than {_LONGEST_ACCESS_KEY} characters, which no access key is: "
             "is it the session token? Its value is not shown"
         )
-    if _compile_cached(_MIXED_40).fullmatch(access_key):
+    if re.fullmatch(_MIXED_40, access_key):
         return f"{names[0]} looks like a secret key: {_SWAPPED}"
-    if _compile_cached(_LIKE_AN_ACCESS_KEY).fullmatch(secret_key):
+    if re.fullmatch(_LIKE_AN_ACCESS_KEY, secret_key):
         return f"{names[1]} looks like an access key: {_SWAPPED}"
     return None
 
@@ -102,7 +99,7 @@ _LIKE_A_KEY_ID = "[A-Z0-9-]{1,32}|[A-Za-z0-9_-]{1,24}"
 def redacted_key_id(access_key: str) -> str:
     """An access key to display. What does not look like one may be a misplaced secret key: it
     becomes ``***``."""
-    return access_key if _compile_cached(_LIKE_A_KEY_ID).fullmatch(access_key) else "***"
+    return access_key if re.fullmatch(_LIKE_A_KEY_ID, access_key) else "***"
 
 
 _Parameters = ParamSpec("_Parameters")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from lattice_client._regions import check_region
 from lattice_client._secrecy import forgetful
 from lattice_client.credentials.botocore_errors import botocore_errors
 from lattice_client.credentials.botocore_session import find_region, make_client, new_session
@@ -20,7 +21,6 @@ from lattice_client.credentials.refreshing import (
 )
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import ConfigurationError, CredentialsError
-from lattice_client.signing.validation import check_region
 
 __all__ = ["AssumeRole"]
 

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from lattice_client._forking import renewed_after_fork
+from lattice_client._regions import check_region
 from lattice_client.credentials import Credentials, CredentialsProvider, as_provider, current
 from lattice_client.credentials.botocore_errors import botocore_errors
 from lattice_client.credentials.botocore_session import find_region, make_client, new_session
 from lattice_client.errors import CredentialsError, NameSourceError
-from lattice_client.signing.validation import check_region
 
 __all__ = ["AwsApi"]
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from lattice_client._regions import check_region
 from lattice_client._secrecy import forgetful
 from lattice_client.signing.canonical import Normalization, PathEncoding
 from lattice_client.signing.signer import LATTICE, Signer
-from lattice_client.signing.validation import CredentialsLike, check_region
+from lattice_client.signing.validation import CredentialsLike
 
 if TYPE_CHECKING:
     from hashlib import _Hash

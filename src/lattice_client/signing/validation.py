@@ -15,7 +15,6 @@ from lattice_client.errors import (
     ConfigurationError,
     InvalidCredentialsError,
     InvalidHeaderError,
-    RegionError,
     SigningError,
 )
 
@@ -29,7 +28,6 @@ __all__ = [
     "check_host",
     "check_method",
     "check_payload_hash",
-    "check_region",
     "check_str",
     "check_target",
     "checked_names",
@@ -188,46 +186,6 @@ def checked_names(names: Iterable[str]) -> frozenset[str]:
             raise ConfigurationError(f"{name!r} cannot be signed: {NEVER_SIGNED[name]}")
         checked.add(name)
     return frozenset(checked)
-
-
-# --- The region -------------------------------------------------------------------------------
-
-# Other vendors' regions may have capital letters, such as OpenStack's "RegionOne".
-_AWS_REGION = r"[a-z]{2,4}(?:-[a-z]+)+-\d+"
-# Zones of a region ("Regions and Zones", EC2 User Guide): us-west-2a, us-west-2-lax-1a,
-# us-east-1-wl1-bos-wlz-1; and the id of one, usw2-az1.
-_ZONE = rf"({_AWS_REGION})(?:[a-z]|-[a-z]{{3}}-\d+[a-z]?|-wl\d+-[a-z0-9-]+)"
-_ZONE_ID = r"[a-z]{2,6}\d+-az\d+"
-
-
-def check_region(region: object, where: str = "region", *, wildcards: bool = False) -> None:
-    """Check that a text can be a region. There is no list of regions here: AWS adds some every
-    year, and other vendors have their own.
-
-    :param where: what holds it, such as an argument or a variable.
-    :param wildcards: whether ``*`` may stand in it.
-    :raises RegionError: with a hint, where it cannot.
-    """
-    if region is None or region == "":
-        raise RegionError(f"{where} is empty; give the region of the service, as in 'eu-west-1'")
-    if not isinstance(region, str):
-        raise RegionError(
-            f"{where} must be a str such as 'eu-west-1', not a {type(region).__name__}"
-        )
-    letters = region.replace("-", "").replace("*", "" if wildcards else "*")
-    if not region.isascii() or (letters and not letters.isalnum()) or region.strip("-") == "":
-        example = "'eu-west-1', 'us-east-*', '*'" if wildcards else "'eu-west-1'"
-        raise RegionError(f"{where} is {region!r}, which is no region; they look like {example}")
-    lower = region.lower()
-    if region != lower and compile_cached(_AWS_REGION).fullmatch(lower.replace("*", "1")):
-        raise RegionError(f"{where} is {region!r}: write it in lower case, {lower!r}")
-    if zone := compile_cached(_ZONE).fullmatch(lower):
-        raise RegionError(f"{where} is {region!r}, a zone: give its region, {zone[1]!r}")
-    if compile_cached(_ZONE_ID).fullmatch(lower):
-        raise RegionError(
-            f"{where} is {region!r}, the id of a zone: give the region that it is in, as in "
-            "'eu-west-1'"
-        )
 
 
 # --- Credentials ------------------------------------------------------------------------------
