@@ -8,30 +8,31 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future  # it loads logging
+    # The module loads logging, which a program that only signs does not need.
+    from concurrent.futures import Future
 
 __all__ = ["in_thread", "settled"]
 
 
-async def settled(flight: Future[Any], patience: float) -> None:
-    """Waits for the end of the flight under asyncio or trio, so many seconds at most."""
+async def settled(future: Future[Any], patience: float) -> None:
+    """Wait for the end of a future under asyncio or trio, ``patience`` seconds at most."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         token = trio.lowlevel.current_trio_token()
-        landed = trio.Event()
+        done = trio.Event()
 
         def wake(_: object) -> None:
-            # Whoever waited may be gone, and the loop too.
+            # The waiter may have been cancelled, and its loop may have ended.
             with suppress(trio.RunFinishedError):
-                token.run_sync_soon(landed.set)
+                token.run_sync_soon(done.set)
 
-        flight.add_done_callback(wake)
+        future.add_done_callback(wake)
         with trio.move_on_after(patience):
-            await landed.wait()
+            await done.wait()
     else:
         import asyncio
 
-        await asyncio.wait((asyncio.wrap_future(flight),), timeout=patience)
+        await asyncio.wait((asyncio.wrap_future(future),), timeout=patience)
 
 
 _ResultT = TypeVar("_ResultT")
@@ -40,9 +41,9 @@ _ResultT = TypeVar("_ResultT")
 async def in_thread(
     work: Callable[..., _ResultT], *arguments: Any, abandon: bool = False
 ) -> _ResultT:
-    """:param abandon: whether the work may go on alone where its caller is cancelled.
+    """Do blocking work in a thread; at the end of the interpreter, where none can be started, here.
 
-    At the end of the interpreter no thread can be started: then it is done here.
+    :param abandon: whether the work may go on alone where its caller is cancelled.
     """
     begun = False
 
@@ -52,20 +53,20 @@ async def in_thread(
         return work(*arguments)
 
     try:
-        return await _started_in_thread(begin, abandon=abandon)
+        return await _run_in_thread(begin, abandon=abandon)
     except RuntimeError:
         if begun:
             raise
     return work(*arguments)
 
 
-async def _started_in_thread(work: Callable[[], _ResultT], *, abandon: bool) -> _ResultT:
-    # Whoever runs on trio has anyio, which knows both kinds of event loop. Neither is imported
-    # before: that would double the time to import this package.
+async def _run_in_thread(work: Callable[[], _ResultT], *, abandon: bool) -> _ResultT:
+    # Programs that run on trio have loaded anyio, which knows both kinds of event loop. Importing
+    # either at the top would double the time to import this package.
     if "anyio" in sys.modules:
         from anyio.to_thread import run_sync
 
-        # As asyncio's own does always; anyio's before 4.1 calls it otherwise.
+        # asyncio's own to_thread() always abandons; anyio before 4.1 has another name for it.
         known = abandon and "abandon_on_cancel" in (run_sync.__kwdefaults__ or ())
         how: Any = {"abandon_on_cancel": True} if known else {}
         return await run_sync(work, **how)

@@ -1,9 +1,9 @@
-"""What a fork must not do to credentials: leave a lock held that nobody is there to release."""
+"""Forks: no child may inherit a lock whose holder is a thread that it does not have."""
 
 from __future__ import annotations
 
-# Both have hooks of their own for forks, which have to be registered before ours: those that run
-# before a fork run in reverse, and botocore's import, which ours waits for, logs.
+# Both register hooks for forks, which must come before ours: hooks before a fork run in reverse,
+# and botocore's import, which ours waits for, logs.
 import concurrent.futures.thread  # noqa: F401
 import logging  # noqa: F401
 import os
@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 __all__ = ["importing", "renewed_after_fork"]
 
-# Seconds. A fork waits so long for an import to end, and then takes its chance.
+# Seconds. A fork waits so long for an import to end, then goes ahead.
 _PATIENCE = 10.0
 
 
@@ -22,8 +22,8 @@ class _Renewable(Protocol):
 
 
 class _Importing:
-    """Held while a fetch imports, so that no fork leaves a module's import lock with a thread that
-    the child does not have."""
+    """A lock that is held while a fetch imports, so that no fork leaves a module's import lock with
+    a thread that the child does not have."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -45,7 +45,7 @@ class _Importing:
     def after_in_child(self) -> None:
         self._lock = threading.RLock()
         for each in list(_ALL):
-            each._after_fork()  # noqa: SLF001 their module's own
+            each._after_fork()  # noqa: SLF001 a protocol of this package
 
 
 _ALL: WeakSet[_Renewable] = WeakSet()
@@ -53,7 +53,7 @@ importing = _Importing()
 
 
 def renewed_after_fork(each: _Renewable) -> None:
-    """Let a child call this object's ``_after_fork()``, as long as it lives."""
+    """Call the object's ``_after_fork()`` in each child, as long as the object lives."""
     _ALL.add(each)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["http_date"]
 
 
-_LONGEST_DATE = 40  # characters, and some to spare
+_LONGEST_DATE = 40  # characters, with some to spare
 
 
 def http_date(text: str) -> float | None:
@@ -13,7 +13,7 @@ def http_date(text: str) -> float | None:
     5.6.7, or None for anything else."""
     if len(text) > _LONGEST_DATE or text.count(":") != 2:  # noqa: PLR2004 hours:minutes:seconds
         return None
-    from calendar import timegm  # slow to load, and seldom needed
+    from calendar import timegm  # slow to load, and rarely needed
     from email.utils import parsedate_tz
 
     try:

@@ -1,4 +1,4 @@
-"""Sans-I/O generators: they yield a step and its argument, and are sent what the step gave."""
+"""Run sans-I/O generators, which yield a step and its argument and are sent the step's result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["run", "run_async"]
 
 
 def run(steps: Generator[tuple[str, Any], Any, Any], ops: Any) -> Any:
-    """Do each step with the method of that name.
+    """Do each step with the method of ``ops`` that has its name.
 
     :returns: what the generator returns.
     """

@@ -1,26 +1,23 @@
-"""What keeps secrets out of the wrong places: the access key's, a message, a frame's locals."""
+"""Keeping secrets out of the access key, of messages and of frames' locals."""
 
 from __future__ import annotations
 
 import re
 import sys
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from lattice_client.errors import LatticeClientError
 
-__all__ = ["fault_of_parts", "forgetful", "shown"]
+__all__ = ["fault_of_parts", "forgetful", "redacted_key_id"]
 
-# Compiled on first use: it takes longer than a first signature.
-_compiled = cache(re.compile)
-
-# "AccessKey", IAM API Reference: 16 to 128 of [\w]. Shorter ones are in use too, in AWS's own test
-# vectors and in stand-ins for AWS ("AKIDEXAMPLE", "test"), and none of them can be a secret key.
+# "AccessKey", IAM API Reference: 16 to 128 of [\w]. AWS's own test vectors and stand-ins for AWS
+# have shorter ones ("AKIDEXAMPLE", "test"), which are too short for a secret key.
 _ACCESS_KEY = "[A-Za-z0-9_]+"
 _LONGEST_ACCESS_KEY = 128
-# Those of AWS have capital letters and digits alone, so this is a secret key, which has 40 of
-# [A-Za-z0-9/+] ("Manage access keys for IAM users", IAM User Guide). 28 in 100 have no / or +.
+# AWS's access keys have only capital letters and digits, so this is a secret key. That has 40 of
+# [A-Za-z0-9/+] ("Manage access keys for IAM users", IAM User Guide); 28 in 100 have no / or +.
 _MIXED_40 = "(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9]{40}"
 # The prefixes of access keys ("IAM identifiers", Understanding unique ID prefixes, IAM User Guide).
 _LIKE_AN_ACCESS_KEY = "(?:ABIA|ACCA|AKIA|ASIA)[A-Z0-9]{12,28}"
@@ -28,6 +25,9 @@ _VISIBLE_ASCII = "[!-~]+"
 _QUOTES = "\"'"
 _NAMES = ("access_key", "secret_key", "token")
 _SWAPPED = "are access key and secret key swapped? Its value is not shown"
+_HIDDEN = "its value is not shown"
+# Shorter texts are names such as "minio-admin": no vendor's secret keys are that short.
+_SECRET_LENGTH = 30
 
 
 def fault_of_parts(
@@ -36,10 +36,10 @@ def fault_of_parts(
     token: object,
     names: tuple[str, str, str] = _NAMES,
 ) -> str | None:
-    """Why these parts cannot be credentials, without their values; None where they can.
+    """Why these parts cannot be credentials, without their values; None where they can be.
 
-    :param token: None or empty where there is none.
-    :param names: how the message calls the parts.
+    :param token: None or empty for none.
+    :param names: the parts' names in the message.
     """
     for name, part in zip(names, (access_key, secret_key, token), strict=True):
         if name == names[-1] and (part is None or part == ""):
@@ -57,7 +57,7 @@ def _fault_of_text(name: str, part: object) -> str | None:
         return f"{name} is empty: give access key and secret key together, or neither"
     if part[0] in _QUOTES and part[-1] == part[0]:
         return f"{name} {_QUOTED}"
-    if not _compiled(_VISIBLE_ASCII).fullmatch(part):
+    if not re.fullmatch(_VISIBLE_ASCII, part):
         return (
             f"{name} contains white space, a control character or non-ASCII text "
             "(a newline left over from a file?); its value is not shown"
@@ -72,34 +72,34 @@ _QUOTED = (
 
 
 def _fault_of_keys(access_key: str, secret_key: str, names: tuple[str, str, str]) -> str | None:
-    """Of two texts that can stand in a header each."""
+    """The fault of two keys, each of which can stand in a header."""
     if access_key[0] in _QUOTES or access_key[-1] in _QUOTES:
         return f"{names[0]} {_QUOTED}"
-    if not _compiled(_ACCESS_KEY).fullmatch(access_key):
-        return (
-            f"{names[0]} has characters other than letters, digits and _, which no access key has: "
-            f"{_SWAPPED}"
+    if not re.fullmatch(_ACCESS_KEY, access_key):
+        fault = (
+            f"{names[0]} has characters other than letters, digits and _, which no access key has"
         )
+        return fault + (f": {_SWAPPED}" if len(access_key) >= _SECRET_LENGTH else f"; {_HIDDEN}")
     if len(access_key) > _LONGEST_ACCESS_KEY:
         return (
             f"{names[0]} is longer than {_LONGEST_ACCESS_KEY} characters, which no access key is: "
             "is it the session token? Its value is not shown"
         )
-    if _compiled(_MIXED_40).fullmatch(access_key):
+    if re.fullmatch(_MIXED_40, access_key):
         return f"{names[0]} looks like a secret key: {_SWAPPED}"
-    if _compiled(_LIKE_AN_ACCESS_KEY).fullmatch(secret_key):
+    if re.fullmatch(_LIKE_AN_ACCESS_KEY, secret_key):
         return f"{names[1]} looks like an access key: {_SWAPPED}"
     return None
 
 
 # Secret keys have both cases, and are longer.
-_SHOWN = "[A-Z0-9-]{1,32}|[A-Za-z0-9_-]{1,24}"
+_LIKE_A_KEY_ID = "[A-Z0-9-]{1,32}|[A-Za-z0-9_-]{1,24}"
 
 
-def shown(access_key: str) -> str:
-    """An access key for other eyes; what does not look like one may be a secret that stands in the
-    wrong place."""
-    return access_key if _compiled(_SHOWN).fullmatch(access_key) else "***"
+def redacted_key_id(access_key: str) -> str:
+    """An access key to display. What does not look like one may be a misplaced secret key: it
+    becomes ``***``."""
+    return access_key if re.fullmatch(_LIKE_A_KEY_ID, access_key) else "***"
 
 
 _Parameters = ParamSpec("_Parameters")
@@ -107,10 +107,10 @@ _ResultT = TypeVar("_ResultT")
 
 
 def forgetful(call: Callable[_Parameters, _ResultT]) -> Callable[_Parameters, _ResultT]:
-    """A call whose errors of this package hold none of its frames, and no other error of its.
+    """Decorate a call: errors of this package that it raises hold no frame and no cause of it.
 
     Error reporters show the locals of each frame (Sentry, rich, ``pytest -l``), and an argument may
-    be credentials in a form whose repr shows them. The text of another library's error may too.
+    be credentials whose repr shows them. The text of another library's error may show them too.
     """
 
     @wraps(call)
@@ -121,17 +121,17 @@ def forgetful(call: Callable[_Parameters, _ResultT]) -> Callable[_Parameters, _R
         except LatticeClientError as error:
             del args, kwargs
             error.__cause__ = None
-            # What was being handled when the call was made is the caller's own, and is shown.
+            # The error that the caller was handling is the caller's own, and stays visible.
             error.__suppress_context__ = False
-            error.__context__ = None if _leads_to(handled, error) else handled
-            raise error.with_traceback(None)  # noqa: B904 it is the same one
+            error.__context__ = None if _is_in_contexts(handled, error) else handled
+            raise error.with_traceback(None)  # noqa: B904 it is the same error
 
     return forgetting
 
 
-def _leads_to(first: BaseException | None, error: BaseException) -> bool:
-    """Whether an error is among another one and its contexts: a circle of these never ends for what
-    walks along it, as ``contextlib.ExitStack`` does."""
+def _is_in_contexts(first: BaseException | None, error: BaseException) -> bool:
+    """Whether an error is among ``first`` and its contexts. Code that follows contexts, such as
+    ``contextlib.ExitStack``, would never end in a circle of them."""
     seen: set[int] = set()
     while first is not None and id(first) not in seen:
         if first is error:

@@ -20,6 +20,7 @@ from lattice_client._auth.recovery import (
 from lattice_client._auth.request_signer import RequestSigner
 from lattice_client._auth.requests_hook import guard
 from lattice_client._auth.routing import checked
+from lattice_client._regions import check_region
 from lattice_client._secrecy import forgetful
 from lattice_client._wire.detect import wrap_request
 from lattice_client._wire.requests import RequestsRequest
@@ -35,7 +36,6 @@ from lattice_client.signing import (
 )
 from lattice_client.signing.canonical import PathEncoding
 from lattice_client.signing.presign import DEFAULT_EXPIRES, MAX_EXPIRES
-from lattice_client.signing.validation import check_region
 
 __all__ = ["Algorithm", "LatticeAuth", "Payload", "Placement", "SigV4Auth"]
 

@@ -288,8 +288,8 @@ def observe_credentials(observer: Observer) -> Callable[[], None]:
         tell(CredentialsRefreshed(source, expires_at, error))
 
     def end() -> None:
-        if told in refreshing.TOLD:
-            refreshing.TOLD.remove(told)
+        if told in refreshing.OBSERVERS:
+            refreshing.OBSERVERS.remove(told)
 
-    refreshing.TOLD.append(told)
+    refreshing.OBSERVERS.append(told)
     return end

@@ -13,7 +13,7 @@ EndpointT = TypeVar("EndpointT", bound=endpoints.Endpoint)
 
 @pytest.fixture
 def aws(monkeypatch, tmp_path) -> Path:
-    """A home of its own for botocore's chain, with nothing in it: ``config``, ``credentials``."""
+    """A separate home for botocore's chain, with nothing in it: ``config``, ``credentials``."""
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     return tmp_path

@@ -19,6 +19,7 @@ from lattice_client import (
     InvalidCredentialsError,
     LatticeAuth,
     NoCredentialsError,
+    RegionError,
     StaticCredentials,
 )
 from support import canary
@@ -155,7 +156,7 @@ def test_a_base_that_fails_is_named(sts, aws):
     assert sts.calls == []
 
 
-def test_nobody_there(monkeypatch, aws):
+def test_no_server_there(monkeypatch, aws):
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
     said = refused(AssumeRole(ROLE, base=KEYS, region="eu-west-1"), NoCredentialsError)
     assert "EndpointConnectionError" in said
@@ -184,7 +185,7 @@ class TestRegion:
         return seen
 
     def test_a_signature_is_for_the_role_s_region(self, aws, sts, monkeypatch):
-        """Where neither the auth object nor the host nor the environment says one."""
+        """Where neither the auth object nor the host nor the environment names one."""
         monkeypatch.delenv("AWS_REGION")
 
         def signed_for(provider) -> str:
@@ -232,6 +233,12 @@ class TestRegion:
 def test_arguments_that_cannot_work(wrong):
     with pytest.raises(ConfigurationError, match=r"orders|session_name|duration|AssumeRole"):
         AssumeRole(**{"role_arn": ROLE, **wrong})
+
+
+@pytest.mark.parametrize("region", ["eu-west-1a", "EU-WEST-1", "eu west 1", "", 1])
+def test_what_is_no_region(region):
+    with pytest.raises(RegionError, match=r"^region "):
+        AssumeRole(ROLE, base=KEYS, region=region)
 
 
 def test_it_pickles_if_its_base_does(sts, monkeypatch):

@@ -13,6 +13,7 @@ import time
 import traceback
 from datetime import UTC, datetime, timedelta
 
+import botocore.session
 import pytest
 from botocore.credentials import ReadOnlyCredentials
 
@@ -36,7 +37,7 @@ MINUTE = 60
 
 
 def refused(provider, kind=CredentialsError) -> str:
-    """What is said of a failing fetch; nothing of it may be a secret."""
+    """The message of a failing fetch, which may hold no secret."""
     with pytest.raises(kind) as caught:
         provider.get()
     assert provider.peek() is None
@@ -56,7 +57,7 @@ class TestInstance:
         assert provider.peek() is got
 
     def test_its_expiry_is_taken_as_it_is_said(self, instance):
-        """botocore would make up a later one."""
+        """botocore would invent a later one."""
         instance.lifetime = 5 * MINUTE
         expires_at = BotocoreCredentials().get().expires_at
         assert expires_at < datetime.now(UTC) + timedelta(minutes=5, seconds=1)
@@ -164,7 +165,7 @@ class TestContainer:
         said = refused(BotocoreCredentials(), NoCredentialsError)
         assert "AWS_CONTAINER_CREDENTIALS_FULL_URI: Unsupported host 'ecs-local'" in said
 
-    def test_nobody_listens_where_it_should_be(self, aws, monkeypatch, nobody_listens):
+    def test_no_server_where_it_should_be(self, aws, monkeypatch, nobody_listens):
         monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher.SLEEP_TIME", 0)
         url = f"http://u:canary/word@127.0.0.1:{nobody_listens}/".replace("canary/", "canary%2F")
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url + "?canary/uri")
@@ -318,7 +319,7 @@ class TestRoles:
         assert got.expires_at > datetime.now(UTC) + timedelta(minutes=59)
         assert provider.region() == "eu-west-3"
 
-    def test_it_asks_sts_once_and_anew(self, aws, sts):
+    def test_it_asks_sts_once_and_again(self, aws, sts):
         (aws / "config").write_text(SOURCE_PROFILE)
         clock = Clock()
         sts.clock, sts.lifetime = clock, 15 * MINUTE
@@ -401,7 +402,7 @@ class TestSso:
         self.log_in(aws, token, timedelta(hours=hours))
         assert "aws sso login" in refused(BotocoreCredentials("sso"), ExpiredCredentialsError)
 
-    def test_nobody_has_logged_in(self, aws, portal):
+    def test_before_the_first_login(self, aws, portal):
         said = refused(BotocoreCredentials("sso"), ExpiredCredentialsError)
         assert "run aws sso login --profile sso (" in said
 
@@ -432,6 +433,27 @@ class TestSso:
         said = refused(provider(), ExpiredCredentialsError)
         assert "the login of profile 'my orders' has expired" in said
         assert "run aws sso login --profile 'my orders' (" in said
+
+    @pytest.mark.parametrize("given", [True, False], ids=["by a session", "by name"])
+    @pytest.mark.parametrize(
+        "login", ["sso_session = corp", f"sso_start_url = {URL}\nsso_region = eu-west-1"]
+    )
+    def test_the_login_of_a_source_profile(self, aws, session, given, login):
+        """A chain of roles: only the last profile has a login."""
+        session(timedelta(hours=-1))
+        role = "role_arn = arn:aws:iam::123456789012:role/orders\nsource_profile ="
+        (aws / "config").write_text(
+            f"[sso-session corp]\nsso_start_url = {self.URL}\nsso_region = eu-west-1\n"
+            f"[profile dev]\n{login}\nsso_account_id = 123456789012\nsso_role_name = orders\n"
+            f"[profile chained]\n{role} dev\n[profile twice]\n{role} chained\n"
+        )
+        if given:
+            provider = BotocoreCredentials(session=botocore.session.Session(profile="twice"))
+        else:
+            provider = BotocoreCredentials("twice")
+        said = refused(provider, ExpiredCredentialsError)
+        assert "the login of profile 'dev' has expired" in said
+        assert "run aws sso login --profile dev (" in said
 
     def test_a_session_that_never_was(self, session):
         said = refused(BotocoreCredentials("my orders"), ExpiredCredentialsError)
@@ -516,7 +538,7 @@ class TestSession:
 
         session = botocore.session.Session()
         clock = Clock()
-        container.lifetime = 12 * MINUTE  # within botocore's own window: each asking refreshes
+        container.lifetime = 12 * MINUTE  # within botocore's window: each call refreshes
         provider = BotocoreCredentials(session=session, clock=clock)
         first = provider.get()
         calls = len(container.calls)

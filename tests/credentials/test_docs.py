@@ -1,4 +1,4 @@
-"""docs/credentials.md names every provider, and what it shows of one's own works."""
+"""docs/credentials.md names every provider, and its example of a user's provider works."""
 
 from __future__ import annotations
 

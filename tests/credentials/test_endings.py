@@ -50,7 +50,7 @@ else:
     ("first", "seconds", "keys"),
     [
         ("fetched", 60, {"ASIAGENERATION1"}),
-        # The old ones serve, unless a thread could be started and was quicker.
+        # The old ones serve, unless a thread could be started and was faster.
         ("fetched", 3000, {"ASIAGENERATION1", "ASIAGENERATION2"}),
         ("fetched", 4000, {"ASIAGENERATION2"}),
         ("nothing yet", 0, {"ASIAGENERATION1"}),

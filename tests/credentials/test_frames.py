@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -35,17 +36,18 @@ from lattice_client import (
 from lattice_client.credentials import checked, current
 from lattice_client.signing import SigV4ASigner, SigV4Signer
 from support import canary
+from support.processes import run_script
 
 KEY = "AKIAIOSFODNN7EXAMPLE"
 TEMPORARY = "ASIAIOSFODNN7EXAMPLE"
 ROLE = "arn:aws:iam::123456789012:role/orders"
 PAST = "2020-01-01T00:00:00Z"
-# So much of a secret is a secret.
+# A piece of a secret that is this long counts as a leak.
 PIECE = 12
 
 
 class Telling(NamedTuple):
-    """Credentials of the user's own, whose repr shows them."""
+    """A user's own class of credentials, whose repr shows them."""
 
     access_key: str = KEY
     secret_key: str = canary.SECRET
@@ -61,7 +63,7 @@ PIECES = {
 
 
 def errors_of(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that led to it, shown or not."""
+    """The error with all its causes and contexts, shown or not."""
     waiting, seen = [error], set()
     while waiting:
         one = waiting.pop()
@@ -96,12 +98,12 @@ def holds_a_piece(text: str) -> bool:
 def said_by(value: object) -> str:
     try:
         return repr(value)
-    except AttributeError:  # what is only half made
+    except AttributeError:  # of an object that is only half made
         return ""
 
 
 class Gives:
-    """A provider that gives what is none."""
+    """A provider that gives something other than credentials."""
 
     def __init__(self, peeked: object = None, got: object = None) -> None:
         self._peeked, self._got = peeked, got
@@ -193,7 +195,7 @@ def test_no_frame_of_ours_holds_a_secret(failing):
 
 
 class Absent:
-    """Finds that cryptography is not installed."""
+    """A finder for which cryptography is not installed."""
 
     def find_spec(self, name, path=None, target=None):
         if name == "cryptography":
@@ -270,6 +272,75 @@ class TestOfBotocore:
             with pytest.raises(CredentialsError) as caught:
                 BotocoreCredentials("absent").region()
         assert caught.value.__context__ is handled
+
+
+class Failing:
+    """A provider that raises one and the same error each time, as of a cached future."""
+
+    def __init__(self, error: CredentialsError) -> None:
+        self._error = error
+
+    def peek(self) -> None:
+        return None
+
+    def get(self) -> Credentials:
+        raise self._error
+
+
+class TestErrorsOfTheUser:
+    def test_an_error_that_is_raised_again_while_it_is_handled(self):
+        """A circle of contexts would keep ExitStack from ending."""
+        out = run_script(HANDLED_AGAIN, timeout=30)
+        assert out.split() == ["CredentialsError", "None"]
+
+    def test_the_error_that_the_user_handles_is_shown(self):
+        try:
+            {}["LATTICE_HOSTS"]
+        except KeyError:
+            with pytest.raises(ConfigurationError) as caught:
+                LatticeAuth(hosts=[])
+        assert "LATTICE_HOSTS" in "".join(traceback.format_exception(caught.value))
+
+    @pytest.mark.parametrize("driver", DRIVERS, ids=lambda driver: driver.name)
+    @pytest.mark.parametrize("method", ["peek", "get"])
+    def test_a_provider_keeps_its_cause(self, driver, method, nobody_listens):
+        error = CredentialsError("no keys")
+        error.__cause__ = OSError("vault: refused")
+        provider = Failing(error)
+        if method == "peek":
+            provider.peek = provider.get
+        auth = driver.auth(region="eu-west-1", credentials=provider)
+        with driver.client(auth) as client, pytest.raises(CredentialsError) as caught:
+            client("GET", f"http://127.0.0.1:{nobody_listens}/")
+        text = "".join(traceback.format_exception(caught.value))
+        assert "OSError: vault: refused" in text
+        assert "raise self._error" in text
+
+
+HANDLED_AGAIN = """
+import contextlib
+from lattice_client import CredentialsError, LatticeAuth
+from lattice_client._secrecy import forgetful
+
+error = CredentialsError("cached")
+
+@forgetful
+def ask():
+    raise error
+
+def ask_twice():
+    try:
+        ask()
+    except CredentialsError:
+        ask()
+
+try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(ask_twice)
+        raise ValueError("of the body")
+except CredentialsError as raised:
+    print(type(raised).__name__, raised.__context__)
+"""
 
 
 def test_the_walk_would_see_one():

@@ -17,14 +17,18 @@ from lattice_client.signing import SigV4ASigner, SigV4Signer
 from support import canary
 
 KEY = "AKIAIOSFODNN7EXAMPLE"
-# Without any character that an access key cannot have: 28 of 100 secret keys are so.
+# All its characters can be in an access key, as with 28 of 100 secret keys.
 PLAIN_SECRET = "canary0SecretKEY0of40letters0and0digits0"
 SWAPPED = "swapped"
+PLAIN = "other than letters, digits and _, which no access key has; its value is not shown"
 
 WRONG = {
     "a slash": ((canary.SECRET, canary.SECRET), "access_key", SWAPPED),
-    "a plus": (("canaryWord+WordWord", canary.SECRET), "access_key", SWAPPED),
-    "an equals sign": (("canaryWord=", canary.SECRET), "access_key", SWAPPED),
+    "a plus": (("canaryWord+WordWord", canary.SECRET), "access_key", PLAIN),
+    "an equals sign": (("canaryWord=", canary.SECRET), "access_key", PLAIN),
+    "a user's name": (("canary-admin", canary.SECRET), "access_key", PLAIN),
+    "of 29 characters": (("canary-" + "x" * 22, canary.SECRET), "access_key", PLAIN),
+    "of 30 characters": (("canary-" + "x" * 23, canary.SECRET), "access_key", SWAPPED),
     "swapped": ((canary.SECRET, KEY), "access_key", SWAPPED),
     "swapped, of letters alone": ((PLAIN_SECRET, KEY), "access_key", SWAPPED),
     "a secret twice": ((PLAIN_SECRET, PLAIN_SECRET), "access_key", SWAPPED),
@@ -51,7 +55,7 @@ def wrong(request):
 
 
 def said(error: BaseException) -> str:
-    """The message; nothing of it is one of the values."""
+    """The message, which holds none of the values."""
     text = str(error)
     assert "canary" not in text
     assert KEY not in text
@@ -135,7 +139,7 @@ def test_in_a_command(command, how, access_key, secret_key, monkeypatch, capsys,
     ids=" ".join,
 )
 def test_no_command_shows_what_looks_like_a_secret(command, monkeypatch, capsys, lattice_http):
-    """Another service's secret, which nothing tells from an access key for certain."""
+    """Another service's secret, which cannot be told from an access key for certain."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "canary0Secret0of0another0service")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     run([command[0], lattice_http.url_for("orders"), "--region", "us-west-2", *command[1:]])

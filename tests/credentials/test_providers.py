@@ -151,7 +151,7 @@ class Users:
 
 
 class TestNotBelieved:
-    """What a user's provider gives is looked at before anything is signed with it."""
+    """What a user's provider gives is checked before anything is signed with it."""
 
     good = Credentials("AKIDGOOD", "s")
     expired = Credentials("AKIDOLD", "s", "t", 1)
@@ -160,7 +160,7 @@ class TestNotBelieved:
         assert current(Users(self.good)) is self.good
         assert current(Users(None, self.good)) is self.good
 
-    def test_expired_ready_ones_are_fetched_anew(self):
+    def test_expired_ready_ones_are_fetched_again(self):
         assert current(Users(self.expired, self.good)) is self.good
 
     @pytest.mark.parametrize(
@@ -454,14 +454,14 @@ class TestDefault:
 
 
 def test_many_threads_do_not_take_half_a_change():
-    """The variables are set one after the other; two looks in the meantime are no confirmation."""
+    """The variables are set one after the other; two reads in the meantime are no confirmation."""
     environ = {"AWS_ACCESS_KEY_ID": "AKIA1", "AWS_SECRET_ACCESS_KEY": "s1"}
     provider = EnvironmentCredentials(environ)
     first = provider.get()
     environ["AWS_ACCESS_KEY_ID"] = "AKIA2"
     for _ in range(3):
         since, _, credentials = provider._state
-        provider._state = (since, 0.0, credentials)  # as a thread that is past the look-up
+        provider._state = (since, 0.0, credentials)  # as a thread that has read them already
         assert provider.peek() is first
     environ["AWS_SECRET_ACCESS_KEY"] = "s2"
     assert provider.get() == Credentials("AKIA2", "s2")

@@ -1,4 +1,4 @@
-"""One snapshot, fetched anew in the background, in time."""
+"""One snapshot, renewed in the background, in time."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def source(clock):
 def provider(source, clock):
     made = RefreshingCredentials(source, name="the vault", jitter=0, clock=clock)
     yield made
-    # What is still under way would be logged during the next test.
+    # A fetch that is still under way would log during the next test.
     source.open.set()
     landed(made)
 
 
 class TestTime:
-    def test_nothing_is_fetched_before_somebody_asks(self, provider, source):
+    def test_nothing_is_fetched_before_the_first_call(self, provider, source):
         assert provider.peek() is None
         assert source.calls == 0
 
@@ -200,7 +200,7 @@ class TestFailures:
 
     @pytest.mark.parametrize("left", [MINUTE, -MINUTE, None])
     def test_the_log_says_until_when_the_old_ones_serve(self, left, clock, source, caplog):
-        """And nothing of it where there are none, or none that serve."""
+        """It says nothing of it where there are none, or none that serve."""
         provider = RefreshingCredentials(source, name="the vault", clock=clock)
         if left is not None:
             end = provider.get().expires_at
@@ -287,7 +287,7 @@ class TestFailures:
             provider.get()
         assert "canary" not in "".join(traceback.format_exception(caught.value))
 
-    def test_even_a_systemexit_in_the_thread_keeps_nobody_waiting(self, provider, source):
+    def test_even_a_systemexit_in_the_thread_ends_the_wait(self, provider, source):
         source.failure = SystemExit(1)
         with pytest.raises(CredentialsError, match="SystemExit"):
             provider.get()
@@ -323,7 +323,7 @@ class TestFailures:
             RefreshingCredentials("vault")  # type: ignore[arg-type]
 
 
-class TestOneFlight:
+class TestOneFetch:
     def test_fifty_threads_on_an_expired_snapshot(self, provider, source, clock):
         provider.get()
         clock.now += HOUR
@@ -375,7 +375,7 @@ class TestOneFlight:
             got.append(await provider.get_async())
 
         async def open_later(pause):
-            # That this runs at all is the point: nobody holds the loop.
+            # That this runs at all shows that the loop is not blocked.
             while not source.entered.is_set():
                 await pause(0)
             for _ in range(100):
@@ -401,7 +401,7 @@ class TestOneFlight:
         assert threading.active_count() <= threads + 1
 
     @pytest.mark.parametrize("library", ["asyncio", "trio"])
-    def test_a_cancelled_waiter_cancels_nobody_else(self, provider, source, library):
+    def test_a_cancelled_waiter_cancels_no_other(self, provider, source, library):
         source.open.clear()
 
         async def with_asyncio():
@@ -527,7 +527,7 @@ class TestProcesses:
 
     @pytest.mark.parametrize("started", ["peek", "get", "at exit"])
     def test_the_interpreter_does_not_wait_for_a_refresh(self, started):
-        """Nor does it fall over one that somebody asks for when it is too late for threads."""
+        """Nor does it fail where one is asked for when it is too late for threads."""
         code = f"""
 import atexit, threading, time
 from lattice_client import Credentials, RefreshingCredentials
@@ -591,14 +591,14 @@ def test_a_partial_has_a_name_of_its_own():
 
 
 class TestHanging:
-    """A source that does not answer holds up nobody for long, nor for ever."""
+    """A source that does not answer holds up no caller for long, nor for ever."""
 
     @pytest.fixture(autouse=True)
     def impatient(self, monkeypatch):
         monkeypatch.setattr("lattice_client.credentials.refreshing._PATIENCE", 0.2)
         monkeypatch.setattr("lattice_client.credentials.refreshing._PATIENCE_AFTER_FAILURE", 0.05)
 
-    def test_whoever_waits_is_told(self, provider, source):
+    def test_callers_who_wait_are_told(self, provider, source):
         source.open.clear()
         try:
             with pytest.raises(CredentialsError, match="the vault: it does not answer"):
@@ -649,7 +649,7 @@ class TestHanging:
 
 
 class TestPatience:
-    """Of a source that asks a person, as for the code of an MFA device."""
+    """For a source that asks a person, as for the code of an MFA device."""
 
     def test_it_is_waited_for_as_long_as_is_said(self, source, clock, monkeypatch):
         monkeypatch.setattr("lattice_client.credentials.refreshing._PATIENCE", 0.001)
@@ -693,10 +693,27 @@ class TestPatience:
         ],
     )
     def test_each_provider_has_it(self, provider):
-        provider._begun = time.monotonic()
-        assert 50 < provider._patience() <= 60
+        fetch = refreshing._Fetch()
+        assert 50 < provider._time_left(fetch) <= 60
         provider._failure = refreshing._NO_ANSWER
-        assert 50 < provider._patience() <= 60
+        assert 50 < provider._time_left(fetch) <= 60
+
+    @pytest.mark.parametrize("patience", [math.inf, 1e10])
+    @pytest.mark.parametrize("library", ["threads", "asyncio", "trio"])
+    def test_without_end(self, source, patience, library):
+        """More seconds than a lock can wait."""
+        provider = RefreshingCredentials(source, patience=patience)
+        source.open.clear()
+        threading.Timer(0.05, source.open.set).start()
+        if library == "threads":
+            got = provider.get()
+        else:
+            got = (
+                trio.run(provider.get_async)
+                if library == "trio"
+                else asyncio.run(provider.get_async())
+            )
+        assert got.access_key == "ASIAGENERATION1"
 
     @pytest.mark.parametrize("wrong", [0, -1, math.nan, "20"])
     def test_what_is_none(self, source, wrong):
@@ -714,6 +731,9 @@ class TestInterrupted:
 
         def ask(at_start) -> None:
             def starting(thread: threading.Thread) -> None:
+                if threading.current_thread() is not threading.main_thread():
+                    start(thread)
+                    return
                 at_start(partial(start, thread))
                 raise KeyboardInterrupt
 
@@ -724,15 +744,77 @@ class TestInterrupted:
 
         return ask
 
-    def test_before_the_fetch_has_started(self, provider, source, clock, interrupted):
+    def test_before_the_fetch_has_started(self, provider, source, interrupted, caplog):
+        """That is no failure of the source, and there is nothing to wait for."""
         interrupted(lambda _: None)
-        with pytest.raises(CredentialsError, match="KeyboardInterrupt"):
-            provider.get()
-        clock.now += 2
+        assert provider._failure is None
         assert provider.get().access_key == "ASIAGENERATION1"
+        assert not caplog.records
+
+    @pytest.mark.parametrize("library", ["threads", "asyncio", "trio"])
+    def test_others_who_wait_get_theirs(self, provider, source, interrupted, library):
+        reserved, got = threading.Event(), []
+
+        async def ask_async():
+            got.append(await provider.get_async())
+
+        def ask():
+            reserved.wait(30)
+            if library == "threads":
+                got.append(provider.get())
+            elif library == "trio":
+                trio.run(ask_async)
+            else:
+                asyncio.run(ask_async())
+
+        waiter = threading.Thread(target=ask)
+        waiter.start()
+
+        def until_it_waits(_) -> None:
+            reserved.set()
+            fetch = provider._running
+            deadline = time.monotonic() + 30
+            while not (fetch._condition._waiters or fetch._done_callbacks):
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+
+        interrupted(until_it_waits)
+        waiter.join(30)
+        assert got == [provider.peek()] != [None]
+        assert source.calls == 1
+
+    @pytest.mark.parametrize("how", ["get", "asyncio", "peek", "refused"])
+    def test_between_the_reservation_and_the_start(
+        self, provider, source, clock, monkeypatch, how, caplog
+    ):
+        """Again and again: none of these fetches counts as one that hangs, or as a failure."""
+        monkeypatch.setattr(refreshing, "_START", 0.05)
+        held = provider.get()
+        clock.now += HOUR - 10 * MINUTE if how in ("peek", "refused") else HOUR
+
+        def ask() -> object:
+            if how == "asyncio":
+                return asyncio.run(provider.get_async())
+            return provider.refused(held) if how == "refused" else getattr(provider, how)()
+
+        def interrupt(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        for _ in range(refreshing._MANY_HANGING + 1):
+            with monkeypatch.context() as patched:
+                patched.setattr(provider, "_launch", interrupt)
+                with pytest.raises(KeyboardInterrupt):
+                    ask()
+            time.sleep(0.06)  # of the monotonic clock, by which the start is measured
+        assert provider._hanging == 0
+        ask()
+        landed(provider)
+        assert provider.peek().access_key == "ASIAGENERATION2"
+        assert source.calls == 2
+        assert not caplog.records
 
     def test_after_the_fetch_has_started(self, provider, source, interrupted, caplog):
-        """Its result is as good as any, and others who wait for it get it."""
+        """Its result is kept, and others who wait for it get it."""
         source.open.clear()
         interrupted(lambda start: start())
         source.open.set()
@@ -741,12 +823,12 @@ class TestInterrupted:
         assert not caplog.records
 
     def test_just_as_the_fetch_starts(self, provider, source, interrupted):
-        """The thread is on its way, and nothing tells that yet."""
+        """A thread that begins after its fetch was called off leaves it to others."""
         late = []
         interrupted(late.append)
         late[0]()
         landed(provider)
-        assert provider.peek().access_key == "ASIAGENERATION1"
+        assert provider.get().access_key == "ASIAGENERATION1"
         assert provider.get() is provider.peek()
         assert provider._hanging == 0
         assert source.calls == 1
@@ -757,7 +839,7 @@ class TestWithoutThreads:
 
     @pytest.fixture
     def threadless(self, monkeypatch):
-        """How many threads were asked for in vain."""
+        """The threads that could not be started, each as whether it is a daemon."""
         asked = []
 
         def refuse(thread):

@@ -40,7 +40,7 @@ def test_none_is_torn():
 
     @cache
     def expected(access_key: str, amz_date: str) -> dict[str, str]:
-        """What a signer of its own makes of the request with this generation."""
+        """What another signer makes of the request with this generation."""
         now = datetime.strptime(amz_date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         number = int(access_key.removeprefix("ASIAGENERATION"))
         signed = SigV4Signer(generation(number), "eu-west-1").sign("GET", "a.example", "/", now=now)

@@ -91,7 +91,7 @@ def lattice() -> Iterator[RunningLattice]:
 
 @pytest.fixture
 def callers(lattice) -> Callable[[], list[str]]:
-    """Who called since the test began, by generation; refused requests count as ''."""
+    """The callers since the test began, by generation; refused requests count as ''."""
     lattice.lattice.clear()
     known = {lattice.caller(f"generation-{n}").principal: f"generation-{n}" for n in GENERATIONS}
 
@@ -125,7 +125,7 @@ def test_requests_go_on_while_a_refresh_hangs(library, lattice, callers):
             source.open.clear()
             source.entered.clear()
             clock.now += 3000
-            # Were anything of the refresh done on the loop, this would never come to an end.
+            # If any part of the refresh ran on the loop, this would never end.
             await many(call, lattice.url, 50)
             assert await anyio.to_thread.run_sync(source.entered.wait, 30)
             assert source.calls == 2
@@ -150,7 +150,7 @@ def test_fifty_requests_wait_for_one_fetch_and_the_loop_does_not(library, lattic
 
     async def tick() -> None:
         nonlocal ticks
-        # In a thread that waiting requests do not take away.
+        # In a thread that waiting requests do not occupy.
         one = anyio.CapacityLimiter(1)
         await anyio.to_thread.run_sync(source.entered.wait, 30, limiter=one)
         for _ in range(20):
@@ -252,7 +252,7 @@ def test_an_outage_past_expiry_and_its_end(library, lattice, callers, instance):
         with pytest.raises(ExpiredCredentialsError, match="iam-role"):
             await call(lattice.url)
 
-    # The generations count on in an outage; those that are given then nobody sees.
+    # The generations count on in an outage; those that are given then are not seen.
     instance.number_of = lambda calls: 1 if instance.instead or len(calls) == 1 else 2
     anyio.run(main, backend=library.loop)
     assert callers() == ["generation-1"] * 200 + ["generation-2"] * 10
@@ -260,7 +260,7 @@ def test_an_outage_past_expiry_and_its_end(library, lattice, callers, instance):
 
 @contextmanager
 def lattice_in_a_process() -> Iterator[str]:
-    """So that its work is no stall of the loop that is measured."""
+    """In its own process, so that its work does not stall the measured loop."""
     code = (
         f"import sys; sys.path[:] = {sys.path!r}\n"
         "from lattice_client.testing import serve\n"
@@ -282,7 +282,7 @@ def lattice_in_a_process() -> Iterator[str]:
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_a_refresh_of_half_a_second_stalls_nobody(library):
+def test_a_refresh_of_half_a_second_stalls_no_call(library):
     """2,000 requests and more, with and without one; the longest stall of the loop, at best of 8
     rounds, and of more where these do not tell: other processes can make any one of them longer,
     while what a refresh does to the loop would be in all. It may add 5 ms, or on a machine where
@@ -312,7 +312,7 @@ def test_a_refresh_of_half_a_second_stalls_nobody(library):
             if refresh:
                 clock.now += 3000
             await many(call, url, 1000)
-            # A quick machine is done with these before the refresh is.
+            # A fast machine finishes these before the refresh ends.
             while refresh and provider.peek() is old:
                 await many(call, url, 50)
             await many(call, url, 500)

@@ -1,7 +1,7 @@
 """Our signatures beside those of AWS's own signers.
 
 botocore signs queries as they stand, so it is asked about canonically encoded requests; AWS's C
-runtime decodes and encodes them anew, as the services do, so it is asked about all others.
+runtime decodes and encodes them again, as the services do, so it is asked about all others.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def test_signatures_in_the_query_as_the_c_runtime(case):
 @thorough
 @given(simple_cases, st.sampled_from([EMPTY_PAYLOAD, "0123456789abcdef" * 4, None]))
 def test_links_to_objects_as_botocore_and_the_c_runtime(case, payload):
-    """Whatever hash is given: S3 takes none in a query."""
+    """With any hash: S3 takes none in a query."""
     case = replace(case, service="s3", headers=())
     # botocore keeps one parameter of each name.
     without_query = replace(case, target=case.target.partition("?")[0])

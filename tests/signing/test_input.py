@@ -1,4 +1,4 @@
-"""What the signers refuse, and how they say it: types, times, credentials, payloads, regions."""
+"""What the signers refuse, and their messages: types, times, credentials, payloads, regions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def signer() -> SigV4Signer:
 
 
 def each_call(signer):
-    """All that take a request."""
+    """All methods that take a request."""
 
     def in_the_query(*arguments, **options):
         return presign(signer, *arguments, **options)
@@ -159,7 +159,7 @@ class TestCredentials:
 
     def test_that_change_are_read_once(self, signer):
         class Rotating:
-            """As botocore's, which may be other ones at each look."""
+            """As botocore's, which may differ at each read."""
 
             reads = 0
 
@@ -230,6 +230,8 @@ class TestRegions:
             ("us-east-1-wl1-bos-wlz-1", "a zone: give its region, 'us-east-1'"),
             ("usw2-az1", "'usw2-az1', the id of a zone: give the region that it is in"),
             ("US-WEST-2", "region is 'US-WEST-2': write it in lower case, 'us-west-2'"),
+            ("us-Gov-west-1", "'us-Gov-west-1': write it in lower case, 'us-gov-west-1'"),
+            ("US-WEST-2A", "region is 'US-WEST-2A', a zone: give its region, 'us-west-2'"),
             ("us west 2", "region is 'us west 2', which is no region; they look like"),
             ("us-west-2\n", "which is no region"),
             ("\N{SUPERSCRIPT TWO}", "which is no region"),
@@ -255,6 +257,18 @@ class TestRegions:
         for region in (*regions, "aws-global", "auto", "fr-par", "us-west-004", "nyc3", "local"):
             assert SigV4Signer(CREDENTIALS, region).region == region
             assert SigV4ASigner(CREDENTIALS, [region, "us-*"]).region_set == f"{region},us-*"
+
+    @pytest.mark.parametrize("region", ["RegionOne", "SBG", "GRA", "DE1", "EU", "Ruhr-1"])
+    @pytest.mark.parametrize("service", ["s3", "vpc-lattice-svcs"])
+    def test_upper_case_of_other_vendors(self, region, service):
+        """OpenStack's and OVHcloud's; a scope is case-sensitive."""
+        signed = SigV4Signer(CREDENTIALS, region, service).sign("GET", HOST, "/")
+        assert f"/{region}/{service}/" in signed["Authorization"]
+        assert SigV4ASigner(CREDENTIALS, [region]).region_set == region
+
+    def test_upper_case_with_a_wildcard(self):
+        with pytest.raises(RegionError, match=re.escape("in lower case, 'us-east-*'")):
+            SigV4ASigner(CREDENTIALS, "US-EAST-*")
 
     @pytest.mark.parametrize("region_set", ["", " ", ",", [], (), [""], iter([])])
     def test_no_region_in_a_set(self, region_set):

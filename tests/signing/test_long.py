@@ -14,7 +14,7 @@ from support.oracles import Case, botocore_stages, crt_authorization
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
-# Both are printed with a failure, so that it can be had again.
+# Both are printed with a failure, to reproduce it.
 SEED = int(os.environ.get("LATTICE_CLIENT_SEED", "20261121"))
 CASES = int(os.environ.get("LATTICE_CLIENT_CASES", "1000000"))
 

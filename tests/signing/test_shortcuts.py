@@ -1,4 +1,4 @@
-"""Each short cut of the hot path beside the long way: lengths, orders, paths, keys."""
+"""Each shortcut of the hot path compared with the general way: lengths, orders, paths, keys."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOW = 1_440_938_160
 
 
 def signature_by_hand(signer: SigV4Signer, target: str) -> str:
-    """With nothing of the signer's but the two texts."""
+    """From the signer's two texts only."""
     request = signer.canonical_request("GET", HOST, target, now=NOW)
     head, _ = signer.string_to_sign("GET", HOST, target, now=NOW).rsplit("\n", 1)
     text = f"{head}\n{hashlib.sha256(request.encode('latin-1')).hexdigest()}"
@@ -33,7 +33,7 @@ def signature_by_hand(signer: SigV4Signer, target: str) -> str:
     return key.hex()
 
 
-# What is hashed in one piece must be shorter than 2,048 bytes: the head, and the tail behind it.
+# What is hashed in one piece must be shorter than 2,048 bytes: the head, and the suffix behind it.
 @pytest.mark.parametrize("token", [0, 900, *range(1750, 1760), 1800, 2048, 9000])
 @pytest.mark.parametrize(
     "options", [{}, {"path_encoding": "double-raw"}, {"path_encoding": "single"}]
@@ -57,7 +57,7 @@ def test_text_that_is_not_ascii():
 
 
 def test_every_hash_stays_below_the_length_at_which_hashlib_lets_others_run(monkeypatch):
-    """From 2,048 bytes on it gives up the GIL, and may wait for milliseconds to have it back."""
+    """From 2,048 bytes on it releases the GIL, and may wait for milliseconds to get it back."""
     lengths: list[int] = []
 
     class Recorded:

@@ -1,4 +1,4 @@
-"""What the signers promise beside right signatures: headers, time, bad input, bounded memory."""
+"""What the signers promise besides correct signatures: headers, time, bad input, bounded memory."""
 
 from __future__ import annotations
 
@@ -321,7 +321,7 @@ def test_what_is_constant_for_a_second_is_made_once(signer):
     stamps = []
     for now in (NOW, NOW + 0.4, NOW - 0.4, NOW + 0.5):
         signer.sign("GET", HOST, "/", now=now)
-        stamps.append(signer._stamp)
+        stamps.append(signer._context)
     assert stamps[0] is stamps[1] is stamps[2]
     assert stamps[3] is not stamps[0]
 
@@ -336,7 +336,7 @@ def test_what_a_signer_remembers_is_bounded(signer):
 @pytest.mark.parametrize("names", [["host"], ["Host", "content-type"]])
 @pytest.mark.parametrize("make", [SigV4Signer, SigV4ASigner])
 def test_the_host_that_is_signed_is_the_argument(make, names):
-    """It is always signed. A header of that name in ``headers`` is not what goes out."""
+    """It is always signed. A header of that name in ``headers`` is not what is sent."""
     signer = make(CREDENTIALS, "eu-west-1", signed_headers=names)
     plain = make(CREDENTIALS, "eu-west-1", signed_headers=names[1:])
     headers = {"Host": "other.example.com", "HOST": "another.example.com", "Accept": "*/*"}
@@ -353,7 +353,7 @@ def test_the_host_that_is_signed_is_the_argument(make, names):
     ("missing", "told"),
     [
         ("cryptography", "MissingExtraError"),
-        # It is installed, and broken: another extra would not help.
+        # It is installed but broken: another extra would not help.
         ("cryptography.hazmat.primitives.asymmetric", "ModuleNotFoundError"),
     ],
 )

@@ -21,7 +21,7 @@ SUITE = Path(__file__).resolve().parents[3] / "shared" / "aws-signing-test-suite
 
 
 def cases(version: str) -> list[Path]:
-    # Two folders of the v4a suite hold a request and nothing that is expected of it.
+    # Two folders of the v4a suite hold a request without any expected result.
     found = (SUITE / version).glob("*/header-canonical-request.txt")
     return sorted(path.parent for path in found)
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from time import time
 from typing import Any, TypeVar
 
+from lattice_client._regions import check_region
 from lattice_client._wire.request import AnySigner
 from lattice_client.credentials import (
     Credentials,
@@ -25,7 +26,6 @@ from lattice_client.errors import RegionError
 from lattice_client.names import region_of
 from lattice_client.names.managed import hint_of
 from lattice_client.signing.canonical import PathEncoding
-from lattice_client.signing.validation import check_region
 
 __all__ = ["SignerCache"]
 

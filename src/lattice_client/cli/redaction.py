@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from lattice_client._secrecy import shown
+from lattice_client._secrecy import redacted_key_id
 from lattice_client.cli.terminal import printable
 
 __all__ = ["Redaction"]
@@ -66,4 +66,4 @@ class Redaction:
 
 
 def _redacted_key(found: re.Match[str]) -> str:
-    return found[1] + shown(found[2])
+    return found[1] + redacted_key_id(found[2])

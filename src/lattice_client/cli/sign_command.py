@@ -16,7 +16,7 @@ import click
 import httpx
 
 from lattice_client import Credentials
-from lattice_client._secrecy import shown
+from lattice_client._secrecy import redacted_key_id
 from lattice_client.cli.addresses import Addresses, address_options, destination
 from lattice_client.cli.bodies import body_of, headers_of
 from lattice_client.cli.help import Command
@@ -127,7 +127,7 @@ class _Signed(NamedTuple):
             "headers": {**self.headers, **self.added},
             "region": self.region,
             "service": self.service,
-            "access_key": shown(self.credentials.access_key),
+            "access_key": redacted_key_id(self.credentials.access_key),
             "canonical_request": self.canonical_request,
             "string_to_sign": self.string_to_sign,
         }
@@ -225,7 +225,7 @@ def _describe(signed: _Signed) -> None:
         "request": f"{signed.method} {redaction.target(signed.url)}",
         "service": signed.service,
         "region": signed.region,
-        "access key": shown(signed.credentials.access_key),
+        "access key": redacted_key_id(signed.credentials.access_key),
         "expires": unknown if expires is None else f"{expires:%Y-%m-%d %H:%M:%S %Z}",
         **{
             name: redaction.header(name, value).partition(": ")[2]

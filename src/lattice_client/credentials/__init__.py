@@ -1,12 +1,12 @@
 """AWS credentials: an immutable snapshot, and where snapshots come from.
 
-A :class:`Credentials` value is always whole: access key, secret key and token belong together and
-are swapped together.  A :class:`CredentialsProvider` hands out such values through two methods, and
-everything else in this package knows only these, so bringing your own (a vault, a sidecar) means
-writing them, or giving :class:`RefreshingCredentials` a function that fetches.
+A :class:`Credentials` value is always whole: access key, secret key and token are swapped together.
+A :class:`CredentialsProvider` hands out such values through two methods, and the rest of this
+package knows only these. To bring your own source (a vault, a sidecar), write them, or give
+:class:`RefreshingCredentials` a function that fetches.
 
-The sources that fetch are loaded when they are first used, with the threads that they need:
-credentials in the environment need none of it.
+The sources that fetch are loaded on first use, with the threads that they need. Credentials in the
+environment need neither.
 """
 
 from __future__ import annotations

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from lattice_client._forking import importing
+from lattice_client._regions import check_region
 from lattice_client._secrecy import forgetful
 from lattice_client.credentials.botocore_errors import botocore_errors
+from lattice_client.credentials.botocore_session import find_region, make_client, new_session
 from lattice_client.credentials.default import as_provider
 from lattice_client.credentials.provider import CredentialsProvider, current
 from lattice_client.credentials.refreshing import (
@@ -27,30 +27,37 @@ __all__ = ["AssumeRole"]
 _ROLE = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _DURATIONS = range(900, 43_201)
+# Callers wait for the answer, and RefreshingCredentials tries again by itself.
+_SETTINGS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "read_timeout": 10,
+    "retries": {"total_max_attempts": 2},
+}
 
 
 class AssumeRole(RefreshingCredentials):
-    """The credentials of a role, taken on with those of ``base`` (AssumeRole, STS API Reference).
+    """The credentials of a role, which ``base`` assumes (AssumeRole, STS API Reference).
 
     They are refreshed in the background, each time with the base's credentials of that moment.
 
     :param role_arn: as ``arn:aws:iam::123456789012:role/orders``.
-    :param session_name: stands in CloudTrail and in the caller's ARN that Lattice's policies see.
+    :param session_name: is in CloudTrail and in the caller's ARN that Lattice's policies see.
     :param base: whose credentials call STS: a :class:`Credentials` value, or any provider, another
         AssumeRole included. None: :class:`DefaultCredentials`.
     :param duration: for how many seconds, 900 to 43,200 and no more than the role allows; 3600 at
         most where ``base`` is a role too. None: STS's default, an hour.
-    :param external_id: what the role's trust policy asks of third parties.
-    :param tags: session tags, which auth policies can demand (``aws:PrincipalTag``).
-    :param transitive_tags: the keys of those that go along when a further role is assumed.
-    :param source_identity: who is behind the session; it stays through further roles.
-    :param policy: a session policy, as JSON, that narrows what the role may do.
+    :param external_id: what the role's trust policy requires of third parties.
+    :param tags: session tags, which auth policies can require (``aws:PrincipalTag``).
+    :param transitive_tags: the keys of the tags that are passed on when a further role is assumed.
+    :param source_identity: who is behind the session; it is passed on to further roles.
+    :param policy: a session policy, as JSON, that restricts what the role may do.
     :param region: whose STS to call. None: AWS_REGION, AWS_DEFAULT_REGION, else the one of the
         profile that the default chain would use.
-    :raises ConfigurationError: for an argument that cannot work.
+    :raises RegionError: for what is no region, such as a zone.
+    :raises ConfigurationError: for any other argument that cannot work.
 
-    The other parameters are those of :class:`RefreshingCredentials`. AWS_ENDPOINT_URL_STS is heeded
-    as by botocore. It pickles if its base does.
+    The other parameters are those of :class:`RefreshingCredentials`. AWS_ENDPOINT_URL_STS works as
+    for botocore. It pickles if its base does.
     """
 
     @forgetful
@@ -89,6 +96,8 @@ class AssumeRole(RefreshingCredentials):
             )
         if tags is not None and not isinstance(tags, Mapping):
             raise ConfigurationError(f"tags must be a mapping: {{'team': 'orders'}}, not {tags!r}")
+        if region is not None:
+            check_region(region)
         given = {
             "DurationSeconds": duration,
             "ExternalId": external_id,
@@ -104,8 +113,6 @@ class AssumeRole(RefreshingCredentials):
         }
         self._base = as_provider(base)
         self._region = region
-        # botocore's, of the first session.
-        self._loader: Any = None
         super().__init__(
             self._assume,
             name=f"the role {role_arn}",
@@ -118,9 +125,6 @@ class AssumeRole(RefreshingCredentials):
 
     def __repr__(self) -> str:
         return f"AssumeRole({self._request['RoleArn']!r}, base={self._base!r})"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_loader": None}
 
     def region(self) -> str | None:
         """The region that was given, else the base's."""
@@ -140,43 +144,18 @@ class AssumeRole(RefreshingCredentials):
             )
 
     def _call(self, base: Credentials) -> dict[str, Any]:
-        with importing:
-            import botocore.session
-            from botocore.config import Config
-
-        session: Any = botocore.session.Session()
-        # What AWS's data say stays: parsing a megabyte of them holds up every thread for 40 ms.
-        if self._loader is None:
-            self._loader = session.get_component("data_loader")
-        else:
-            session.register_component("data_loader", self._loader)
+        session = new_session()
         # The global endpoint is one region's, and its tokens do not hold in every region ("Manage
         # AWS STS in an AWS Region", IAM User Guide).
         session.set_config_variable("sts_regional_endpoints", "regional")
-        client: Any = session.create_client(
-            "sts",
-            region_name=self._find_region(session),
-            aws_access_key_id=base.access_key,
-            aws_secret_access_key=base.secret_key,
-            aws_session_token=base.token,
-            # Whoever waits for the answer can wait no minute; and we try again ourselves.
-            config=Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2}),
-        )
+        region = self._region or find_region(session)
+        if not region:
+            raise CredentialsError(
+                "no region whose STS to call: pass AssumeRole(…, region=…) or set AWS_REGION"
+            )
+        client = make_client(session, "sts", region, base, **_SETTINGS)
         try:
             answer: dict[str, Any] = client.assume_role(**self._request)
         finally:
             client.close()
         return answer
-
-    def _find_region(self, session: Any) -> str:
-        region = (
-            self._region
-            or os.environ.get("AWS_REGION")
-            or os.environ.get("AWS_DEFAULT_REGION")
-            or session.get_config_variable("region")
-        )
-        if not region:
-            raise CredentialsError(
-                "no region whose STS to call: pass AssumeRole(…, region=…) or set AWS_REGION"
-            )
-        return str(region)

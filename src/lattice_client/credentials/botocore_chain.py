@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lattice_client._forking import importing
 from lattice_client._secrecy import forgetful
 from lattice_client.credentials.botocore_errors import botocore_errors
+from lattice_client.credentials.botocore_session import new_session
 from lattice_client.credentials.refreshing import (
     ADVISORY,
     JITTER,
@@ -29,12 +29,12 @@ class BotocoreCredentials(RefreshingCredentials):
     """botocore's whole chain: environment, profiles and SSO, assume-role, web identity, containers,
     instance metadata, processes. botocore is imported on the first fetch.
 
-    Each fetch walks the chain anew, so it sees changed files, and botocore's own refreshing has no
-    part in it. An expiry is taken as the source says it.
+    Each fetch walks the whole chain again, so it sees changed files. botocore's own refreshing is
+    not used. An expiry is taken as the source gives it.
 
     :param profile: the profile to use, as in ``~/.aws/config``. None: AWS_PROFILE, else "default".
-    :param session: a botocore session to use instead of one of our own. Its credentials are
-        refreshed by botocore; it does not pickle, and should not be refreshing during a fork.
+    :param session: a botocore session to use instead of a new one. Its credentials are refreshed
+        by botocore. It does not pickle, and should not be refreshing during a fork.
 
     The other parameters are those of :class:`RefreshingCredentials`.
     """
@@ -54,10 +54,8 @@ class BotocoreCredentials(RefreshingCredentials):
             raise ConfigurationError("give a profile or a session, not both")
         self._profile = profile
         self._session = session
-        # The one of the chain's providers that gave credentials last.
+        # Which of the chain's providers gave the last credentials.
         self._method: str | None = None
-        # botocore's, of the first session.
-        self._loader: Any = None
         super().__init__(
             self._load,
             name="botocore's chain" + (f" with profile {profile!r}" if profile else ""),
@@ -77,17 +75,17 @@ class BotocoreCredentials(RefreshingCredentials):
                 "BotocoreCredentials over a botocore session cannot be pickled; "
                 "give the profile's name instead"
             )
-        return {**super().__getstate__(), "_method": None, "_loader": None}
+        return {**super().__getstate__(), "_method": None}
 
     @property
     def source(self) -> str | None:
-        """Which of the chain's sources gave the credentials, in botocore's word for it (``sso``,
+        """Which of the chain's sources gave the credentials, by botocore's name (``sso``,
         ``iam-role``, …); None before the first fetch."""
         return self._method
 
     @forgetful
     def region(self) -> str | None:
-        """The region that the profile names, if it does. Reads files, so it may block.
+        """The profile's region, if it has one. Reads files, so it may block.
 
         :raises CredentialsError: where there is no such profile, or a file cannot be read.
         """
@@ -96,19 +94,7 @@ class BotocoreCredentials(RefreshingCredentials):
         return region if isinstance(region, str) else None
 
     def _botocore_session(self) -> botocore.session.Session:
-        if self._session is not None:
-            return self._session
-        with importing:
-            import botocore.session
-
-        session = botocore.session.Session(profile=self._profile)
-        # The session is new, to see changed files, but AWS's own data stay: parsing a megabyte of
-        # them holds up every thread for 40 ms.
-        if self._loader is None:
-            self._loader = session.get_component("data_loader")
-        else:
-            session.register_component("data_loader", self._loader)
-        return session
+        return new_session(self._profile) if self._session is None else self._session
 
     def _load(self) -> Credentials:
         snapshot = self._load_from_session() if self._session else self._load_from_chain()
@@ -128,7 +114,7 @@ class BotocoreCredentials(RefreshingCredentials):
 
     def _load_from_session(self) -> Credentials | None:
         session: Any = self._session
-        with botocore_errors("the session", _profile_of(session)):
+        with botocore_errors("the session", session):
             live = session.get_credentials()
             return None if live is None else _snapshot_of(live)
 
@@ -136,13 +122,12 @@ class BotocoreCredentials(RefreshingCredentials):
         with botocore_errors("its configuration"):
             session: Any = self._botocore_session()
             resolver: Any = session.get_component("credential_provider")
-            profile = _profile_of(session)
         for provider in resolver.providers:
-            with botocore_errors(provider.METHOD, profile):
+            with botocore_errors(provider.METHOD, session):
                 self._tame(provider)
                 live = provider.load()
                 if live is not None:
-                    # Ours is the one refresh; botocore is not to fetch a second time.
+                    # The refresh is this class's: botocore must not fetch a second time.
                     live._advisory_refresh_timeout = live._mandatory_refresh_timeout = 0  # noqa: SLF001
                     snapshot = _snapshot_of(live)
                     self._method = provider.METHOD
@@ -150,36 +135,32 @@ class BotocoreCredentials(RefreshingCredentials):
         return None
 
     def _tame(self, provider: Any) -> None:
-        """Switches off two of botocore's habits, in its private parts for want of public ones."""
+        """Switch off two habits of botocore, through private attributes for want of public ones."""
         if provider.METHOD == "iam-role":
-            # From 25 minutes before the expiry on it makes up a later one, even for what has
-            # expired ("static stability"). We have to know the true one.
+            # From 25 minutes before the expiry on, botocore invents a later one, even for expired
+            # credentials ("static stability"). The true one is needed here.
             fetcher = getattr(provider, "_role_fetcher", None)
             if fetcher is not None:
                 fetcher._evaluate_expiration = lambda _: None  # noqa: SLF001
         elif provider.METHOD == "assume-role" and self._method is not None:
-            # The first time somebody may be there to type the code of an MFA device.
-            provider._prompter = _nobody_there  # noqa: SLF001
+            # Only at the first fetch may a person be there to type an MFA device's code.
+            provider._prompter = _refuse_to_prompt  # noqa: SLF001
 
 
-def _profile_of(session: Any) -> str:
-    return str(session.get_config_variable("profile") or "default")
+def _refuse_to_prompt(_: str) -> str:
+    raise CredentialsError("the profile's MFA code cannot be asked for again; restart the program")
 
 
-def _nobody_there(_: str) -> str:
-    raise CredentialsError("the profile's MFA code cannot be asked for again; start anew")
-
-
-# More than once in a row a set changes only where a session's class keeps no such set at all.
+# A set changes more than once in a row only where a session's class keeps no such set at all.
 _TRIES = 5
 
 
 def _snapshot_of(source: Any) -> Credentials:
     """One frozen set with its expiry.
 
-    botocore gives the two in separate reads, and whoever shares a session may refresh in between:
-    then the set it holds by now is another one. (Asking it for a frozen set again would not do, for
-    short-lived credentials are refreshed at each asking.)
+    botocore gives the two in separate reads, and another user of the session may refresh in
+    between: then the set that it holds is a different one. (Asking for a frozen set again is no
+    check: short-lived credentials are refreshed at each call.)
     """
     tries = 0
     while True:

@@ -1,13 +1,14 @@
-"""Whatever botocore raises, as one of our errors."""
+"""botocore's exceptions, as errors of this package."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from shlex import quote
 from typing import Any
 from urllib.parse import urlsplit
 
+from lattice_client.credentials.botocore_session import profile_of, profile_with_login
 from lattice_client.errors import (
     CredentialsError,
     ExpiredCredentialsError,
@@ -18,9 +19,9 @@ from lattice_client.errors import (
 
 __all__ = ["botocore_errors"]
 
-# Those whose text is made of the user's own configuration. Others hold what an endpoint answered or
-# a process wrote, and so perhaps secrets.
-_TELLING = {
+# Exceptions whose text comes from the user's own configuration. The text of others holds what an
+# endpoint answered or a process wrote, and so perhaps secrets.
+_SAFE_TEXT = {
     "ConfigNotFound",
     "ConfigParseError",
     "ConnectTimeoutError",
@@ -39,7 +40,7 @@ _TELLING = {
     "UnauthorizedSSOTokenError",
     "UnknownCredentialError",
 }
-# Which of them a person ends, and by what.
+# Exceptions that a person's login ends, and the command for it.
 _LOGINS = {
     "LoginRefreshRequired": "aws login",
     "LoginTokenLoadError": "aws login",
@@ -51,14 +52,14 @@ _STS_TEXT = 300
 
 
 @contextmanager
-def botocore_errors(what: str, profile: str | None = None) -> Iterator[None]:
-    """Turns every exception into one of this package's.
+def botocore_errors(what: str, session: Any = None) -> Iterator[None]:
+    """Turn every exception into one of this package's.
 
-    :param what: the source, as the message calls it.
-    :param profile: the one in use, where that matters: whose login may have expired.
+    :param what: the source's name in the message.
+    :param session: the botocore session whose profile's login may have expired.
     :raises CredentialsError: instead of anything else. Its text names the kind of the failure, and
-        says more only where that cannot hold a secret. The original's text might, and it is the
-        context of what is raised: what others see is to be raised by a ``forgetful`` call.
+        says more only where that cannot hold a secret. The original, whose text might, is its
+        context: what callers see is to be raised by a ``forgetful`` call.
     """
     try:
         yield
@@ -67,41 +68,42 @@ def botocore_errors(what: str, profile: str | None = None) -> Iterator[None]:
         why = str(error)
     except LatticeClientError:
         raise
-    except Exception as error:  # noqa: BLE001 botocore lets through what its parsers and files raise
-        kind, why = _told(error, profile)
+    except Exception as error:  # noqa: BLE001 botocore passes on what its parsers and files raise
+        kind, why = _classify(error, session)
     else:
         return
     raise kind(f"{what}: {why}")
 
 
-def _told(error: Any, profile: str | None) -> tuple[type[CredentialsError], str]:
+def _classify(error: Any, session: Any) -> tuple[type[CredentialsError], str]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     name = type(error).__name__
     if isinstance(error, BotoCoreError | ClientError):
-        return _told_by_botocore(error, profile)
+        return _classify_botocore_error(error, session)
     if isinstance(error, ValueError) and str(error).startswith("Unsupported host"):
-        # Of the URL in AWS_CONTAINER_CREDENTIALS_FULL_URI; botocore names the host alone.
+        # botocore names only the host of the URL.
         return NoCredentialsError, f"AWS_CONTAINER_CREDENTIALS_FULL_URI: {error}"
     if isinstance(error, LookupError | TypeError | ValueError):
         missing = f" {error.args[0]!r}" if isinstance(error, KeyError) and error.args else ""
         return InvalidCredentialsError, f"what it gave is malformed ({name}{missing})"
     if isinstance(error, RuntimeError) and "expired" in str(error):
         return ExpiredCredentialsError, "what it gave had expired"
-    # A file that is not there, as a web identity token; its name is the configuration's.
+    # A missing file, such as a web identity token; its name is from the configuration.
     place = f" {error.filename!r}" if isinstance(error, OSError) and error.filename else ""
     return NoCredentialsError, name + place
 
 
-def _told_by_botocore(error: Any, profile: str | None) -> tuple[type[CredentialsError], str]:
+def _classify_botocore_error(error: Any, session: Any) -> tuple[type[CredentialsError], str]:
     name = type(error).__name__
     if hasattr(error, "operation_name"):  # a ClientError
         return NoCredentialsError, _answer(error)
-    why = f"{name}: {error}" if name in _TELLING else name + _unreachable(error)
+    why = f"{name}: {error}" if name in _SAFE_TEXT else name + _unreachable(error)
     if name == "PartialCredentialsError":
         return InvalidCredentialsError, why
     if name not in _LOGINS:
         return NoCredentialsError, why
+    profile = None if session is None else _profile_to_log_in(session)
     of_profile = f" of profile {profile!r}" if profile else ""
     command = _LOGINS[name] + (f" --profile {quote(profile)}" if profile else "")
     return ExpiredCredentialsError, (
@@ -109,9 +111,15 @@ def _told_by_botocore(error: Any, profile: str | None) -> tuple[type[Credentials
     )
 
 
+def _profile_to_log_in(session: Any) -> str:
+    with suppress(Exception):  # the files may have become unreadable
+        return profile_with_login(session)
+    return profile_of(session)
+
+
 def _unreachable(error: BaseException) -> str:
-    """Where there was no connection to, if that is what an error comes from. The rest of the URL
-    may hold secrets."""
+    """The address that could not be reached, where that is the cause of an error. The rest of the
+    URL may hold secrets."""
     cause: BaseException | None = error
     while cause is not None:
         url = getattr(cause, "kwargs", {}).get("endpoint_url")
@@ -126,8 +134,8 @@ def _unreachable(error: BaseException) -> str:
 
 
 def _answer(error: Any) -> str:
-    """A service's error. The first line of its text alone: a signature that does not match is
-    answered with the canonical request, token included, in those that follow."""
-    told = error.response.get("Error", {})
-    text = str(told.get("Message", "")).partition("\n")[0][:_STS_TEXT]
-    return f"{error.operation_name} was answered {told.get('Code', 'with an error')}: {text}"
+    """A service's error, with the first line of its text only: where a signature does not match,
+    the lines that follow hold the canonical request, with the session token."""
+    said = error.response.get("Error", {})
+    text = str(said.get("Message", "")).partition("\n")[0][:_STS_TEXT]
+    return f"{error.operation_name} was answered {said.get('Code', 'with an error')}: {text}"

@@ -1,4 +1,4 @@
-"""What is used when nothing is said, and what users may say instead."""
+"""The default credentials, and what users may pass instead."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["DefaultCredentials", "as_provider"]
 
 
 class DefaultCredentials:
-    """What is used when nothing is said: the environment's keys, else botocore's chain.
+    """The default: the environment's keys, else botocore's chain.
 
-    The order is botocore's own. Asking the environment first keeps botocore, 200 ms of imports, out
-    of processes that do not need it (Lambda functions above all).
+    The order is botocore's. Reading the environment first keeps botocore, 200 ms of imports, out of
+    processes that do not need it, Lambda functions above all.
 
     :param patience: as of :class:`RefreshingCredentials`, for the chain.
     """
@@ -42,7 +42,7 @@ class DefaultCredentials:
         return type(self), (), {"_patience": self._patience}
 
     def peek(self) -> Credentials | None:
-        # As both say for themselves, with one look at the clock: this is asked for every signature.
+        # As the two peek(), but with one look at the clock: this is called for every signature.
         now = time.time()
         since, until, credentials = self._environment._state  # noqa: SLF001
         if not since <= now < until:
@@ -69,8 +69,8 @@ class DefaultCredentials:
 
     @property
     def source(self) -> str | None:
-        """Where the credentials that are ready come from: ``environment``, or botocore's word for
-        one of its sources; None where none are."""
+        """Where the credentials that are ready come from: ``environment``, or botocore's name for
+        one of its sources; None where none are ready."""
         if self._environment.peek() is not None:
             return "environment"
         return None if self._chain is None else self._chain.source
@@ -87,7 +87,7 @@ class DefaultCredentials:
             return self._chain
         from lattice_client.credentials.botocore_chain import BotocoreCredentials
 
-        # One step, so that all threads have the same one.
+        # One step, so that all threads get the same one.
         chain: BotocoreCredentials = vars(self).setdefault(
             "_chain", BotocoreCredentials(patience=self._patience)
         )
@@ -96,7 +96,11 @@ class DefaultCredentials:
 
 @forgetful
 def as_provider(credentials: Credentials | CredentialsProvider | None) -> CredentialsProvider:
-    """What users may pass as ``credentials=``: a value, a provider, or None for the usual chain."""
+    """The provider of what users pass as ``credentials=``: a value, a provider, or None for
+    :class:`DefaultCredentials`.
+
+    :raises ConfigurationError: for anything else.
+    """
     if credentials is None:
         return DefaultCredentials()
     if isinstance(credentials, Credentials):

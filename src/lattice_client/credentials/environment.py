@@ -28,19 +28,19 @@ _NAMES = (
 )
 _Variables = tuple[str | None, ...]
 
-# Looking takes some microseconds, so peek() does it this often, in seconds, ...
+# Seconds. Reading takes some microseconds, so peek() reads the variables only this often.
 _LOOK_EVERY = 1.0
-# ... and so long after it has seen a change, which may still be under way: variables are set one
-# after the other, and the new key with the old secret signs nothing.
+# Seconds. How soon peek() reads again after a change, which may still be under way: variables are
+# set one after the other, and a new key with an old secret signs nothing.
 _LOOK_AGAIN = 0.02
 
 
 class EnvironmentCredentials:
     """AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, without importing botocore.
 
-    AWS_CREDENTIAL_EXPIRATION (ISO 8601), where set, says when they expire. ``peek()`` looks at the
-    variables at most once a second, and takes changed ones when it has seen them twice;
-    ``get()`` takes them as they are.
+    AWS_CREDENTIAL_EXPIRATION (ISO 8601), where set, is their expiry. ``peek()`` reads the variables
+    at most once a second, and takes changed ones when it has read them twice; ``get()`` takes them
+    as they are.
 
     :param environ: where to read; the process' environment by default.
 
@@ -49,10 +49,10 @@ class EnvironmentCredentials:
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = environ
-        # Swapped whole: (since, until, credentials), the time for which peek() need not look.
+        # Swapped whole: (since, until, credentials), the time for which peek() need not read.
         self._state: tuple[float, float, Credentials | None] = (0.0, 0.0, None)
         self._taken: _Variables | None = None
-        # What was seen last that differs from what is taken, and when; swapped whole.
+        # What was last read that differs from what is taken, and when; swapped whole.
         self._seen: tuple[_Variables | None, float] = (None, 0.0)
 
     def __repr__(self) -> str:
@@ -61,7 +61,7 @@ class EnvironmentCredentials:
     def __reduce__(self) -> tuple[type[EnvironmentCredentials], tuple[()]]:
         if self._environ is not None:
             raise TypeError(
-                "EnvironmentCredentials over a mapping cannot be pickled, for that holds secrets; "
+                "EnvironmentCredentials over a mapping cannot be pickled, as that holds secrets; "
                 "read the process' environment instead"
             )
         return type(self), ()
@@ -70,7 +70,7 @@ class EnvironmentCredentials:
         since, until, credentials = self._state
         if since <= (now := time.time()) < until:
             return credentials
-        variables = self._look()
+        variables = self._read()
         seen, seen_at = self._seen
         seen_before = variables == seen and not seen_at <= now < seen_at + _LOOK_AGAIN
         if self._taken in (variables, None) or seen_before:
@@ -91,12 +91,12 @@ class EnvironmentCredentials:
         return found
 
     def refused(self, credentials: Credentials) -> bool:
-        """Be told that a service has refused these credentials as expired: look again now.
+        """Be told that a service has refused these credentials as expired: read again now.
 
-        :returns: whether the variables say others. Where they say nothing usable, those that are
-            known go on serving.
+        :returns: whether the variables hold others. Where they hold nothing usable, the known ones
+            go on serving.
         """
-        variables, now = self._look(), time.time()
+        variables, now = self._read(), time.time()
         try:
             found = _parsed(variables, now)
         except CredentialsError:
@@ -113,22 +113,22 @@ class EnvironmentCredentials:
             temporary key is not.
         :raises ExpiredCredentialsError: where AWS_CREDENTIAL_EXPIRATION has passed.
         """
-        taken = self._take(self._look(), time.time())
+        taken = self._take(self._read(), time.time())
         if isinstance(taken, CredentialsError):
             raise taken
         return taken
 
-    def _look(self) -> _Variables:
+    def _read(self) -> _Variables:
         get = (os.environ if self._environ is None else self._environ).get
         return tuple([get(name) for name in _NAMES])
 
     def _take(self, variables: _Variables, now: float) -> Credentials | CredentialsError | None:
-        """Makes these the ones to give: the same object for the same credentials."""
+        """Make these the ones to give: the same object for the same credentials."""
         found: Credentials | CredentialsError | None
         try:
             found = _parsed(variables, now)
         except CredentialsError as error:
-            # Without its traceback: the frames in that hold the variables.
+            # Without its traceback, whose frames hold the variables.
             found = type(error)(str(error))
         credentials = found if isinstance(found, Credentials) else None
         old = self._state[2]
@@ -159,7 +159,7 @@ def _parsed(variables: _Variables, now: float) -> Credentials | None:
     fault = fault_of_parts(access_key, secret_key, token, names)
     if fault is not None:
         raise InvalidCredentialsError(f"in the environment, {fault}")
-    expires_at = _time(expiration) if expiration else None
+    expires_at = _as_time(expiration) if expiration else None
     read = Credentials(access_key, secret_key, token, expires_at)
     if read.expired(now):
         raise ExpiredCredentialsError(
@@ -173,7 +173,7 @@ def _parsed(variables: _Variables, now: float) -> Credentials | None:
     return read
 
 
-def _time(text: str) -> datetime:
+def _as_time(text: str) -> datetime:
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:

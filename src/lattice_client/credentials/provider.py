@@ -1,11 +1,11 @@
-"""The interface of a provider, and what is asked of the credentials that one hands out."""
+"""The interface of a provider, and the checks of the credentials that it gives."""
 
 from __future__ import annotations
 
 import time
 from typing import Protocol, runtime_checkable
 
-from lattice_client._secrecy import forgetful, shown
+from lattice_client._secrecy import forgetful, redacted_key_id
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import (
     CredentialsError,
@@ -27,25 +27,25 @@ __all__ = [
 class CredentialsProvider(Protocol):
     """Where credentials come from. Two methods; both may be called from many threads.
 
-    A provider may have a third one, ``async get_async()``: as ``get()``, for asynchronous callers,
+    A provider may have a third method, ``async get_async()``: ``get()`` for asynchronous callers,
     under asyncio and trio. Without it they call ``get()`` in a thread.
 
-    And a fourth, ``refused(credentials)``, is told when a service has refused credentials as
-    expired, perhaps wrongly: the provider should give them until it has others. It must not block,
-    and returns False where there is nothing else to give, True where ``get()`` gives others, or a
-    ``concurrent.futures.Future`` that is done when a fetch has ended. Only where ``peek()`` or
-    ``get()`` then gives different credentials is the request sent again; errors of ``get()`` count
-    as none. Without this method the refusal stands.
+    A fourth method, ``refused(credentials)``, is called when a service has refused credentials as
+    expired. The service may be wrong: the provider should give them until it has others. The method
+    must not block. It returns False where there is nothing else to give, True where ``get()`` gives
+    others, or a ``concurrent.futures.Future`` that is done when a fetch has ended. The request is
+    sent again only where ``peek()`` or ``get()`` then gives different credentials; an error of
+    ``get()`` counts as none. Without this method the refusal stands.
     """
 
     def peek(self) -> Credentials | None:
-        """The credentials that are ready now, or None. Never blocks, does no I/O: it is called for
-        every signature. It gives the same object as long as nothing changes, for signing keys are
-        kept for as long as that."""
+        """The credentials that are ready now, or None. Never blocks and does no I/O: it is called
+        for every signature. It gives the same object as long as nothing changes: a signing key is
+        cached for one object."""
         ...
 
     def get(self) -> Credentials:
-        """The credentials, fetched if need be; may block.
+        """The credentials, fetched if necessary; may block.
 
         :raises CredentialsError: where there are none.
         """
@@ -67,29 +67,34 @@ class StaticCredentials:
     def get(self) -> Credentials:
         if self._credentials.expired(time.time()):
             raise ExpiredCredentialsError(
-                f"the credentials of access key {shown(self._credentials.access_key)} expired at "
-                f"{self._credentials.expires_at}; pass a provider that can renew them"
+                f"the credentials of access key {redacted_key_id(self._credentials.access_key)} "
+                f"expired at {self._credentials.expires_at}; pass a provider that can renew them"
             )
         return self._credentials
 
 
-@forgetful
+# These two call the user's own provider, so they are not forgetful: its error keeps its cause and
+# traceback. No local of theirs holds what the provider gave.
+
+
 def current(provider: CredentialsProvider) -> Credentials:
-    """What a provider has ready, else what it fetches; may block. No provider is taken at its word.
+    """The credentials that a provider has ready, else those that it fetches; may block.
 
-    :raises CredentialsError: where that is nothing to sign with, as :func:`checked` says.
+    :raises CredentialsError: where they cannot sign, as :func:`checked` says.
     """
-    credentials = ready(provider)
-    return checked(provider.get() if credentials is None else credentials, provider)
+    return checked(ready(provider) or provider.get(), provider)
 
 
-@forgetful
 def ready(provider: CredentialsProvider) -> Credentials | None:
-    """What a provider has ready, and has not expired.
+    """The credentials that a provider has ready, unless they have expired.
 
     :raises CredentialsError: for anything but :class:`Credentials`.
     """
-    credentials = provider.peek()
+    return _unexpired(provider.peek(), provider)
+
+
+@forgetful
+def _unexpired(credentials: object, provider: object) -> Credentials | None:
     if credentials is None:
         return None
     known = _known(credentials, provider)
@@ -98,19 +103,19 @@ def ready(provider: CredentialsProvider) -> Credentials | None:
 
 @forgetful
 def checked(credentials: object, provider: object, now: float | None = None) -> Credentials:
-    """What a provider gave, if one can sign with it.
+    """What a provider gave, if it can sign.
 
     :param now: seconds since the epoch; None asks the clock.
     :raises CredentialsError: for anything but :class:`Credentials`.
     :raises ExpiredCredentialsError: for expired ones.
-    :raises InvalidCredentialsError: for temporary ones without their token. What somebody wrote
-        down as :class:`StaticCredentials` is taken as it is.
+    :raises InvalidCredentialsError: for temporary ones without their token, unless the user wrote
+        them down as :class:`StaticCredentials`.
     """
     known = _known(credentials, provider)
     if known.expired(time.time() if now is None else now):
         raise ExpiredCredentialsError(
             f"{type(provider).__name__} gave credentials of access key "
-            f"{shown(known.access_key)} that expired at {known.expires_at}"
+            f"{redacted_key_id(known.access_key)} that expired at {known.expires_at}"
         )
     if not isinstance(provider, StaticCredentials):
         refuse_without_token(known)
@@ -127,13 +132,13 @@ def _known(credentials: object, provider: object) -> Credentials:
 
 
 def refuse_without_token(credentials: Credentials) -> None:
-    """Access keys that begin with ASIA are temporary, and no use without a session token ("IAM
+    """Access keys that begin with ASIA are temporary, and useless without a session token ("IAM
     identifiers", Understanding unique ID prefixes, IAM User Guide).
 
     :raises InvalidCredentialsError: for such a key without a token.
     """
     if credentials.token is None and credentials.access_key.startswith("ASIA"):
         raise InvalidCredentialsError(
-            f"access key {shown(credentials.access_key)} is a temporary one, and its "
+            f"access key {redacted_key_id(credentials.access_key)} is a temporary one, and its "
             "session token is missing"
         )

@@ -1,36 +1,32 @@
-"""The machinery of every slow source: one snapshot, fetched anew in the background, in time."""
+"""What every slow source needs: one snapshot, which a background thread renews in time."""
 
 from __future__ import annotations
 
 import logging
 import math
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from lattice_client._async_bridge import settled
 from lattice_client._forking import renewed_after_fork
 from lattice_client._secrecy import forgetful
 from lattice_client.credentials.provider import checked
+from lattice_client.credentials.schedule import NOTHING, Failure, State, next_failure, next_state
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import (
     ConfigurationError,
     CredentialsError,
     ExpiredCredentialsError,
-    InvalidCredentialsError,
-    LatticeClientError,
     NoCredentialsError,
 )
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    _Flight = Future["Credentials | _Failure"]
 
 __all__ = ["ADVISORY", "JITTER", "MANDATORY", "RefreshingCredentials"]
 
@@ -38,63 +34,50 @@ ADVISORY = 900.0
 MANDATORY = 120.0
 JITTER = 0.2
 
-# Failed fetches: the first pause, and the longest while the old credentials serve and after that,
-# when every request fails.
-_FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 60.0
-_LONGEST_PAUSE_EXPIRED = 10.0
-# A clock that is set back by more than this, to before a fetch, makes its times worthless.
-_STEP_BACK = 60.0
-# A fetch that takes longer is given up by those who wait for it, and another one may start; where
-# the last one has failed and nothing valid is left, they wait no longer than that.
+# Seconds. A fetch that takes longer is given up by its waiters, and another one may start. Where
+# the last one has failed and nothing valid is left, they wait no longer than the second.
 _PATIENCE = 20.0
 _PATIENCE_AFTER_FAILURE = 2.0
+# Seconds. A fetch whose thread has not begun by then never will: a signal's handler has raised.
+_START = 1.0
 # So many fetches may hang; then there is no other until one of them ends.
 _MANY_HANGING = 4
 # Credentials that are younger than this have not expired, whatever a service says.
 _TOO_FRESH = 60.0
 
 
-# What peek() goes by, swapped whole: (since, refresh_at, credentials, wait_at), the times in
-# seconds since the epoch. Outside of since … refresh_at it is time to fetch; from wait_at on, get()
-# waits for that. A plain tuple, the quickest to take apart.
-_State = tuple[float, float, Credentials | None, float]
-_NOTHING: _State = (0.0, 0.0, None, 0.0)
-
-
 # Called after each fetch, in its thread, with the source's name, the expiry of what it gave and the
 # kind of its failure; for lattice_client.events.
-TOLD: list[Callable[[str, datetime | None, str | None], None]] = []
-
-
-class _Failure(NamedTuple):
-    """Why the last fetch failed. Not an exception: one that is raised again and again collects
-    tracebacks, and these hold on to whatever was in their frames."""
-
-    kind: type[CredentialsError]
-    why: str
-    # How many in a row, and the back-off: no fetch from since … retry_at.
-    in_a_row: int
-    since: float
-    retry_at: float
+OBSERVERS: list[Callable[[str, datetime | None, str | None], None]] = []
 
 
 _NOT_PICKLED = {
-    "_begun",
-    "_hanging",
-    "_fetched_at",
-    "_state",
     "_failure",
-    "_flight",
-    "_flown_by",
+    "_fetched_at",
+    "_hanging",
     "_lock",
+    "_running",
+    "_state",
     "_threadless",
 }
-_NEVER_TRIED = _Failure(NoCredentialsError, "never asked", 0, 0.0, 0.0)
-_NO_ANSWER = _Failure(CredentialsError, "it does not answer", 0, 0.0, 0.0)
+_NEVER_TRIED = Failure(NoCredentialsError, "never asked")
+_NO_ANSWER = Failure(CredentialsError, "it does not answer")
 # After the exit handlers nothing can be imported, and a new thread would not run.
-_ENDING = _Failure(CredentialsError, "the interpreter is shutting down", 0, 0.0, 0.0)
-_NO_THREAD = _Failure(CredentialsError, "no thread can be started to ask it", 0, 0.0, 0.0)
+_ENDING = Failure(CredentialsError, "the interpreter is shutting down")
+_NO_THREAD = Failure(CredentialsError, "no thread can be started to ask it")
+_INTERRUPTED = Failure(CredentialsError, "its fetch was interrupted before it began")
+
+
+class _Fetch(Future["Credentials | Failure"]):
+    """One fetch, which many callers may wait for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # A running future cannot be cancelled, so no waiter cancels it for all.
+        self.set_running_or_notify_cancel()
+        self.reserved_at = time.monotonic()
+        # The thread that runs it, which sets this when it begins.
+        self.thread: int | None = None
 
 
 class RefreshingCredentials:
@@ -112,11 +95,11 @@ class RefreshingCredentials:
 
     :param fetch: gives :class:`Credentials`; may block. It runs in a thread of its own. Expired
         ones, and temporary ones without a token, count as a failure. Of an exception that is not
-        this package's, only the type and place are told: its text may hold secrets.
-    :param name: how errors and log records call the source.
+        this package's, errors name only the type and place: its text may hold secrets.
+    :param name: the source's name in errors and log records.
     :param advisory: how many seconds before expiry to start renewing.
-    :param mandatory: in so many last seconds ``get()`` waits for the new ones; if they cannot be
-        had, it gives the old ones. ``peek()`` never waits, nor do requests before the expiry.
+    :param mandatory: in so many last seconds ``get()`` waits for the new ones; if the fetch fails,
+        it gives the old ones. ``peek()`` never waits, nor do requests before the expiry.
     :param jitter: up to this share of ``advisory``, at random, a refresh starts later, so that a
         fleet does not ask at once.
     :param patience: for how many seconds callers that have nothing valid wait for a fetch, and
@@ -165,14 +148,12 @@ class RefreshingCredentials:
         self._set_up()
 
     def _set_up(self) -> None:
-        """What the settings do not say, and a pickle does not hold."""
-        self._state = _NOTHING
+        """Set what is no setting, and so not in a pickle."""
+        self._state = NOTHING
         self._fetched_at = -math.inf
-        self._failure: _Failure | None = None
-        # The fetch in flight, its beginning by the monotonic clock, and the thread that it runs in.
-        self._flight: _Flight | None = None
-        self._begun = 0.0
-        self._flown_by: int | None = None
+        self._failure: Failure | None = None
+        # The fetch that callers wait for, reserved or running.
+        self._running: _Fetch | None = None
         # Fetches that were given up and have not ended.
         self._hanging = 0
         # No thread can be started in the background: at the end of the interpreter, or in one of
@@ -192,7 +173,7 @@ class RefreshingCredentials:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._name!r})"
 
-    # Asking.
+    # For callers.
 
     def peek(self) -> Credentials | None:
         since, refresh_at, credentials, wait_at = self._state
@@ -200,54 +181,55 @@ class RefreshingCredentials:
             return credentials
         if credentials is None or credentials.expired(now):
             return None
+        running = self._running
         if (
-            self._flight is None
+            (running is None or running.thread is None)
             and not self._threadless
             and not self._pausing(now)
-            # Another caller that holds it is just starting the fetch.
+            # Where another caller holds it, that one is about to start the fetch.
             and self._lock.acquire(blocking=False)
         ):
             try:
-                flight, new = self._claim(now)
+                fetch, new = self._reserve(now)
             finally:
                 self._lock.release()
-            if flight and new:
-                self._launch(flight, background=True)
+            if fetch and new:
+                self._launch(fetch, background=True)
         if self._threadless and now >= wait_at and not self._pausing(now):
             # Only get() can renew them, in the caller's thread.
             return None
         return credentials
 
     def get(self) -> Credentials:
-        """The credentials, fetched if need be; may block.
+        """The credentials, fetched if necessary; may block.
 
-        :raises CredentialsError: where nothing valid is left and none can be had. It names the
+        :raises CredentialsError: where nothing valid is left and the fetch fails. It names the
             source and why it failed.
         """
-        found = self._ready_or_flight()
-        if isinstance(found, Credentials):
-            return found
-        with suppress(TimeoutError):
-            found.result(self._patience())
-        return self._outcome(found)
+        while isinstance(found := self._ready_or_fetch(), _Fetch):
+            with suppress(TimeoutError):
+                found.result(self._timeout(found))
+            if self._is_over(found):
+                return self._outcome(found)
+        return found
 
     async def get_async(self) -> Credentials:
         """As ``get()``, under asyncio or trio. Waits without occupying a thread."""
-        found = self._ready_or_flight()
-        if isinstance(found, Credentials):
-            return found
-        await settled(found, self._patience())
-        return self._outcome(found)
+        while isinstance(found := self._ready_or_fetch(), _Fetch):
+            await settled(found, self._timeout(found))
+            if self._is_over(found):
+                return self._outcome(found)
+        return found
 
     def refused(self, credentials: Credentials) -> bool | Future[Any]:
         """Be told that a service has refused these credentials as expired; never blocks.
 
-        The service may be wrong, so they go on serving until others have landed.
+        The service may be wrong, so they go on serving until others have been fetched.
 
-        :returns: True where there are others already; else a future of the fetch under way, which
-            is done when that has ended, whatever it brought; False where there is none: in the
-            pause after a failure, and where these were fetched within the last minute, for then the
-            fault is elsewhere.
+        :returns: True where there are others already; else a future that is done when the fetch
+            under way has ended, with or without success; False where there is no fetch: in the
+            pause after a failure, and where these were fetched within the last minute (then the
+            fault is elsewhere).
         """
         now = self._clock()
         with self._lock:
@@ -256,43 +238,57 @@ class RefreshingCredentials:
                 return True
             if 0 <= now - self._fetched_at < _TOO_FRESH:
                 return False
-            flight, new = self._claim(now, early=True)
-        if flight is None or self._flown_by == threading.get_ident():
+            fetch, new = self._reserve(now, early=True)
+        if fetch is None or fetch.thread == threading.get_ident():
             return False
         if new:
-            self._launch(flight, background=True)
-        return flight
+            self._launch(fetch, background=True)
+        return fetch
 
-    def _ready_or_flight(self) -> Credentials | _Flight:
+    def _ready_or_fetch(self) -> Credentials | _Fetch:
         """The credentials to give at once, or the fetch to wait for.
 
         :raises CredentialsError: during the pause after a failure, if nothing valid is left.
         """
         now = self._clock()
         with self._lock:
-            flight, new = self._claim(now)
+            fetch, new = self._reserve(now)
             _, _, credentials, wait_at = self._state
             failure = self._failure
-        if flight and new:
-            self._launch(flight)
+        if fetch and new:
+            self._launch(fetch)
         valid = credentials is not None and not credentials.expired(now)
-        if credentials and valid and (flight is None or now < wait_at):
+        if credentials and valid and (fetch is None or now < wait_at):
             return credentials
-        if flight is None:
+        if fetch is None:
             raise self._error(_ENDING if sys.is_finalizing() else failure or _NEVER_TRIED)
-        if self._flown_by == threading.get_ident():
+        if fetch.thread == threading.get_ident() and not fetch.done():
             raise CredentialsError(f"fetching credentials from {self._name} asks for these itself")
-        return flight
+        return fetch
 
-    def _patience(self) -> float:
-        """For how many seconds to wait for the fetch in flight."""
+    def _time_left(self, fetch: _Fetch) -> float:
+        """For how many more seconds callers wait for a fetch."""
         longest = self._longest_wait or (
             _PATIENCE if self._failure is None else _PATIENCE_AFTER_FAILURE
         )
-        return max(0.0, self._begun + longest - time.monotonic())
+        return max(0.0, fetch.reserved_at + longest - time.monotonic())
 
-    def _outcome(self, flight: _Flight) -> Credentials:
-        outcome = flight.result() if flight.done() else self._failure or _NO_ANSWER
+    def _timeout(self, fetch: _Fetch) -> float:
+        """For how many seconds to wait before looking again; no more than a lock can wait."""
+        timeout = min(self._time_left(fetch), threading.TIMEOUT_MAX)
+        if fetch.thread is None:
+            timeout = min(timeout, max(0.0, fetch.reserved_at + _START - time.monotonic()))
+        return timeout
+
+    def _is_over(self, fetch: _Fetch) -> bool:
+        """Whether there is nothing more to wait for. In place of one that did not begin, another is
+        reserved."""
+        if fetch.done():
+            return fetch.result() is not _INTERRUPTED
+        return not self._time_left(fetch)
+
+    def _outcome(self, fetch: _Fetch) -> Credentials:
+        outcome = fetch.result() if fetch.done() else self._failure or _NO_ANSWER
         if isinstance(outcome, Credentials):
             return outcome
         credentials = self._state[2]
@@ -300,12 +296,12 @@ class RefreshingCredentials:
             raise self._error(outcome)
         return credentials
 
-    def _pausing(self, now: float) -> _Failure | None:
+    def _pausing(self, now: float) -> Failure | None:
         """The failure after which it is still too early to try again."""
         failure = self._failure
         return failure if failure and failure.since <= now < failure.retry_at else None
 
-    def _error(self, failure: _Failure) -> CredentialsError:
+    def _error(self, failure: Failure) -> CredentialsError:
         tries = f" ({failure.in_a_row} tries)" if failure.in_a_row > 1 else ""
         old = self._state[2]
         if old is None:
@@ -317,8 +313,8 @@ class RefreshingCredentials:
 
     # Fetching.
 
-    def _claim(self, now: float, *, early: bool = False) -> tuple[_Flight | None, bool]:
-        """With the lock held: the fetch in flight, and whether it is new and the caller has to
+    def _reserve(self, now: float, *, early: bool = False) -> tuple[_Fetch | None, bool]:
+        """With the lock held: the fetch to wait for, and whether it is new and the caller has to
         launch it; None where it is too early for one.
 
         :param early: whether to fetch before it is time to.
@@ -326,130 +322,126 @@ class RefreshingCredentials:
         since, refresh_at, _, _ = self._state
         if since <= now < refresh_at and not early:
             return None, False
-        if self._flight is not None:
-            if time.monotonic() < self._begun + (self._longest_wait or _PATIENCE):
-                return self._flight, False
-            # It hangs. It counts as a failure, and when it ends after all, what it brings is taken.
-            self._flight = None
-            self._hanging += 1
-            self._failure = self._failed(CredentialsError(_NO_ANSWER.why), now)
+        if self._running is not None:
+            age = time.monotonic() - self._running.reserved_at
+            patience = self._longest_wait or _PATIENCE
+            begun = self._running.thread is not None
+            if age < (patience if begun else min(patience, _START)):
+                return self._running, False
+            self._running = None
+            if begun:
+                # It hangs. That is a failure; if it ends after all, what it brings is taken.
+                self._hanging += 1
+                error = CredentialsError(_NO_ANSWER.why)
+                self._failure = next_failure(error, self._failure, self._state[2], now)
         if self._pausing(now) or self._hanging >= _MANY_HANGING or sys.is_finalizing():
             return None, False
-        flight: _Flight = Future()
-        # So that no waiter's cancellation becomes that of all.
-        flight.set_running_or_notify_cancel()
-        self._begun = time.monotonic()
-        self._flight = flight
-        return flight, True
+        self._running = _Fetch()
+        return self._running, True
 
-    def _launch(self, flight: _Flight, *, background: bool = False) -> None:
+    def _launch(self, fetch: _Fetch, *, background: bool = False) -> None:
         """Start the fetch, in a thread if there can be one.
 
         :param background: the caller will not wait for it, so it is called off without a thread.
         """
         # Only a daemon thread cannot hold up the end of the program.
-        self._threadless = not self._start(flight, daemon=True)
+        self._threadless = not self._start(fetch, daemon=True)
         if not self._threadless:
             return
         if background:
-            with self._lock:
-                self._flight = None
-            flight.set_result(_NO_THREAD)
-        elif not self._start(flight, daemon=False):
-            self._fly(flight)
+            self._call_off(fetch, _NO_THREAD)
+        elif not self._start(fetch, daemon=False):
+            self._run(fetch)
 
-    def _start(self, flight: _Flight, *, daemon: bool) -> bool:
+    def _start(self, fetch: _Fetch, *, daemon: bool) -> bool:
         """Whether there is a thread for the fetch."""
-        thread: threading.Thread | None = None
+        name = f"credentials from {self._name}"
         try:
-            name = f"credentials from {self._name}"
-            thread = threading.Thread(target=self._fly, args=(flight,), name=name, daemon=daemon)
-            thread.start()
+            threading.Thread(target=self._run, args=(fetch,), name=name, daemon=daemon).start()
         except RuntimeError:
             return False
-        except BaseException as error:  # A signal's handler raised, perhaps before the fetch began.
-            if thread is None or thread.ident is None:
-                self._land(flight, error)
+        except BaseException:  # a signal's handler raised, perhaps before the fetch began
+            self._call_off(fetch, _INTERRUPTED)
             raise
         return True
 
-    def _fly(self, flight: _Flight) -> None:
-        self._flown_by = threading.get_ident()
+    def _call_off(self, fetch: _Fetch, why: Failure) -> None:
+        """End a fetch, unless it has begun."""
+        with self._lock:
+            if fetch.thread is not None:
+                return
+            if self._running is fetch:
+                self._running = None
+        fetch.set_result(why)
+
+    def _run(self, fetch: _Fetch) -> None:
+        with self._lock:
+            if self._running is not fetch or fetch.thread is not None:
+                return  # called off before it began
+            fetch.thread = threading.get_ident()
         try:
             fetched = checked(self._fetch(), self, self._clock())
-        except BaseException as error:  # noqa: BLE001 whoever waits must be told, whatever it is
-            self._land(flight, error)
+        except BaseException as error:  # noqa: BLE001 waiters must be told, whatever it is
+            self._complete(fetch, error)
         else:
-            self._land(flight, fetched)
+            self._complete(fetch, fetched)
 
-    def _land(self, flight: _Flight, result: Credentials | BaseException) -> None:
+    def _complete(self, fetch: _Fetch, result: Credentials | BaseException) -> None:
         with self._lock:
-            late = self._flight is not flight
-            if flight.done():
-                # It was told as interrupted before its thread had begun. What it brings is taken.
-                if not isinstance(result, Credentials):
-                    return
+            before, now = self._failure, self._clock()
+            late = self._running is not fetch
+            if late:
+                self._hanging = max(0, self._hanging - 1)
             else:
-                self._hanging -= late and self._hanging > 0
-            before = self._failure
-            now = self._clock()
-            if late and not isinstance(result, Credentials):
-                flight.set_result(self._failure or _NO_ANSWER)
-                return
+                self._running = None
+            outcome: Credentials | Failure
             if isinstance(result, Credentials):
-                # Signers are kept for as long as the object is the same.
-                old = self._state[2]
-                kept = old if old is not None and old == result else result
-                self._state = self._scheduled(kept, now, anew=kept is result)
-                self._fetched_at = now
-                self._failure = None
-                outcome: Credentials | _Failure = kept
+                outcome = self._keep(result, now)
+            elif late:
+                outcome = before or _NO_ANSWER
             else:
-                self._failure = outcome = self._failed(result, now)
-            if not late:
-                self._flight = None
-                self._flown_by = None
+                self._failure = outcome = next_failure(result, before, self._state[2], now)
+        if late and isinstance(outcome, Failure):
+            # It was counted when the fetch was given up.
+            fetch.set_result(outcome)
+            return
         try:
             self._log(before, outcome, now)
         finally:
-            with suppress(InvalidStateError):  # It has landed twice.
-                flight.set_result(outcome)
-        for told in tuple(TOLD):  # Whoever is told may end it.
+            fetch.set_result(outcome)
+        for tell in tuple(OBSERVERS):  # an observer may end itself
             if isinstance(outcome, Credentials):
-                told(self._name, outcome.expires_at, None)
+                tell(self._name, outcome.expires_at, None)
             else:
-                told(self._name, None, outcome.kind.__name__)
+                tell(self._name, None, outcome.kind.__name__)
 
-    def _scheduled(self, credentials: Credentials, now: float, *, anew: bool) -> _State:
-        """When to fetch next."""
-        expiry = credentials._expiry  # noqa: SLF001 its package's
-        if expiry == math.inf:
-            return -math.inf, math.inf, credentials, math.inf
-        window = max(0.0, min(self._advisory, (expiry - now) / 2))
-        refresh_at = expiry - window * (1 - self._jitter * _random())
-        if not anew:
-            # The source has no newer ones yet; it is asked again, at ever shorter intervals.
-            refresh_at = min(max(refresh_at, now + _FIRST_PAUSE), expiry)
-        wait_at = expiry - min(self._mandatory, window)
-        return now - _STEP_BACK, refresh_at, credentials, wait_at
-
-    def _failed(self, error: BaseException, now: float) -> _Failure:
-        count = self._failure.in_a_row + 1 if self._failure else 1
+    def _keep(self, fetched: Credentials, now: float) -> Credentials:
+        """With the lock held: make these the ones to give."""
+        # Signers are cached for as long as the object is the same.
         old = self._state[2]
-        longest, last = _LONGEST_PAUSE_EXPIRED, math.inf
-        if old is not None and not old.expired(now):
-            # It is tried once more before anybody is refused.
-            longest, last = _LONGEST_PAUSE, old._expiry  # noqa: SLF001 its package's
-        pause = min(longest, _FIRST_PAUSE * 2 ** min(count - 1, 10)) * (1 - _random() / 2)
-        return _Failure(_kind(error), _why(error), count, now, min(now + pause, last))
+        kept = old if old is not None and old == fetched else fetched
+        self._state = self._scheduled(kept, now, changed=kept is fetched)
+        self._fetched_at = now
+        self._failure = None
+        return kept
 
-    def _log(self, before: _Failure | None, outcome: Credentials | _Failure, now: float) -> None:
+    def _scheduled(self, credentials: Credentials, now: float, *, changed: bool) -> State:
+        return next_state(
+            credentials,
+            now,
+            changed=changed,
+            advisory=self._advisory,
+            mandatory=self._mandatory,
+            jitter=self._jitter,
+        )
+
+    def _log(self, before: Failure | None, outcome: Credentials | Failure, now: float) -> None:
         if (before is None) == isinstance(outcome, Credentials):
             return
         logger = logging.getLogger("lattice_client.credentials")
         if before is not None:
             logger.info("credentials from %s again, after %d failures", self._name, before.in_a_row)
-        elif isinstance(outcome, _Failure):
+        elif isinstance(outcome, Failure):
             old = self._state[2]
             serving = old is not None and not old.expired(now)
             rest = f"; the old ones serve until {old.expires_at}" if old and serving else ""
@@ -458,40 +450,16 @@ class RefreshingCredentials:
     # Forking.
 
     def _after_fork(self) -> None:
-        """In the child: the parent's locks and its fetch are not ours, and neither is its time to
-        refresh, or all of a server's workers would ask at once."""
+        """In the child: drop the parent's lock and fetch, and choose another time to refresh, so
+        that a server's workers do not all ask at once."""
         self._lock = threading.Lock()
-        self._flight = None
-        self._flown_by = None
+        self._running = None
         self._hanging = 0
         self._threadless = False
         credentials = self._state[2]
         if credentials is not None:
-            self._state = self._scheduled(credentials, self._clock(), anew=True)
+            self._state = self._scheduled(credentials, self._clock(), changed=True)
 
 
 def _is_positive(number: object) -> bool:
     return isinstance(number, int | float) and number > 0
-
-
-def _kind(error: BaseException) -> type[CredentialsError]:
-    kinds = (InvalidCredentialsError, ExpiredCredentialsError, NoCredentialsError)
-    return next((kind for kind in kinds if isinstance(error, kind)), CredentialsError)
-
-
-def _why(error: BaseException) -> str:
-    """Our own messages; of others the type and where it was raised, for they may hold anything."""
-    if isinstance(error, LatticeClientError):
-        return str(error)
-    place = ""
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        place = f" at {os.path.basename(code.co_filename)}:{trace.tb_lineno}"  # noqa: PTH119
-        trace = trace.tb_next
-    return f"{type(error).__name__}{place}"
-
-
-def _random() -> float:
-    """From 0 to 1. Not of the module random, whose state forked children share until it reseeds."""
-    return int.from_bytes(os.urandom(4), "big") / 0xFFFF_FFFF

@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from lattice_client._secrecy import fault_of_parts, shown
+from lattice_client._secrecy import fault_of_parts, redacted_key_id
 from lattice_client.errors import InvalidCredentialsError
 
 __all__ = ["Credentials"]
@@ -16,24 +16,24 @@ class Credentials:
     """One set of AWS credentials, whole and immutable.
 
     :param access_key: the access key id: letters, digits and ``_``, 128 at most (``AccessKey``, IAM
-        API Reference). Fewer than the 16 that IAM asks for are taken, for stand-ins for AWS.
+        API Reference). Fewer than IAM's 16 are accepted, for stand-ins for AWS.
     :param secret_key: the secret access key.
     :param token: the session token of temporary credentials. An empty one counts as none: Lattice
         refuses an empty ``x-amz-security-token``.
     :param expires_at: when they expire: an aware datetime, or seconds since the epoch. None: never.
-    :raises InvalidCredentialsError: where a part is missing or cannot be what it stands for, as
-        where the two keys are swapped or have quotes around them, or the expiry is no time. The
-        message names the part and never its value.
+    :raises InvalidCredentialsError: where a part is missing or cannot be what it stands for (the
+        two keys are swapped, quotes are around them), or the expiry is no time. The message names
+        the part and never its value.
     """
 
-    # By hand and no dataclass: importing dataclasses takes longer than all of the signing core.
+    # Not a dataclass: importing dataclasses takes longer than importing the whole signing core.
     __slots__ = ("_expiry", "access_key", "expires_at", "secret_key", "token")
 
     access_key: str
     secret_key: str
     token: str | None
     expires_at: datetime | None
-    # expires_at in seconds, worked out once: it is compared for every signature.
+    # expires_at in seconds, computed once: it is compared for every signature.
     _expiry: float
 
     def __init__(
@@ -65,8 +65,8 @@ class Credentials:
     def __repr__(self) -> str:
         token = "None" if self.token is None else "'***'"
         return (
-            f"Credentials(access_key={shown(self.access_key)!r}, secret_key='***', token={token}, "
-            f"expires_at={self.expires_at!r})"
+            f"Credentials(access_key={redacted_key_id(self.access_key)!r}, secret_key='***', "
+            f"token={token}, expires_at={self.expires_at!r})"
         )
 
     def __setattr__(self, name: str, value: object) -> NoReturn:

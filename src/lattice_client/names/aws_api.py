@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lattice_client._forking import importing, renewed_after_fork
+from lattice_client._forking import renewed_after_fork
+from lattice_client._regions import check_region
 from lattice_client.credentials import Credentials, CredentialsProvider, as_provider, current
 from lattice_client.credentials.botocore_errors import botocore_errors
+from lattice_client.credentials.botocore_session import find_region, make_client, new_session
 from lattice_client.errors import CredentialsError, NameSourceError
-from lattice_client.signing.validation import check_region
 
 __all__ = ["AwsApi"]
 
-# Whoever waits for a name can wait no minute. Throttled calls are repeated by botocore, after a
-# second or two.
+# Callers wait for a name. botocore repeats throttled calls after a second or two.
 _SETTINGS: dict[str, Any] = {
     "connect_timeout": 2,
     "read_timeout": 5,
@@ -30,9 +29,9 @@ class AwsApi:
     """One service's API in one region.
 
     botocore is imported for the first call. The client is kept for as long as the provider gives
-    the same credentials, and after a fork each process has its own. It pickles as its settings.
+    the same credentials, and each process has its own. It pickles as its settings.
 
-    :param service: as botocore calls it.
+    :param service: botocore's name for it.
     :param region: None: AWS_REGION, AWS_DEFAULT_REGION, else the profile's.
     :param credentials: as of the auth objects.
     :param endpoint_url: another place to call, such as an endpoint in a VPC.
@@ -60,7 +59,7 @@ class AwsApi:
         renewed_after_fork(self)
 
     def _after_fork(self) -> None:
-        # The parent's connections are not ours.
+        # A child must not use its parent's connections.
         self._lock = threading.Lock()
         self._client: tuple[Credentials, Any, Callable[[], object]] | None = None
 
@@ -78,12 +77,12 @@ class AwsApi:
     def call(
         self, operation: str, *, absent: Collection[str] = (), **arguments: Any
     ) -> dict[str, Any] | None:
-        """An answer, or None where it is one of the errors ``absent``.
+        """The answer, or None where it is one of the errors ``absent``.
 
-        :param operation: in botocore's spelling, as ``discover_instances``.
+        :param operation: in botocore's spelling, such as ``discover_instances``.
         :raises NameSourceError: for any other failure.
         """
-        with _told(self.service, absent):
+        with _name_source_errors(self.service, absent):
             answer: dict[str, Any] = getattr(self._ready_client(), operation)(**arguments)
             return answer
         return None
@@ -97,9 +96,9 @@ class AwsApi:
         page_size: int | None = None,
         **arguments: Any,
     ) -> Iterator[dict[str, Any]]:
-        """The items below ``key`` of all pages, each page fetched when it is asked for; none where
-        the answer is one of the errors ``absent``. As :meth:`call`."""
-        with _told(self.service, absent):
+        """The items below ``key`` of all pages, each fetched when its first item is needed; none
+        where the answer is one of the errors ``absent``. As :meth:`call`."""
+        with _name_source_errors(self.service, absent):
             pages = self._ready_client().get_paginator(operation)
             for page in pages.paginate(**arguments, PaginationConfig={"PageSize": page_size}):
                 yield from page[key]
@@ -117,52 +116,27 @@ class AwsApi:
             return self._client[1]
 
     def _make_client(self, credentials: Credentials) -> Any:
-        with importing:
-            import botocore.session
-            from botocore.config import Config
-
-        session: Any = botocore.session.Session()
-        session.register_component("data_loader", _shared(session))
-        # Where the endpoint is one of the user's, it is that one, without a prefix of the
-        # operation's before it.
-        prefixed = self._endpoint_url is None
-        return session.create_client(
-            self.service,
-            region_name=self._find_region(session),
-            endpoint_url=self._endpoint_url,
-            aws_access_key_id=credentials.access_key,
-            aws_secret_access_key=credentials.secret_key,
-            aws_session_token=credentials.token,
-            config=Config(**_SETTINGS, inject_host_prefix=prefixed),
-        )
-
-    def _find_region(self, session: Any) -> str:
-        region = (
-            self._region
-            or os.environ.get("AWS_REGION")
-            or os.environ.get("AWS_DEFAULT_REGION")
-            or session.get_config_variable("region")
-        )
+        session = new_session()
+        region = self._region or find_region(session)
         if not region:
             raise NameSourceError(
                 f"no region whose {self.service} to ask: give region=… or set AWS_REGION"
             )
-        return str(region)
-
-
-# botocore's, of the first session: parsing AWS's data takes 50 ms and more for each service.
-_LOADER: list[Any] = []
-
-
-def _shared(session: Any) -> Any:
-    if not _LOADER:
-        _LOADER.append(session.get_component("data_loader"))
-    return _LOADER[0]
+        return make_client(
+            session,
+            self.service,
+            region,
+            credentials,
+            endpoint_url=self._endpoint_url,
+            # A user's own endpoint is called as it is, without an operation's prefix before it.
+            inject_host_prefix=self._endpoint_url is None,
+            **_SETTINGS,
+        )
 
 
 @contextmanager
-def _told(service: str, absent: Collection[str]) -> Iterator[None]:
-    """Turns every failure into a NameSourceError; the errors ``absent`` are none."""
+def _name_source_errors(service: str, absent: Collection[str]) -> Iterator[None]:
+    """Turn every failure but the errors ``absent`` into a NameSourceError."""
     try:
         with botocore_errors(service):
             try:

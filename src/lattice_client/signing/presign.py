@@ -1,8 +1,8 @@
-"""The same signatures in the query string: for links, and where Authorization is taken.
+"""Signatures in the query string: for links, and where the Authorization header is in use.
 
-"Create a signed AWS API request" (IAM User Guide), the part on query strings. VPC Lattice wants
-``x-amz-content-sha256`` as a signed header all the same, so a caller has to send the headers of the
-answer along with the new target.
+"Create a signed AWS API request" (IAM User Guide), the part on query strings. VPC Lattice requires
+``x-amz-content-sha256`` as a signed header here too, so a caller has to send the headers that
+:func:`presign` returns along with the new target.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lattice_client.signing.signer import Signer, hash_of
 
 __all__ = ["DEFAULT_EXPIRES", "MAX_EXPIRES", "Presigned", "presign"]
 
-# Seconds. As long as a signature in the headers is good for.
+# Seconds. As long as a signature in the headers is valid.
 DEFAULT_EXPIRES = 300
 # Seconds: seven days ("Query string parameters", the same page).
 MAX_EXPIRES = 604_800
@@ -37,7 +37,7 @@ class Presigned:
 
     :param target: the path and query to send.
     :param headers: the headers to send with it.
-    :param canonical_request: what was hashed; it holds the session token.
+    :param canonical_request: what was hashed. It holds the session token.
     :param string_to_sign: what was signed.
     """
 
@@ -70,7 +70,7 @@ def presign(
     """Sign a request in its query string; an earlier signature there is replaced.
 
     :param signer: a SigV4 or SigV4A signer; the other arguments are those of its ``sign()``.
-    :param payload_hash: as of ``sign()``. For S3 the payload is never signed, whatever is given
+    :param payload_hash: as of ``sign()``. For S3 it is ignored: the payload is never signed
         ("Authenticating Requests: Using Query Parameters", S3 API Reference).
     :param expires: for how many seconds from ``now`` the signature holds, 1 to 604,800. It does not
         outlive the credentials.
@@ -81,13 +81,13 @@ def presign(
             f"expires must be whole seconds, an int from 1 to {MAX_EXPIRES}, not {expires!r}"
         )
     signer.check(method, host)
-    stamp = signer.stamp_at(now)
+    context = signer.context_at(now)
     payload, sent = signer.query_payload(payload_hash)
     names, block = canonical_headers({"host": host, **sent, **signer.selected(headers)})
     parameters = {
         "X-Amz-Algorithm": signer.algorithm,
-        "X-Amz-Credential": f"{signer.access_key}/{stamp.scope}",
-        "X-Amz-Date": stamp.amz_date,
+        "X-Amz-Credential": f"{signer.access_key}/{context.scope}",
+        "X-Amz-Date": context.amz_date,
         "X-Amz-Expires": str(expires),
         "X-Amz-SignedHeaders": names,
         **signer.query_parameters(),
@@ -97,12 +97,12 @@ def presign(
     target = _with(without_signature(target), parameters)
     request = canonical_request(method, signer.target_lines(target), block, names, payload)
     request_hash = hash_of(request)
-    signature = stamp.key.signature(request_hash)
+    signature = context.key.signature(request_hash)
     return Presigned(
         f"{target}&X-Amz-Signature={signature}",
         sent,
         request.decode("latin-1"),
-        stamp.prefix + request_hash,
+        context.string_to_sign_prefix + request_hash,
     )
 
 

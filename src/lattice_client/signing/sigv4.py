@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from lattice_client._regions import check_region
 from lattice_client._secrecy import forgetful
 from lattice_client.signing.canonical import Normalization, PathEncoding
 from lattice_client.signing.signer import LATTICE, Signer
-from lattice_client.signing.validation import CredentialsLike, check_region
+from lattice_client.signing.validation import CredentialsLike
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -24,10 +25,9 @@ _OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class _Hmac:
-    """HMAC-SHA256 (RFC 2104) with a key, as the two hash states that the key leads to.
+    """HMAC-SHA256 (RFC 2104) with a key, kept as its two hash states.
 
-    ``.copy()`` of a state is all that a signature then pays for the key, and for whatever its
-    messages begin with.
+    A signature then only copies a state: the key and the messages' common prefix are hashed once.
     """
 
     __slots__ = ("inner", "outer")
@@ -77,7 +77,8 @@ class SigV4Signer(Signer):
     :raises ConfigurationError: for any other argument that cannot work.
     :raises InvalidCredentialsError: for credentials that cannot stand in a header.
 
-    May be used from many threads at once. Nothing is refreshed: new credentials, new signer.
+    It may be used from many threads at once. It refreshes nothing: new credentials need a new
+    signer.
     """
 
     algorithm = "AWS4-HMAC-SHA256"

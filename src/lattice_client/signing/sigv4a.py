@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from lattice_client._regions import check_region
 from lattice_client._secrecy import forgetful
 from lattice_client.errors import ConfigurationError, MissingExtraError, RegionError
 from lattice_client.signing.canonical import Normalization, PathEncoding
 from lattice_client.signing.signer import LATTICE, Signer
-from lattice_client.signing.validation import CredentialsLike, check_region
+from lattice_client.signing.validation import CredentialsLike
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey
@@ -29,9 +30,9 @@ _LAST_COUNTER = 254
 
 
 def private_key(access_key: str, secret_key: str) -> int:
-    """The private key that the credentials lead to: a number from 1 to the curve's order - 1.
+    """The private key that is derived from the credentials: 1 to the curve's order - 1.
 
-    :raises ConfigurationError: where no counter gives one, which is to say never.
+    :raises ConfigurationError: where no counter gives one, which in practice never happens.
     """
     import hmac
 
@@ -74,7 +75,7 @@ class _Key:
                 raise
             raise MissingExtraError("sigv4a", "cryptography") from None
         private = ec.derive_private_key(private_key(access_key, secret_key), ec.SECP256R1())
-        # hashlib hashes so short a text sooner than cryptography does: 2 µs of 35.
+        # hashlib hashes so short a text faster than cryptography does: 2 µs of 35.
         return cls(private, ec.ECDSA(Prehashed(SHA256())), "")
 
     def absorbed(self, prefix: str) -> _Key:
@@ -94,8 +95,8 @@ class SigV4ASigner(Signer):
         sequence of such names, ``*`` for all, with wildcards such as ``us-east-*``.
     :raises MissingExtraError: where ``cryptography`` is not installed (extra ``sigv4a``).
 
-    The other parameters are those of :class:`SigV4Signer`. The key is derived once for each signer,
-    so a signer is what to keep. ECDSA draws a random number for each signature: no two are alike.
+    The other parameters are those of :class:`SigV4Signer`. Keep a signer: each derives its key
+    once. ECDSA draws a random number for each signature, so no two are alike.
     """
 
     algorithm = _ALGORITHM
@@ -130,7 +131,7 @@ class SigV4ASigner(Signer):
     def query_parameters(self) -> dict[str, str]:
         return {"X-Amz-Region-Set": self.region_set}
 
-    def _key_for(self, date: str, prefix: str) -> _Key:  # noqa: ARG002 the same on any day
+    def _key_for(self, date: str, prefix: str) -> _Key:  # noqa: ARG002 it is the same on any day
         return self._key.absorbed(prefix)
 
 
@@ -141,6 +142,8 @@ def _checked_region_set(region_set: str | Iterable[str]) -> str:
         raise RegionError("region_set is empty; give regions as in 'eu-west-1,us-east-*', or '*'")
     for name in names:
         if not name:
-            raise RegionError("region_set has a name that is no region: between its commas is none")
+            raise RegionError(
+                "region_set has an empty name, which is no region: remove the extra comma"
+            )
         check_region(name, "a name in region_set", wildcards=True)
     return ",".join(names)

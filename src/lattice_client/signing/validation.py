@@ -1,4 +1,4 @@
-"""What may be signed at all: checks of all that is given, each with an error that says what to do.
+"""Checks of everything that is given to a signer, each with an error that says what to do.
 
 No message holds a header's value, a payload hash or a part of credentials: they may be secrets.
 """
@@ -15,7 +15,6 @@ from lattice_client.errors import (
     ConfigurationError,
     InvalidCredentialsError,
     InvalidHeaderError,
-    RegionError,
     SigningError,
 )
 
@@ -29,24 +28,23 @@ __all__ = [
     "check_host",
     "check_method",
     "check_payload_hash",
-    "check_region",
     "check_str",
     "check_target",
     "checked_names",
     "checked_parts",
-    "compiled",
+    "compile_cached",
 ]
 
-# A pattern, compiled on first use: most programs never need most of them, and to compile all of
-# them takes 1 to 2 ms of a first signature.
-compiled = cache(re.compile)
+# Patterns are compiled on first use: most programs need few of them, and compiling all would add 1
+# to 2 ms to the first signature.
+compile_cached = cache(re.compile)
 
 # --- The request ------------------------------------------------------------------------------
 
 USUAL_METHODS = frozenset(("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"))
 _TCHARS = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-# RFC 3986 section 3.2: a name, an IPv4 address or a bracketed IPv6 address, and a port. No comma,
-# for that joins the values of several headers.
+# RFC 3986 section 3.2: a name, an IPv4 address or a bracketed IPv6 address, and a port. No comma:
+# that joins the values of several headers.
 _HOST = r"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\])(?::\d*)?"
 
 
@@ -54,7 +52,7 @@ def check_method(method: str) -> None:
     """:raises InvalidHeaderError: unless the method is a token (RFC 9110 section 9.1)."""
     if method not in USUAL_METHODS:
         check_str("the method", method)
-        if not compiled(_TCHARS).fullmatch(method):
+        if not compile_cached(_TCHARS).fullmatch(method):
             raise InvalidHeaderError(f"{method!r} is no HTTP method")
 
 
@@ -66,7 +64,7 @@ def check_host(host: str) -> None:
             f"the host {host!r} has non-ASCII letters; sign the form that is sent (IDNA): "
             f"{_idna(host)}"
         )
-    if not compiled(_HOST).fullmatch(host):
+    if not compile_cached(_HOST).fullmatch(host):
         raise InvalidHeaderError(
             f"{host!r} cannot be a Host header: give the name or address and, if it is not the "
             "scheme's own, the port, as in 'orders.example.com:8443'"
@@ -96,9 +94,9 @@ def check_target(target: str) -> None:
 
 
 def check_header(name: str, value: str) -> None:
-    """:raises InvalidHeaderError: where a header would not survive the wire. Its value is kept out
-    of the message, for it may be a secret."""
-    if not compiled(_TCHARS).fullmatch(name):
+    """:raises InvalidHeaderError: where a header cannot be sent as it is. The message does not hold
+    its value, which may be a secret."""
+    if not compile_cached(_TCHARS).fullmatch(name):
         raise InvalidHeaderError(f"{name!r} is no header name")
     check_str(f"the value of the header {name}", value)
     _check_text(f"the value of the header {name}", value)
@@ -111,7 +109,7 @@ def check_header(name: str, value: str) -> None:
 
 
 def check_str(what: str, given: object) -> None:
-    """:raises InvalidHeaderError: for bytes and whatever else is no text."""
+    """:raises InvalidHeaderError: for bytes and anything else that is no text."""
     if not isinstance(given, str):
         raise InvalidHeaderError(f"{what} must be a str, not {type(given).__name__}")
 
@@ -124,7 +122,7 @@ def _check_text(what: str, text: str) -> None:
 # --- The payload ------------------------------------------------------------------------------
 
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-"""What stands in the place of a payload's hash where it is not signed, as Lattice wants it."""
+"""What stands in place of a payload's hash where it is not signed, as Lattice requires."""
 
 EMPTY_PAYLOAD = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """The SHA-256 of no bytes at all, in hexadecimal."""
@@ -134,7 +132,7 @@ _STREAMING_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 
 def check_payload_hash(payload_hash: object) -> None:
     """:raises SigningError: unless it is a hash, or a word that stands for one."""
-    # strip() leaves nothing of a text that consists of these letters alone.
+    # strip() leaves nothing of a text of these letters alone.
     known = isinstance(payload_hash, str) and (
         (len(payload_hash) == len(EMPTY_PAYLOAD) and not payload_hash.strip("0123456789abcdef"))
         or payload_hash == UNSIGNED_PAYLOAD
@@ -149,7 +147,7 @@ def check_payload_hash(payload_hash: object) -> None:
 
 # --- Names of headers to sign -----------------------------------------------------------------
 
-# Headers that may change between here and the verifier, each with who changes it.
+# Headers that may change on the way to the verifier, each with the reason.
 NEVER_SIGNED = {
     "authorization": "it holds the signature",
     "baggage": "tracers add to it at every hop",
@@ -190,43 +188,6 @@ def checked_names(names: Iterable[str]) -> frozenset[str]:
     return frozenset(checked)
 
 
-# --- The region -------------------------------------------------------------------------------
-
-# Zones of a region ("Regions and Zones", EC2 User Guide): us-west-2a, us-west-2-lax-1a,
-# us-east-1-wl1-bos-wlz-1; and the id of one, usw2-az1.
-_ZONE = r"([a-z]{2,4}(?:-[a-z]+)+-\d+)(?:[a-z]|-[a-z]{3}-\d+[a-z]?|-wl\d+-[a-z0-9-]+)"
-_ZONE_ID = r"[a-z]{2,6}\d+-az\d+"
-
-
-def check_region(region: object, where: str = "region", *, wildcards: bool = False) -> None:
-    """Whether a text can be a region. Which there are is not known here: AWS has new ones every
-    year, and other vendors have their own.
-
-    :param where: what has said it, as an argument or a variable.
-    :param wildcards: whether ``*`` may stand in it.
-    :raises RegionError: with a hint, where it cannot.
-    """
-    if region is None or region == "":
-        raise RegionError(f"{where} is empty; give the region of the service, as in 'eu-west-1'")
-    if not isinstance(region, str):
-        raise RegionError(
-            f"{where} must be a str such as 'eu-west-1', not a {type(region).__name__}"
-        )
-    letters = region.replace("-", "").replace("*", "" if wildcards else "*")
-    if not region.isascii() or (letters and not letters.isalnum()) or region.strip("-") == "":
-        example = "'eu-west-1', 'us-east-*', '*'" if wildcards else "'eu-west-1'"
-        raise RegionError(f"{where} is {region!r}, which is no region; they look like {example}")
-    if region != region.lower():
-        raise RegionError(f"{where} is {region!r}: write it in lower case, {region.lower()!r}")
-    if zone := compiled(_ZONE).fullmatch(region):
-        raise RegionError(f"{where} is {region!r}, a zone: give its region, {zone[1]!r}")
-    if compiled(_ZONE_ID).fullmatch(region):
-        raise RegionError(
-            f"{where} is {region!r}, the id of a zone: give the region that it is in, as in "
-            "'eu-west-1'"
-        )
-
-
 # --- Credentials ------------------------------------------------------------------------------
 
 
@@ -243,9 +204,9 @@ class CredentialsLike(Protocol):
 
 def checked_parts(credentials: CredentialsLike) -> tuple[str, str, str | None]:
     """Access key, secret key and token, each read once: credentials that refresh themselves may
-    give another one the next time.
+    give another one at the next read.
 
-    They go into headers as they are, and need not be our own class.
+    They go into headers as they are, and need not be of our class.
 
     :raises InvalidCredentialsError: where a part is missing or cannot be what it stands for.
     """

@@ -15,7 +15,7 @@ from lattice_client import (
     DefaultCredentials,
     SigV4Auth,
 )
-from lattice_client._secrecy import shown
+from lattice_client._secrecy import redacted_key_id
 from lattice_client.cli.doctor.findings import Finding
 from lattice_client.cli.signing_options import Signing
 from lattice_client.credentials import current
@@ -51,7 +51,7 @@ def about_credentials(
         step = _step(error, signing) or step
         return Finding.of_fault("credentials", fault, _for_people(error), step), None
     source = _source(provider, signing)
-    access_key = shown(credentials.access_key)
+    access_key = redacted_key_id(credentials.access_key)
     details = {"access_key": access_key, "source": source}
     text = f"{access_key}, from {source}"
     if credentials.expires_at is None:

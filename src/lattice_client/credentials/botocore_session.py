@@ -1,0 +1,85 @@
+"""botocore's sessions and clients, made in one way. botocore is imported by the first session."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from lattice_client._forking import importing
+
+if TYPE_CHECKING:
+    from lattice_client.credentials.value import Credentials
+
+__all__ = ["find_region", "make_client", "new_session", "profile_of", "profile_with_login"]
+
+# botocore's loader of AWS's own data, of the first session: parsing these data takes 40 ms and more
+# for each service, during which no other thread runs.
+_LOADER: list[Any] = []
+# What a profile has that a person logs in for ("Settings in the config file", AWS CLI User Guide).
+_LOGIN_SETTINGS = {"login_session", "sso_session", "sso_start_url"}
+
+
+def new_session(profile: str | None = None) -> Any:
+    """A new session, which sees changed files; AWS's own data are shared by all."""
+    with importing:
+        import botocore.session
+
+    session: Any = botocore.session.Session(profile=profile)
+    if not _LOADER:
+        _LOADER.append(session.get_component("data_loader"))
+    session.register_component("data_loader", _LOADER[0])
+    return session
+
+
+def find_region(session: Any) -> str | None:
+    """The region that the environment or the session's profile names."""
+    return (
+        os.environ.get("AWS_REGION")
+        or os.environ.get("AWS_DEFAULT_REGION")
+        or session.get_config_variable("region")
+    )
+
+
+def make_client(
+    session: Any,
+    service: str,
+    region: str,
+    credentials: Credentials,
+    *,
+    endpoint_url: str | None = None,
+    **settings: Any,
+) -> Any:
+    """:param settings: those of botocore's ``Config``."""
+    with importing:
+        from botocore.config import Config
+
+    return session.create_client(
+        service,
+        region_name=region,
+        endpoint_url=endpoint_url,
+        aws_access_key_id=credentials.access_key,
+        aws_secret_access_key=credentials.secret_key,
+        aws_session_token=credentials.token,
+        config=Config(**settings),
+    )
+
+
+def profile_of(session: Any) -> str:
+    """The name of the session's profile."""
+    return str(session.get_config_variable("profile") or "default")
+
+
+def profile_with_login(session: Any) -> str:
+    """The profile that a person logs in to: the session's, or the one at the end of its role's
+    ``source_profile``."""
+    own = name = profile_of(session)
+    profiles = session.full_config.get("profiles", {})
+    seen: set[str] = set()
+    while name not in seen:
+        seen.add(name)
+        settings = profiles.get(name, {})
+        if "role_arn" in settings and settings.get("source_profile", name) not in seen:
+            name = settings["source_profile"]
+        elif settings.keys() & _LOGIN_SETTINGS:
+            return str(name)
+    return own
