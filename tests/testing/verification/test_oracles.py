@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 
 import pytest
-from botocore.auth import S3SigV4Auth, SigV4Auth, SigV4QueryAuth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotocoreCredentials
 from botocore.crt.auth import CrtSigV4AsymAuth
@@ -280,6 +280,23 @@ def test_other_services_presigned(real_time_verifier):
     request = botocore_request(signer, "/?Action=GetCallerIdentity")
     assert checker.needs_body(request)
     assert checker.verify(request).placement == "query"
+
+
+def test_s3_leaves_the_payload_of_a_presigned_url_unsigned(real_time_verifier):
+    checker = real_time_verifier(service="s3", path_encoding="single")
+    signer = S3SigV4QueryAuth(botocore_credentials(), "s3", REGION, expires=60)
+    request = botocore_request(signer, "/key", method="PUT")
+    assert not checker.needs_body(request)
+    assert checker.verify(request).canonical_request.endswith(UNSIGNED)
+
+
+def test_s3_takes_the_payload_hash_with_a_signature_in_the_header():
+    digest = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+    headers = {"x-amz-content-sha256": None}
+    request = hand_sign(path="/", headers=headers, payload=digest, service="s3")
+    checker = verifier(service="s3")
+    assert checker.needs_body(request)
+    assert checker.verify(request, b"hello")
 
 
 def test_lattice_never_needs_the_body():

@@ -21,7 +21,16 @@ from lattice_client.testing.refusals import (
 from lattice_client.testing.verification import sigv4a
 from lattice_client.testing.verification.canonical import query_pairs
 
-__all__ = ["HMAC_ALGORITHM", "Placement", "Scope", "Signature", "WireRequest", "is_signed", "parse"]
+__all__ = [
+    "HMAC_ALGORITHM",
+    "Placement",
+    "Scope",
+    "Signature",
+    "WireRequest",
+    "is_signed",
+    "is_signed_in_query",
+    "parse",
+]
 
 Placement: TypeAlias = Literal["header", "query"]
 
@@ -128,7 +137,15 @@ def is_signed(request: WireRequest) -> bool:
 
     A Bearer token, or any other ``Authorization``, is none.
     """
-    return bool(_authorizations(request) or _in_query(request))
+    return bool(_authorizations(request)) or is_signed_in_query(request)
+
+
+def is_signed_in_query(request: WireRequest) -> bool:
+    """Whether the query bears a signature, good or bad."""
+    query = request.query
+    if query.find(b"X-Amz-") < 0 and query.find(b"%") < 0:
+        return False
+    return any(_ascii(name) in _QUERY_MARKS for name, _ in query_pairs(request.query))
 
 
 def parse(request: WireRequest) -> Signature:
@@ -136,7 +153,7 @@ def parse(request: WireRequest) -> Signature:
 
     :raises RefusedError: if there is none, more than one, or one that is not all there.
     """
-    in_header, in_query = _authorizations(request), _in_query(request)
+    in_header, in_query = _authorizations(request), is_signed_in_query(request)
     if (in_header and in_query) or len(in_header) > 1:
         raise invalid_signature(
             "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter "
@@ -157,13 +174,6 @@ def _authorizations(request: WireRequest) -> list[bytes]:
         if value.lstrip(_OWS_BYTES).startswith(b"AWS4-"):
             return values
     return []
-
-
-def _in_query(request: WireRequest) -> bool:
-    query = request.query
-    if query.find(b"X-Amz-") < 0 and query.find(b"%") < 0:
-        return False
-    return any(_ascii(name) in _QUERY_MARKS for name, _ in query_pairs(request.query))
 
 
 def _from_header(authorization: bytes, request: WireRequest) -> Signature:

@@ -43,6 +43,7 @@ from lattice_client.testing.verification.signature import (
     Signature,
     WireRequest,
     is_signed,
+    is_signed_in_query,
     parse,
 )
 from lattice_client.testing.wildcards import wildcard_match
@@ -51,6 +52,9 @@ __all__ = ["LATTICE", "Verified", "Verifier", "VerifierCredentials"]
 
 LATTICE: Final = "vpc-lattice-svcs"
 
+# S3 signs the constant UNSIGNED-PAYLOAD in the query ("Authenticating Requests: Using Query
+# Parameters", Amazon S3 API Reference).
+_S3_SERVICES: Final = frozenset({"s3", "s3-object-lambda", "s3-outposts", "s3express"})
 _UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 _CONTENT_SHA256 = "x-amz-content-sha256"
 _CLOCK_WINDOW = 5 * 60
@@ -91,7 +95,8 @@ class Verifier:
     :param find_credentials: access key in, its credentials out, or None for an unknown key.
     :param region: the region that signatures must be scoped to.
     :param service: the signing name. For ``vpc-lattice-svcs`` Lattice's own rule holds: the payload
-        must be sent as unsigned. Any other service accepts signed payloads.
+        must be sent as unsigned. Any other service accepts signed payloads. For S3, a signature in
+        the query without ``x-amz-content-sha256`` is of an unsigned payload.
     :param path_encoding: how the path is canonicalised: SigV4's ``double``; ``double-raw``, which
         leaves dot segments and repeated slashes as they are; or ``single`` for the wire path as it
         is.
@@ -140,7 +145,7 @@ class Verifier:
         return (
             self.service != LATTICE
             and is_signed(request)
-            and _content_sha256(request) != _UNSIGNED_PAYLOAD
+            and self._content_sha256(request) != _UNSIGNED_PAYLOAD
         )
 
     def verify(self, request: WireRequest, body: bytes = b"") -> Verified:
@@ -185,8 +190,17 @@ class Verifier:
         canonical, to_sign = mismatches[0]
         raise invalid_signature(_MISMATCH, canonical_request=canonical, string_to_sign=to_sign)
 
+    def _content_sha256(self, request: WireRequest) -> str | None:
+        """What the request gives as its payload's hash; None if it gives none."""
+        values = request.by_name.get(_CONTENT_SHA256)
+        if values is not None:
+            return b",".join([value.strip(b" \t") for value in values]).decode("ascii", "replace")
+        if self.service in _S3_SERVICES and is_signed_in_query(request):
+            return _UNSIGNED_PAYLOAD
+        return None
+
     def _payload_hash(self, request: WireRequest, signature: Signature, body: bytes) -> str:
-        sent = _content_sha256(request)
+        sent = self._content_sha256(request)
         if self.service == LATTICE:
             if sent is None or _CONTENT_SHA256 not in signature.signed_headers:
                 raise incomplete_signature(f"Missing the '{_CONTENT_SHA256}' in canonical headers")
@@ -317,13 +331,6 @@ def _signing_key(secret_key: str, scope: str) -> hmac.HMAC:
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
     return hmac.new(key, digestmod="sha256")
-
-
-def _content_sha256(request: WireRequest) -> str | None:
-    values = request.by_name.get(_CONTENT_SHA256)
-    if values is None:
-        return None
-    return b",".join([value.strip(b" \t") for value in values]).decode("ascii", "replace")
 
 
 def _iso(seconds: int) -> str:
