@@ -21,7 +21,7 @@ from lattice_client.testing.data_plane.connection import (
 )
 from lattice_client.testing.server.http_connection import HTTPConnection
 from support.asgi_driver import Exchange, fetch, scope_of, signed_by
-from support.local_oracles import HOST, NOW, crt_sign, wire
+from support.local_oracles import HOST, NOW, as_pairs, crt_sign, wire
 
 
 @pytest.fixture
@@ -365,6 +365,17 @@ def test_a_clock_that_is_off_says_so_in_its_date(local, seconds):
         there = {-3600: "Wed, 31 Dec 2025 23:00:00 GMT", 3600: "Thu, 01 Jan 2026 01:00:00 GMT"}
         assert response.headers["date"] == there[seconds]
     assert fetch(local, signed_by(caller)).status_code == 200
+
+
+@pytest.mark.parametrize(("query_plus", "status"), [("space", 403), ("plus", 200)])
+@pytest.mark.parametrize("fault", ["clock_skew", "path_encoding"])
+def test_a_plus_sign_keeps_its_meaning_during_a_fault(fault, query_plus, status):
+    lattice = LocalLattice(clock=lambda: NOW, query_plus=query_plus)
+    lattice.add_service("orders", domain=HOST)
+    signed = signed_by(lattice.add_caller("frontend"), target="/?q=a%2Bb")
+    sent = wire(signed.method, "/?q=a+b", as_pairs(signed))
+    with getattr(lattice.faults, fault)({"clock_skew": 1, "path_encoding": "single"}[fault]):
+        assert Exchange(lattice, sent).run().status == status
 
 
 @pytest.mark.parametrize("encoding", ["single", "double-raw"])
