@@ -111,6 +111,17 @@ class Serving:
         self.do(lambda: setattr(loop, "time", lambda: clock() + seconds))
         self.turn()
 
+    @contextlib.contextmanager
+    def stopped_clock(self):
+        """No time passes in the server's loop, but by ``later``."""
+        loop = self._server._loop
+        clock, now = loop.time, loop.time()
+        self.do(lambda: setattr(loop, "time", lambda: now))
+        try:
+            yield
+        finally:
+            self.do(lambda: setattr(loop, "time", clock))
+
 
 @contextlib.contextmanager
 def serving(app, certificates=None, **limits):

@@ -38,7 +38,7 @@ class Call:
         self._scope = scope
         self._expects_continue = head.expects_continue
         self._is_newest = head.version == "1.1"
-        self._is_probed = False
+        self._looks = 0
         self._parts: list[bytes] = []
         self._is_complete = False
         self._is_given = False
@@ -59,14 +59,17 @@ class Call:
             self._news.set()
 
     def probe(self) -> bool:
-        """Send once what the client has to skip (RFC 9110, section 15.2).
+        """Send an interim response, which the client must skip (RFC 9110, section 15.2).
 
-        :returns: whether that can be done. It cannot behind the head of the response.
+        Of the looks at a client, only the first, second, fourth, eighth … send one: the intervals
+        grow, so that a long wait does not become a stream of them.
+
+        :returns: whether the client can be probed: in HTTP/1.1, until the response has started.
         """
         if self.has_started or not self._is_newest:
             return False
-        if not self._is_probed:
-            self._is_probed = True
+        self._looks += 1
+        if self._looks.bit_count() == 1:
             self._connection.write(_CONTINUE)
         return True
 

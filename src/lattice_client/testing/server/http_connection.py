@@ -38,10 +38,8 @@ _MAX_WAITING_BYTES: Final = 64 * 1024
 _BUFFER_BYTES: Final = 64 * 1024
 # How long a client may go on sending what nobody reads, before the connection is cut.
 _LINGER_SECONDS: Final = 5.0
-# How often it is looked whether a client that sends no more is still there.
+# How often to look whether a client that ended its side is still there.
 _LOOK_SECONDS: Final = 0.5
-# How long nothing may be sent to such a client, where it cannot be looked whether it is there.
-_SILENCE_SECONDS: Final = 5.0
 
 
 @dataclass(eq=False)
@@ -77,7 +75,7 @@ class HTTPConnection(asyncio.BufferedProtocol):
         self._is_in_head = False
         self._is_half_closed = False
         self._looking: asyncio.TimerHandle | None = None
-        self._silence = 0.0
+        self._has_written = True
         self._writable = asyncio.Event()
         self._writable.set()
         # Ends the connection, unless there is a request in time.
@@ -154,8 +152,8 @@ class HTTPConnection(asyncio.BufferedProtocol):
         """
         self._is_half_closed = True
         is_open = self._has_whole_request and self._scope["scheme"] == "http"
-        if is_open and self._looking is None:
-            self._looking = self._loop.call_later(_LOOK_SECONDS, self._look)
+        if is_open:
+            self._look()
         return is_open
 
     def pause_writing(self) -> None:
@@ -179,8 +177,8 @@ class HTTPConnection(asyncio.BufferedProtocol):
         """Write what comes next."""
         if self._held:
             data, self._held = self._held + data, b""
-        self._silence = 0.0
         if data and not self._is_lingering and not self._transport.is_closing():
+            self._has_written = True
             self._transport.write(data)
 
     def read_more(self) -> None:
@@ -293,17 +291,20 @@ class HTTPConnection(asyncio.BufferedProtocol):
         return self.in_flight and self._reader.complete
 
     def _look(self) -> None:
-        """Find out whether a client that ended its side has left altogether. That shows only when
-        something is sent to it, and is answered with a reset. Where nothing can be sent, it is
-        given some time."""
-        sock = self._transport.get_extra_info("socket")
+        """Abort if a client that ended its side has left altogether.
+
+        Only a write shows that: a client that has left answers it with a reset, on loopback before
+        the write returns. Where no probe can be written, a client counts as gone when the response
+        has written nothing since the last look.
+        """
         if self._transport.is_closing() or self._call is None:
             return
-        if not self._call.probe():
-            self._silence += _LOOK_SECONDS
-        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or self._silence > _SILENCE_SECONDS:
+        may_be_there = self._call.probe() or self._has_written
+        sock = self._transport.get_extra_info("socket")
+        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or not may_be_there:
             self.abort()
             return
+        self._has_written = False
         self._looking = self._loop.call_later(_LOOK_SECONDS, self._look)
 
     def _linger_on(self) -> None:
