@@ -46,7 +46,7 @@ class Serving:
     @property
     def clients(self):
         """The addresses of those that are connected."""
-        return [connection._scope["client"] for connection in self._server._served.connections]
+        return [connection._scope["client"] for connection in self._server._state.connections]
 
     def holds(self, sock):
         """Whether the server still has this client's connection."""
@@ -55,8 +55,8 @@ class Serving:
     @property
     def held(self):
         """How many bytes of bodies wait to be received."""
-        calls = [connection._call for connection in self._server._served.connections]
-        return sum(call.waiting for call in calls if call is not None)
+        cycles = [connection._cycle for connection in self._server._state.connections]
+        return sum(cycle.unreceived for cycle in cycles if cycle is not None)
 
     def connect(self):
         sock = small(socket.socket())
