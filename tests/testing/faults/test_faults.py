@@ -140,15 +140,15 @@ def test_one_path(lattice):
 @pytest.mark.parametrize(
     ("which", "words"),
     [
-        ({"times": 0}, "times is 1 or more"),
-        ({"fraction": 0}, "fraction is"),
+        ({"times": 0}, "times must be a whole number of at least 1"),
+        ({"fraction": 0}, "fraction must be"),
         ({"fraction": 2}, "at most 1"),
-        ({"times": "2"}, "times is 1 or more, a whole number, not '2'"),
+        ({"times": "2"}, "times must be a whole number of at least 1, not '2'"),
         ({"times": 1.5}, "not 1.5"),
         ({"times": True}, "not True"),
-        ({"fraction": "x"}, "fraction is .*, not 'x'"),
+        ({"fraction": "x"}, "fraction must be .*, not 'x'"),
         ({"fraction": math.nan}, "not nan"),
-        ({"service": 5}, "service is a service's name or host name, not 5"),
+        ({"service": 5}, "service must be a service's name or host name, not 5"),
         ({"path": "orders/*"}, r"a path begins with '/'.*, not 'orders/\*'"),
         ({"path": ""}, "a path begins with '/'"),
         ({"path": "/orders?id=1"}, "without its query: '/orders', not "),
@@ -171,20 +171,20 @@ def test_nonsense_is_refused(lattice, which, words):
     ],
 )
 def test_other_nonsense_too(lattice, fault):
-    with pytest.raises(ValueError, match=" is "):
+    with pytest.raises(ValueError, match=" must be "):
         fault(lattice.faults)
     assert statuses(lattice, 1) == [200]
 
 
 @pytest.mark.parametrize("status", [200, 302, 399, 600, "503", 503.0, True, None])
 def test_a_fault_is_an_error_of_a_server(lattice, status):
-    with pytest.raises(ValueError, match=f"status is an error.*, not {status!r}"):
+    with pytest.raises(ValueError, match=f"status must be an error.*, not {status!r}"):
         lattice.faults.status(status)
 
 
 @pytest.mark.parametrize("status", [200, 500, "429", None])
 def test_throttling_has_two_statuses(lattice, status):
-    with pytest.raises(ValueError, match=f"status is 429 or 503, not {status!r}"):
+    with pytest.raises(ValueError, match=f"status must be 429 or 503, not {status!r}"):
         lattice.faults.throttle(status=status)
 
 
@@ -194,7 +194,7 @@ def test_throttling_has_two_statuses(lattice, status):
 @pytest.mark.parametrize("fault", ["latency", "slow_body", "clock_skew", "idle", "lifetime"])
 def test_seconds_are_a_number_that_can_be_waited_for(lattice, fault, seconds):
     with (
-        pytest.raises(ValueError, match=r"seconds is a number of seconds from .*, not "),
+        pytest.raises(ValueError, match=r"seconds must be a number of seconds from .*, not "),
         getattr(lattice.faults, fault)(seconds),
     ):
         pass
@@ -261,7 +261,7 @@ def test_a_misspelt_narrowing_is_refused(lattice):
 
 @pytest.mark.parametrize("seconds", ["x", -1, math.nan, math.inf])
 def test_retry_after_is_a_number_of_seconds(lattice, seconds):
-    with pytest.raises(ValueError, match=f"retry_after is .*, not {seconds!r}"):
+    with pytest.raises(ValueError, match=f"retry_after must be .*, not {seconds!r}"):
         lattice.faults.throttle(retry_after=seconds)
 
 

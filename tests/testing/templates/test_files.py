@@ -340,8 +340,8 @@ BROKEN = [
     ("callers.batch.colour = 'red'", "callers.batch: 'colour' is not known here; known are: role"),
     ("seed = 'x'", "seed: this must be a whole number"),
     ("region = 1", "region: this must be text"),
-    ("path_encoding = 'triple'", "path_encoding is 'double', 'double-raw' or 'single'"),
-    ("query_plus = 'both'", "query_plus is 'either', 'space' or 'plus', not 'both'"),
+    ("path_encoding = 'triple'", "path_encoding must be 'double', 'double-raw' or 'single'"),
+    ("query_plus = 'both'", "query_plus must be 'either', 'space' or 'plus', not 'both'"),
 ]
 
 

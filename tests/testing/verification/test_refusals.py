@@ -526,7 +526,9 @@ def test_both_halves_of_a_sigv4a_signature_are_accepted():
 
 
 def test_unknown_reading_of_a_plus_sign():
-    with pytest.raises(ValueError, match="query_plus is 'either', 'space' or 'plus', not 'both'"):
+    with pytest.raises(
+        ValueError, match="query_plus must be 'either', 'space' or 'plus', not 'both'"
+    ):
         verifier(query_plus="both")
 
 

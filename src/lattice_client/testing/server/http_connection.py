@@ -46,13 +46,13 @@ _CLIENT_CHECK_SECONDS: Final = 0.5
 class ServerState:
     """What all connections of one server share.
 
-    :param state: what the application's lifespan left for requests.
+    :param lifespan_state: what the application's lifespan left for requests.
     """
 
     app: ASGIApp
     limits: ConnectionLimits
     certificates: Certificates | None = None
-    state: dict[str, Any] = field(default_factory=dict)
+    lifespan_state: dict[str, Any] = field(default_factory=dict)
     connections: set[HTTPConnection] = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     # One for all connections: each copies what it read before another reads.
@@ -69,7 +69,7 @@ class HTTPConnection(asyncio.BufferedProtocol):
         self._cycle: RequestCycle | None = None
         self._connection = Connection(reset_after=self._reset)
         self._scope: Scope = {}
-        self._state = {**server.state, CONNECTION_STATE: self._connection}
+        self._state = {**server.lifespan_state, CONNECTION_STATE: self._connection}
         self._held = b""
         self._is_lingering = False
         self._has_begun_head = False

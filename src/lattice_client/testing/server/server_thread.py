@@ -97,7 +97,7 @@ class _Server:
         """Set ``ready``, and serve until ``stop`` is called."""
         loop = self._loop = asyncio.get_running_loop()
         lifespan = Lifespan(self._state.app)
-        self._state.state = await lifespan.started()
+        self._state.lifespan_state = await lifespan.started()
         self._listener.setblocking(False)
         self._listen(loop)
         ready.set()
@@ -154,8 +154,8 @@ class _Server:
             connection.abort()
         await _until(lambda: not connections)
         tasks = list(self._state.tasks)
-        for call in tasks:
-            call.cancel()
+        for task in tasks:
+            task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
