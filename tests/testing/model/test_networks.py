@@ -114,7 +114,7 @@ def test_each_entrance_runs_the_lifespan_of_its_targets():
 
 def test_names_of_networks_are_checked(two):
     for name in ("ab", "Shop", "servicenetwork-shop", "a" * 64):
-        with pytest.raises(ConfigurationError, match="is no name of a service network"):
+        with pytest.raises(ConfigurationError, match="is not a valid service network name"):
             two.add_network(name)
     with pytest.raises(ConfigurationError, match="there is a service network 'shop' already"):
         two.add_network("shop")
@@ -159,7 +159,7 @@ def test_listeners_have_rules_of_their_own():
     }
     assert lattice.access_log[-1]["listenerId"] == secure.id
     assert secure.arn == f"{orders.arn}/listener/{secure.id}"
-    with pytest.raises(ConfigurationError, match="has 2 listeners, each with rules of its own"):
+    with pytest.raises(ConfigurationError, match="has 2 listeners, each with its own rules"):
         orders.when(path="/")
 
 
@@ -217,11 +217,11 @@ def test_listeners_are_checked(orders):
         orders.add_listener("HTTPS", 80)
     with pytest.raises(ConfigurationError, match="1 to 65535, not 0"):
         orders.add_listener("HTTP", 0)
-    with pytest.raises(ConfigurationError, match="passes no TLS through"):
+    with pytest.raises(ConfigurationError, match="does not pass TLS through"):
         orders.add_listener("TLS_PASSTHROUGH")
 
 
 def test_rules_come_after_listeners(orders):
     orders.when(path="/gone").respond(404)
-    with pytest.raises(ConfigurationError, match="add the listeners before the rules"):
+    with pytest.raises(ConfigurationError, match="add listeners before rules"):
         orders.add_listener("HTTP")

@@ -23,7 +23,6 @@ from lattice_client.testing import (
     load,
     serve,
 )
-from lattice_client.testing.server import http_connection
 from lattice_client.testing.targets import http_target
 from lattice_client.testing.targets.echo import echo
 from lattice_client.testing.targets.loading import named_app
@@ -267,8 +266,7 @@ def leaving(when):
 
 
 @pytest.mark.parametrize("when", ["before the answer", "in the answer", "in the request"])
-def test_a_client_that_leaves_frees_its_target(when, monkeypatch):
-    monkeypatch.setattr(http_connection, "_SILENCE_SECONDS", 0.5)
+def test_a_client_that_leaves_frees_its_target(when):
     app, there, gone = leaving(when)
     written = threading.Event()
     with upstream(app) as url:
@@ -448,7 +446,7 @@ def test_a_target_is_a_server(url, tmp_path):
 
 @pytest.mark.parametrize("host", ["127.0.0.1:99999", "127.0.0.1:abc", "[::1]:0", "localhost:-1"])
 def test_a_port_that_is_none_is_refused(host):
-    words = re.escape(f"a target's URL is 1 to 65535, or left out: http://{host}")
+    words = re.escape(f"a target's URL must be 1 to 65535, or omitted: http://{host}")
     with pytest.raises(ConfigurationError, match=words):
         lattice_to(f"http://{host}")
     for good in ("http://127.0.0.1", "https://[::1]:65535", "http://localhost:1/"):
