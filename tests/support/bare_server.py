@@ -113,7 +113,7 @@ class Serving:
 
     @contextlib.contextmanager
     def stopped_clock(self):
-        """No time passes in the server's loop, but by ``later``."""
+        """Stop the clock of the server's loop; only ``later`` sets it forward."""
         loop = self._server._loop
         clock, now = loop.time, loop.time()
         self.do(lambda: setattr(loop, "time", lambda: now))

@@ -26,7 +26,7 @@ from support.local_oracles import HOST, NOW, as_pairs, crt_sign, wire
 
 @pytest.fixture
 def lattice():
-    """Two services that let everybody in."""
+    """Two services without authentication."""
     local = LocalLattice(clock=lambda: NOW)
     local.add_service("orders", domain=HOST, auth_type="NONE")
     local.add_service("books", domain="books.example.com", auth_type="NONE")
@@ -42,7 +42,7 @@ def statuses(lattice, count, **request):
 
 
 class Client:
-    """The ends of a server, in-process, for a call whose client waits until it is told to leave."""
+    """A server's receive and send, in-process; the client stays until it is told to leave."""
 
     def __init__(self, *body):
         self.leaves = asyncio.Event()
@@ -110,7 +110,7 @@ def test_one_service(lattice, service):
     with lattice.faults.status(503, service=service):
         assert statuses(lattice, 1) == [503]
         assert statuses(lattice, 1, host="books.example.com") == [200]
-        assert statuses(lattice, 1, host="nobody.example.com") == [404]
+        assert statuses(lattice, 1, host="unknown.example.com") == [404]
 
 
 def test_a_service_that_there_is_not_is_an_error(lattice):
@@ -202,7 +202,7 @@ def test_seconds_are_a_number_that_can_be_waited_for(lattice, fault, seconds):
 
 
 @pytest.mark.parametrize("fault", ["latency", "slow_body", "idle", "lifetime"])
-def test_nobody_waits_for_less_than_nothing(lattice, fault):
+def test_negative_seconds_are_refused(lattice, fault):
     with (
         pytest.raises(ValueError, match="from 0 to 10000000000, not -1"),
         getattr(lattice.faults, fault)(-1),
@@ -307,9 +307,9 @@ def test_the_callers_signature_counts_before_a_fault(local):
 
 
 def test_refused_calls_are_none_of_the_next_calls(local):
-    """``times=2`` fails two calls that would have passed, whatever is refused between them."""
+    """``times=2`` fails two calls that would have passed; refused ones do not count."""
     caller = local.caller("frontend")
-    lost = wire("GET", "/", [("host", "nobody.example.com")])
+    lost = wire("GET", "/", [("host", "unknown.example.com")])
     fault = local.faults.status(503, times=2)
     calls = [crt_sign(), signed_by(caller), lost, signed_by(caller), signed_by(caller)]
     assert [fetch(local, call).status_code for call in calls] == [403, 503, 404, 503, 200]
@@ -528,7 +528,7 @@ def test_a_slow_body_is_in_the_log_when_its_last_piece_goes_out(lattice):
 
 @pytest.mark.parametrize("pieces", [2, 3])
 def test_what_a_client_that_gives_up_did_not_get_is_not_in_the_log(lattice, pieces):
-    """Also where it misses the last piece alone, just before which the record is written."""
+    """Also if it misses only the last part, just before which the record is written."""
     connection = Connection()
 
     def on_send(message):
@@ -578,7 +578,7 @@ def connect(running):
     sock = socket.create_connection((running.host, running.port), timeout=10)
     if running.scheme == "https":
         context = running.client_ssl_context()
-        # For some versions of Python a reset is the same as a missing good-bye.
+        # Some versions of Python report a reset like a missing close_notify.
         return context.wrap_socket(sock, server_hostname=HOST, suppress_ragged_eofs=False)
     return sock
 

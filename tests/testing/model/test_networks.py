@@ -170,7 +170,7 @@ def test_the_port_in_host_decides_where_a_listener_has_it():
     for host, port in {HOST: 80, f"{HOST}:8080": 8080, f"{HOST}:9090": 9090}.items():
         Exchange(lattice, unsigned(host=host)).run()
         assert lattice.access_log[-1]["listenerId"] == ids[port]
-    # A local server has a port of its own.
+    # A local server's port is no listener's.
     Exchange(lattice, unsigned(host=f"{HOST}:54321")).run()
     assert lattice.access_log[-1]["listenerId"] == ids[80]
     for odd in (f"{HOST}:", f"{HOST}:x", f"{HOST}:123456789", "[::1]:8080"):
@@ -204,7 +204,7 @@ def test_policies_see_the_listener_and_the_network(two):
     ]
 
 
-def test_where_nobody_listens_nothing_is_found():
+def test_without_a_listener_nothing_is_found():
     lattice = LocalLattice()
     lattice.add_service("orders", domain=HOST, auth_type="NONE").add_listener("HTTPS")
     assert Exchange(lattice, unsigned()).run().status == 404

@@ -1,4 +1,4 @@
-"""Rules: what they match, in which order, and what becomes of a request; weights."""
+"""Rules: what they match, in which order, and their actions; weights."""
 
 import functools
 import math
@@ -33,7 +33,7 @@ def named(name):
 
 @pytest.fixture
 def lattice():
-    """One that lets everybody in; its service forwards to ``default``."""
+    """A local Lattice without authentication; its service forwards to ``default``."""
     lattice = LocalLattice(seed=7)
     lattice.add_service("orders", domain=HOST, auth_type="NONE", target=named("default"))
     return lattice
@@ -401,7 +401,7 @@ class WSGI:
     """A WSGI application, as Flask's are."""
 
     def __call__(self, environ, start_response):
-        """As WSGI has it."""
+        """The WSGI application."""
 
 
 @pytest.mark.parametrize(

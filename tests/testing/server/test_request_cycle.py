@@ -74,7 +74,7 @@ def test_bad_chunks_end_an_answer_that_has_begun():
             pass
         await send({"type": "http.response.body"})
 
-    # As much as is read at once; the answer's head waits for its body when the next is read.
+    # As much as one read takes: the answer's head is still held when the next is read.
     chunk = b"x" * (65536 - len(CHUNKED) - 6)
     first = CHUNKED + b"%04x\r\n%b" % (len(chunk), chunk)
     with serving(app) as server, server.connect() as sock:
@@ -149,7 +149,7 @@ def test_failing_behind_the_answer_does_no_harm_to_the_next_request(caplog):
 
 
 def half_closed(server, data):
-    """All that comes back on a connection whose client has sent this, and ended its side."""
+    """All bytes that a client gets that sends ``data`` and ends its side."""
     with server.connect() as sock:
         sock.sendall(data)
         sock.shutdown(socket.SHUT_WR)
@@ -157,7 +157,7 @@ def half_closed(server, data):
 
 
 async def slowly(scope, receive, send):
-    """Answers with the path, when the loop has had many turns."""
+    """Answers with the path, after many turns of the loop."""
     while (message := await receive()).get("more_body"):
         pass
     if message["type"] == "http.request":
@@ -180,7 +180,7 @@ def test_a_client_that_ends_its_side_gets_all_answers_of_a_pipeline():
         got = half_closed(server, b"".join([*requests, upload]))
         assert got.count(b"HTTP/1.1 200 OK") == 21
         assert got.endswith(b"\r\n\r\n/upload")
-        # What is not there whole is not answered.
+        # An incomplete request is not answered.
         got = half_closed(server, requests[1] + upload[:-1])
         assert got.count(b"HTTP/1.1 200 OK") == 1
         assert half_closed(server, upload[:-1]) == b""
@@ -190,7 +190,7 @@ def test_a_client_that_ends_its_side_gets_all_answers_of_a_pipeline():
 
 
 def test_a_slow_answer_reaches_a_client_that_ended_its_side():
-    """Probes that the client must skip find out meanwhile whether it is still there."""
+    """Probes, which the client must skip, find out whether it is still there."""
     waiting, go = threading.Event(), threading.Event()
 
     async def waits(_scope, _receive, send):

@@ -55,7 +55,7 @@ def exchange(sock, data):
 
 
 def is_closed(sock):
-    """Whether the other side has closed the connection, politely or not."""
+    """Whether the other side has closed the connection, with or without a reset."""
     try:
         return sock.recv(1) == b""
     except ConnectionResetError:
@@ -529,7 +529,7 @@ def test_without_a_file_to_spare_it_waits_and_goes_on():
                 http.client.HTTPConnection(running.host, running.port, timeout=10) for _ in range(2)
             ]
             first.request("GET", "/")
-            first.getresponse().read()  # All that is imported late has been.
+            first.getresponse().read()  # All late imports are done.
             resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
             taken = []
             try:

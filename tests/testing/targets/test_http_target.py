@@ -1,4 +1,4 @@
-"""Targets that are servers of their own, over real sockets."""
+"""Servers as targets, over real sockets."""
 
 import asyncio
 import hashlib
@@ -137,7 +137,7 @@ def test_what_belongs_to_the_connection_is_not_passed_on():
 
 def test_what_comes_back_is_what_was_sent():
     async def app(_scope, _receive, send):
-        # Not gzip at all: nobody is to look.
+        # Not gzip: the body must not be decoded.
         headers = [(b"content-encoding", b"gzip"), (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
         await send(start(302, *headers, (b"location", b"http://elsewhere/")))
         await send(body(b"as it is"))
@@ -246,7 +246,7 @@ def test_a_response_is_streamed():
 
 
 def leaving(when):
-    """A target that waits for its client to leave, and the events around that."""
+    """A target that waits for its client to leave; events for its start and its end."""
     there, gone = threading.Event(), threading.Event()
 
     async def app(_scope, receive, send):

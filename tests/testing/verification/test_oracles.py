@@ -1,4 +1,4 @@
-"""What other signers sign, the verifier accepts; what was changed after signing, it does not."""
+"""The verifier accepts other signers' requests, and refuses those changed after signing."""
 
 import functools
 import itertools
@@ -127,7 +127,7 @@ def test_canonical_paths(raw, double, double_raw, single):
 )
 @pytest.mark.parametrize("algorithm", ["sigv4", "sigv4a"])
 def test_a_raw_plus_in_a_query(query_plus, accepted, algorithm, placement):
-    """What a signer has signed as a space or as a plus sign, and then sends as ``+``."""
+    """A character signed as a space or as a plus sign, and then sent as ``+``."""
     checker = verifier(query_plus=query_plus)
     for signed_as in ("%20", "%2B"):
         target = f"/?a{signed_as}b=c{signed_as}d&a=e"
@@ -186,7 +186,7 @@ queries = st.lists(st.tuples(words, words).map("=".join) | words, max_size=5).ma
 targets = (
     st.tuples(paths, queries)
     .map(lambda parts: "?".join(parts) if parts[1] else parts[0])
-    # The C runtime takes what stands before ":/" for a URL's scheme, and signs what is left.
+    # The C runtime takes text before ":/" for a URL's scheme, and signs the rest.
     .filter(lambda target: ":/" not in target)
 )
 
@@ -220,7 +220,7 @@ def botocore_credentials():
 
 @pytest.fixture
 def real_time_verifier():
-    """botocore signs with the time of day."""
+    """botocore signs with the system's time."""
     return functools.partial(verifier, clock=time.time)
 
 

@@ -134,7 +134,7 @@ class Principal:
 
     @property
     def arn(self) -> str:
-        """The caller's ARN; for a role the session's, which omits the role's path: "IAM identifiers"
+        """The caller's ARN; for a role the session's. It omits the role's path: "IAM identifiers"
         (IAM User Guide)."""
         if self.role is None:
             return self.principal_arn
