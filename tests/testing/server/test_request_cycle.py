@@ -244,6 +244,21 @@ def test_a_stream_reaches_a_client_that_ended_its_side_while_it_keeps_coming():
         assert response(sock) == (200, b"part" * 8, None)
 
 
+def test_a_client_that_ended_its_side_may_read_a_stream_slowly():
+    async def streams(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(2):
+            await send({"type": "http.response.body", "body": b"x" * SIZE, "more_body": True})
+        await send({"type": "http.response.body"})
+
+    with serving(streams) as server, server.connect() as sock, server.stopped_clock():
+        sock.sendall(GET)
+        sock.shutdown(socket.SHUT_WR)
+        for _ in range(4):
+            server.later(0.6)
+        assert response(sock) == (200, b"x" * 2 * SIZE, None)
+
+
 async def waits_for_the_end(_scope, receive, _send):
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -297,11 +297,12 @@ class HTTPConnection(asyncio.BufferedProtocol):
 
         Only a write shows that: it is answered with a reset, on loopback before the write returns.
         Where no probe can be written, the client counts as gone when nothing was written since the
-        last check.
+        last check, and nothing waits for the client to read it.
         """
         if self._transport.is_closing() or self._cycle is None:
             return
-        may_be_there = self._cycle.probe() or self._has_written
+        is_sending = self._has_written or self._transport.get_write_buffer_size() > 0
+        may_be_there = self._cycle.probe() or is_sending
         sock = self._transport.get_extra_info("socket")
         if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or not may_be_there:
             self.abort()
