@@ -302,7 +302,8 @@ class Rules:
     ) -> Condition:
         """Begin a rule: ``rules.when(prefix="/v2").forward_to(new)``.
 
-        :param path: the whole path. ``prefix``: the beginning of the path.
+        :param path: the whole path.
+        :param prefix: the beginning of the path.
         :param headers: names and whole values, or ``HeaderMatch`` objects.
         :param case_sensitive: for the path.
         :param priority: 1 to 100, the lowest first; by default the next free one after the last.
