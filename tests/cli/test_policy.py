@@ -141,7 +141,7 @@ def test_a_document_that_aws_would_refuse(run, monkeypatch, text, says):
     [
         (["/no/such/file", "--as", "x"], 26, "/no/such/file cannot be read"),
         (["FILE"], 2, "--as"),
-        (["FILE", "--as", "arn:aws:s3:::x"], 2, "is the ARN neither"),
+        (["FILE", "--as", "arn:aws:s3:::x"], 2, "is not the ARN of a role"),
         (["FILE", "--as", "x", "--path", "orders"], 2, "path begins with '/'"),
         (["FILE", "--as", "x", "--service", "orders"], 2, "no ARN of a service"),
         (["FILE", "--as", "x", "--tag", "a"], 2, "KEY=VALUE"),

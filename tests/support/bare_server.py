@@ -46,7 +46,7 @@ class Serving:
     @property
     def clients(self):
         """The addresses of those that are connected."""
-        return [connection._scope["client"] for connection in self._server._served.connections]
+        return [connection._scope["client"] for connection in self._server._state.connections]
 
     def holds(self, sock):
         """Whether the server still has this client's connection."""
@@ -55,8 +55,8 @@ class Serving:
     @property
     def held(self):
         """How many bytes of bodies wait to be received."""
-        calls = [connection._call for connection in self._server._served.connections]
-        return sum(call.waiting for call in calls if call is not None)
+        cycles = [connection._cycle for connection in self._server._state.connections]
+        return sum(cycle.unreceived for cycle in cycles if cycle is not None)
 
     def connect(self):
         sock = small(socket.socket())
@@ -110,6 +110,17 @@ class Serving:
         self.turn()
         self.do(lambda: setattr(loop, "time", lambda: clock() + seconds))
         self.turn()
+
+    @contextlib.contextmanager
+    def stopped_clock(self):
+        """Stop the clock of the server's loop; only ``later`` sets it forward."""
+        loop = self._server._loop
+        clock, now = loop.time, loop.time()
+        self.do(lambda: setattr(loop, "time", lambda: now))
+        try:
+            yield
+        finally:
+            self.do(lambda: setattr(loop, "time", clock))
 
 
 @contextlib.contextmanager

@@ -376,21 +376,21 @@ class LocalLattice:
         try:
             try:
                 await self._admit(exchange, faults)
-                if not await faults.instead(exchange):
+                if not await faults.before_target(exchange):
                     await self._forwarder.forward(exchange, self.vpc_arn)
-                await faults.settle(exchange)
+                await faults.after_target(exchange)
             except RefusedError as refusal:
                 if refusal.failure is not None:
-                    exchange.failed(refusal.failure)
+                    exchange.note_failure(refusal.failure)
                 close = [(b"connection", b"close")] if refusal.closes else []
                 await exchange.answer(refusal.status, refusal.text, close)
-                await faults.settle(exchange)  # A fixed response may be cut as any other.
+                await faults.after_target(exchange)  # A fixed response may be cut as any other.
         except Exception:
-            exchange.failed("InternalError")
+            exchange.note_failure("InternalError")
             raise
         except BaseException:
             # Cancelled: servers do so when the client is gone, or when they stop.
-            exchange.failed("ClientConnectionClosed")
+            exchange.note_failure("ClientConnectionClosed")
             raise
         finally:
             exchange.incoming.close()

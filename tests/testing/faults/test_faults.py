@@ -21,12 +21,12 @@ from lattice_client.testing.data_plane.connection import (
 )
 from lattice_client.testing.server.http_connection import HTTPConnection
 from support.asgi_driver import Exchange, fetch, scope_of, signed_by
-from support.local_oracles import HOST, NOW, crt_sign, wire
+from support.local_oracles import HOST, NOW, as_pairs, crt_sign, wire
 
 
 @pytest.fixture
 def lattice():
-    """Two services that let everybody in."""
+    """Two services without authentication."""
     local = LocalLattice(clock=lambda: NOW)
     local.add_service("orders", domain=HOST, auth_type="NONE")
     local.add_service("books", domain="books.example.com", auth_type="NONE")
@@ -42,7 +42,7 @@ def statuses(lattice, count, **request):
 
 
 class Client:
-    """The ends of a server, in-process, for a call whose client waits until it is told to leave."""
+    """A server's receive and send, in-process; the client stays until it is told to leave."""
 
     def __init__(self, *body):
         self.leaves = asyncio.Event()
@@ -110,7 +110,7 @@ def test_one_service(lattice, service):
     with lattice.faults.status(503, service=service):
         assert statuses(lattice, 1) == [503]
         assert statuses(lattice, 1, host="books.example.com") == [200]
-        assert statuses(lattice, 1, host="nobody.example.com") == [404]
+        assert statuses(lattice, 1, host="unknown.example.com") == [404]
 
 
 def test_a_service_that_there_is_not_is_an_error(lattice):
@@ -140,15 +140,15 @@ def test_one_path(lattice):
 @pytest.mark.parametrize(
     ("which", "words"),
     [
-        ({"times": 0}, "times is 1 or more"),
-        ({"fraction": 0}, "fraction is"),
+        ({"times": 0}, "times must be a whole number of at least 1"),
+        ({"fraction": 0}, "fraction must be"),
         ({"fraction": 2}, "at most 1"),
-        ({"times": "2"}, "times is 1 or more, a whole number, not '2'"),
+        ({"times": "2"}, "times must be a whole number of at least 1, not '2'"),
         ({"times": 1.5}, "not 1.5"),
         ({"times": True}, "not True"),
-        ({"fraction": "x"}, "fraction is .*, not 'x'"),
+        ({"fraction": "x"}, "fraction must be .*, not 'x'"),
         ({"fraction": math.nan}, "not nan"),
-        ({"service": 5}, "service is a service's name or host name, not 5"),
+        ({"service": 5}, "service must be a service's name or host name, not 5"),
         ({"path": "orders/*"}, r"a path begins with '/'.*, not 'orders/\*'"),
         ({"path": ""}, "a path begins with '/'"),
         ({"path": "/orders?id=1"}, "without its query: '/orders', not "),
@@ -171,20 +171,20 @@ def test_nonsense_is_refused(lattice, which, words):
     ],
 )
 def test_other_nonsense_too(lattice, fault):
-    with pytest.raises(ValueError, match=" is "):
+    with pytest.raises(ValueError, match=" must be "):
         fault(lattice.faults)
     assert statuses(lattice, 1) == [200]
 
 
 @pytest.mark.parametrize("status", [200, 302, 399, 600, "503", 503.0, True, None])
 def test_a_fault_is_an_error_of_a_server(lattice, status):
-    with pytest.raises(ValueError, match=f"status is an error.*, not {status!r}"):
+    with pytest.raises(ValueError, match=f"status must be an error.*, not {status!r}"):
         lattice.faults.status(status)
 
 
 @pytest.mark.parametrize("status", [200, 500, "429", None])
 def test_throttling_has_two_statuses(lattice, status):
-    with pytest.raises(ValueError, match=f"status is 429 or 503, not {status!r}"):
+    with pytest.raises(ValueError, match=f"status must be 429 or 503, not {status!r}"):
         lattice.faults.throttle(status=status)
 
 
@@ -194,7 +194,7 @@ def test_throttling_has_two_statuses(lattice, status):
 @pytest.mark.parametrize("fault", ["latency", "slow_body", "clock_skew", "idle", "lifetime"])
 def test_seconds_are_a_number_that_can_be_waited_for(lattice, fault, seconds):
     with (
-        pytest.raises(ValueError, match=r"seconds is a number of seconds from .*, not "),
+        pytest.raises(ValueError, match=r"seconds must be a number of seconds from .*, not "),
         getattr(lattice.faults, fault)(seconds),
     ):
         pass
@@ -202,7 +202,7 @@ def test_seconds_are_a_number_that_can_be_waited_for(lattice, fault, seconds):
 
 
 @pytest.mark.parametrize("fault", ["latency", "slow_body", "idle", "lifetime"])
-def test_nobody_waits_for_less_than_nothing(lattice, fault):
+def test_negative_seconds_are_refused(lattice, fault):
     with (
         pytest.raises(ValueError, match="from 0 to 10000000000, not -1"),
         getattr(lattice.faults, fault)(-1),
@@ -261,7 +261,7 @@ def test_a_misspelt_narrowing_is_refused(lattice):
 
 @pytest.mark.parametrize("seconds", ["x", -1, math.nan, math.inf])
 def test_retry_after_is_a_number_of_seconds(lattice, seconds):
-    with pytest.raises(ValueError, match=f"retry_after is .*, not {seconds!r}"):
+    with pytest.raises(ValueError, match=f"retry_after must be .*, not {seconds!r}"):
         lattice.faults.throttle(retry_after=seconds)
 
 
@@ -307,9 +307,9 @@ def test_the_callers_signature_counts_before_a_fault(local):
 
 
 def test_refused_calls_are_none_of_the_next_calls(local):
-    """``times=2`` fails two calls that would have passed, whatever is refused between them."""
+    """``times=2`` fails two calls that would have passed; refused ones do not count."""
     caller = local.caller("frontend")
-    lost = wire("GET", "/", [("host", "nobody.example.com")])
+    lost = wire("GET", "/", [("host", "unknown.example.com")])
     fault = local.faults.status(503, times=2)
     calls = [crt_sign(), signed_by(caller), lost, signed_by(caller), signed_by(caller)]
     assert [fetch(local, call).status_code for call in calls] == [403, 503, 404, 503, 200]
@@ -365,6 +365,17 @@ def test_a_clock_that_is_off_says_so_in_its_date(local, seconds):
         there = {-3600: "Wed, 31 Dec 2025 23:00:00 GMT", 3600: "Thu, 01 Jan 2026 01:00:00 GMT"}
         assert response.headers["date"] == there[seconds]
     assert fetch(local, signed_by(caller)).status_code == 200
+
+
+@pytest.mark.parametrize(("query_plus", "status"), [("space", 403), ("plus", 200)])
+@pytest.mark.parametrize("fault", ["clock_skew", "path_encoding"])
+def test_a_plus_sign_keeps_its_meaning_during_a_fault(fault, query_plus, status):
+    lattice = LocalLattice(clock=lambda: NOW, query_plus=query_plus)
+    lattice.add_service("orders", domain=HOST)
+    signed = signed_by(lattice.add_caller("frontend"), target="/?q=a%2Bb")
+    sent = wire(signed.method, "/?q=a+b", as_pairs(signed))
+    with getattr(lattice.faults, fault)({"clock_skew": 1, "path_encoding": "single"}[fault]):
+        assert Exchange(lattice, sent).run().status == status
 
 
 @pytest.mark.parametrize("encoding", ["single", "double-raw"])
@@ -517,7 +528,7 @@ def test_a_slow_body_is_in_the_log_when_its_last_piece_goes_out(lattice):
 
 @pytest.mark.parametrize("pieces", [2, 3])
 def test_what_a_client_that_gives_up_did_not_get_is_not_in_the_log(lattice, pieces):
-    """Also where it misses the last piece alone, just before which the record is written."""
+    """Also if it misses only the last part, just before which the record is written."""
     connection = Connection()
 
     def on_send(message):
@@ -567,7 +578,7 @@ def connect(running):
     sock = socket.create_connection((running.host, running.port), timeout=10)
     if running.scheme == "https":
         context = running.client_ssl_context()
-        # For some versions of Python a reset is the same as a missing good-bye.
+        # Some versions of Python report a reset like a missing close_notify.
         return context.wrap_socket(sock, server_hostname=HOST, suppress_ragged_eofs=False)
     return sock
 

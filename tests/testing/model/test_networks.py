@@ -114,7 +114,7 @@ def test_each_entrance_runs_the_lifespan_of_its_targets():
 
 def test_names_of_networks_are_checked(two):
     for name in ("ab", "Shop", "servicenetwork-shop", "a" * 64):
-        with pytest.raises(ConfigurationError, match="is no name of a service network"):
+        with pytest.raises(ConfigurationError, match="is not a valid service network name"):
             two.add_network(name)
     with pytest.raises(ConfigurationError, match="there is a service network 'shop' already"):
         two.add_network("shop")
@@ -159,7 +159,7 @@ def test_listeners_have_rules_of_their_own():
     }
     assert lattice.access_log[-1]["listenerId"] == secure.id
     assert secure.arn == f"{orders.arn}/listener/{secure.id}"
-    with pytest.raises(ConfigurationError, match="has 2 listeners, each with rules of its own"):
+    with pytest.raises(ConfigurationError, match="has 2 listeners, each with its own rules"):
         orders.when(path="/")
 
 
@@ -170,7 +170,7 @@ def test_the_port_in_host_decides_where_a_listener_has_it():
     for host, port in {HOST: 80, f"{HOST}:8080": 8080, f"{HOST}:9090": 9090}.items():
         Exchange(lattice, unsigned(host=host)).run()
         assert lattice.access_log[-1]["listenerId"] == ids[port]
-    # A local server has a port of its own.
+    # A local server's port is no listener's.
     Exchange(lattice, unsigned(host=f"{HOST}:54321")).run()
     assert lattice.access_log[-1]["listenerId"] == ids[80]
     for odd in (f"{HOST}:", f"{HOST}:x", f"{HOST}:123456789", "[::1]:8080"):
@@ -204,7 +204,7 @@ def test_policies_see_the_listener_and_the_network(two):
     ]
 
 
-def test_where_nobody_listens_nothing_is_found():
+def test_without_a_listener_nothing_is_found():
     lattice = LocalLattice()
     lattice.add_service("orders", domain=HOST, auth_type="NONE").add_listener("HTTPS")
     assert Exchange(lattice, unsigned()).run().status == 404
@@ -217,11 +217,11 @@ def test_listeners_are_checked(orders):
         orders.add_listener("HTTPS", 80)
     with pytest.raises(ConfigurationError, match="1 to 65535, not 0"):
         orders.add_listener("HTTP", 0)
-    with pytest.raises(ConfigurationError, match="passes no TLS through"):
+    with pytest.raises(ConfigurationError, match="does not pass TLS through"):
         orders.add_listener("TLS_PASSTHROUGH")
 
 
 def test_rules_come_after_listeners(orders):
     orders.when(path="/gone").respond(404)
-    with pytest.raises(ConfigurationError, match="add the listeners before the rules"):
+    with pytest.raises(ConfigurationError, match="add listeners before rules"):
         orders.add_listener("HTTP")

@@ -1,4 +1,4 @@
-"""Rules: what they match, in which order, and what becomes of a request; weights."""
+"""Rules: what they match, in which order, and their actions; weights."""
 
 import functools
 import math
@@ -33,7 +33,7 @@ def named(name):
 
 @pytest.fixture
 def lattice():
-    """One that lets everybody in; its service forwards to ``default``."""
+    """A local Lattice without authentication; its service forwards to ``default``."""
     lattice = LocalLattice(seed=7)
     lattice.add_service("orders", domain=HOST, auth_type="NONE", target=named("default"))
     return lattice
@@ -161,26 +161,26 @@ def test_who_may_not_pass_does_not_see_the_rules(lattice):
     [
         ({}, "needs a condition"),
         ({"path": "/a", "prefix": "/b"}, "a path or a prefix, not both"),
-        ({"path": "health"}, "'health' is no path for a rule"),
+        ({"path": "health"}, "'health' is not a path for a rule"),
         ({"prefix": "/v2/*"}, "without wildcards"),
         ({"path": "/" + "a" * 128}, "up to 127"),
-        ({"method": "GET POST"}, "is no method"),
-        ({"headers": {"": "x"}}, "a header's name has 1 to 40 characters"),
-        ({"headers": {"x" * 41: "x"}}, "a header's name has 1 to 40 characters"),
-        ({"headers": {"x-a": ""}}, "has 1 to 128 characters"),
+        ({"method": "GET POST"}, "is not a method"),
+        ({"headers": {"": "x"}}, "a header's name must have 1 to 40 characters"),
+        ({"headers": {"x" * 41: "x"}}, "a header's name must have 1 to 40 characters"),
+        ({"headers": {"x-a": ""}}, "must have 1 to 128 characters"),
         ({"headers": {f"x-{number}": "x" for number in range(6)}}, "at most 5 conditions"),
-        ({"path": "/a", "priority": 0}, "a priority is 1 to 100, not 0"),
-        ({"path": "/a", "priority": 101}, "a priority is 1 to 100, not 101"),
+        ({"path": "/a", "priority": 0}, "a priority must be 1 to 100, not 0"),
+        ({"path": "/a", "priority": 101}, "a priority must be 1 to 100, not 101"),
         ({"path": "/a", "priority": 5}, "there is a rule of priority 5 already"),
-        ({"path": "/a", "priority": "6"}, "a priority is 1 to 100, not '6'"),
-        ({"path": 5}, "a rule's path is text, not 5"),
-        ({"prefix": b"/v2"}, "a rule's prefix is text, not b'/v2'"),
-        ({"method": 5}, "a rule's method is text, not 5"),
-        ({"headers": ["a"]}, "headers are names with their values, or a list .*, not 'a'"),
-        ({"headers": "x-a"}, "headers are names with their values"),
+        ({"path": "/a", "priority": "6"}, "a priority must be 1 to 100, not '6'"),
+        ({"path": 5}, "a rule's path must be a string, not 5"),
+        ({"prefix": b"/v2"}, "a rule's prefix must be a string, not b'/v2'"),
+        ({"method": 5}, "a rule's method must be a string, not 5"),
+        ({"headers": ["a"]}, "headers must be a mapping of names to values, or a list .*, not 'a'"),
+        ({"headers": "x-a"}, "headers must be a mapping of names to values"),
         ({"headers": HeaderMatch("x-a", exact="1")}, "a list of HeaderMatch objects, not Header"),
-        ({"headers": {"x-a": 1}}, "what the header 'x-a' is compared with is text, not 1"),
-        ({"headers": {1: "x"}}, "a header's name is text, not 1"),
+        ({"headers": {"x-a": 1}}, "the value for the header 'x-a' must be a string, not 1"),
+        ({"headers": {1: "x"}}, "a header's name must be a string, not 1"),
     ],
 )
 def test_what_lattice_would_refuse_is_refused(lattice, conditions, words):
@@ -197,7 +197,7 @@ def test_a_condition_on_a_header_may_have_128_characters(lattice, how):
     orders.when(headers=[HeaderMatch("x-a", **{how: "v" * 128})]).respond(404)
     assert answer(lattice, headers=[("x-a", "v" * 128)]) == 404
     assert answer(lattice, headers=[("x-a", "v" * 127)]) == "default"
-    with pytest.raises(ConfigurationError, match="has 1 to 128 characters"):
+    with pytest.raises(ConfigurationError, match="must have 1 to 128 characters"):
         HeaderMatch("x-a", **{how: "v" * 129})
 
 
@@ -220,13 +220,13 @@ def test_actions_are_checked_too(lattice):
         orders.otherwise.forward_to({blue: "1"})
     with pytest.raises(ConfigurationError, match=r"not of 'blue'; lattice.target_group\(name\)"):
         orders.otherwise.forward_to({"blue": 1})
-    with pytest.raises(ConfigurationError, match="may not all be 0"):
+    with pytest.raises(ConfigurationError, match="must not all be 0"):
         orders.otherwise.forward_to({blue: 0, green: 0})
     with pytest.raises(ConfigurationError, match="must be a target group to forward to"):
         orders.otherwise.forward_to()
     with pytest.raises(ConfigurationError, match="there is a target group 'blue' already"):
         lattice.add_target_group("blue")
-    with pytest.raises(ConfigurationError, match="'tg-blue' is no name of a target group"):
+    with pytest.raises(ConfigurationError, match="'tg-blue' is not a valid target group name"):
         lattice.add_target_group("tg-blue")
     with pytest.raises(KeyError, match="no target group 'red'; there are: blue, green"):
         lattice.target_group("red")
@@ -271,7 +271,9 @@ def test_targets_come_and_go(lattice):
     for none in (42, lambda event, context: None):
         with pytest.raises(ConfigurationError, match="a target is an ASGI application"):
             group.register(none)
-    with pytest.raises(ConfigurationError, match="a Lambda handler is a function, not 'handler'"):
+    with pytest.raises(
+        ConfigurationError, match="a Lambda handler must be a function, not 'handler'"
+    ):
         LambdaTarget("handler")
     assert not group.targets
     assert repr(group.register("http://127.0.0.1:9").app) == "<HTTPTarget http://127.0.0.1:9>"
@@ -399,7 +401,7 @@ class WSGI:
     """A WSGI application, as Flask's are."""
 
     def __call__(self, environ, start_response):
-        """As WSGI has it."""
+        """The WSGI application."""
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,7 @@ def test_a_principal_by_what_else_names_it():
     named = Principal.from_arn(FRONTEND_ROLE, organization="o-1", tags={"Team": "a"})
     assert (named.organization, named.tags) == ("o-1", {"Team": "a"})
     for arn in ("", "orders", "arn:aws:s3:::bucket", f"arn:aws:iam::{ACCOUNT}:group/a"):
-        with pytest.raises(ValueError, match="is the ARN neither of a role"):
+        with pytest.raises(ValueError, match="is not the ARN of a role"):
             Principal.from_arn(arn)
 
 
@@ -235,9 +235,9 @@ def test_principals_that_cannot_be():
         *({"role": 5}, {"role": "a", "session": "b/c"}, {"role": "a", "session": 5}),
         *({"user": "ü"}, {"user": "team/"}),
     ):
-        with pytest.raises(ValueError, match="is no name of a role, user or session"):
+        with pytest.raises(ValueError, match="is not a name of a role, user or session"):
             Principal(ACCOUNT, **odd)
-    with pytest.raises(ValueError, match="'amazon' is no partition"):
+    with pytest.raises(ValueError, match="'amazon' is not a partition"):
         Principal("111122223333", "role", partition="amazon")
     with pytest.raises(ValueError, match="not both"):
         Principal(ACCOUNT, "role", user="user")

@@ -1,7 +1,7 @@
-"""What no client should send, over raw sockets: it ends, it does no harm, and nothing gets through.
+"""Malformed and hostile requests over raw sockets: they end, do no harm, and are not passed on.
 
-Limits of connections are short here, so that what is never finished comes to its end; they are set
-after a connection is made whose request must not come too late.
+Limits of connections are short here, so that unfinished requests end. They are set only after the
+connections of requests that must not come too late.
 """
 
 import contextlib
@@ -27,11 +27,11 @@ def post(headers, body=b""):
     return b"POST /post HTTP/1.1\r\n" + H + headers + b"\r\n\r\n" + body
 
 
-# Name: what is sent, and the statuses that may come back.
+# Name: the bytes to send, and the statuses that may come back.
 REFUSED = {
     "no text": (b"\x00\x01\x02\xff\r\n\r\n", [400]),
     "no HTTP": (b"HELO example.com\r\n\r\n", [400]),
-    "a version of its own": (b"GET / HTTP/9.9\r\n" + H + b"\r\n", [400]),
+    "an unknown version": (b"GET / HTTP/9.9\r\n" + H + b"\r\n", [400]),
     "HTTP/0.9": (b"GET /\r\n\r\n", [400]),
     "HTTP/2, untold": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [400]),
     "a TLS handshake": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\r\n\r\n", [400]),
@@ -71,7 +71,7 @@ REFUSED = {
     "a tab in the encoding": (post(b"transfer-encoding:\x0bchunked", b"0\r\n\r\n"), [400, 501]),
 }
 CHUNKED = b"transfer-encoding: chunked"
-# The target is asked already when these turn out to be wrong; it gets no whole request.
+# These turn out to be malformed after the target is called; it gets no complete request.
 CUT_SHORT = {
     "a chunk of no size": post(CHUNKED, b"zz\r\nab\r\n0\r\n\r\n"),
     "a chunk of negative size": post(CHUNKED, b"-1\r\nab\r\n0\r\n\r\n"),
@@ -87,7 +87,7 @@ CUT_SHORT = {
 
 @pytest.fixture
 def reached(local):
-    """The paths of the requests that came to the target whole."""
+    """The paths of the requests that reached the target completely."""
     paths = []
 
     async def target(scope, receive, send):
@@ -126,7 +126,7 @@ def until_the_end(sock):
 
 
 def send(sock, data, *, is_all=False):
-    with contextlib.suppress(OSError):  # It has heard enough.
+    with contextlib.suppress(OSError):  # The server may have closed the connection.
         sock.sendall(data)
         if is_all:
             sock.shutdown(socket.SHUT_WR)
@@ -137,7 +137,7 @@ def statuses(came):
 
 
 def assert_it_goes_on(running, caller, made=None):
-    """A good call passes."""
+    """A valid call passes."""
     with made or connect(running) as sock:
         request = signed_by(caller, target="/good")
         lines = [b"GET /good HTTP/1.1", *(b": ".join(header) for header in request.headers)]
@@ -216,8 +216,8 @@ class TestHostileInput:
             assert statuses(until_the_end(sock)) == [200] * 3
         assert reached == ["/post", "/post", "/good"]
 
-    def test_slow_ones_keep_nobody_else_waiting(self, local, running):
-        """Heads that never end, on new connections and on used ones."""
+    def test_slow_clients_do_not_delay_others(self, local, running):
+        """Unfinished heads, on new connections and on used ones."""
         with contextlib.ExitStack() as stack:
             good, *used = [stack.enter_context(connect(running)) for _ in range(51)]
             for sock in (good, *used):
@@ -229,10 +229,10 @@ class TestHostileInput:
                 send(sock, GET[: 3 + number % 20])
             assert_it_goes_on(running, local.caller("frontend"), good)
             for sock in slow:
-                send(sock, b"x")  # Another byte is no excuse.
+                send(sock, b"x")  # Another byte does not extend the time.
                 until_the_end(sock)
 
-    def test_one_who_never_reads_keeps_nobody_else_waiting(self, local, running):
+    def test_a_client_that_never_reads_does_not_delay_others(self, local, running):
         async def target(_scope, _receive, send):
             await send({"type": "http.response.start", "status": 200, "headers": []})
             for _ in range(400):
@@ -288,7 +288,7 @@ def test_it_is_bound_to_loopback(local):
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_it_says_when_others_can_reach_it(local, monkeypatch, host):
-    # Said before it listens; and here it does not listen there at all.
+    # The warning comes before it listens, and listening fails here.
     monkeypatch.setattr("lattice_client.testing.server.running._listen", lambda *_: 1 / 0)
     warned = pytest.warns(ExposedLatticeWarning, match="other machines can reach it")
     with warned as noted, contextlib.suppress(ZeroDivisionError), serve(local, host=host):

@@ -34,7 +34,7 @@ PIECES = [
 
 
 def ours(data, pieces=None):
-    """The requests that are whole in ``data``, and whether what is left was refused."""
+    """The complete requests in ``data``, and whether the rest was refused."""
     reader, whole, head, body = RequestReader(), [], None, b""
     try:
         for piece in pieces or [data]:
@@ -59,7 +59,7 @@ def test_a_length_has_at_most_18_digits(digits, is_taken):
     reader = RequestReader()
     reader.feed(b"PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: %b\r\n\r\nabc" % (b"9" * digits))
     if not is_taken:
-        with pytest.raises(MalformedRequestError, match="Content-Length is no number of bytes"):
+        with pytest.raises(MalformedRequestError, match="Content-Length is not a number of bytes"):
             reader.next_head()
         return
     assert reader.next_head() is not None
@@ -107,7 +107,7 @@ def mutated(pick):
 
 
 def collapsed(requests):
-    """White space within values is what folds leave to the reader: RFC 9112, section 5.2."""
+    """White space within values may differ: RFC 9112, section 5.2, leaves folds to the reader."""
     return [
         (*line, [(name, b" ".join(value.split())) for name, value in headers], body)
         for *line, headers, body in requests
@@ -115,13 +115,13 @@ def collapsed(requests):
 
 
 def test_what_it_takes_for_a_request_is_the_same_to_h11():
-    """A request that hides from one of two readers is a request that is smuggled."""
+    """A request that only one of two readers sees is smuggled."""
     pick, count = random.Random(2), 0
     for _ in range(10_000):
         data = mutated(pick)
         requests, known = collapsed(ours(data)[0]), collapsed(theirs(data)[0])
-        # h11 takes line feeds for line ends and folds in trailers, and stops where a connection is
-        # to be closed.
+        # h11 accepts line feeds as line ends, and folds in trailers. It stops where a connection
+        # is to be closed.
         assert requests[: len(known)] == known[: len(requests)], data
         count += len(requests)
     assert count > 5_000
@@ -213,7 +213,7 @@ def test_a_head_that_will_be_none_is_not_waited_for(pieces):
 
 @pytest.mark.parametrize("cut", range(1, 6))
 def test_a_line_end_in_two_pieces_is_one(cut):
-    """Before the request line too, where it means nothing: RFC 9112, section 2.2."""
+    """Also before the request line, where empty lines are ignored: RFC 9112, section 2.2."""
     data = b"\r\n\r\nGET / HTTP/1.1\r\n\r\n"
     for pieces in ([data[:cut], data[cut:]], [data[:-cut], data[-cut:]]):
         assert ours(data, pieces) == ([(b"GET", b"/", b"1.1", [], b"")], False)
@@ -293,7 +293,7 @@ def test_the_last_response_says_so(headers):
     [(b"x-a", b"1\r\nx-b: 2"), (b"x-a", b"1\n"), (b"x-a", b"\0"), (b"x a", b"1"), (b"", b"1")],
 )
 def test_a_header_that_would_be_more_is_not_written(header):
-    with pytest.raises(ValueError, match="a header of the response"):
+    with pytest.raises(ValueError, match="a response header must be"):
         ResponseWriter(GET).start(200, [header])
 
 
@@ -301,7 +301,7 @@ def test_a_header_that_would_be_more_is_not_written(header):
     "header", [(b"content-length: 9\t", b""), (b"transfer-encoding:", b"chunked"), (b":x", b"1")]
 )
 def test_a_name_that_would_be_another_header_is_not_written(header):
-    with pytest.raises(ValueError, match="no name of a header"):
+    with pytest.raises(ValueError, match="is not a header name"):
         ResponseWriter(GET).start(200, [header])
 
 

@@ -1,7 +1,7 @@
-"""The server's connections: who waits for whom, who is told what, and how they end.
+"""The server's connections: backpressure, notices of disconnects, and how they end.
 
-The server's clock is set forward where time is to pass, so that nothing depends on how busy the
-machine is; and where nothing is to happen, the server is given other requests to answer meanwhile.
+Tests set the server's clock forward instead of waiting, so that nothing depends on how busy the
+machine is. Where nothing must happen, the server answers other requests meanwhile.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from support.bare_server import (
 
 pytestmark = pytest.mark.usefixtures("nothing_goes_wrong_inside")
 
-# Who waits for whom
+# Backpressure
 
 
 def test_an_upload_is_not_read_before_it_is_received(certificates):
@@ -53,7 +53,7 @@ def test_an_upload_is_not_read_before_it_is_received(certificates):
         assert response(sock) == (200, b"%d" % SIZE, None)
 
 
-def test_an_upload_that_nobody_received_is_read_away_behind_the_answer(certificates):
+def test_an_unreceived_upload_is_dropped_after_the_answer(certificates):
     may_answer = asyncio.Event()
 
     async def app(_scope, _receive, send):
@@ -95,7 +95,7 @@ def test_one_that_only_sends_ends_with_its_client(certificates):
         async def send_on(message):
             await send(message)
             has_begun.set()
-            # The loop does not turn, and learns only from sending that the client has left.
+            # The loop is blocked, and learns only from sending that the client has left.
             assert has_left.wait(20)
 
         try:
@@ -112,7 +112,7 @@ def test_one_that_only_sends_ends_with_its_client(certificates):
         assert isinstance(ended.get(timeout=20), OSError)
 
 
-def test_one_that_only_sends_keeps_neither_others_nor_the_end_waiting(certificates, monkeypatch):
+def test_one_that_only_sends_delays_neither_others_nor_the_stop(certificates, monkeypatch):
     monkeypatch.setattr(server_thread, "_GRACE_SECONDS", 0.01)
     with serving(endless, certificates) as server, server.connect() as sock:
         sock.sendall(GET)
@@ -177,7 +177,7 @@ def test_a_last_answer_is_read_as_slowly_as_the_client_likes():
         assert response(sock) == (200, b"x" * SIZE, "close")
 
 
-def test_a_last_answer_lets_an_upload_come_that_nobody_received():
+def test_an_unreceived_upload_is_dropped_after_a_last_answer():
     may_answer = asyncio.Event()
 
     async def app(_scope, _receive, send):
@@ -278,7 +278,7 @@ def test_a_request_in_flight_is_not_idle(certificates):
         assert response(sock) == DONE
 
 
-def test_an_upload_that_nobody_receives_is_not_idle_while_it_comes(certificates):
+def test_an_unreceived_upload_is_not_idle_while_it_comes(certificates):
     async def app(_scope, _receive, send):
         await answer(send)
 
@@ -293,7 +293,7 @@ def test_an_upload_that_nobody_receives_is_not_idle_while_it_comes(certificates)
 
 
 def test_a_request_in_flight_does_not_outlive_its_connections_lifetime(certificates):
-    """Nor is it asked whether its client reads."""
+    """It is closed even if its client does not read."""
     got, sent = queue.Queue(), []
 
     async def app(_scope, receive, send):
@@ -326,11 +326,11 @@ def test_a_client_that_never_reads_does_not_outlive_its_connections_lifetime(cer
         server.later(200)
         server.later(10)
         assert not server.holds(sock)
-    gc.collect()  # What has not been closed would say so.
+    gc.collect()  # An unclosed socket would cause a ResourceWarning.
 
 
 def test_a_client_that_does_not_say_goodbye_does_not_outlive_it_either(authority):
-    """TLS would wait for it longer."""
+    """TLS would wait longer for its close_notify."""
     with serving(good, authority, idle=60, lifetime=80) as server, server.connect() as sock:
         server.later(70)
         assert server.holds(sock)

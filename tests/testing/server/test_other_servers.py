@@ -1,4 +1,4 @@
-"""The local Lattice as an ASGI application of other servers than its own."""
+"""The local Lattice as an ASGI application of other servers."""
 
 import ssl
 

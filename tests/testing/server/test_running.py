@@ -55,7 +55,7 @@ def exchange(sock, data):
 
 
 def is_closed(sock):
-    """Whether the other side has closed the connection, politely or not."""
+    """Whether the other side has closed the connection, with or without a reset."""
     try:
         return sock.recv(1) == b""
     except ConnectionResetError:
@@ -334,7 +334,7 @@ def test_the_authoritys_file_goes_when_the_server_stops(local):
 
 def test_there_is_no_authority_without_tls(running):
     for use in (lambda: running.ca_file, running.client_ssl_context):
-        with pytest.raises(RuntimeError, match="speaks no TLS"):
+        with pytest.raises(RuntimeError, match="does not speak TLS"):
             use()
 
 
@@ -436,7 +436,10 @@ def test_an_application_that_does_not_start_is_an_error(monkeypatch, local):
 
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_a_port_that_is_none_is_an_error(local, port):
-    with pytest.raises(ConfigurationError, match="a port is 0 to 65535"), serve(local, port=port):
+    with (
+        pytest.raises(ConfigurationError, match="port must be 0 to 65535"),
+        serve(local, port=port),
+    ):
         pass
 
 
@@ -526,7 +529,7 @@ def test_without_a_file_to_spare_it_waits_and_goes_on():
                 http.client.HTTPConnection(running.host, running.port, timeout=10) for _ in range(2)
             ]
             first.request("GET", "/")
-            first.getresponse().read()  # All that is imported late has been.
+            first.getresponse().read()  # All late imports are done.
             resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
             taken = []
             try:
@@ -542,7 +545,7 @@ def test_without_a_file_to_spare_it_waits_and_goes_on():
             print(client.getresponse().status, warnings[0], len(warnings) < 100)
     """
     result = run_python(script)
-    assert "404 no connection can be accepted just now: " in result.stdout, result.stderr
+    assert "404 cannot accept a connection: " in result.stdout, result.stderr
     assert result.stdout.endswith(" True\n")
 
 

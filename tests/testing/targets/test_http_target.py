@@ -1,4 +1,4 @@
-"""Targets that are servers of their own, over real sockets."""
+"""Servers as targets, over real sockets."""
 
 import asyncio
 import hashlib
@@ -23,7 +23,6 @@ from lattice_client.testing import (
     load,
     serve,
 )
-from lattice_client.testing.server import http_connection
 from lattice_client.testing.targets import http_target
 from lattice_client.testing.targets.echo import echo
 from lattice_client.testing.targets.loading import named_app
@@ -138,7 +137,7 @@ def test_what_belongs_to_the_connection_is_not_passed_on():
 
 def test_what_comes_back_is_what_was_sent():
     async def app(_scope, _receive, send):
-        # Not gzip at all: nobody is to look.
+        # Not gzip: the body must not be decoded.
         headers = [(b"content-encoding", b"gzip"), (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
         await send(start(302, *headers, (b"location", b"http://elsewhere/")))
         await send(body(b"as it is"))
@@ -247,7 +246,7 @@ def test_a_response_is_streamed():
 
 
 def leaving(when):
-    """A target that waits for its client to leave, and the events around that."""
+    """A target that waits for its client to leave; events for its start and its end."""
     there, gone = threading.Event(), threading.Event()
 
     async def app(_scope, receive, send):
@@ -267,8 +266,7 @@ def leaving(when):
 
 
 @pytest.mark.parametrize("when", ["before the answer", "in the answer", "in the request"])
-def test_a_client_that_leaves_frees_its_target(when, monkeypatch):
-    monkeypatch.setattr(http_connection, "_SILENCE_SECONDS", 0.5)
+def test_a_client_that_leaves_frees_its_target(when):
     app, there, gone = leaving(when)
     written = threading.Event()
     with upstream(app) as url:
@@ -448,7 +446,7 @@ def test_a_target_is_a_server(url, tmp_path):
 
 @pytest.mark.parametrize("host", ["127.0.0.1:99999", "127.0.0.1:abc", "[::1]:0", "localhost:-1"])
 def test_a_port_that_is_none_is_refused(host):
-    words = re.escape(f"a target's URL is 1 to 65535, or left out: http://{host}")
+    words = re.escape(f"a target's URL must be 1 to 65535, or omitted: http://{host}")
     with pytest.raises(ConfigurationError, match=words):
         lattice_to(f"http://{host}")
     for good in ("http://127.0.0.1", "https://[::1]:65535", "http://localhost:1/"):

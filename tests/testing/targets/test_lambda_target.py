@@ -1,4 +1,4 @@
-"""Targets that are Lambda functions: the event, the response, and what goes wrong."""
+"""Lambda functions as targets: the event, the response, and failures."""
 
 import asyncio
 import base64
@@ -19,7 +19,7 @@ def request_for(method="POST", target="/", headers=()):
 
 
 class Function:
-    """A handler that keeps what it got, and answers what it was told to."""
+    """A handler that keeps its event, and returns a given answer."""
 
     def __init__(self, answer=None):
         self.answer = answer if answer is not None else {"statusCode": 200}
@@ -180,8 +180,8 @@ def test_responses_that_are_fine(answer, content):
         ({"statusCode": 99}, "statusCode must be a number"),
         ({"statusCode": "ok"}, "statusCode must be a number"),
         ({"statusCode": 200, "body": {"a": 1}}, "body must be a string"),
-        ({"statusCode": 200, "body": "?", "isBase64Encoded": True}, "is not base 64"),
-        ({"statusCode": 200, "body": "\ud800"}, "or no text"),
+        ({"statusCode": 200, "body": "?", "isBase64Encoded": True}, "must be base 64"),
+        ({"statusCode": 200, "body": "\ud800"}, "or text"),
         ({"statusCode": 200, "headers": ["a"]}, "headers must be an object"),
         ({"statusCode": 200, "headers": {"x-a": "1\r\nx-b: 2"}}, "one line each"),
         ({"statusCode": 200, "body": b"bytes"}, "raised TypeError"),
@@ -255,7 +255,7 @@ def no_server():
 
 
 def test_functions_may_wait_for_one_another():
-    """As many as there are, however few threads the event loop has."""
+    """Not limited by the event loop's few threads."""
     meeting = threading.Barrier(3)
 
     def handler(_event, _context):

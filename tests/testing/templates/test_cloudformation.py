@@ -524,7 +524,7 @@ ODD = [
         "{HttpMatch: {Method: GET, PathMatch: {Match: {}}}}",
         "PathMatch.Match: give one of Exact and Prefix",
     ),
-    ("Match", "{HttpMatch: {PathMatch: {Match: {Prefix: 5}}}}", "'5' is no path for a rule"),
+    ("Match", "{HttpMatch: {PathMatch: {Match: {Prefix: 5}}}}", "'5' is not a path for a rule"),
     ("Priority", "[1]", "Rule.Properties.Priority: this must be a whole number, not [1]"),
     ("Priority", "ten", "Rule.Properties.Priority: this must be a whole number, not 'ten'"),
     ("Priority", "1.5", "Rule.Properties.Priority: this must be a whole number, not 1.5"),
@@ -563,7 +563,7 @@ def test_what_is_odd_in_a_rule_or_a_listener_is_named(tmp_path, name, value, wor
 @pytest.mark.parametrize(
     ("properties", "words"),
     [
-        ("{CustomDomainName: 5.5.}", "Orders: '5.5.' is no domain name"),
+        ("{CustomDomainName: 5.5.}", "Orders: '5.5.' is not a domain name"),
         ("{CustomDomainName: [a]}", "Orders.Properties.CustomDomainName: this must be text, not"),
         ("{AuthType: [a]}", "Orders.Properties.AuthType: this must be text, not ['a']"),
         ("{Name: {a: b}}", "Orders.Properties.Name: this must be text, not {'a': 'b'}"),

@@ -254,7 +254,7 @@ BROKEN = [
         "services.orders: 'colour' is not known here; known are: domain",
     ),
     ("service.orders = {}", ": 'service' is not known here; known are: account"),
-    ("services.Orders = {}", "services.Orders: 'Orders' is no name of a service"),
+    ("services.Orders = {}", "services.Orders: 'Orders' is not a valid service name"),
     ("services.orders = 1", "services.orders: this must be a table"),
     ("account = '12'", ": an account has 12 digits, as text, unlike '12'"),
     ("region = 'somewhere nice'", ": 'somewhere nice' is no region, such as us-west-2"),
@@ -265,8 +265,8 @@ BROKEN = [
     ("callers.shop.tags.Team = 1", "callers.shop.tags.Team: this must be text"),
     ("callers.shop.session = 5", "callers.shop.session: this must be text"),
     ("callers.shop.token = 1", "callers.shop.token: this must be true or false"),
-    ("callers.'a b' = {}", "callers.a b: 'a b' is no name of a role"),
-    ("services.orders.auth_type = 'IAM'", "services.orders: auth_type is 'AWS_IAM' or 'NONE'"),
+    ("callers.'a b' = {}", "callers.a b: 'a b' is not a name of a role"),
+    ("services.orders.auth_type = 'IAM'", "services.orders: auth_type must be 'AWS_IAM' or 'NONE'"),
     ("services.orders.domain = 1", "services.orders.domain: this must be text (in quotes), not 1"),
     ("services.orders.target = 'blue'", "target: no target group 'blue'; there are: none"),
     ("services.orders.target = 'no_such_module:b:c'", "no module 'no_such_module' to import"),
@@ -292,11 +292,11 @@ BROKEN = [
     (
         "services.orders.target = 'support.applications:UNCONFIGURED.app'",
         (
-            "'UNCONFIGURED.app' cannot be had from support.applications: RuntimeError: "
+            "'UNCONFIGURED.app' cannot be read from support.applications: RuntimeError: "
             "no settings, no app"
         ),
     ),
-    ("services.orders.target = 'http://a/b'", "target: a target is a server"),
+    ("services.orders.target = 'http://a/b'", "target: a target's URL must"),
     ("services.orders.target = {}", "target: a target has a url (and perhaps"),
     (
         "services.orders.target = {url = 'http://[::1]', lambda = 'support.applications:handler'}",
@@ -325,23 +325,23 @@ BROKEN = [
     ("services.orders.rules = {}", "services.orders.rules: this must be a list"),
     ("services.orders.otherwise = {path='/'}", "otherwise: 'path' is not known here"),
     ("services.orders.listeners = [{port=1}]", "listeners[0]: a listener needs a protocol"),
-    ("services.orders.listeners = [{protocol='TCP'}]", "listeners[0]: a listener's protocol is"),
+    ("services.orders.listeners = [{protocol='TCP'}]", "a listener's protocol must be"),
     ("services.orders.policy = 'none.json'", "policy: none.json cannot be read: No such file"),
     ("services.orders.policy = {Statement=[]}", "services.orders.policy"),
     ("services.orders.tags = {team=1}", "services.orders.tags.team: this must be text"),
     ("callers.batch.account = '1'", "callers.batch: an account has 12 digits"),
     ("networks.shop.services = ['rates']", "networks.shop.services[0]: no service 'rates'"),
-    ("networks.sh = {}", ": 'sh' is no name of a service network"),
+    ("networks.sh = {}", ": 'sh' is not a valid service network name"),
     ("targets.bl = 'support.applications:blue'", "targets.bl"),
     (
         "targets.tg-1 = 'support.applications:blue'",
-        "targets.tg-1: 'tg-1' is no name of a target group",
+        "targets.tg-1: 'tg-1' is not a valid target group name",
     ),
     ("callers.batch.colour = 'red'", "callers.batch: 'colour' is not known here; known are: role"),
     ("seed = 'x'", "seed: this must be a whole number"),
     ("region = 1", "region: this must be text"),
-    ("path_encoding = 'triple'", "path_encoding is 'double', 'double-raw' or 'single'"),
-    ("query_plus = 'both'", "query_plus is 'either', 'space' or 'plus', not 'both'"),
+    ("path_encoding = 'triple'", "path_encoding must be 'double', 'double-raw' or 'single'"),
+    ("query_plus = 'both'", "query_plus must be 'either', 'space' or 'plus', not 'both'"),
 ]
 
 

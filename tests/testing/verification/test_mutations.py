@@ -1,8 +1,7 @@
 """Signed requests with one byte changed: the verifier refuses every one of them.
 
-The requests are made so that no change of one byte is one that the canonical form is meant to
-level: no empty parts, no escapes that could be written in lower case, no white space at an end. So
-whatever is accepted here is a hole.
+The canonical form levels no change of one byte of these requests: they have no empty parts, no
+escapes that could be in lower case, no white space at an end. So an accepted change is a hole.
 """
 
 import random
@@ -31,7 +30,7 @@ class Signed:
 
     def __init__(self, pick: random.Random, placement: str) -> None:
         def word(most: int = 8) -> str:
-            # No segment of dots alone, which would be resolved.
+            # No segment of dots only, which would be resolved.
             return pick.choice(string.ascii_letters) + "".join(
                 pick.choices(LETTERS, k=pick.randint(0, most))
             )
@@ -78,10 +77,10 @@ class Signed:
             old = value[place]
             if new == old or (old in WHITE and new in WHITE):
                 continue
-            # In an escape, upper and lower case are one.
+            # In an escape, upper and lower case are the same.
             if part == "target" and b"%" in value[max(0, place - 2) : place]:
                 continue
-            # The white space between the parts of Authorization says nothing.
+            # White space between the parts of Authorization means nothing.
             if part == "authorization" and (old in WHITE or new in WHITE):
                 continue
             return part, value[:place] + bytes([new]) + value[place + 1 :], value

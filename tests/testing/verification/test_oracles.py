@@ -1,4 +1,4 @@
-"""What other signers sign, the verifier accepts; what was changed after signing, it does not."""
+"""The verifier accepts other signers' requests, and refuses those changed after signing."""
 
 import functools
 import itertools
@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 
 import pytest
-from botocore.auth import S3SigV4Auth, SigV4Auth, SigV4QueryAuth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotocoreCredentials
 from botocore.crt.auth import CrtSigV4AsymAuth
@@ -127,7 +127,7 @@ def test_canonical_paths(raw, double, double_raw, single):
 )
 @pytest.mark.parametrize("algorithm", ["sigv4", "sigv4a"])
 def test_a_raw_plus_in_a_query(query_plus, accepted, algorithm, placement):
-    """What a signer has signed as a space or as a plus sign, and then sends as ``+``."""
+    """A character signed as a space or as a plus sign, and then sent as ``+``."""
     checker = verifier(query_plus=query_plus)
     for signed_as in ("%20", "%2B"):
         target = f"/?a{signed_as}b=c{signed_as}d&a=e"
@@ -186,7 +186,7 @@ queries = st.lists(st.tuples(words, words).map("=".join) | words, max_size=5).ma
 targets = (
     st.tuples(paths, queries)
     .map(lambda parts: "?".join(parts) if parts[1] else parts[0])
-    # The C runtime takes what stands before ":/" for a URL's scheme, and signs what is left.
+    # The C runtime takes text before ":/" for a URL's scheme, and signs the rest.
     .filter(lambda target: ":/" not in target)
 )
 
@@ -220,7 +220,7 @@ def botocore_credentials():
 
 @pytest.fixture
 def real_time_verifier():
-    """botocore signs with the time of day."""
+    """botocore signs with the system's time."""
     return functools.partial(verifier, clock=time.time)
 
 
@@ -280,6 +280,23 @@ def test_other_services_presigned(real_time_verifier):
     request = botocore_request(signer, "/?Action=GetCallerIdentity")
     assert checker.needs_body(request)
     assert checker.verify(request).placement == "query"
+
+
+def test_s3_leaves_the_payload_of_a_presigned_url_unsigned(real_time_verifier):
+    checker = real_time_verifier(service="s3", path_encoding="single")
+    signer = S3SigV4QueryAuth(botocore_credentials(), "s3", REGION, expires=60)
+    request = botocore_request(signer, "/key", method="PUT")
+    assert not checker.needs_body(request)
+    assert checker.verify(request).canonical_request.endswith(UNSIGNED)
+
+
+def test_s3_takes_the_payload_hash_with_a_signature_in_the_header():
+    digest = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+    headers = {"x-amz-content-sha256": None}
+    request = hand_sign(path="/", headers=headers, payload=digest, service="s3")
+    checker = verifier(service="s3")
+    assert checker.needs_body(request)
+    assert checker.verify(request, b"hello")
 
 
 def test_lattice_never_needs_the_body():

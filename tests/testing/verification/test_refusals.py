@@ -1,4 +1,4 @@
-"""Each way to be refused, with the words that the caller reads."""
+"""Each refusal, with the text that the caller reads."""
 
 import re
 from datetime import UTC, datetime
@@ -304,7 +304,7 @@ def test_token_missing_or_wrong(token, placement):
 
 
 @pytest.mark.parametrize("placement", ["header", "query"])
-def test_token_of_nobody_with_long_term_credentials(placement):
+def test_a_token_with_long_term_credentials(placement):
     sent = Credentials(LONG_TERM.access_key, LONG_TERM.secret_key, "some-token")
     assert refusal(crt_sign(credentials=sent, placement=placement)) == UNRECOGNIZED
 
@@ -451,7 +451,7 @@ def test_what_counts_as_signed(authorization, query, signed):
     assert is_signed(wire("GET", f"/?{query}", headers)) is signed
 
 
-# What is told of it
+# What refusals and reprs show
 
 
 def test_mismatch_carries_the_checkpoints_but_does_not_show_them():
@@ -514,7 +514,7 @@ def test_both_halves_of_a_sigv4a_signature_are_accepted():
         return encode_dss_signature(r, P256_ORDER - s)
 
     found = {}
-    for number in range(200):  # Each time as likely as not.
+    for number in range(200):  # Each has a chance of about a half.
         request = crt_sign(algorithm="sigv4a", target=f"/{number}")
         found[is_high(request)] = request
         if len(found) > 1:
@@ -526,7 +526,9 @@ def test_both_halves_of_a_sigv4a_signature_are_accepted():
 
 
 def test_unknown_reading_of_a_plus_sign():
-    with pytest.raises(ValueError, match="query_plus is 'either', 'space' or 'plus', not 'both'"):
+    with pytest.raises(
+        ValueError, match="query_plus must be 'either', 'space' or 'plus', not 'both'"
+    ):
         verifier(query_plus="both")
 
 

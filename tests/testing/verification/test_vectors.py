@@ -24,7 +24,7 @@ each_vector = pytest.mark.parametrize(
 
 
 def read(path):
-    """A wire request out of a vector's file."""
+    """The wire request in a vector's file."""
     head, _, body = path.read_bytes().partition(b"\n\n")
     request_line, *lines = head.split(b"\n")
     method, target = request_line.removesuffix(b" HTTP/1.1").split(b" ", 1)
@@ -42,7 +42,7 @@ def read(path):
 
 
 def without_token(request, token):
-    """AWS adds the token after signing here, which our verifier refuses: take it out again."""
+    """AWS adds the token after signing here, which our verifier refuses: remove it."""
     parameter = f"&X-Amz-Security-Token={quote(token, safe='')}".encode()
     headers = [(n, v) for n, v in request.headers if n.lower() != b"x-amz-security-token"]
     return WireRequest(

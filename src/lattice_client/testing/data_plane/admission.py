@@ -1,4 +1,4 @@
-"""How requests get in: routed to a service, authenticated, authorised.
+"""Admission of requests: routing to a service, authentication, authorisation.
 
 Source: "How VPC Lattice works" and "SIGv4 authenticated requests for Amazon VPC Lattice" (VPC
 Lattice User Guide).
@@ -28,9 +28,9 @@ Layers: TypeAlias = tuple[AuthLayer, ...]
 
 
 class Admission:
-    """Lets requests in, or refuses them.
+    """Admits requests, or refuses them.
 
-    :param clock: gives the time that policies go by, in seconds since the epoch.
+    :param clock: the time for policies, in seconds since the epoch.
     """
 
     def __init__(self, callers: CallerRegistry, clock: Callable[[], float]) -> None:
@@ -38,15 +38,15 @@ class Admission:
         self._clock = clock
 
     def route(self, exchange: Exchange) -> Layers:
-        """Find the service that a request is for, and note it in the exchange.
+        """Find the service of a request, and note it in the exchange.
 
-        :returns: the layers of policies that it is to pass.
+        :returns: the layers of policies that the request must pass.
         :raises RefusedError: if there is no such service, or the request is malformed.
         """
         check_limits(exchange.request, exchange.scope.get("http_version", "1.1"))
         hosts = exchange.request.by_name.get("host", ())
         if len(hosts) != 1:
-            raise malformed("there must be one Host header")
+            raise malformed("there must be exactly one Host header")
         host = hosts[0].decode("latin-1")
         service = service_at(host, exchange.network.services)
         if service is None:
@@ -54,7 +54,7 @@ class Admission:
         exchange.service = service
         exchange.listener = service.listener(exchange.scope.get("scheme", "http"), host_port(host))
         if exchange.listener is None:
-            # Lattice would not take the connection.
+            # Lattice would not accept the connection.
             raise not_found()
         return exchange.network.auth, service.auth
 
@@ -67,21 +67,21 @@ class Admission:
         request = exchange.request
         if not is_signed(request):
             return None  # Real records of unsigned requests have no resolvedUser.
-        # Also where anonymous callers may pass, and where no layer asks: "VPC Lattice attempts to
+        # Also if anonymous callers may pass, or no layer asks: "VPC Lattice attempts to
         # authenticate any request that is signed" (SIGv4 authenticated requests).
         exchange.record["resolvedUser"] = "Unknown"
         body = await exchange.read_body() if verifier.needs_body(request) else b""
         verified = verifier.verify(request, body)
         exchange.principal = self._callers.principal(verified.access_key)
         if exchange.principal is None:
-            raise unrecognized_client()  # Revoked a moment ago.
+            raise unrecognized_client()  # Revoked since the verification.
         exchange.record["resolvedUser"] = exchange.principal.arn
         return verified
 
     def authorize(
         self, exchange: Exchange, layers: Layers, *, source_vpc: str, source_vpc_account: str
     ) -> None:
-        """Ask the policies, where a layer has the auth type ``AWS_IAM``.
+        """Evaluate the policies, if a layer has the auth type ``AWS_IAM``.
 
         :param source_vpc: the id of the VPC that the request comes from.
         :raises RefusedError: if one denies the call, or none allows it.

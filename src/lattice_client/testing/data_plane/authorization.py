@@ -1,4 +1,4 @@
-"""The decision over one request: three layers of policies, in Lattice's words."""
+"""The decision on one request: three layers of policies, and a denial in Lattice's words."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DENIALS = (Effect.EXPLICIT_DENY, Effect.IMPLICIT_DENY)
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Which layer denied a request, why, and what the caller is told."""
+    """The layer that denied a request, its decision, and the refusal for the caller."""
 
     layer: LayerName
     decision: Decision
@@ -36,16 +36,16 @@ def authorize(
     request: PolicyRequest,
     identity_policies: Iterable[Policy] | None = None,
 ) -> Denial | None:
-    """Ask all layers; None if the caller may pass.
+    """Evaluate all layers; None if the caller may pass.
 
     An explicit deny in any layer comes before a missing allow in another, as in IAM's evaluation.
-    Among several missing allows the first in this order is named: network, service, identity. That
+    Of several missing allows the first in this order is named: network, service, identity. That
     service comes before identity was observed with real Lattice; the network's place is inferred,
-    and so is the same order among explicit denials. Where no layer has the auth type ``AWS_IAM``,
-    no policy is asked (that this goes for the identity policies is inferred).
+    and so is the same order among explicit denials. If no layer has the auth type ``AWS_IAM``, no
+    policy is evaluated (inferred for the identity policies).
 
-    :param identity_policies: the caller's; None if they are taken to allow everything. An anonymous
-        caller has none, and needs none.
+    :param identity_policies: the caller's; None to take them to allow everything. An anonymous
+        caller has none and needs none.
     """
     decisions: list[tuple[LayerName, Decision]] = []
     for layer in layers:
@@ -53,7 +53,7 @@ def authorize(
         if decision is not None:
             decisions.append((layer.name, decision))
     if decisions and identity_policies is not None and request.caller is not None:
-        decisions.append(("Identity", _together(identity_policies, request)))
+        decisions.append(("Identity", _combined_decision(identity_policies, request)))
     for effect in _DENIALS:
         for name, decision in decisions:
             if decision.effect is effect:
@@ -61,8 +61,8 @@ def authorize(
     return None
 
 
-def _together(policies: Iterable[Policy], request: PolicyRequest) -> Decision:
-    """What several identity policies say together: as if they were one."""
+def _combined_decision(policies: Iterable[Policy], request: PolicyRequest) -> Decision:
+    """The decision of several identity policies, evaluated as one."""
     statements = tuple(statement for policy in policies for statement in policy.statements)
     return evaluate(Policy(statements), request)
 
@@ -71,15 +71,15 @@ def _refusal(layer: LayerName, decision: Decision, request: PolicyRequest) -> Re
     kind = f"{layer.lower()}-based policy"
     if decision.effect is Effect.EXPLICIT_DENY:
         article = "an" if layer == "Identity" else "a"
-        because = f"with an explicit deny in {article} {kind}"
+        reason = f"with an explicit deny in {article} {kind}"
     else:
-        because = f"because no {kind} allows the {request.action} action"
+        reason = f"because no {kind} allows the {request.action} action"
     user = "anonymous" if request.caller is None else request.caller.arn
-    return access_denied(user, request.action, request.resource, because)
+    return access_denied(user, request.action, request.resource, reason)
 
 
-class _Texts(Sequence[tuple[str, str]]):
-    """Headers as text: read when a policy asks for one, and most do not."""
+class _DecodedHeaders(Sequence[tuple[str, str]]):
+    """Headers as text, decoded only when a policy reads one."""
 
     def __init__(self, headers: Headers) -> None:
         self._headers = headers
@@ -93,7 +93,7 @@ class _Texts(Sequence[tuple[str, str]]):
     def __getitem__(self, index: slice) -> Sequence[tuple[str, str]]: ...
     def __getitem__(self, index: int | slice) -> tuple[str, str] | Sequence[tuple[str, str]]:
         if isinstance(index, slice):
-            return _Texts(self._headers[index])
+            return _DecodedHeaders(self._headers[index])
         name, value = self._headers[index]
         return name.decode("latin-1"), value.decode("utf-8", ODD_BYTES)
 
@@ -108,10 +108,10 @@ def policy_request(
     now: float,
     port: int | None = None,
 ) -> PolicyRequest:
-    """What policies see of a request that came in.
+    """A request as policies see it.
 
-    :param port: of the service's listener. By default 443 or 80, as the scheme is: what port the
-        local Lattice listens at is of no meaning.
+    :param port: of the service's listener; by default 443 or 80, by the scheme. The port that the
+        local Lattice listens at means nothing.
     """
     request, scope = exchange.request, exchange.scope
     client = scope.get("client")
@@ -120,7 +120,7 @@ def policy_request(
         request.path.decode("latin-1"),
         exchange.principal,
         query=request.query.decode("utf-8", ODD_BYTES),
-        headers=_Texts(request.headers),
+        headers=_DecodedHeaders(request.headers),
         port=port,
         service_arn=service.arn,
         network_arn=network_arn,

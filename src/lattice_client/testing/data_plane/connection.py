@@ -1,4 +1,4 @@
-"""The connection under a request, as far as the local Lattice has a say in it."""
+"""The connection of a request, as far as the local Lattice controls it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ConnectionLimits:
     """How long connections last, in seconds. Source: "Quotas for Amazon VPC Lattice".
 
     :param idle: without a request.
-    :param lifetime: at most, whatever they do.
+    :param lifetime: in all, also with a request in flight.
     """
 
     idle: float = 60.0
@@ -27,7 +27,7 @@ class ConnectionLimits:
 
 
 class ConnectionCutError(ConnectionResetError):
-    """Stands for a reset where there is no connection: in-process."""
+    """Stands for a reset in-process, where there is no connection."""
 
 
 def _no_connection(_: bytes) -> None:
@@ -36,11 +36,11 @@ def _no_connection(_: bytes) -> None:
 
 @dataclass
 class Connection:
-    """A server's connection; by default that of a request in-process, which has none.
+    """A server's connection. The default stands for a request in-process, which has none.
 
-    :param reset_after: sends a few last bytes, and resets it.
-    :param expired: set when it is closed for having lived too long.
-    :param lost: set when it is closed, whoever has closed it.
+    :param reset_after: sends some last bytes, then resets the connection.
+    :param expired: set when it is closed because its lifetime is over.
+    :param lost: set when it is closed, by either side.
     """
 
     reset_after: Callable[[bytes], None] = _no_connection
@@ -49,7 +49,7 @@ class Connection:
 
     @classmethod
     def of(cls, scope: Scope) -> Connection:
-        """The connection that a request came over."""
+        """The connection of a request."""
         connection = (scope.get("state") or {}).get(CONNECTION_STATE)
         return connection if isinstance(connection, cls) else cls()
 

@@ -1,6 +1,6 @@
 """One request and its response, as they pass through the local Lattice.
 
-An exchange stands between the server and the target: it counts bytes and times, adds the headers
+An exchange stands between the server and the target. It counts bytes and times, adds the headers
 that Lattice adds, and writes the access-log record when the response ends.
 """
 
@@ -41,15 +41,15 @@ _REQUEST_ID_BYTES = 512
 class Exchange:
     """One request on its way to a target, or to a refusal.
 
-    ``receive`` and ``send`` are what the target gets in place of the server's.
+    The target gets ``receive`` and ``send`` in place of the server's.
 
-    ``record`` is the access-log record, as far as it is known; ``incoming`` is what comes from the
-    client. ``altered`` is set by faults: it gets what is sent in place of ``pass_on``, and hands on
-    to that what becomes of it.
+    ``record`` is the access-log record, as far as it is known; ``incoming`` are the messages from
+    the client. Faults may set ``fault_send``: it gets each message in place of ``pass_on``, and
+    calls that with what goes out.
 
-    :param network: the service network it came in through.
+    :param network: the service network that the request came in through.
     :param clock: the time for ``date`` and ``startTime``, in seconds since the epoch.
-    :param write: takes the finished access-log record; called exactly once.
+    :param write: called exactly once, with the finished access-log record.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Exchange:
         self.principal: Principal | None = None
         self.failure: FailureReason | None = None
         self.record = new_record()
-        self.altered: Send | None = None
+        self.fault_send: Send | None = None
         self.forwarded = False
         self.ended = False
         self.disconnected = False
@@ -105,7 +105,7 @@ class Exchange:
             return {"type": "http.request", "body": body, "more_body": False}
         message = await self.incoming.receive()
         if message["type"] == "http.disconnect":
-            self._client_is_gone()
+            self._note_disconnect()
         elif message["type"] == "http.request":
             self._bytes_received += len(message.get("body", b""))
             if not message.get("more_body", False):
@@ -115,7 +115,7 @@ class Exchange:
     async def read_body(self) -> bytes:
         """The whole body; the target still gets it.
 
-        :raises RefusedError: if the client went away in the middle of it.
+        :raises RefusedError: if the client disconnects before its end.
         """
         chunks = []
         while True:
@@ -129,22 +129,22 @@ class Exchange:
         return self._buffered
 
     async def send(self, message: Message) -> None:
-        """Pass on a part of the response, as faults let it through.
+        """Send a part of the response, through the faults in force.
 
-        :raises OSError: if the server says so that the client is gone.
+        :raises OSError: if the client is gone and the server raises.
         """
-        await (self.pass_on if self.altered is None else self.altered)(message)
+        await (self.pass_on if self.fault_send is None else self.fault_send)(message)
 
     async def pass_on(self, message: Message) -> None:
-        """Pass on to the server what really goes out.
+        """Send a part of the response to the server, past the faults.
 
-        The record is written just before the part that lets the client see the response's end, so
-        that whoever has the response finds its record in the log.
+        The record is written just before the part that lets the client see the response's end: a
+        client that has the response finds its record in the log.
 
-        :raises OSError: if the server says so that the client is gone.
+        :raises OSError: if the client is gone and the server raises.
         """
         if self._connection.lost:
-            self._client_is_gone()
+            self._note_disconnect()
         size = 0
         if message["type"] == "http.response.start":
             message = self._start(message)
@@ -158,7 +158,7 @@ class Exchange:
             await self._send(message)
         except OSError:
             self._body_sent -= size
-            self._client_is_gone()
+            self._note_disconnect()
             if not self.ended:
                 raise
 
@@ -173,22 +173,22 @@ class Exchange:
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
-    def failed(self, reason: FailureReason) -> None:
-        """Note what went wrong; the first reason is the one that counts."""
+    def note_failure(self, reason: FailureReason) -> None:
+        """Note a failure reason for the record. The first one stays."""
         self.failure = self.failure or reason
 
     def finish(self) -> None:
-        """Write the access-log record, if that has not been done."""
+        """Write the access-log record, if it is not written yet."""
         if not self._written:
             self._written = True
             self._complete(self.record)
             self._write(self.record)
 
-    def _client_is_gone(self) -> None:
+    def _note_disconnect(self) -> None:
         self.disconnected = True
         if not self.ended:
             expired = self._connection.expired
-            self.failed("ConnectionDurationExceeded" if expired else "ClientConnectionClosed")
+            self.note_failure("ConnectionDurationExceeded" if expired else "ClientConnectionClosed")
 
     def _start(self, message: Message) -> Message:
         self._response_began = time.perf_counter()
@@ -225,7 +225,7 @@ class Exchange:
         now = time.perf_counter()
         status = self._status
         if status is None and self.failure == "ClientConnectionClosed":
-            status = 400  # "Client closed early" in AWS's table; nobody is left to see it.
+            status = 400  # "Client closed early" in AWS's table.
         record["hostHeader"] = _header(request, "host")
         record["requestMethod"] = request.method
         # Without the query: it may hold a signature and a token.
@@ -250,7 +250,7 @@ class Exchange:
             record["requestToTargetDuration"] = _milliseconds(self._began, self._request_forwarded)
             record["responseFromTargetDuration"] = _milliseconds(self._response_began, now)
         elif self.failure == "ClientAccessDenied":
-            record["requestToTargetDuration"] = 0  # As real records of denied requests have it.
+            record["requestToTargetDuration"] = 0  # As in real records of denied requests.
         if self.principal is not None:
             record["callerPrincipal"] = self.principal.arn
             record["callerPrincipalOrgID"] = self.principal.organization
@@ -266,8 +266,8 @@ class Exchange:
 def _wire_request(scope: Scope) -> WireRequest:
     path = scope.get("raw_path")
     if path is None:
-        # Optional in ASGI. A server without it gives only the decoded path, which is another one
-        # where escapes were sent.
+        # Optional in ASGI. Without it there is only the decoded path, which differs from the path
+        # as sent where that had escapes.
         path = quote(scope["path"], safe="/:@!$&'()*+,;=").encode()
     return WireRequest(scope["method"], path, scope["query_string"], scope["headers"])
 
@@ -280,7 +280,7 @@ def _request_id(request: WireRequest) -> bytes:
 
 
 def _new_request_id() -> bytes:
-    # A version 4 UUID. uuid4() asks the system for each, and lets other threads go first.
+    # A version 4 UUID. uuid4() makes a system call for each, which releases the GIL.
     digits = f"{random.getrandbits(128):032x}"
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}".encode()
 
@@ -290,7 +290,7 @@ def _header(request: WireRequest, name: str) -> str | None:
     return values[0].decode("latin-1") if values else None
 
 
-# Both times are the same for all requests of a second.
+# Cached: both texts are the same for all requests of a second.
 @lru_cache(maxsize=8)
 def _http_date(seconds: int) -> bytes:
     return formatdate(seconds, usegmt=True).encode()

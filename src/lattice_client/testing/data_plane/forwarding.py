@@ -1,7 +1,7 @@
-"""What becomes of a request that was let in: its rule, its target, and targets that fail.
+"""Forwarding of an admitted request: its rule, its target, and targets that fail.
 
 Source: "Listener rules" and "Error codes" (VPC Lattice User Guide): a failure to connect to a
-target is answered with 500. What a target's other failures are answered with is inferred: 502.
+target is answered with 500. The answer to a target's other failures, 502, is inferred.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ __all__ = ["Forwarder"]
 
 _log = logging.getLogger("lattice_client.testing")
 
-# A file sent past the exchange would be missing in its byte counts.
-_PAST_THE_EXCHANGE = ("http.response.pathsend", "http.response.zerocopysend")
+# The server would send such files itself, and their bytes would be missing in the access log.
+_FILE_EXTENSIONS = ("http.response.pathsend", "http.response.zerocopysend")
 
 
 class Forwarder:
-    """Passes requests on to targets, by their listener's rules.
+    """Forwards requests to targets, by their listener's rules.
 
-    :param lifespans: the targets' own.
-    :param draw: gives a random number from 0 up to 1, without 1, for weights.
+    :param lifespans: those of the targets.
+    :param draw: returns a random number from 0 up to 1, without 1, for weights.
     """
 
     def __init__(self, lifespans: Lifespans, draw: Callable[[], float]) -> None:
@@ -37,12 +37,12 @@ class Forwarder:
         self._draw = draw
 
     def choose(self, exchange: Exchange) -> ASGIApp:
-        """The target for a request, by the rule it matches; noted in the exchange.
+        """The target for a request, by the rule it matches. Its group is noted in the exchange.
 
-        :raises RefusedError: where the rule is a fixed response.
-        :raises TargetFailedError: where the target group has no targets.
+        :raises RefusedError: if the rule is a fixed response.
+        :raises TargetFailedError: if the target group has no targets.
         """
-        assert exchange.listener is not None  # noqa: S101 - it was let in
+        assert exchange.listener is not None  # noqa: S101 - it was admitted
         action = exchange.listener.rules.find(exchange.request).action
         if isinstance(action, FixedResponse):
             raise RefusedError(action.status, HTTPStatus(action.status).phrase)
@@ -57,10 +57,10 @@ class Forwarder:
         return target.app
 
     async def forward(self, exchange: Exchange, vpc_arn: str) -> None:
-        """Let a target answer, or answer for it.
+        """Call the target. Answer 500 or 502 if it fails before its response starts.
 
-        :raises RefusedError: where the rule is a fixed response.
-        :raises Exception: the target's own, where its response had begun.
+        :raises RefusedError: if the rule is a fixed response.
+        :raises Exception: the target's, if its response had started.
         """
         status = 502
         try:
@@ -73,22 +73,22 @@ class Forwarder:
             raise
         except Exception as error:
             if exchange.started and not exchange.ended:
-                # There is no taking it back: let the server cut the connection.
-                exchange.failed("TargetConnectionClosed")
+                # The head is sent already: let the server cut the connection.
+                exchange.note_failure("TargetConnectionClosed")
                 raise
             service = exchange.service.name if exchange.service else ""
             if isinstance(error, TargetFailedError):
                 _log.warning("the target of service %s failed: %s", service, error)
                 status = error.status
-                exchange.failed(error.failure)
+                exchange.note_failure(error.failure)
             else:
                 _log.exception("the target of service %s failed", service)
-                exchange.failed("TargetConnectionError")
+                exchange.note_failure("TargetConnectionError")
         else:
             if exchange.started and not exchange.ended:
-                exchange.failed("TargetConnectionClosed")
+                exchange.note_failure("TargetConnectionClosed")
             elif not exchange.started:
-                exchange.failed("TargetProtocolError")
+                exchange.note_failure("TargetProtocolError")
         if not exchange.started and not exchange.disconnected:
             await exchange.answer(status, HTTPStatus(status).phrase)
 
@@ -101,6 +101,6 @@ def _scope(exchange: Exchange, vpc_arn: str) -> Scope:
         "extensions": {
             name: extension
             for name, extension in (exchange.scope.get("extensions") or {}).items()
-            if name not in _PAST_THE_EXCHANGE
+            if name not in _FILE_EXTENSIONS
         },
     }

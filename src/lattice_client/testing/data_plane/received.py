@@ -1,4 +1,4 @@
-"""Requests as they arrived, for tests to look at."""
+"""Requests as they arrived, for tests to inspect."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["ReceivedRequest"]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ReceivedRequest:
-    """One request off the wire, and what the verifier made of it.
+    """One request as it arrived, and the verifier's result.
 
     :param path: the raw path, as sent.
     :param query: the raw query, as sent.
     :param headers: as sent, in wire order.
-    :param service: the name of the service it was routed to, if to any.
+    :param service: the name of the service it was routed to, or None.
     :param verified: the signature that held; None for anonymous and refused requests.
-    :param refusal: what the caller was told, if it was refused.
-    :param canonical_request: the verifier's, also where the signature did not match.
+    :param refusal: the text of the refusal, or None.
+    :param canonical_request: the verifier's, also if the signature did not match.
     :param string_to_sign: likewise.
 
     Its repr leaves out the query, the header values and the checkpoints: they may hold a token and
@@ -48,7 +48,7 @@ class ReceivedRequest:
         verified: Verified | None,
         refusal: RefusedError | None = None,
     ) -> ReceivedRequest:
-        """Put together what is known of a request."""
+        """Build it from a request and its outcome."""
         checkpoints = verified or refusal
         return cls(
             request.method,

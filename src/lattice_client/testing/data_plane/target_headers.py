@@ -1,7 +1,7 @@
 r"""The headers that Lattice adds for targets.
 
-Source: "HTTP targets in VPC Lattice" (VPC Lattice User Guide). Incoming copies are stripped, so
-that no client can pass for another one:
+Source: "HTTP targets in VPC Lattice" (VPC Lattice User Guide). A client's own copies are stripped,
+so that no client can pass for another:
 
 ===============================  =====================================================
 header                           what targets get
@@ -10,19 +10,19 @@ header                           what targets get
                                  SessionName=…; Type=AWS_IAM``; none for an anonymous caller
 ``x-amzn-lattice-identity-tags`` ``principal=…;principalorgid=…;principalorgpath=…`` and then the
                                  tags, ``;key=value``, a ``;`` inside written ``\;``; none for an
-                                 anonymous caller (that a caller without tags has it is inferred)
+                                 anonymous caller (inferred: a caller without tags has it)
 ``x-amzn-lattice-network``       ``SourceVpcArn=…``
 ``x-amzn-lattice-target``        ``ServiceArn=…;ServiceNetworkArn=…;TargetGroupArn=…``
-``x-amzn-lattice-…``             nothing: whatever else begins like this is stripped too
-``x-forwarded-for``              the client's address, and nothing of what the client said
-``x-forwarded-port``             the port that the client connected to: that of the local server, so
-                                 that links made of it lead back; else the listener's
+``x-amzn-lattice-…``             nothing: every other name that begins so is stripped too
+``x-forwarded-for``              the client's address only, without the client's own value
+``x-forwarded-port``             the port that the client connected to: the local server's, so that
+                                 links made from it work; without one the listener's
 ``x-forwarded-proto``            ``http`` or ``https``
 ``x-amzn-requestid``             the client's own, cut at 512 bytes, or a new one
 ===============================  =====================================================
 
-A name counts in any case, and with underscores for hyphens: CGI and WSGI read both alike. That the
-latter are stripped by Lattice as well is inferred.
+Names match in any case, and with underscores for hyphens, which CGI and WSGI read alike. That
+Lattice strips the latter as well is inferred.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = ["identity", "principal_tags", "target_headers"]
 
 
 def target_headers(exchange: Exchange, vpc_arn: str) -> list[tuple[bytes, bytes]]:
-    """The request's headers, as its target gets them."""
+    """The request's headers, as the target gets them."""
     scope, caller = exchange.scope, exchange.principal
     client, server = scope.get("client"), scope.get("server")
     arns = _arn(exchange.service), exchange.network.arn, _arn(exchange.target_group)
@@ -67,7 +67,7 @@ def target_headers(exchange: Exchange, vpc_arn: str) -> list[tuple[bytes, bytes]
     if port is None and exchange.listener is not None:
         port = exchange.listener.port
     if port is not None:
-        # A text under granian.
+        # A string under granian.
         headers.append((b"x-forwarded-port", str(port).encode()))
     headers.append((b"x-amzn-requestid", exchange.request_id))
     return headers
@@ -85,7 +85,7 @@ def _target(service_arn: str, network_arn: str, group_arn: str) -> bytes:
 
 
 def identity(principal: Principal) -> str:
-    """``x-amzn-lattice-identity`` of a caller. A key without a value stays, empty."""
+    """``x-amzn-lattice-identity`` of a caller. A key without a value stays, with an empty one."""
     return (
         f"Principal={principal.arn}; PrincipalOrgID={principal.organization or ''}; "
         f"PrincipalOrgPath={_organization_path(principal)}; "

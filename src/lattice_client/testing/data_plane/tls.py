@@ -1,4 +1,4 @@
-"""What a connection's TLS says, for the access log."""
+"""The TLS details of a connection, for the access log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TLS_STATE = "lattice_client.testing.tls"
 
 @dataclass(frozen=True, slots=True)
 class TLSDetails:
-    """What the access log says of a TLS connection."""
+    """The access log's fields of a TLS connection."""
 
     version: str | None
     cipher: str | None

@@ -1,4 +1,4 @@
-"""Letting time pass while a client waits, or does not wait any more."""
+"""Waiting while a client may disconnect."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from lattice_client.testing.asgi import Message, Receive
 
 __all__ = ["Incoming", "sleep"]
 
-# The rest of a body waits where the server keeps it, and its client with it.
+# Beyond this the body stays in the server, which stops reading from its client.
 _MAX_KEPT_BYTES: Final = 64 * 1024 * 1024
 
 
 async def sleep(seconds: float) -> None:
-    """Let time pass."""
+    """Wait, under asyncio or trio."""
     if _is_asyncio():
         await asyncio.sleep(seconds)
         return
@@ -25,46 +25,46 @@ async def sleep(seconds: float) -> None:
 
 
 class Incoming:
-    """What comes from a client; what came while nobody received it is kept.
+    """The messages from a client. Those that come during ``ends_within`` are kept for ``receive``.
 
     :param receive: the server's.
     """
 
-    __slots__ = ("_coming", "_kept", "_receive")
+    __slots__ = ("_kept", "_pending", "_receive")
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._kept: list[Message] = []
-        self._coming: asyncio.Future[Message] | None = None
+        self._pending: asyncio.Future[Message] | None = None
 
     async def receive(self) -> Message:
         """ASGI's ``receive``."""
         if self._kept:
             return self._kept.pop(0)
-        coming, self._coming = self._coming, None
-        return await (self._receive() if coming is None else coming)
+        pending, self._pending = self._pending, None
+        return await (self._receive() if pending is None else pending)
 
     async def ends_within(self, seconds: float) -> bool:
-        """Let time pass, unless the client leaves; whether it has left."""
+        """Wait for ``seconds``, or until the client disconnects; whether it has."""
         if not _is_asyncio():
-            # A client there that gives up cancels its call itself.
+            # In-process, under trio, a client that gives up cancels its call itself.
             await sleep(seconds)
             return False
         now = asyncio.get_running_loop().time
         end, kept_bytes, is_whole = now() + seconds, 0, False
         while is_whole or kept_bytes <= _MAX_KEPT_BYTES:
-            if self._coming is None:
-                # Never cancelled while it may be needed: a body that is being generated would end.
-                self._coming = asyncio.ensure_future(self._receive())
-            await asyncio.wait([self._coming], timeout=end - now())
-            if not self._coming.done():
+            if self._pending is None:
+                # Not cancelled when the time is over: that would end a generated body.
+                self._pending = asyncio.ensure_future(self._receive())
+            await asyncio.wait([self._pending], timeout=end - now())
+            if not self._pending.done():
                 return False
-            message, self._coming = self._coming.result(), None
+            message, self._pending = self._pending.result(), None
             if message["type"] == "http.disconnect":
                 self._kept.append(message)
                 return True
             if is_whole:
-                break  # Nothing but the end can follow, unless somebody's test says so.
+                break  # Only a disconnect can follow; a test's receive may return something else.
             self._kept.append(message)
             kept_bytes += len(message.get("body", b""))
             is_whole = not message.get("more_body", False)
@@ -72,9 +72,9 @@ class Incoming:
         return False
 
     def close(self) -> None:
-        """Wait for nothing more."""
-        if self._coming is not None:
-            self._coming.cancel()
+        """Cancel the pending receive, if there is one."""
+        if self._pending is not None:
+            self._pending.cancel()
 
 
 def _is_asyncio() -> bool:

@@ -1,6 +1,6 @@
-"""What faults do to calls.
+"""The effects of faults on calls, one for each method of ``lattice.faults``.
 
-Each is one method of ``lattice.faults``. Which calls it strikes, and when, is the fault's part.
+``Fault`` decides which calls an effect strikes.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "ConnectionLimit",
     "Effect",
     "Latency",
-    "Limit",
     "Reset",
     "SlowBody",
     "Stage",
@@ -33,9 +33,9 @@ __all__ = [
 
 Stage: TypeAlias = Literal["before head", "mid head", "mid body"]
 
-# What Lattice says, where that is known; a client should look at the status alone.
-_TEXTS: Final = {status.value: status.phrase for status in HTTPStatus}
-# Of a target that answers with another 4xx nothing is said: it has not failed.
+# Lattice's bodies, where known; a client should rely on the status alone.
+_BODIES: Final = {status.value: status.phrase for status in HTTPStatus}
+# Another 4xx has no failure reason: the target has not failed.
 _FAILURES: Final[dict[int, FailureReason]] = {
     429: "ClientRateLimited",
     500: "TargetConnectionError",
@@ -46,23 +46,22 @@ _FAILURES: Final[dict[int, FailureReason]] = {
 
 
 class Effect:
-    """What a fault does to a call. This one does nothing.
+    """The effect of a fault on a call. The base does nothing.
 
-    ``on_arrival`` says when it strikes: before the call is verified, or once it is let through;
-    None is never.
+    ``on_arrival`` says when it strikes: True before the call is verified, False when it is
+    admitted, None never.
     """
 
     on_arrival: ClassVar[bool | None] = False
     skew = 0.0
     path_encoding: PathEncoding | None = None
 
-    async def instead(self, _exchange: Exchange) -> bool:
-        """Done before the target is called; whether it is not to be called any more."""
+    async def before_target(self, _exchange: Exchange) -> bool:
+        """Act before the target is called. Return True if the target must not be called."""
         return False
 
     def wrap(self, send: Send, _cut: Callable[[], None]) -> Send:
-        """What the target's messages go to in place of ``send``, which takes what really goes out;
-        ``cut`` resets the connection."""
+        """Wrap ``send``, which takes the target's messages. ``cut`` resets the connection."""
         return send
 
 
@@ -70,7 +69,7 @@ class Effect:
 class Latency(Effect):
     seconds: float
 
-    async def instead(self, exchange: Exchange) -> bool:
+    async def before_target(self, exchange: Exchange) -> bool:
         if not await exchange.incoming.ends_within(self.seconds):
             return False
         await until_disconnected(exchange)
@@ -83,13 +82,13 @@ class Answer(Effect):
     retry_after: float | None = None
     failure: FailureReason | None = None
 
-    async def instead(self, exchange: Exchange) -> bool:
+    async def before_target(self, exchange: Exchange) -> bool:
         failure = self.failure or _FAILURES.get(self.status)
         if failure or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            exchange.failed(failure or "InternalError")
-        retry_after = [] if self.retry_after is None else [_plain(self.retry_after)]
+            exchange.note_failure(failure or "InternalError")
+        retry_after = [] if self.retry_after is None else [_without_exponent(self.retry_after)]
         headers = [(b"retry-after", value) for value in retry_after]
-        await exchange.answer(self.status, _TEXTS.get(self.status, "Error"), headers)
+        await exchange.answer(self.status, _BODIES.get(self.status, "Error"), headers)
         return True
 
 
@@ -97,11 +96,11 @@ class Answer(Effect):
 class Reset(Effect):
     stage: Stage
 
-    async def instead(self, exchange: Exchange) -> bool:
+    async def before_target(self, exchange: Exchange) -> bool:
         if self.stage == "mid body":
-            exchange.failed("TargetConnectionClosed")
+            exchange.note_failure("TargetConnectionClosed")
             return False
-        exchange.failed("InternalError")
+        exchange.note_failure("InternalError")
         part = b"HTTP/1.1 200 OK\r\ncontent-ty" if self.stage == "mid head" else b""
         Connection.of(exchange.scope).reset(part)
         await until_disconnected(exchange)
@@ -153,8 +152,8 @@ class VerifierOverride(Effect):
 
 
 @dataclass
-class Limit(Effect):
-    """Strikes no call: it is of connections."""
+class ConnectionLimit(Effect):
+    """A limit of connections; it strikes no call."""
 
     on_arrival: ClassVar[bool | None] = None
     name: Literal["idle", "lifetime"]
@@ -162,12 +161,14 @@ class Limit(Effect):
 
 
 async def until_disconnected(exchange: Exchange) -> None:
-    """Until the exchange knows that the client is gone, or the server has noticed a reset: before,
-    it would miss the rest of the response."""
+    """Wait until the exchange knows that the client is gone, or the server has noticed a reset.
+
+    Returning earlier would count as a response that was never completed.
+    """
     while (await exchange.receive())["type"] != "http.disconnect":
         pass
 
 
-def _plain(number: float) -> bytes:
-    """Without an exponent, which no header has."""
+def _without_exponent(number: float) -> bytes:
+    """A number without an exponent, which ``Retry-After`` does not allow."""
     return f"{number:.6f}".rstrip("0").rstrip(".").encode()

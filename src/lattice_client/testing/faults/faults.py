@@ -1,4 +1,4 @@
-"""Faults on demand: what a caller must survive, made to happen.
+"""Faults on demand: failures that a caller must survive.
 
 >>> from lattice_client.testing import LocalLattice
 >>> lattice = LocalLattice()
@@ -8,21 +8,20 @@
 ...     fault.struck
 0
 
-Each fault lasts until its context is left, or ``remove()`` or ``lattice.faults.clear()`` is called.
-All but the limits of connections, ``idle`` and ``lifetime``, may be narrowed:
+A fault lasts until its context is left, or ``remove()`` or ``lattice.faults.clear()`` is called.
+All but the limits of connections, ``idle`` and ``lifetime``, can be limited:
 
-- ``times``: to the next so many calls that it can strike;
-- ``fraction``: to a part of all calls, drawn by ``lattice.faults.random``, which is seeded;
-- ``service``: to a service that there is, by name or host name;
-- ``path``: to a path, without its query, ``*`` and ``?`` being wildcards.
+- ``times``: to that many calls;
+- ``fraction``: to a fraction of all calls, drawn by ``lattice.faults.random``, which is seeded;
+- ``service``: to an existing service, by name or host name;
+- ``path``: to a path without its query, in which ``*`` and ``?`` are wildcards.
 
-What makes no sense, such as a negative latency, is a ``ValueError`` at once, and a service that
-there is not a ``KeyError``.
+An impossible value, such as a negative latency, raises ``ValueError`` at once; an unknown service
+raises ``KeyError``.
 
-A call is verified and authorised first, as any other. One that is refused (403, 404) is refused as
-ever: no fault strikes it, and none counts it. ``clock_skew`` and ``path_encoding`` alone are about
-the verification itself: they strike, and count, whatever arrives. Several faults may strike the
-same call, and each has its record in the access log.
+A call is verified and authorised first. A call that is refused (403, 404) is neither struck nor
+counted. Only ``clock_skew`` and ``path_encoding``, which concern the verification, strike and count
+every call. Several faults may strike the same call. Each call has its record in the access log.
 """
 
 from __future__ import annotations
@@ -41,9 +40,9 @@ from lattice_client.testing.data_plane.connection import (
 )
 from lattice_client.testing.faults.effects import (
     Answer,
+    ConnectionLimit,
     Effect,
     Latency,
-    Limit,
     Reset,
     SlowBody,
     Stage,
@@ -70,12 +69,12 @@ __all__ = ["ActiveFaults", "Fault", "Faults", "Stage", "Which"]
 
 _THROTTLING: Final = (429, 503)
 _ERRORS: Final = range(400, 600)
-# Over 300 years: what is that far off has still a date, and a header.
-_FAR_OFF: Final = 10**10
+# Over 300 years: a time that far off still has a date, which fits a header.
+_MAX_SECONDS: Final = 10**10
 
 
 class Which(TypedDict, total=False):
-    """Which calls a fault strikes; see the module."""
+    """Which calls a fault strikes; see the module's documentation."""
 
     times: int
     fraction: float
@@ -84,9 +83,9 @@ class Which(TypedDict, total=False):
 
 
 class Fault:
-    """A fault that is in force until its context is left, ``remove()``, or its last call.
+    """A fault in force until its context is left, it is removed, or its ``times`` are over.
 
-    ``struck`` is the number of calls that it has struck; limits of connections strike none.
+    ``struck`` is the number of calls it has struck; limits of connections strike none.
     """
 
     def __init__(self, faults: Faults, effect: Effect, which: Which) -> None:
@@ -97,17 +96,17 @@ class Fault:
         times, fraction = which.get("times"), which.get("fraction", 1.0)
         service, path = which.get("service"), which.get("path")
         if times is not None and not (is_whole(times) and times >= 1):
-            raise ValueError(f"times is 1 or more, a whole number, not {times!r}")
+            raise ValueError(f"times must be a whole number of at least 1, not {times!r}")
         if not (is_number(fraction) and 0 < fraction <= 1):
-            raise ValueError(f"fraction is more than 0 and at most 1, not {fraction!r}")
+            raise ValueError(f"fraction must be more than 0 and at most 1, not {fraction!r}")
         if service is not None and not isinstance(service, str):
-            raise ValueError(f"service is a service's name or host name, not {service!r}")
+            raise ValueError(f"service must be a service's name or host name, not {service!r}")
         self.effect = effect
         self.struck = 0
         self._faults = faults
         self._times = times
         self._fraction = fraction
-        # A name that nothing answers to would never strike, and nobody would know.
+        # Looked up now: a fault for an unknown name would never strike, unnoticed.
         self._service = None if service is None else faults.service(service)
         self._path = None if path is None else path_pattern(path)
 
@@ -121,11 +120,11 @@ class Fault:
         return f"<Fault {type(self.effect).__name__}, struck {self.struck} times>"
 
     def remove(self) -> None:
-        """End it; nothing happens if it has ended."""
+        """End the fault. Do nothing if it has ended."""
         self._faults.remove(self)
 
     def strikes(self, service: Service | None, path: str, chance: Callable[[], float]) -> bool:
-        """Whether a call is struck; it is counted if so."""
+        """Whether a call is struck. If so, count it."""
         if self._times is not None and self.struck >= self._times:
             return False
         if self._service is not None and service is not self._service:
@@ -141,20 +140,19 @@ class Fault:
 class Faults:
     """The faults of one local Lattice, ``lattice.faults``.
 
-    :param service: gives the service of a name or host name, or raises a ``KeyError``.
+    :param service: returns the service of a name or host name, or raises ``KeyError``.
     """
 
     def __init__(self, service: Callable[[str], Service]) -> None:
         self.service = service
         #: Draws for ``fraction``; give it another seed for another order of events.
-        self.random = random.Random(0)  # noqa: S311 - it is to be repeatable
-        #: What connections are held to, also where no fault is asked for; ``idle()`` and
-        #: ``lifetime()`` change it.
+        self.random = random.Random(0)  # noqa: S311 - must be repeatable
+        #: The limits of connections, also without a fault; ``idle()`` and ``lifetime()`` change it.
         self.connections = ConnectionLimits()
         self._lock = threading.Lock()
         self._faults: tuple[Fault, ...] = ()
-        # The limits of connections for the time when no fault sets them.
-        self._usual: dict[str, float] = {}
+        # The limits to restore when no fault sets them any more.
+        self._default_limits: dict[str, float] = {}
 
     def __repr__(self) -> str:
         return f"<Faults {list(self._faults)}>"
@@ -168,15 +166,15 @@ class Faults:
     def status(self, status: int, **which: Unpack[Which]) -> Fault:
         """Answer with an error in the target's place, such as 500, 502, 503 or 504."""
         if not is_whole(status) or status not in _ERRORS:
-            raise ValueError(f"status is an error, 400 to 599, not {status!r}")
+            raise ValueError(f"status must be an error, 400 to 599, not {status!r}")
         return self._add(Answer(status), which)
 
     def throttle(
         self, *, status: int = 429, retry_after: float | None = 1, **which: Unpack[Which]
     ) -> Fault:
-        """Answer with 429, or 503, and ``Retry-After`` in seconds; None sends no such header."""
+        """Answer with 429 or 503, and ``Retry-After`` in seconds; None omits that header."""
         if not is_whole(status) or status not in _THROTTLING:
-            raise ValueError(f"status is 429 or 503, not {status!r}")
+            raise ValueError(f"status must be 429 or 503, not {status!r}")
         if retry_after is not None:
             _seconds(retry_after, "retry_after")
         return self._add(Answer(status, retry_after, failure="ClientRateLimited"), which)
@@ -184,24 +182,26 @@ class Faults:
     def reset(self, stage: Stage = "before head", **which: Unpack[Which]) -> Fault:
         """Reset the connection.
 
-        :param stage: ``before head``: without a byte of the response, and without the target.
-            ``mid head``: after a part of a head. ``mid body``: after half of the target's first
-            piece of body, or after the head where there is no body. In-process there is no
-            connection: a ``ConnectionResetError`` stands for it.
+        :param stage: ``before head``: before the first byte of the response, without calling the
+            target. ``mid head``: after a part of a head. ``mid body``: after half of the target's
+            first body part, or after the head if there is no body. In-process, where there is no
+            connection, a ``ConnectionResetError`` is raised.
         """
         if stage not in ("before head", "mid head", "mid body"):
-            raise ValueError(f"stage is 'before head', 'mid head' or 'mid body', not {stage!r}")
+            raise ValueError(
+                f"stage must be 'before head', 'mid head' or 'mid body', not {stage!r}"
+            )
         return self._add(Reset(stage), which)
 
     def slow_body(self, seconds: float, *, chunk: int = 1024, **which: Unpack[Which]) -> Fault:
-        """Send the response's body in pieces of ``chunk`` bytes, with ``seconds`` after each."""
+        """Send the response's body in parts of ``chunk`` bytes, and wait ``seconds`` after each."""
         if not (is_whole(chunk) and chunk >= 1):
-            raise ValueError(f"chunk is 1 byte or more, a whole number, not {chunk!r}")
+            raise ValueError(f"chunk must be a whole number of at least 1 byte, not {chunk!r}")
         return self._add(SlowBody(_seconds(seconds), chunk), which)
 
     def clock_skew(self, seconds: float, **which: Unpack[Which]) -> Fault:
-        """Verify, and date the response, by a clock that is ahead (negative: behind)."""
-        return self._add(VerifierOverride(skew=_seconds(seconds, least=-_FAR_OFF)), which)
+        """Verify and date responses by a clock that is ``seconds`` ahead (negative: behind)."""
+        return self._add(VerifierOverride(skew=_seconds(seconds, least=-_MAX_SECONDS)), which)
 
     def path_encoding(self, path_encoding: PathEncoding, **which: Unpack[Which]) -> Fault:
         """Read paths as ``double``, ``double-raw`` or ``single`` when signatures are verified."""
@@ -210,15 +210,15 @@ class Faults:
     # Limits of connections
 
     def idle(self, seconds: float) -> Fault:
-        """Close connections that are idle for so long; 60 s by default."""
-        return self._add(Limit("idle", _seconds(seconds, endless=True)), {})
+        """Close connections that are idle for ``seconds``; 60 s by default."""
+        return self._add(ConnectionLimit("idle", _seconds(seconds, endless=True)), {})
 
     def lifetime(self, seconds: float) -> Fault:
-        """Close connections that are made from now on after so long, whatever they do; 600 s by
+        """Close connections made from now on after ``seconds``, also during a request; 600 s by
         default."""
-        return self._add(Limit("lifetime", _seconds(seconds, endless=True)), {})
+        return self._add(ConnectionLimit("lifetime", _seconds(seconds, endless=True)), {})
 
-    # What is in force
+    # The faults in force
 
     def clear(self) -> None:
         """End all faults."""
@@ -226,14 +226,14 @@ class Faults:
             self._set(())
 
     def remove(self, fault: Fault) -> None:
-        """End one fault; nothing happens if it has ended."""
+        """End one fault. Do nothing if it has ended."""
         with self._lock:
             self._set(tuple(each for each in self._faults if each is not fault))
 
     def strike(self, scope: Scope, services: tuple[Service, ...]) -> ActiveFaults:
-        """What a call has coming; those faults that strike on arrival are counted.
+        """The faults that strike a call. Those that strike on arrival are counted.
 
-        :param services: those of the service network that it came in through.
+        :param services: those of the service network that the call came in through.
         """
         if not self._faults:
             return _NONE
@@ -253,7 +253,7 @@ class Faults:
         return ActiveFaults(
             effects(on_arrival=True),
             Connection.of(scope),
-            later=lambda: effects(on_arrival=False),
+            when_admitted=lambda: effects(on_arrival=False),
         )
 
     def _add(self, effect: Effect, which: Which) -> Fault:
@@ -264,65 +264,64 @@ class Faults:
 
     def _set(self, faults: tuple[Fault, ...]) -> None:
         before, self._faults = self._faults, faults
-        if not any(isinstance(fault.effect, Limit) for fault in {*before} ^ {*faults}):
+        if not any(isinstance(fault.effect, ConnectionLimit) for fault in {*before} ^ {*faults}):
             return
-        limits = [fault.effect for fault in faults if isinstance(fault.effect, Limit)]
+        limits = [fault.effect for fault in faults if isinstance(fault.effect, ConnectionLimit)]
         for name in ("idle", "lifetime"):
             seconds = [limit.seconds for limit in limits if limit.name == name]
             if seconds:
-                self._usual.setdefault(name, getattr(self.connections, name))
+                self._default_limits.setdefault(name, getattr(self.connections, name))
                 setattr(self.connections, name, seconds[-1])
-            elif name in self._usual:
-                setattr(self.connections, name, self._usual.pop(name))
+            elif name in self._default_limits:
+                setattr(self.connections, name, self._default_limits.pop(name))
 
 
 class ActiveFaults:
-    """What one call has coming.
+    """The faults that strike one call.
 
     :param effects: of the faults that struck it on arrival.
-    :param later: gives those of the faults that strike it once it is let through.
+    :param when_admitted: returns the effects of those that strike it when it is admitted.
     """
 
     def __init__(
         self,
         effects: Sequence[Effect],
         connection: Connection,
-        later: Callable[[], Sequence[Effect]] | None = None,
+        when_admitted: Callable[[], Sequence[Effect]] | None = None,
     ) -> None:
         self._connection = connection
-        self._later = later
+        self._when_admitted = when_admitted
         self._is_cut = False
         self._missing: ConnectionCutError | None = None
-        # Several may add up to a time that no calendar has.
-        self._skew = min(max(-_FAR_OFF, sum(effect.skew for effect in effects)), _FAR_OFF)
+        # The sum of several may exceed the range of dates.
+        self._skew = min(max(-_MAX_SECONDS, sum(effect.skew for effect in effects)), _MAX_SECONDS)
         encodings: list[PathEncoding] = [
             effect.path_encoding for effect in effects if effect.path_encoding
         ]
         self._path_encoding: PathEncoding | None = encodings[-1] if encodings else None
 
     def clock(self, clock: Callable[[], float]) -> Callable[[], float]:
-        """The clock that the call is judged by."""
+        """The clock to verify the call by."""
         return clock if not self._skew else lambda: clock() + self._skew
 
     def verifier(self, verifier: Verifier) -> Verifier:
-        """The verifier that judges the call."""
+        """The verifier for the call."""
         if not self._skew and self._path_encoding is None:
             return verifier
         return verifier.variant(clock=self.clock, path_encoding=self._path_encoding)
 
-    async def instead(self, exchange: Exchange) -> bool:
-        """Done when the call is let through, before the target is called; whether that is not to
-        be called any more."""
-        effects = self._later() if self._later is not None else ()
+    async def before_target(self, exchange: Exchange) -> bool:
+        """Act on an admitted call. Return True if the target must not be called."""
+        effects = self._when_admitted() if self._when_admitted is not None else ()
         for effect in effects:
-            exchange.altered = effect.wrap(exchange.altered or exchange.pass_on, self._cut)
+            exchange.fault_send = effect.wrap(exchange.fault_send or exchange.pass_on, self._cut)
         for effect in effects:
-            if await effect.instead(exchange):
+            if await effect.before_target(exchange):
                 return True
         return False
 
-    async def settle(self, exchange: Exchange) -> None:
-        """Done when the target has returned.
+    async def after_target(self, exchange: Exchange) -> None:
+        """Act when the target has returned.
 
         :raises ConnectionCutError: in-process, if the response was cut.
         """
@@ -346,11 +345,13 @@ _NONE = ActiveFaults((), Connection())
 def _seconds(
     value: float, name: str = "seconds", *, least: float = 0, endless: bool = False
 ) -> float:
-    """The value, if it is a number of seconds in the range; if ``endless``, infinity is, too.
+    """The value, if it is a number of seconds in the range, or infinity if ``endless``.
 
-    :raises ValueError: if it is none.
+    :raises ValueError: if it is not.
     """
-    # NaN is in no range.
-    if is_number(value) and (least <= value <= _FAR_OFF or (endless and value == math.inf)):
+    # NaN is outside every range.
+    if is_number(value) and (least <= value <= _MAX_SECONDS or (endless and value == math.inf)):
         return value
-    raise ValueError(f"{name} is a number of seconds from {least} to {_FAR_OFF}, not {value!r}")
+    raise ValueError(
+        f"{name} must be a number of seconds from {least} to {_MAX_SECONDS}, not {value!r}"
+    )

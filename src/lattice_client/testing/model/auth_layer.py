@@ -30,9 +30,9 @@ class AuthLayer:
 
     :param name: the layer, as the access log names it.
     :param auth_type: ``AWS_IAM``, or ``NONE`` to skip the layer.
-    :param policy: an IAM JSON document, as text or read; or None for ``ALLOW_AUTHENTICATED``, which
-        is for convenience. Real Lattice denies everybody where there is no policy: for that give
-        ``NO_POLICY``.
+    :param policy: an IAM JSON document, as text or parsed; None stands for ``ALLOW_AUTHENTICATED``,
+        for convenience. Real Lattice denies everything without a policy: pass ``NO_POLICY`` for
+        that.
     :raises ValueError: if the auth type is neither; ``PolicyError`` (a ``ValueError``) if Lattice
         would refuse the policy.
     """
@@ -53,7 +53,7 @@ class AuthLayer:
     @auth_type.setter
     def auth_type(self, auth_type: AuthType) -> None:
         if auth_type not in ("AWS_IAM", "NONE"):
-            raise ValueError(f"auth_type is 'AWS_IAM' or 'NONE', not {auth_type!r}")
+            raise ValueError(f"auth_type must be 'AWS_IAM' or 'NONE', not {auth_type!r}")
         self._auth_type: AuthType = auth_type
 
     @property
@@ -73,16 +73,16 @@ class AuthLayer:
 
     @property
     def document(self) -> Mapping[str, Any] | str | None:
-        """The document that the policy was read from, as it was given; None if from none."""
+        """The document that the policy was parsed from, as given; None without one."""
         return self._document
 
     def decide(self, request: PolicyRequest) -> Decision | None:
-        """What this layer says to a request; None if its auth type is ``NONE``."""
+        """The layer's decision on a request; None if its auth type is ``NONE``."""
         return None if self._auth_type == "NONE" else evaluate(self._policy, request)
 
 
 class HasAuthPolicy:
-    """What has an auth layer: a service network, a service."""
+    """Something with an auth layer: a service network or a service."""
 
     auth: AuthLayer
 
@@ -97,7 +97,7 @@ class HasAuthPolicy:
 
     @property
     def policy(self) -> AuthPolicy:
-        """Its auth policy; set it to a document, a policy or None."""
+        """The auth policy; set it to a document, a policy or None."""
         return self.auth.policy
 
     @policy.setter

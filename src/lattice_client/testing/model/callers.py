@@ -1,4 +1,4 @@
-"""Callers: whom the local Lattice knows, and by which credentials.
+"""Callers known to the local Lattice, and their credentials.
 
 Nearly all callers of Lattice are sessions of IAM roles: tasks, functions and instances act through
 roles. Users and root users can sign, too.
@@ -31,22 +31,22 @@ _KEY_LETTERS = string.ascii_uppercase + "234567"
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated caller: a session of a role, a user (``user``), or an account's root user.
+    """An authenticated caller: a role's session, a user (``user``), or an account's root user.
 
     :param account: the account's id, 12 digits.
     :param role: the role's name, with its path if it has one.
     :param session: the session's name.
-    :param organization: the id of the organization the account belongs to, if to any.
+    :param organization: the id of the account's organization, or None.
     :param partition: of the account, such as ``aws-cn``.
-    :param user: an IAM user's name, with its path if it has one; then there is no role.
-    :param tags: of the role and the session, or of the user: ``aws:PrincipalTag/…``. What a
-        session's own tags say comes first: merge them so.
+    :param user: an IAM user's name, with its path if it has one; excludes ``role``.
+    :param tags: of the role and the session, or of the user: ``aws:PrincipalTag/…``. A session's
+        tags override the role's: merge them so.
     :param organization_paths: ``aws:PrincipalOrgPaths``.
-    :param identity_policies: the IAM policies it has, as documents or read. None, for convenience:
-        they are taken to allow everything. ``()`` is Lattice's truth for a role without any: it may
-        call nothing.
-    :raises ValueError: if the account or the partition is none, or there are a role and a user;
-        ``PolicyError`` (a ``ValueError``) if IAM would refuse a policy.
+    :param identity_policies: the caller's IAM policies, as documents or parsed. None, for
+        convenience, allows everything. ``()`` is what Lattice sees of a role without policies: it
+        may call nothing.
+    :raises ValueError: if the account or the partition is not valid, or there are a role and a
+        user; ``PolicyError`` (a ``ValueError``) if IAM would refuse a policy.
     """
 
     account: str
@@ -64,7 +64,7 @@ class Principal:
     def __post_init__(self) -> None:
         check_account(self.account)
         if not re.fullmatch("aws[a-z-]*", self.partition):
-            raise ValueError(f"{self.partition!r} is no partition, such as aws and aws-cn")
+            raise ValueError(f"{self.partition!r} is not a partition, such as aws and aws-cn")
         if self.role is not None and self.user is not None:
             raise ValueError("a principal is a role's session or a user, not both")
         if self.role is not None and not self.session:
@@ -87,13 +87,13 @@ class Principal:
                 continue
             if not (isinstance(name, str) and re.fullmatch(form, name, re.ASCII)):
                 raise ConfigurationError(
-                    f"{name!r} is no name of a role, user or session: letters, digits and +=,.@_- "
-                    "only, for a role or user perhaps after its path, as in team/web (the role of "
-                    "a caller need not have the caller's name: role=…)"
+                    f"{name!r} is not a name of a role, user or session: letters, digits and "
+                    "+=,.@_- only, for a role or user perhaps after its path, as in team/web (set "
+                    "role=… if a caller's role has another name)"
                 )
         for tag, value in self.tags.items():
             if not isinstance(value, str):
-                raise ConfigurationError(f"the tag {tag!r} must be a text, not {value!r}")
+                raise ConfigurationError(f"the tag {tag!r} must be a string, not {value!r}")
 
     @classmethod
     def from_arn(
@@ -105,16 +105,14 @@ class Principal:
         organization_paths: Sequence[str] = (),
         identity_policies: Sequence[IdentityPolicy | PolicyDocument] | None = None,
     ) -> Principal:
-        """The principal of that ARN: a role's (then the session is called ``session``), a
-        session's, a user's or an account's root user's. An account's id will do for the last.
+        """The principal of an ARN: of a role (its session is then called ``session``), a session, a
+        user or an account's root user. For the last an account's id is enough.
 
-        :raises ValueError: if it is none of these.
+        :raises ValueError: if it is not one of these.
         """
         found = re.fullmatch(_ARN, arn)
         if found is None:
-            raise ValueError(
-                f"{arn!r} is the ARN neither of a role, a session, a user nor an account"
-            )
+            raise ValueError(f"{arn!r} is not the ARN of a role, a session, a user or an account")
         return cls(
             found["account"],
             found["role"] or found["assumed"],
@@ -136,8 +134,8 @@ class Principal:
 
     @property
     def arn(self) -> str:
-        """The caller's ARN, for a role that of the session. A role's path is no part of it: "IAM
-        identifiers" (IAM User Guide)."""
+        """The caller's ARN; for a role the session's. It omits the role's path: "IAM identifiers"
+        (IAM User Guide)."""
         if self.role is None:
             return self.principal_arn
         name = self.role.rpartition("/")[2]
@@ -145,7 +143,7 @@ class Principal:
 
     @property
     def principal_arn(self) -> str:
-        """``aws:PrincipalArn``: for a session the ARN of its role, path included."""
+        """``aws:PrincipalArn``: of a session, the ARN of its role, path included."""
         if self.user is not None:
             name = f"user/{self.user}"
         else:
@@ -154,12 +152,12 @@ class Principal:
 
     @property
     def policies(self) -> tuple[IdentityPolicy, ...] | None:
-        """The identity policies, read; None if they are taken to allow everything."""
+        """The parsed identity policies; None allows everything."""
         return cast("tuple[IdentityPolicy, ...] | None", self.identity_policies)
 
     @property
     def user_id(self) -> str:
-        """``aws:userid``, made up in IAM's form: always the same for the same principal."""
+        """``aws:userid``, invented in IAM's form, and the same for equal principals."""
         if self.type == "Account":
             return self.account
         digest = base64.b32encode(hashlib.sha256(self.principal_arn.encode()).digest()).decode()
@@ -178,7 +176,9 @@ def _read_policies(
     policies: Sequence[IdentityPolicy | PolicyDocument],
 ) -> tuple[IdentityPolicy, ...]:
     if isinstance(policies, str | Mapping | IdentityPolicy):
-        raise ConfigurationError("identity_policies is a list of policies, also for one")
+        raise ConfigurationError(
+            "identity_policies must be a list of policies, also for a single one"
+        )
     return tuple(
         policy if isinstance(policy, IdentityPolicy) else IdentityPolicy.from_document(policy)
         for policy in policies
@@ -186,7 +186,7 @@ def _read_policies(
 
 
 class Caller:
-    """Somebody who calls services, with one or more sets of credentials that count.
+    """A caller of services, with one or more sets of valid credentials.
 
     Made by ``LocalLattice.add_caller``. Its repr shows no credentials.
     """
@@ -198,7 +198,7 @@ class Caller:
         self.identity = principal
         self._registry = registry
         self._credentials = credentials
-        registry.enter(self, credentials)
+        registry.register(self, credentials)
 
     def __repr__(self) -> str:
         return f"<Caller {self.name!r}, {self.principal}>"
@@ -210,7 +210,7 @@ class Caller:
 
     @property
     def principal(self) -> str:
-        """The caller's ARN, as policies, denials and the access log have it."""
+        """The caller's ARN, as in policies, denials and the access log."""
         return self.identity.arn
 
     def rotate(
@@ -221,15 +221,15 @@ class Caller:
     ) -> Credentials:
         """Issue new credentials for the same principal; the old ones stay valid.
 
-        :param credentials: the ones to register; made up if None, with a token if the present ones
-            have one.
-        :param expires_at: when made-up credentials expire.
+        :param credentials: the ones to register; None generates some, with a token if the present
+            ones have one.
+        :param expires_at: when generated credentials expire.
         :returns: the new credentials.
         :raises ValueError: if the access key is already registered.
         """
         if credentials is None:
             credentials = issue(token=self._credentials.token is not None, expires_at=expires_at)
-        self._registry.enter(self, credentials)
+        self._registry.register(self, credentials)
         self._credentials = credentials
         return credentials
 
@@ -243,7 +243,7 @@ class Caller:
 
 
 class CallerRegistry:
-    """All callers by name, and all credentials that count by access key."""
+    """All callers by name, and all registered credentials by access key."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -259,11 +259,11 @@ class CallerRegistry:
 
     @property
     def by_name(self) -> dict[str, Caller]:
-        """All callers, in the order they were added."""
+        """All callers by name, in the order they were added."""
         return dict(self._callers)
 
-    def enter(self, caller: Caller, credentials: Credentials) -> None:
-        """Let ``credentials`` stand for ``caller``.
+    def register(self, caller: Caller, credentials: Credentials) -> None:
+        """Register ``credentials`` of ``caller``.
 
         :raises ValueError: if the caller's name or the access key is already taken.
         """
@@ -275,11 +275,11 @@ class CallerRegistry:
         self._credentials[credentials.access_key] = caller, credentials
 
     def remove(self, credentials: Credentials) -> None:
-        """Forget ``credentials``; nothing happens if they are unknown."""
+        """Remove ``credentials``. Do nothing if they are unknown."""
         self._credentials.pop(credentials.access_key, None)
 
     def expire(self, credentials: Credentials) -> None:
-        """Let ``credentials`` have expired by now.
+        """Make ``credentials`` expire now.
 
         :raises ValueError: if they are unknown.
         """
@@ -290,18 +290,18 @@ class CallerRegistry:
         self._credentials[credentials.access_key] = caller, expired
 
     def credentials(self, access_key: str) -> Credentials | None:
-        """The credentials with this access key, for the verifier."""
+        """The credentials with this access key; None if they are unknown."""
         entry = self._credentials.get(access_key)
         return entry[1] if entry else None
 
     def principal(self, access_key: str) -> Principal | None:
-        """Whose access key this is."""
+        """The principal with this access key; None if it is unknown."""
         entry = self._credentials.get(access_key)
         return entry[0].identity if entry else None
 
 
 def issue(*, token: bool, expires_at: datetime | float | None = None) -> Credentials:
-    """Made-up credentials in the form of real ones: ``ASIA…`` with a token, ``AKIA…`` without."""
+    """Generate credentials in the form of real ones: ``ASIA…`` with a token, ``AKIA…`` without."""
     from lattice_client.credentials import Credentials
 
     letters = "".join(secrets.choice(_KEY_LETTERS) for _ in range(16))

@@ -1,8 +1,8 @@
-"""Service networks: which services can be reached through one, and by whom.
+"""Service networks: the services that can be reached through one, and by whom.
 
 Source: "Service networks in VPC Lattice" (VPC Lattice User Guide). In VPC Lattice a caller is in a
-network through its VPC, or through an endpoint of the network; here it is so by the entrance that
-it comes in through: a network is an ASGI application.
+network through its VPC, or through an endpoint of the network. Here each network is an ASGI
+application, and a caller is in the network that it calls.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _NAME = r"(?=.{3,63}\Z)(?!servicenetwork-)[a-z0-9]+(?:-[a-z0-9]+)*"
 
 
 class ServiceNetwork(HasAuthPolicy):
-    """A service network of a local Lattice, and the ASGI application that is its entrance.
+    """A service network of a local Lattice, and its ASGI application.
 
     Made by ``LocalLattice.add_network``; ``auth_type`` and ``policy`` can be changed.
 
-    :raises ConfigurationError: if the name is none for a service network.
+    :raises ConfigurationError: if the name is not valid for a service network.
     """
 
     def __init__(self, lattice: LocalLattice, name: str, *, auth: AuthLayer) -> None:
@@ -37,8 +37,8 @@ class ServiceNetwork(HasAuthPolicy):
         self.services: tuple[Service, ...] = ()
         if not re.fullmatch(_NAME, name):
             raise ConfigurationError(
-                f"{name!r} is no name of a service network: 3 to 63 of a-z, 0-9 and single hyphens "
-                "inside, not beginning with 'servicenetwork-'"
+                f"{name!r} is not a valid service network name: 3 to 63 of a-z, 0-9 and single "
+                "hyphens inside, not beginning with 'servicenetwork-'"
             )
         self.lattice = lattice
         self.id = resource_id("sn", name)
@@ -50,7 +50,7 @@ class ServiceNetwork(HasAuthPolicy):
         return f"<ServiceNetwork {self.name!r}, services: {names or 'none'}>"
 
     def associate(self, service: Service) -> None:
-        """Let the service be reached through this network, if it is not already."""
+        """Let the service be reached through this network. Do nothing if it already can be."""
         if service not in self.services:
             self.services = (*self.services, service)
 
@@ -59,5 +59,5 @@ class ServiceNetwork(HasAuthPolicy):
         self.services = tuple(kept for kept in self.services if kept is not service)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The entrance, as an ASGI application."""
+        """Handle a request, as an ASGI application."""
         await self.lattice.enter(self, scope, receive, send)

@@ -1,4 +1,4 @@
-"""Services: the names they answer to, their listeners, and what stands behind them.
+"""Services: their names, listeners and target groups.
 
 Source: "Services in VPC Lattice" and "Listeners for your VPC Lattice service" (VPC Lattice User
 Guide) for names, ids, ARNs and listeners.
@@ -28,16 +28,16 @@ _NAME = r"(?=.{3,40}\Z)(?!svc-)[a-z0-9]+(?:-[a-z0-9]+)*"
 
 
 class Listener:
-    """Where a service takes requests: a protocol, a port, and rules.
+    """A protocol and port at which a service takes requests, with rules.
 
-    ``when`` adds a rule, ``otherwise`` is the default one.
+    ``when`` adds a rule; ``otherwise`` is the default one.
     """
 
     def __init__(self, service_arn: str, protocol: Protocol, port: int, rules: Rules) -> None:
         self.protocol: Protocol = protocol
         self.port = port
         self.rules = rules
-        # The default port has a short name, and the id that the service's first listeners have.
+        # At the default port a listener has the same id as the service's default listener.
         name = protocol.lower() if port == _PORTS[protocol] else f"{protocol.lower()}-{port}"
         self.id = resource_id("listener", f"{service_arn}/{name}")
         self.arn = f"{service_arn}/listener/{self.id}"
@@ -51,16 +51,16 @@ class Listener:
 
     @property
     def otherwise(self) -> Rule:
-        """The default rule; it can be changed as any other."""
+        """The default rule; it can be changed like any other."""
         return self.rules.otherwise
 
 
 class Service(HasAuthPolicy):
     """A service of the local Lattice; made by ``LocalLattice.add_service``.
 
-    ``auth_type`` and ``policy`` can be changed. ``target_group`` is what the default rule forwards
-    to until that is changed, ``tags`` are what policies see as ``aws:ResourceTag/…``. Until
-    ``add_listener`` is called it has an HTTP and an HTTPS listener with the same rules.
+    ``auth_type`` and ``policy`` can be changed. The default rule forwards to ``target_group`` until
+    it is changed. Policies see ``tags`` as ``aws:ResourceTag/…``. Until ``add_listener`` is called
+    there are an HTTP and an HTTPS listener with the same rules.
     """
 
     def __init__(
@@ -81,16 +81,16 @@ class Service(HasAuthPolicy):
         self.domain = None if domain is None else domain.lower()
         if not re.fullmatch(_NAME, name):
             raise ValueError(
-                f"{name!r} is no name of a service: 3 to 40 of a-z, 0-9 and single hyphens inside, "
-                "not beginning with 'svc-'"
+                f"{name!r} is not a valid service name: 3 to 40 of a-z, 0-9 and single hyphens "
+                "inside, not beginning with 'svc-'"
             )
         if domain is not None and (not domain or host_name(domain) != domain.lower()):
-            raise ValueError(f"{domain!r} is no domain name; give it without port and final dot")
+            raise ValueError(f"{domain!r} is not a domain name; give it without port and final dot")
         self.auth = auth
         self.tags: dict[str, str] = {}
         self.target_group = make_group(target, name)
         self._make_group = make_group
-        self._implied = True
+        self._has_default_listeners = True
         rules = self._new_rules()
         self.listeners: tuple[Listener, ...] = (
             Listener(self.arn, "HTTP", 80, rules),
@@ -102,7 +102,7 @@ class Service(HasAuthPolicy):
 
     @property
     def host(self) -> str:
-        """The name people use: the custom domain, or the managed name where there is none."""
+        """The custom domain, or the managed name if there is none."""
         return self.domain or self.managed_name
 
     @property
@@ -110,12 +110,12 @@ class Service(HasAuthPolicy):
         """Every host name the service answers to."""
         return (self.managed_name,) if self.domain is None else (self.managed_name, self.domain)
 
-    # What it does with requests
+    # Listeners and rules
 
     def when(self, **conditions: Unpack[Conditions]) -> Condition:
         """Begin a rule: ``service.when(prefix="/v2").forward_to(new)``. See ``Rules.when``.
 
-        :raises ConfigurationError: if the service has several listeners: say which.
+        :raises ConfigurationError: if the service has several listeners; use the listener's.
         """
         return self.rules.when(**conditions)
 
@@ -123,7 +123,7 @@ class Service(HasAuthPolicy):
     def otherwise(self) -> Rule:
         """The default rule: ``service.otherwise.forward_to({blue: 90, green: 10})``.
 
-        :raises ConfigurationError: if the service has several listeners: say which.
+        :raises ConfigurationError: if the service has several listeners; use the listener's.
         """
         return self.rules.otherwise
 
@@ -133,47 +133,46 @@ class Service(HasAuthPolicy):
         rules = {id(listener.rules): listener.rules for listener in self.listeners}
         if len(rules) > 1:
             raise ConfigurationError(
-                f"{self.name!r} has {len(rules)} listeners, each with rules of its own: "
-                "use the one that add_listener gave"
+                f"{self.name!r} has {len(rules)} listeners, each with its own rules: "
+                "use the listener that add_listener returned"
             )
         return next(iter(rules.values()))
 
     def add_listener(self, protocol: Protocol, port: int | None = None) -> Listener:
-        """Add a listener with rules of its own; the first one takes the place of the two that a
-        service has from the beginning.
+        """Add a listener with its own rules. The first one replaces the two default listeners.
 
         :param protocol: ``HTTP`` or ``HTTPS``.
         :param port: by default 80 or 443.
         :returns: the listener; its default rule forwards to the service's target group.
-        :raises ConfigurationError: if the protocol is neither, the port is none or is taken, or if
-            the service has got rules for its first listeners already.
+        :raises ConfigurationError: if the protocol is neither, the port is not valid or is taken,
+            or the service's default listeners already have rules.
         """
         if protocol not in _PORTS:
             raise ConfigurationError(
-                f"a listener's protocol is HTTP or HTTPS, not {protocol!r}: the local Lattice "
-                "passes no TLS through"
+                f"a listener's protocol must be HTTP or HTTPS, not {protocol!r}: the local Lattice "
+                "does not pass TLS through"
             )
         port = _PORTS[protocol] if port is None else port
         if not 1 <= port <= 65535:  # noqa: PLR2004
-            raise ConfigurationError(f"a listener's port is 1 to 65535, not {port!r}")
-        if self._implied and len(list(self.rules)) > 1:
-            raise ConfigurationError("add the listeners before the rules, and rules to a listener")
-        kept = () if self._implied else self.listeners
+            raise ConfigurationError(f"a listener's port must be 1 to 65535, not {port!r}")
+        if self._has_default_listeners and len(list(self.rules)) > 1:
+            raise ConfigurationError("add listeners before rules, and add rules to a listener")
+        kept = () if self._has_default_listeners else self.listeners
         if any(listener.port == port for listener in kept):
             raise ConfigurationError(f"{self.name!r} has a listener at port {port} already")
         listener = Listener(self.arn, protocol, port, self._new_rules())
-        self._implied = False
+        self._has_default_listeners = False
         self.listeners = (*kept, listener)
         return listener
 
     def listener(self, scheme: str, port: int | None) -> Listener | None:
         """The listener that a request came in through.
 
-        A local server has a port of its own for all of them, so the port in ``Host`` decides only
-        where a listener has it; else it is the first one of that protocol.
+        A local server has one port for all listeners. So the port in ``Host`` decides only if a
+        listener has it; otherwise the first listener of the protocol is taken.
 
         :param scheme: ``http`` or ``https``.
-        :param port: the one in ``Host``; None stands for the scheme's own.
+        :param port: the one in ``Host``; None stands for the scheme's default.
         """
         protocol = scheme.upper()
         port = _PORTS.get(protocol) if port is None else port
@@ -188,11 +187,11 @@ class Service(HasAuthPolicy):
     def _new_rules(self) -> Rules:
         return Rules(self._make_group, Forward(((self.target_group, 1),)))
 
-    # What stands behind it
+    # Targets
 
     @property
     def target(self) -> ASGIApp:
-        """The first target of the service's own target group. Set it, and it is the only one."""
+        """The first target of the service's own target group. Setting it removes the others."""
         return self.target_group.targets[0].app
 
     @target.setter
@@ -206,15 +205,15 @@ class Service(HasAuthPolicy):
 
     @property
     def listener_ids(self) -> dict[str, str]:
-        """The ids of the listeners, by scheme; of several, the first."""
+        """The ids of the listeners by scheme; the first one's of several."""
         return {found.protocol.lower(): found.id for found in reversed(self.listeners)}
 
 
 def service_at(host: str, services: tuple[Service, ...]) -> Service | None:
-    """The one of the services that answers to a ``Host``; None if none does."""
+    """The service with the name in a ``Host``; None if there is none."""
     name = host_name(host)
     for service in services:
         if name in service.names:
             return service
-    # Lattice knows no such addresses; here they save tests from having to resolve names.
+    # Unlike Lattice, accept a loopback address, so that tests need not resolve names.
     return services[0] if services and is_loopback(name) else None

@@ -1,8 +1,8 @@
-"""Target groups: what rules forward to, and which of a group's targets gets a request.
+"""Target groups: what rules forward to, and the choice of a target for a request.
 
 Source: "Target groups in VPC Lattice" and "Health checks for your VPC Lattice target groups" (VPC
-Lattice User Guide): healthy targets get requests in turn; where all are unhealthy, all of them do
-(it fails open). The local Lattice makes no health checks: a test says who is healthy.
+Lattice User Guide): healthy targets get requests in turn; if all are unhealthy, all of them do (it
+fails open). The local Lattice makes no health checks: a test sets ``Target.healthy``.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _NAME = r"(?=.{3,128}\Z)(?!tg-)[a-z0-9]+(?:-[a-z0-9]+)*"
 class Target:
     """One target of a group.
 
-    :param target: the ASGI application that stands for it, or the URL of a server.
-    :param healthy: set it to False, and other targets of the group get the requests.
+    :param target: its ASGI application, or the URL of a server.
+    :param healthy: if False, other targets of the group get the requests.
     :raises ConfigurationError: if it is neither.
     """
 
@@ -39,9 +39,10 @@ class Target:
 
 
 class TargetGroup:
-    """Targets that do the same; made by ``LocalLattice.add_target_group``.
+    """Interchangeable targets; made by ``LocalLattice.add_target_group``.
 
-    :raises ConfigurationError: if the name is none for a target group, or a target is none.
+    :raises ConfigurationError: if the name is not valid for a target group, or a target is neither
+        an ASGI application nor a URL.
     """
 
     def __init__(self, name: str, *targets: ASGIApp | str, region: str, account: str) -> None:
@@ -49,18 +50,18 @@ class TargetGroup:
         self.targets = tuple(map(Target, targets))
         if not re.fullmatch(_NAME, name):
             raise ConfigurationError(
-                f"{name!r} is no name of a target group: 3 to 128 of a-z, 0-9 and single hyphens "
-                "inside, not beginning with 'tg-'"
+                f"{name!r} is not a valid target group name: 3 to 128 of a-z, 0-9 and single "
+                "hyphens inside, not beginning with 'tg-'"
             )
         self.id = resource_id("tg", name)
         self.arn = lattice_arn(region, account, f"targetgroup/{self.id}")
-        self._turns = itertools.count()
+        self._request_numbers = itertools.count()
 
     def __repr__(self) -> str:
         return f"<TargetGroup {self.name!r}, {len(self.targets)} targets>"
 
     def register(self, target: ASGIApp | str) -> Target:
-        """Add a target; it gets requests from the next one on.
+        """Add a target. It gets requests from the next one on.
 
         :param target: an ASGI application, or the URL of a server.
         :raises ConfigurationError: if it is neither.
@@ -70,11 +71,11 @@ class TargetGroup:
         return registered
 
     def deregister(self, target: Target) -> None:
-        """Remove a target. Requests that it has got go on."""
+        """Remove a target. Its requests in flight go on."""
         self.targets = tuple(kept for kept in self.targets if kept is not target)
 
     def choose(self) -> Target | None:
         """The target for the next request; None if there are none."""
         targets = self.targets
-        able = [target for target in targets if target.healthy] or targets
-        return able[next(self._turns) % len(able)] if able else None
+        eligible = [target for target in targets if target.healthy] or targets
+        return eligible[next(self._request_numbers) % len(eligible)] if eligible else None

@@ -1,9 +1,9 @@
-"""HTTP/1.1 as a server reads and writes it: bytes in, requests out, and back. It knows no socket.
+"""HTTP/1.1 as a server reads and writes it: bytes in, requests out, and back, without a socket.
 
-It is our own because signatures are about bytes: targets and header values are handed on as they
-came, whatever the method; and because reading and writing HTTP is what most of a request costs.
-Source: RFC 9112, whose sections are named below. Where it leaves a choice, what is doubtful is
-refused: two opinions of where a message ends are how requests are smuggled.
+This parser exists because signatures cover bytes, so targets and header values must be passed on
+unchanged for every method, and because HTTP is most of a request's cost. Source: RFC 9112, whose
+sections are named below. Where it leaves a choice, ambiguous messages are refused: requests are
+smuggled where two parties disagree about a message's end.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from typing import Final, NamedTuple, TypeAlias
 
 __all__ = ["MalformedRequestError", "RequestHead", "RequestReader", "ResponseWriter"]
 
-# Above Lattice's own limit on headers, so that it is the local Lattice that refuses.
+# Above Lattice's own limit on headers, so that the local Lattice refuses them in its words.
 _MAX_HEAD_BYTES: Final = 256 * 1024
 _MAX_CHUNK_LINE_BYTES: Final = 16 * 1024
 _MAX_LENGTH_DIGITS: Final = 18
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _REQUEST_LINE: Final = re.compile(rb"(%b) ([\x21-\x7e]++) HTTP/(1\.[01])" % _TOKEN)
-# Section 5.5 of RFC 9110: CR, LF and NUL are dangerous, other control characters may be kept.
+# RFC 9110, section 5.5: CR, LF and NUL are dangerous; other control characters may be kept.
 _FIELDS: Final = re.compile(rb"(?:%b:[^\0\r\n]*+\r\n)*+" % _TOKEN)
-# A first byte that begins no method, but for an empty line; a line that ends with LF alone.
-_NO_HEAD: Final = re.compile(rb"\A(?!\r?\Z)[\0- ]|(?<!\r)\n")
+# A first byte that begins neither a method nor an empty line; a line that ends with LF alone.
+_NOT_A_HEAD: Final = re.compile(rb"\A(?!\r?\Z)[\0- ]|(?<!\r)\n")
 _FOLD: Final = re.compile(rb"[ \t]*\r\n[ \t]+")
 _CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)[ \t]*(?:;[^\0\r\n]*)?")
-_ABOUT_MESSAGES: Final = frozenset(
+_FRAMING_HEADERS: Final = frozenset(
     (b"connection", b"content-length", b"expect", b"transfer-encoding")
 )
-_HOW_TO_END: Final = (b"close", b"keep-alive", b"")
+_CONNECTION_OPTIONS: Final = (b"close", b"keep-alive", b"")
 _WITHOUT_BODY: Final = (204, 304)
 
 Fields: TypeAlias = list[tuple[bytes, bytes]]
@@ -41,11 +41,11 @@ Fields: TypeAlias = list[tuple[bytes, bytes]]
 class RequestHead(NamedTuple):
     """A request line and headers.
 
-    :param target: as it came.
+    :param target: as received.
     :param version: ``1.0`` or ``1.1``.
-    :param headers: names in lower case, values as they came, without the white space around them.
-    :param keep_alive: whether the client would send another request on this connection.
-    :param expects_continue: whether it waits to be told to send the body.
+    :param headers: names in lower case, values as received, without white space around them.
+    :param keep_alive: whether the client may send another request on this connection.
+    :param expects_continue: whether the client waits for a 100 before it sends the body.
     """
 
     method: str
@@ -57,13 +57,13 @@ class RequestHead(NamedTuple):
 
 
 class MalformedRequestError(Exception):
-    """What came is no request. After it nothing on the connection can be made sense of.
+    """The bytes are not a request. Nothing after them on the connection can be understood.
 
-    :param status: what to answer.
+    :param status: the status to answer.
     """
 
-    def __init__(self, words: str, status: int = 400) -> None:
-        super().__init__(words)
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
         self.status = status
         self.phrase = HTTPStatus(status).phrase
 
@@ -77,33 +77,33 @@ class MalformedRequestError(Exception):
 class RequestReader:
     """The requests of one connection, one after the other.
 
-    ``next_head``, then ``next_body`` until ``complete``, then ``next_head`` again; each gives what
-    has come so far.
+    Call ``next_head``, then ``next_body`` until ``complete``, then ``next_head`` again.
+    Each returns what has been received so far.
 
-    :ivar complete: whether the request whose head was given last has come whole.
+    :ivar complete: whether the request of the last head has been read completely.
     """
 
     def __init__(self) -> None:
         self.complete = True
         self._buffer = bytearray()
         self._searched = 0
-        # How much of the body, of a chunk or of the trailers is still to come.
-        self._left = 0
-        self._step: Callable[[], bytes | None] = self._sized_body
+        # How many bytes of the body, of a chunk or of the trailers are still to come.
+        self._bytes_left = 0
+        self._read_part: Callable[[], bytes | None] = self._sized_body
 
     @property
     def unread(self) -> int:
-        """How many bytes have come that were not given yet."""
+        """How many received bytes have not been returned yet."""
         return len(self._buffer)
 
     def feed(self, data: bytes | memoryview) -> None:
-        """Take what came."""
+        """Add received bytes."""
         self._buffer += data
 
     def next_head(self) -> RequestHead | None:
-        """The next request's head; None if it has not come whole.
+        """The next request's head; None if it is not complete yet.
 
-        :raises MalformedRequestError: if it is none.
+        :raises MalformedRequestError: if it is not a valid head.
         """
         buffer = self._buffer
         while buffer.startswith(b"\r\n"):  # Section 2.2.
@@ -113,9 +113,9 @@ class RequestReader:
         if max(end, len(buffer) if end < 0 else 0) > _MAX_HEAD_BYTES:
             raise MalformedRequestError("the head is too large")
         if end < 0:
-            if _NO_HEAD.search(buffer, self._searched):
-                # TLS, for one; and both sides would wait.
-                raise MalformedRequestError("this is not HTTP/1.1: lines end with CR and LF")
+            if _NOT_A_HEAD.search(buffer, self._searched):
+                # TLS, for example. Without a refusal both sides would wait.
+                raise MalformedRequestError("this is not HTTP/1.1: lines must end with CR and LF")
             self._searched = len(buffer)
             return None
         self._searched = 0
@@ -123,52 +123,52 @@ class RequestReader:
         line_end = head.index(b"\r\n")
         line = _REQUEST_LINE.fullmatch(head, 0, line_end)
         if line is None:
-            raise MalformedRequestError("the request line is none of HTTP/1.1")
+            raise MalformedRequestError("the request line is not one of HTTP/1.1")
         method, target, version = line.groups()
         headers = _fields(head[line_end + 2 : -2])
-        said = _about_message(headers)
-        is_newest = version == b"1.1"
-        self._expect_body(said, is_newest=is_newest)
+        framing = _framing_headers(headers)
+        is_http_1_1 = version == b"1.1"
+        self._expect_body(framing, is_http_1_1=is_http_1_1)
         return RequestHead(
             method.decode(),
             target,
             version.decode(),
             headers,
-            keep_alive=is_newest and b"close" not in _tokens(said.get(b"connection", b"")),
-            expects_continue=is_newest and said.get(b"expect", b"").lower() == b"100-continue",
+            keep_alive=is_http_1_1 and b"close" not in _tokens(framing.get(b"connection", b"")),
+            expects_continue=is_http_1_1 and framing.get(b"expect", b"").lower() == b"100-continue",
         )
 
     def next_body(self) -> bytes:
-        """What has come of the body since it was asked for last.
+        """The part of the body received since the last call.
 
-        :raises MalformedRequestError: if its chunks are none.
+        :raises MalformedRequestError: if its chunks are malformed.
         """
         parts = []
-        while not self.complete and (part := self._step()) is not None:
+        while not self.complete and (part := self._read_part()) is not None:
             parts.append(part)
         return b"".join(parts)
 
-    def _expect_body(self, said: dict[bytes, bytes], *, is_newest: bool) -> None:
+    def _expect_body(self, framing: dict[bytes, bytes], *, is_http_1_1: bool) -> None:
         """Sections 6.1 and 6.3."""
-        length, encoding = said.get(b"content-length"), said.get(b"transfer-encoding")
-        self._left = 0
+        length, encoding = framing.get(b"content-length"), framing.get(b"transfer-encoding")
+        self._bytes_left = 0
         if encoding is not None:
-            if length is not None or not is_newest:
+            if length is not None or not is_http_1_1:
                 raise MalformedRequestError("Transfer-Encoding beside Content-Length, or in 1.0")
             if encoding.lower() != b"chunked":
-                raise MalformedRequestError("the only Transfer-Encoding here is chunked", 501)
-            self._step = self._chunk_size
+                raise MalformedRequestError("the only supported Transfer-Encoding is chunked", 501)
+            self._read_part = self._chunk_size
         elif length is not None:
             if not length.isdigit() or len(length) > _MAX_LENGTH_DIGITS:
-                raise MalformedRequestError("Content-Length is no number of bytes")
-            self._left, self._step = int(length), self._sized_body
-        self.complete = encoding is None and not self._left
+                raise MalformedRequestError("Content-Length is not a number of bytes")
+            self._bytes_left, self._read_part = int(length), self._sized_body
+        self.complete = encoding is None and not self._bytes_left
 
-    # The steps of a body: each gives a part of it, or None until more has come.
+    # The states of reading a body. Each returns a part of it, or None until more is received.
 
     def _sized_body(self) -> bytes | None:
         part = self._data()
-        self.complete = not self._left
+        self.complete = not self._bytes_left
         return part
 
     def _chunk_size(self) -> bytes | None:
@@ -179,17 +179,17 @@ class RequestReader:
         size = _CHUNK_SIZE.fullmatch(line)
         if size is None:
             raise MalformedRequestError("a chunk has no size")
-        self._left = int(size[1], 16)
-        if self._left:
-            self._step = self._chunk_data
+        self._bytes_left = int(size[1], 16)
+        if self._bytes_left:
+            self._read_part = self._chunk_data
         else:
-            self._left, self._step = _MAX_HEAD_BYTES, self._trailers
+            self._bytes_left, self._read_part = _MAX_HEAD_BYTES, self._trailers
         return b""
 
     def _chunk_data(self) -> bytes | None:
         part = self._data()
-        if not self._left:
-            self._step = self._chunk_end
+        if not self._bytes_left:
+            self._read_part = self._chunk_end
         return part
 
     def _chunk_end(self) -> bytes | None:
@@ -197,15 +197,15 @@ class RequestReader:
             return None
         if self._take(2) != b"\r\n":
             raise MalformedRequestError("a chunk is longer than its size")
-        self._step = self._chunk_size
+        self._read_part = self._chunk_size
         return b""
 
     def _trailers(self) -> bytes | None:
-        """Section 7.1.2: fields that nobody here has a use for."""
-        line = self._line(self._left)
+        """Section 7.1.2. Trailers are checked and dropped."""
+        line = self._line(self._bytes_left)
         if line is None:
             return None
-        self._left -= len(line)
+        self._bytes_left -= len(line)
         if line:
             _fields(line + b"\r\n")
         else:
@@ -213,8 +213,8 @@ class RequestReader:
         return b""
 
     def _data(self) -> bytes | None:
-        part = self._take(min(self._left, len(self._buffer)))
-        self._left -= len(part)
+        part = self._take(min(self._bytes_left, len(self._buffer)))
+        self._bytes_left -= len(part)
         return part or None
 
     def _line(self, limit: int) -> bytes | None:
@@ -232,7 +232,7 @@ class RequestReader:
 class ResponseWriter:
     """One response, as the bytes to send.
 
-    :ivar keep_alive: whether the connection stays open behind it; may be unset before ``start``.
+    :ivar keep_alive: whether the connection stays open after it; may be unset before ``start``.
     """
 
     def __init__(self, request: RequestHead) -> None:
@@ -240,67 +240,67 @@ class ResponseWriter:
         self._to_head = request.method == "HEAD"
         self._is_chunked = request.version == "1.1"
         self._bodiless = False
-        self._left: int | None = None
+        self._bytes_left: int | None = None
 
     @property
     def ends_with_connection(self) -> bool:
-        """Whether only the end of the connection tells the end of the body."""
-        return self._left is None and not (self._is_chunked or self._bodiless)
+        """Whether only the end of the connection marks the end of the body."""
+        return self._bytes_left is None and not (self._is_chunked or self._bodiless)
 
     def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """The head, with what says how long the body is: section 6.3.
+        """The head, with the header that gives the body's length: section 6.3.
 
         :raises ValueError: if the status or a header cannot be sent.
         """
         if not 200 <= status <= 999:  # noqa: PLR2004
-            raise ValueError(f"a response's status is 200 to 999, not {status!r}")
+            raise ValueError(f"a response's status must be 200 to 999, not {status!r}")
         self._bodiless = self._to_head or status in _WITHOUT_BODY
-        lines = self._sift(headers)
+        lines = self._header_lines(headers)
         if self.ends_with_connection:
             self.keep_alive = False
-        elif self._left is None and not self._bodiless:
+        elif self._bytes_left is None and not self._bodiless:
             lines.append(b"transfer-encoding: chunked\r\n")
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")
         block = b"".join(lines)
         if not _FIELDS.fullmatch(block) or block.count(b"\r\n") != len(lines):
-            raise ValueError("a header of the response is none: name, colon, one line")
+            raise ValueError("a response header must be a name, a colon and one line")
         return b"".join((_status_line(status), block, b"\r\n"))
 
-    def _sift(self, headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
-        """The lines of headers, but for those that are for this server to say."""
-        self._left = None
+    def _header_lines(self, headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+        """The header lines, without those that this server sets itself."""
+        self._bytes_left = None
         lines = []
         for name, value in headers:
             plain = name.lower()
             if plain == b"content-length":
-                if self._left is not None or not value.isdigit():
-                    raise ValueError("Content-Length is one number of bytes")
-                self._left = int(value)
+                if self._bytes_left is not None or not value.isdigit():
+                    raise ValueError("Content-Length must be one number of bytes")
+                self._bytes_left = int(value)
             elif plain == b"connection":
                 tokens = _tokens(value)
                 self.keep_alive = self.keep_alive and b"close" not in tokens
-                value = b", ".join([token for token in tokens if token not in _HOW_TO_END])
+                value = b", ".join([token for token in tokens if token not in _CONNECTION_OPTIONS])
                 if not value:
                     continue
             elif plain == b"transfer-encoding":
                 continue
             if b":" in name:
-                raise ValueError(f"{name!r} is no name of a header")
+                raise ValueError(f"{name!r} is not a header name")
             lines.append(b"%b: %b\r\n" % (name, value))
         return lines
 
     def body(self, data: bytes, *, more: bool) -> bytes:
-        """The next part of the body, the last one if there is no ``more``.
+        """The next part of the body; the last one if ``more`` is false.
 
         :raises ValueError: if the body is longer or shorter than its Content-Length.
         """
         if self._bodiless:
             return b""
-        data = bytes(data)  # Of its own, where it is something that can be changed.
-        if self._left is not None:
-            self._left -= len(data)
-            if self._left < 0 or (self._left and not more):
+        data = bytes(data)  # A copy, if it is mutable.
+        if self._bytes_left is not None:
+            self._bytes_left -= len(data)
+            if self._bytes_left < 0 or (self._bytes_left and not more):
                 raise ValueError("the response's body is not as long as its Content-Length")
             return data
         if not self._is_chunked:
@@ -310,11 +310,11 @@ class ResponseWriter:
 
 
 def _fields(block: bytes) -> Fields:
-    """The fields of whole lines. A fold is read as a space: section 5.2."""
+    """The fields of complete lines. A fold is read as a space: section 5.2."""
     if b"\r\n " in block or b"\r\n\t" in block:
         block = _FOLD.sub(b" ", block)
     if not _FIELDS.fullmatch(block):
-        raise MalformedRequestError("a header is none: name, colon, value")
+        raise MalformedRequestError("a header must be a name, a colon and a value")
     fields = []
     for line in block.split(b"\r\n")[:-1]:
         name, _, value = line.partition(b":")
@@ -322,15 +322,15 @@ def _fields(block: bytes) -> Fields:
     return fields
 
 
-def _about_message(headers: Fields) -> dict[bytes, bytes]:
-    """What headers say about a message as such."""
-    said: dict[bytes, bytes] = {}
+def _framing_headers(headers: Fields) -> dict[bytes, bytes]:
+    """The headers that frame a message."""
+    framing: dict[bytes, bytes] = {}
     for name, value in headers:
-        if name in _ABOUT_MESSAGES:
-            if name in said and name != b"connection":
-                raise MalformedRequestError(f"{name.decode()} is there twice")
-            said[name] = said[name] + b"," + value if name in said else value
-    return said
+        if name in _FRAMING_HEADERS:
+            if name in framing and name != b"connection":
+                raise MalformedRequestError(f"the header {name.decode()} is there twice")
+            framing[name] = framing[name] + b"," + value if name in framing else value
+    return framing
 
 
 def _tokens(value: bytes) -> list[bytes]:

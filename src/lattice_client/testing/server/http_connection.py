@@ -1,8 +1,8 @@
-"""ASGI over HTTP/1.1: a connection, and the requests on it, one after the other.
+"""ASGI over HTTP/1.1: a connection and the requests on it, one after the other.
 
-A request is read when the response before it is complete, so that answers keep their order; what
-comes early waits, and where much of it comes the connection is not read. Source: ASGI
-specification, "HTTP & WebSocket ASGI Message Format"; RFC 9112, whose sections are named below.
+A request is read when the response before it is complete, so that answers keep their order. Bytes
+that come early are buffered; when there are too many, reading pauses. Source: ASGI specification,
+"HTTP & WebSocket ASGI Message Format"; RFC 9112, whose sections are named below.
 """
 
 from __future__ import annotations
@@ -24,93 +24,91 @@ from lattice_client.testing.data_plane.connection import (
 )
 from lattice_client.testing.data_plane.tls import TLS_STATE, TLSDetails
 from lattice_client.testing.server.http1 import MalformedRequestError, RequestHead, RequestReader
-from lattice_client.testing.server.http_call import Call, plain_answer
+from lattice_client.testing.server.request_cycle import RequestCycle, plain_answer
 
 if TYPE_CHECKING:
     from lattice_client.testing.server.certificates import Certificates
 
-__all__ = ["HTTPConnection", "Served"]
+__all__ = ["HTTPConnection", "ServerState"]
 
 _log = logging.getLogger("lattice_client.testing")
 
-# What may wait to be read by an application before the client is left waiting.
-_MAX_WAITING_BYTES: Final = 64 * 1024
+# Reading pauses when more than this waits for the application to receive it.
+_MAX_UNRECEIVED_BYTES: Final = 64 * 1024
 _BUFFER_BYTES: Final = 64 * 1024
-# How long a client may go on sending what nobody reads, before the connection is cut.
+# How long a client may go on sending after the last response, before the connection is cut.
 _LINGER_SECONDS: Final = 5.0
-# How often it is looked whether a client that sends no more is still there.
-_LOOK_SECONDS: Final = 0.5
-# How long nothing may be sent to such a client, where it cannot be looked whether it is there.
-_SILENCE_SECONDS: Final = 5.0
+# How often to check whether a client that ended its side is still there.
+_CLIENT_CHECK_SECONDS: Final = 0.5
 
 
 @dataclass(eq=False)
-class Served:
-    """An application that is being served, and what is going on.
+class ServerState:
+    """What all connections of one server share.
 
-    :param state: what its lifespan left for requests.
+    :param lifespan_state: what the application's lifespan left for requests.
     """
 
     app: ASGIApp
     limits: ConnectionLimits
     certificates: Certificates | None = None
-    state: dict[str, Any] = field(default_factory=dict)
+    lifespan_state: dict[str, Any] = field(default_factory=dict)
     connections: set[HTTPConnection] = field(default_factory=set)
-    calls: set[asyncio.Task[None]] = field(default_factory=set)
-    # One for all: what comes is taken out of it before anything else does.
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    # One for all connections: each copies what it read before another reads.
     buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_BUFFER_BYTES)))
 
 
 class HTTPConnection(asyncio.BufferedProtocol):
     """One client's connection."""
 
-    def __init__(self, served: Served) -> None:
-        self._served = served
+    def __init__(self, server: ServerState) -> None:
+        self._server = server
         self._loop = asyncio.get_running_loop()
         self._reader = RequestReader()
-        self._call: Call | None = None
+        self._cycle: RequestCycle | None = None
         self._connection = Connection(reset_after=self._reset)
         self._scope: Scope = {}
-        self._state = {**served.state, CONNECTION_STATE: self._connection}
+        self._state = {**server.lifespan_state, CONNECTION_STATE: self._connection}
         self._held = b""
         self._is_lingering = False
-        self._is_in_head = False
+        self._has_begun_head = False
         self._is_half_closed = False
-        self._looking: asyncio.TimerHandle | None = None
-        self._silence = 0.0
+        self._client_check: asyncio.TimerHandle | None = None
+        self._has_written = True
         self._writable = asyncio.Event()
         self._writable.set()
-        # Ends the connection, unless there is a request in time.
-        self._waiting: asyncio.TimerHandle | None = None
+        # Closes the connection unless a request comes in time.
+        self._idle_timer: asyncio.TimerHandle | None = None
 
     # For the server
 
     @property
     def in_flight(self) -> bool:
-        """Whether there is a request without a complete response."""
-        return self._call is not None and not self._call.is_answered
+        """Whether a request has no complete response yet."""
+        return self._cycle is not None and not self._cycle.is_answered
 
     @property
     def busy(self) -> bool:
-        """Whether there is anything left to be sent."""
+        """Whether anything is left to be sent."""
         return self.in_flight or self._transport.get_write_buffer_size() > 0
 
     def finish(self) -> None:
-        """Close when the response in flight is complete; it says so, unless it has started."""
-        if self._call is not None:
-            self._call.writer.keep_alive = False
+        """Close after the response in flight; its head says so, unless it is already sent."""
+        if self._cycle is not None:
+            self._cycle.writer.keep_alive = False
 
     def abort(self) -> None:
-        """Close at once. To say goodbye would be to wait for a TLS client to do so as well."""
+        """Close at once. A TLS closing handshake would wait for the client's part of it."""
         self._transport.abort()
 
     # For the transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
-        self._served.connections.add(self)
-        self._lifetime = self._loop.call_later(self._served.limits.lifetime, self._expire)
-        self._wait()
+        self._server.connections.add(self)
+        self._lifetime = self._loop.call_later(self._server.limits.lifetime, self._expire)
+        self._start_idle_timer()
         tls = transport.get_extra_info("ssl_object")
         self._scope = {
             "type": "http",
@@ -120,7 +118,7 @@ class HTTPConnection(asyncio.BufferedProtocol):
             "scheme": "http" if tls is None else "https",
             "root_path": "",
         }
-        certificates = self._served.certificates
+        certificates = self._server.certificates
         if certificates is not None and tls is not None:
             cipher = tls.cipher()
             self._state[TLS_STATE] = TLSDetails(
@@ -131,31 +129,33 @@ class HTTPConnection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
         self._connection.lost = True
-        self._served.connections.discard(self)
+        self._server.connections.discard(self)
         self._lifetime.cancel()
-        self._stop_waiting()
-        if self._looking is not None:
-            self._looking.cancel()
+        self._stop_idle_timer()
+        if self._client_check is not None:
+            self._client_check.cancel()
         self._writable.set()
-        if self._call is not None:
-            self._call.leave()
+        if self._cycle is not None:
+            self._cycle.client_left()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
-        return self._served.buffer
+        return self._server.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         if not self._is_lingering:
-            self._reader.feed(self._served.buffer[:nbytes])
+            self._reader.feed(self._server.buffer[:nbytes])
             self._read()
 
     def eof_received(self) -> bool:
-        """Whether the connection stays open: a client may end its side, and still wait for answers
-        to whole requests (RFC 9293, section 3.6). TLS in asyncio knows no such half-closed state.
+        """Tell asyncio whether the connection stays open.
+
+        A client may end its side and still wait for answers to complete requests (RFC 9293, section
+        3.6). TLS in asyncio has no such half-closed state.
         """
         self._is_half_closed = True
         is_open = self._has_whole_request and self._scope["scheme"] == "http"
-        if is_open and self._looking is None:
-            self._looking = self._loop.call_later(_LOOK_SECONDS, self._look)
+        if is_open:
+            self._check_client()
         return is_open
 
     def pause_writing(self) -> None:
@@ -164,37 +164,37 @@ class HTTPConnection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         self._writable.set()
 
-    # For calls
+    # For request cycles
 
     async def writable(self) -> None:
-        """Wait until what has been written is on its way."""
+        """Wait until the transport takes more data."""
         await self._writable.wait()
 
     def write_head(self, data: bytes) -> None:
-        """Write a head, with the body's first part if that follows in this turn of the loop."""
+        """Write a head, together with a body part that follows in this turn of the loop."""
         self._held += data
         self._loop.call_soon(self.write, b"")
 
     def write(self, data: bytes) -> None:
-        """Write what comes next."""
+        """Write a held head and some data."""
         if self._held:
             data, self._held = self._held + data, b""
-        self._silence = 0.0
         if data and not self._is_lingering and not self._transport.is_closing():
+            self._has_written = True
             self._transport.write(data)
 
-    def read_more(self) -> None:
-        """Go on reading: what had come has been taken."""
+    def resume_reading(self) -> None:
+        """Go on reading: the application has received the buffered body."""
         if not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def answered(self, call: Call) -> None:
-        """Go on to the next request: the response is complete."""
+    def answered(self, cycle: RequestCycle) -> None:
+        """Go on to the next request, or close: the response is complete."""
         if self._transport.is_closing():
             return
-        if call.writer.keep_alive:
-            self._wait()
-            self.read_more()
+        if cycle.writer.keep_alive:
+            self._start_idle_timer()
+            self.resume_reading()
             self._read()
             if self._is_half_closed and not self._has_whole_request:
                 self._close()
@@ -204,41 +204,41 @@ class HTTPConnection(asyncio.BufferedProtocol):
             self._linger()
 
     def cut(self) -> None:
-        """Close in the middle of a response, so that it does not look whole."""
-        if self._call is not None and self._call.writer.ends_with_connection:
+        """Close in the middle of a response, so that it does not look complete."""
+        if self._cycle is not None and self._cycle.writer.ends_with_connection:
             self._reset(b"")
         else:
             self.write(b"")
             self._close()
 
     def _read(self) -> None:
-        """Go on with the request in flight, and begin the next one."""
+        """Read on the request in flight, and begin the next one."""
         try:
             while True:
-                call = self._call
-                if call is not None:
-                    call.take(self._reader.next_body(), complete=self._reader.complete)
-                    if not (call.is_answered and self._reader.complete):
+                cycle = self._cycle
+                if cycle is not None:
+                    cycle.feed_body(self._reader.next_body(), complete=self._reader.complete)
+                    if not (cycle.is_answered and self._reader.complete):
                         break
                 head = self._reader.next_head()
-                self._call = None if head is None else self._begin(head)
+                self._cycle = None if head is None else self._begin(head)
                 if head is None:
-                    if self._reader.unread and not self._is_in_head:
-                        # However slowly it comes, a head is to be there in time.
-                        self._is_in_head = True
-                        self._wait()
+                    if self._reader.unread and not self._has_begun_head:
+                        # A head that comes slowly must still be complete in time.
+                        self._has_begun_head = True
+                        self._start_idle_timer()
                     return
         except MalformedRequestError as error:
             self._refuse(error)
             return
-        if call.is_answered:
-            self._wait()  # For the rest of a body that nobody reads: it still comes.
-        elif self._reader.unread + call.waiting > _MAX_WAITING_BYTES:
+        if cycle.is_answered:
+            self._start_idle_timer()  # The rest of the body still comes, and is dropped.
+        elif self._reader.unread + cycle.unreceived > _MAX_UNRECEIVED_BYTES:
             self._transport.pause_reading()
 
-    def _begin(self, head: RequestHead) -> Call:
-        self._stop_waiting()
-        self._is_in_head = False
+    def _begin(self, head: RequestHead) -> RequestCycle:
+        self._stop_idle_timer()
+        self._has_begun_head = False
         path, _, query = head.target.partition(b"?")
         text = path.decode("ascii")
         scope = {
@@ -251,31 +251,31 @@ class HTTPConnection(asyncio.BufferedProtocol):
             "headers": head.headers,
             "state": self._state.copy(),
         }
-        call = Call(self, head, scope)
-        # Never one that begins at once, as an application may have asked the loop for: the call has
-        # to be in flight before it is answered.
-        task = asyncio.Task(call.run(self._served.app), loop=self._loop)
-        self._served.calls.add(task)
-        task.add_done_callback(self._served.calls.discard)
-        return call
+        cycle = RequestCycle(self, head, scope)
+        # Not loop.create_task(): an application may have set an eager task factory, and the cycle
+        # must be in flight before it is answered.
+        task = asyncio.Task(cycle.run(self._server.app), loop=self._loop)
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
+        return cycle
 
     def _refuse(self, error: MalformedRequestError) -> None:
         _log.warning("a request was refused: %s", error)
-        call, self._call = self._call, None
-        # Where it is the body that makes no sense, its request may have been answered.
-        if self._reader.complete or call is None or not call.has_started:
+        cycle, self._cycle = self._cycle, None
+        # A request with a malformed body may have been answered already.
+        if self._reader.complete or cycle is None or not cycle.has_started:
             self.write(error.answer(*plain_answer(f"{error.phrase}: {error}")))
-        if call is not None:
-            call.leave()
+        if cycle is not None:
+            cycle.client_left()
         self._linger()
 
     def _close(self) -> None:
-        # A TLS transport that is closed twice forgets that it is open.
+        # Closing a TLS transport twice would lose track of it, and leave it open.
         if not self._transport.is_closing():
             self._transport.close()
 
     def _linger(self) -> None:
-        """Close, but not with a reset, which takes what was sent from a client that still sends:
+        """Close without a reset, which would take the response from a client that still sends:
         section 9.6."""
         self.write(b"")
         self._is_lingering = True
@@ -284,41 +284,45 @@ class HTTPConnection(asyncio.BufferedProtocol):
             self._close()
             return
         self._transport.write_eof()
-        self.read_more()
+        self.resume_reading()
         self._linger_on()
 
     @property
     def _has_whole_request(self) -> bool:
-        """Whether the request in flight has come to its end."""
+        """Whether the request in flight has been read completely."""
         return self.in_flight and self._reader.complete
 
-    def _look(self) -> None:
-        """Find out whether a client that ended its side has left altogether. That shows only when
-        something is sent to it, and is answered with a reset. Where nothing can be sent, it is
-        given some time."""
-        sock = self._transport.get_extra_info("socket")
-        if self._transport.is_closing() or self._call is None:
+    def _check_client(self) -> None:
+        """Abort if a client that ended its side has left altogether.
+
+        Only a write shows that: it is answered with a reset, on loopback before the write returns.
+        Where no probe can be written, the client counts as gone when nothing was written since the
+        last check, and nothing waits for the client to read it.
+        """
+        if self._transport.is_closing() or self._cycle is None:
             return
-        if not self._call.probe():
-            self._silence += _LOOK_SECONDS
-        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or self._silence > _SILENCE_SECONDS:
+        is_sending = self._has_written or self._transport.get_write_buffer_size() > 0
+        may_be_there = self._cycle.probe() or is_sending
+        sock = self._transport.get_extra_info("socket")
+        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or not may_be_there:
             self.abort()
             return
-        self._looking = self._loop.call_later(_LOOK_SECONDS, self._look)
+        self._has_written = False
+        self._client_check = self._loop.call_later(_CLIENT_CHECK_SECONDS, self._check_client)
 
     def _linger_on(self) -> None:
-        """Until the client has left, or has been given the time to read all."""
-        self._stop_waiting()
+        """Abort in a while, unless the client is still reading the response."""
+        self._stop_idle_timer()
         unsent = self._transport.get_write_buffer_size()
         then = self._linger_on if unsent else self._transport.abort
-        self._waiting = self._loop.call_later(_LINGER_SECONDS, then)
+        self._idle_timer = self._loop.call_later(_LINGER_SECONDS, then)
 
     def _reset(self, last: bytes) -> None:
-        """Send what there is and some last bytes, and let the other side see a reset."""
+        """Send what is held and some last bytes, then reset the connection."""
         if self._transport.is_closing():
             return
         self.write(last)
-        # Not to linger is to reset: SO_LINGER in socket(7).
+        # A linger time of 0 makes close() send a reset: SO_LINGER in socket(7).
         with contextlib.suppress(OSError):
             self._transport.get_extra_info("socket").setsockopt(
                 socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
@@ -331,18 +335,18 @@ class HTTPConnection(asyncio.BufferedProtocol):
             self.abort()
         else:
             self._close()
-            # For a client that does not take what it was sent, or does not say goodbye.
+            # The client may not read the response, or not answer TLS's close_notify.
             self._lifetime = self._loop.call_later(_LINGER_SECONDS, self.abort)
 
-    def _wait(self) -> None:
-        """Wait for a request, but not for ever."""
-        self._stop_waiting()
-        self._waiting = self._loop.call_later(self._served.limits.idle, self._close)
+    def _start_idle_timer(self) -> None:
+        """Close the connection unless a request comes in time."""
+        self._stop_idle_timer()
+        self._idle_timer = self._loop.call_later(self._server.limits.idle, self._close)
 
-    def _stop_waiting(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+    def _stop_idle_timer(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
 
 
 def _address(transport: asyncio.Transport, which: str) -> tuple[str, int] | None:

@@ -1,10 +1,10 @@
-"""Lets this process resolve some host names to a loopback address.
+"""Makes this process resolve some host names to a loopback address.
 
 Real clients then reach the local Lattice over a real socket under the services' own names, with the
-Host, the SNI and the certificate check that they would have in production.
+Host, SNI and certificate check of production.
 
-It wraps ``socket.getaddrinfo``, which requests, httpx, asyncio (and with it aiohttp) and trio use.
-Resolvers that go around it are not covered: uvloop, aiodns, c-ares.
+It wraps ``socket.getaddrinfo``, which requests, httpx, asyncio (and so aiohttp) and trio use.
+Resolvers that bypass it are not covered: uvloop, aiodns, c-ares.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _lock = threading.Lock()
 
 @contextmanager
 def resolving(names: Callable[[], Collection[str]], address: str) -> Iterator[None]:
-    """Resolve ``names`` (lower case, asked at each look-up) to ``address`` while in the context.
+    """Resolve ``names`` (lower case, called at each look-up) to ``address`` while in the context.
 
-    Contexts may be nested and may overlap between threads; the one entered last comes first. All
-    other names go to the resolver that was there before, which is back when the last context ends.
+    Contexts may be nested and may overlap between threads; the one entered last wins. All other
+    names go to the original resolver, which is restored when the last context ends.
     """
     with _lock:
         wrapper = _Wrapper(socket.getaddrinfo, names, address)
@@ -35,14 +35,14 @@ def resolving(names: Callable[[], Collection[str]], address: str) -> Iterator[No
     finally:
         with _lock:
             wrapper.active = False
-            # Contexts may end in any order: a wrapper below another one leaves when that does.
-            # Until then it changes nothing, and so it does where somebody else has wrapped it.
+            # Contexts may end in any order: a wrapper below another stays, inactive, until that
+            # one is removed. A wrapper that other code has wrapped stays inactive, too.
             while isinstance(socket.getaddrinfo, _Wrapper) and not socket.getaddrinfo.active:
                 socket.getaddrinfo = socket.getaddrinfo.original
 
 
 class _Wrapper:
-    """``socket.getaddrinfo``, but for some names."""
+    """``socket.getaddrinfo`` with another address for some names."""
 
     def __init__(
         self, original: Callable[..., Any], names: Callable[[], Collection[str]], address: str
@@ -61,12 +61,12 @@ class _Wrapper:
         proto: int = 0,
         flags: int = 0,
     ) -> Any:
-        if self.active and host is not None and self._knows(host):
-            # ADDRCONFIG would hide loopback addresses on a machine that has no others.
+        if self.active and host is not None and self._is_redirected(host):
+            # ADDRCONFIG would hide loopback addresses on a machine without other addresses.
             host, flags = self._address, flags & ~socket.AI_ADDRCONFIG
         return self.original(host, port, family, type, proto, flags)
 
-    def _knows(self, host: bytes | str) -> bool:
-        # trio hands over bytes.
+    def _is_redirected(self, host: bytes | str) -> bool:
+        # trio passes bytes.
         name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
         return name.lower().removesuffix(".") in self._names()

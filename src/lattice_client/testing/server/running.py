@@ -1,6 +1,6 @@
 """The local Lattice on a real socket: a server thread, its URLs and its certificates.
 
-trustme is imported when a server with TLS starts, and not before.
+trustme is imported only when a server with TLS starts.
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ def serve(
     tls: bool = False,
     port: int = 0,
 ) -> Iterator[RunningLattice]:
-    """Serve a local Lattice from a thread, for as long as the context lasts.
+    """Serve a local Lattice from a thread while in the context.
 
     :param lattice: the local Lattice, which is served as its first service network, or the network
         to serve. Several may be served at the same time.
-    :param host: the address to listen at, ``127.0.0.1`` or ``::1``. At any other it warns with
-        ``ExposedLatticeWarning``: whoever can reach it may call the targets.
+    :param host: the address to listen at, ``127.0.0.1`` or ``::1``. Any other one causes an
+        ``ExposedLatticeWarning``: every machine that can reach it may call the targets.
     :param tls: speak HTTPS, with a certificate for all services' names and the loopback addresses;
         see ``RunningLattice.ca_file``.
     :param port: the port to listen at; 0 for a free one.
-    :raises ConfigurationError: if the port is none.
-    :raises OSError: if there is no listening at that address and port.
+    :raises ConfigurationError: if the port is not 0 to 65535.
+    :raises OSError: if the address and port cannot be listened at.
     :raises MissingExtraError: if the extra ``testing`` is not installed.
     """
     running = RunningLattice(lattice, host=host, tls=tls, port=port)
-    # For contexts that are never left, such as a generator's that nobody finishes.
+    # A context is never left if, for example, its generator is not exhausted.
     atexit.register(running.stop)
     try:
         yield running
@@ -73,7 +73,7 @@ def serve(
 class RunningLattice:
     """A local Lattice that is being served; made by ``serve``.
 
-    What a test needs most of its ``lattice``, the ``LocalLattice``, is here too: ``add_service``,
+    The most used methods of its ``lattice``, the ``LocalLattice``, are here too: ``add_service``,
     ``add_caller``, ``add_target_group``, ``service``, ``caller``, ``target_group``, ``access_log``,
     ``access``, ``requests`` and ``faults``.
     """
@@ -82,7 +82,7 @@ class RunningLattice:
         self, served: LocalLattice | ServiceNetwork, *, host: str, tls: bool, port: int
     ) -> None:
         if not 0 <= port <= _LAST_PORT:
-            raise ConfigurationError(f"a port is 0 to {_LAST_PORT}, not {port!r}")
+            raise ConfigurationError(f"port must be 0 to {_LAST_PORT}, not {port!r}")
         lattice = served.lattice if isinstance(served, ServiceNetwork) else served
         self.lattice = lattice
         self.add_service = lattice.add_service
@@ -93,14 +93,14 @@ class RunningLattice:
         self.caller = lattice.caller
         self.faults = lattice.faults
         self.scheme = "https" if tls else "http"
-        self.host, self.port = host, port  # for repr(), should there be no listening
+        self.host, self.port = host, port  # for repr(), if listening fails
         _warn_if_exposed(host)
         listener = _listen(host, port)
         self._certificates: Certificates | None = None
         try:
             self.host, self.port = _address(listener)
             if tls:
-                # Imported for TLS alone: it takes as long as all the rest.
+                # Imported for TLS only: the import takes as long as everything else.
                 self._certificates = _certificates().Certificates(lambda: lattice.names)
             self._thread = ServerThread(
                 served, listener, self._certificates, lattice.faults.connections
@@ -114,11 +114,11 @@ class RunningLattice:
         return f"<RunningLattice at {self.url}>"
 
     def stop(self) -> None:
-        """Stop serving. Connections are closed; requests in flight are given a second."""
+        """Stop serving: requests in flight get a second to end, then connections are closed."""
         self._thread.stop()
         self._close_certificates()
 
-    # Where it is
+    # URLs
 
     @property
     def url(self) -> str:
@@ -129,8 +129,8 @@ class RunningLattice:
     def url_for(self, service: Service | str) -> str:
         """The URL of a service under its own name: the custom domain, or else the managed name.
 
-        :param service: the service, its name, or the very host name to use. For the names to
-            resolve, see ``resolving``.
+        :param service: the service, its name, or the host name to use. ``resolving`` makes the
+            names resolve.
         :raises KeyError: if there is no such service.
         """
         found = self.lattice.service(service) if isinstance(service, str) else service
@@ -139,27 +139,27 @@ class RunningLattice:
 
     @contextmanager
     def resolving(self) -> Iterator[RunningLattice]:
-        """Resolve all services' names, those added later too, to this server in this process.
+        """Resolve all services' names, also those added later, to this server in this process.
 
         Only ``socket.getaddrinfo`` is wrapped, and only for these names.
         """
         with resolving(lambda: self.lattice.names, self.host):
             yield self
 
-    # How to trust it
+    # TLS
 
     @property
     def ca_file(self) -> str:
-        """The path of the certificate authority's PEM file, which goes when the server stops.
+        """The path of the certificate authority's PEM file, which is deleted when the server stops.
 
         :raises RuntimeError: if the server does not speak TLS.
         """
         if self._certificates is None:
-            raise RuntimeError("this server speaks no TLS: start it with serve(…, tls=True)")
+            raise RuntimeError("this server does not speak TLS: start it with serve(…, tls=True)")
         return self._certificates.ca_file
 
     def client_ssl_context(self) -> ssl.SSLContext:
-        """A context for clients that trusts this server, and nobody else.
+        """A context for clients that trusts only this server.
 
         :raises RuntimeError: if the server does not speak TLS.
         """
@@ -188,7 +188,7 @@ class RunningLattice:
 
 
 def _certificates() -> ModuleType:
-    """The module for them, which needs the extra ``testing``.
+    """The module ``certificates``, which needs the extra ``testing``.
 
     :raises MissingExtraError: if it is not installed.
     """
@@ -217,10 +217,10 @@ def _address(listener: socket.socket) -> tuple[str, int]:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio sees that it is TCP and sends without Nagle's delay.
+    # asyncio disables Nagle's algorithm only where the socket's protocol says TCP.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        # So that a server can be stopped and started again at the same port.
+        # A server can be stopped and started again at the same port.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(128)

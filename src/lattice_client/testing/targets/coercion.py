@@ -1,4 +1,4 @@
-"""What a user gives as a target, made an application."""
+"""Turns what a user gives as a target into an ASGI application."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["as_app"]
 
 
 def as_app(target: ASGIApp | str) -> ASGIApp:
-    """The ASGI application that stands for a target.
+    """The ASGI application for a target.
 
-    :param target: one, or the URL of a server.
-    :raises ConfigurationError: if it is neither, or cannot be called as ASGI applications are.
+    :param target: an ASGI application, or the URL of a server.
+    :raises ConfigurationError: if it is neither, or does not take the arguments of one.
     """
     if isinstance(target, str):
         from lattice_client.testing.targets.http_target import HTTPTarget
@@ -34,11 +34,11 @@ def as_app(target: ASGIApp | str) -> ASGIApp:
 
 
 def _check_arguments(target: Callable[..., Any]) -> None:
-    """Raise if it cannot be called as an ASGI application is; else it would fail at each call."""
+    """Raise if it does not take an ASGI application's arguments, before every call fails."""
     try:
-        # What a wrapper takes may be other than what is inside it takes.
+        # A wrapper may take other arguments than the function that it wraps.
         signature = inspect.signature(target, follow_wrapped=False)
-    except Exception:  # noqa: BLE001 - a courtesy: some have none, some of others' annotations fail
+    except Exception:  # noqa: BLE001 - without a signature there is no check
         return
     try:
         signature.bind(None, None, None)

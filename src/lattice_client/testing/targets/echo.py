@@ -1,4 +1,4 @@
-"""The default target: tells in JSON what a service behind Lattice saw of a request."""
+"""The default target: returns in JSON the request as a service behind Lattice sees it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["echo"]
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer with the request: ``method``, ``path`` (raw), ``query``, ``headers`` (pairs),
-    ``body_length``, ``body_sha256`` and ``caller``, the principal that Lattice names, or null.
+    ``body_length``, ``body_sha256`` and ``caller``, the principal in Lattice's headers, or null.
 
-    The body is read chunk by chunk and never held whole.
+    The body is read in chunks and never held in memory as a whole.
     """
     length, digest = 0, hashlib.sha256()
     while True:

@@ -1,11 +1,11 @@
-"""Targets that are servers of their own: requests are passed on to a URL, and streamed both ways.
+"""Servers as targets: requests are proxied to a URL, and streamed both ways.
 
 Source: "HTTP targets in VPC Lattice" and "Protocol version" of target groups (VPC Lattice User
-Guide). The only file that imports httpcore: the request's target and headers go out as they came
-in, the body comes back as it was sent, and nothing is followed, decoded or remembered.
+Guide). This is the only file that imports httpcore. The request's target and headers are passed on
+unchanged, and so is the response's body: no redirects, decoding or cookies.
 
-The response is read when the request has been sent: where a server answers while it still reads,
-its answer waits. Trailers are not passed on, and so gRPC's status is not.
+The response is read after the request is sent: if a server answers earlier, its answer waits.
+Trailers, and so gRPC's status, are not passed on.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ __all__ = ["HTTPTarget", "ProtocolVersion"]
 
 ProtocolVersion: TypeAlias = Literal["HTTP1", "HTTP2"]
 
-_STATE: Final = "lattice_client.testing.targets.http_target"
-#: RFC 9110, 7.6.1, and "expect", which the server in front has answered.
+_POOL_STATE: Final = "lattice_client.testing.targets.http_target"
+#: RFC 9110, section 7.6.1, and "expect", which the local Lattice's server has answered.
 _HOP_BY_HOP: Final = frozenset(
     (
         b"connection",
@@ -45,27 +45,27 @@ _HOP_BY_HOP: Final = frozenset(
         b"upgrade",
     )
 )
-#: What a client cannot have taken out by naming it in ``Connection``: framing and routing. Neither
-#: can it Lattice's own headers: without them it would be somebody else, or nobody.
+#: Framing and routing: a client cannot remove these by naming them in ``Connection``. Nor can it
+#: remove Lattice's own headers, which identify it.
 _END_TO_END: Final = frozenset((b"content-length", b"host"))
 _CONNECT_SECONDS = 5.0
 _KEPT_CONNECTIONS = 100
-# Less than any server keeps one open: what it closes just then would be a failed request.
+# Shorter than servers keep one open: a request on one that is just being closed would fail.
 _KEPT_SECONDS = 1.0
 # Lattice's idle time-out of a connection ("Quotas", VPC Lattice User Guide).
 _IDLE_SECONDS = 60.0
 
 
 class HTTPTarget:
-    """A server, as an ASGI application. Over HTTP/2 each request has a connection of its own.
+    """A server, as an ASGI application. Over HTTP/2 each request has its own connection.
 
     :param url: its scheme, host and port, such as ``http://127.0.0.1:8000``.
     :param protocol_version: ``HTTP1``, or ``HTTP2``: by ALPN at ``https://``, and with prior
         knowledge at ``http://``.
     :param verify: whether, or by which context, to check the certificate of an ``https://`` server.
-        By default it is not checked: such servers have one that they made themselves.
+        By default it is not checked, because such servers have self-signed ones.
     :param idle_seconds: how long the server may be silent.
-    :raises ConfigurationError: if the URL has another part, another scheme, or no possible port.
+    :raises ConfigurationError: if the URL has another part, another scheme, or an invalid port.
     """
 
     def __init__(
@@ -78,23 +78,23 @@ class HTTPTarget:
     ) -> None:
         try:
             parts = urlsplit(url)
-        except ValueError:  # a bracket without its other
-            raise _no_url(url) from None
+        except ValueError:  # an unmatched bracket
+            raise _invalid_url(url) from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise _no_url(url)
+            raise _invalid_url(url)
         if parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc:
             raise ConfigurationError(
-                f"a target is a server: its URL has a host and a port, and nothing after them: "
+                f"a target's URL must have a host and a port, and nothing after them: "
                 f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
             )
-        if not _has_good_port(parts):
+        if not _has_valid_port(parts):
             raise ConfigurationError(
-                f"the port of a target's URL is 1 to 65535, or left out: {parts.scheme}://"
+                f"the port of a target's URL must be 1 to 65535, or omitted: {parts.scheme}://"
                 f"{without_password(parts.netloc)}"
             )
         if protocol_version not in ("HTTP1", "HTTP2"):
             raise ConfigurationError(
-                f"a target's protocol version is HTTP1 or HTTP2, not {protocol_version!r}"
+                f"a target's protocol version must be HTTP1 or HTTP2, not {protocol_version!r}"
             )
         self.url = f"{parts.scheme}://{parts.netloc}"
         self.protocol_version: ProtocolVersion = protocol_version
@@ -110,32 +110,32 @@ class HTTPTarget:
         return f"<HTTPTarget {getattr(self, 'url', '')}>"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The ASGI application. In its lifespan it keeps connections, else for one request."""
+        """The ASGI application. It keeps connections within its lifespan only."""
         if scope["type"] == "lifespan":
             await receive()
             async with self._pool() as pool:
-                scope["state"][_STATE] = pool
+                scope["state"][_POOL_STATE] = pool
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
             await send({"type": "lifespan.shutdown.complete"})
             return
-        # In HTTP/2 httpcore does not tell the server that a request was given up: only the end of
-        # its connection does. So each request has one to itself.
-        kept = scope.get("state", {}).get(_STATE) if self.protocol_version == "HTTP1" else None
+        # httpcore does not reset a cancelled HTTP/2 stream: only the end of the connection tells
+        # the server. So each request has its own connection.
+        kept = scope.get("state", {}).get(_POOL_STATE) if self.protocol_version == "HTTP1" else None
         if kept is not None:
-            await self._pass_on(kept, scope, receive, send)
+            await self._proxy(kept, scope, receive, send)
         else:
             async with self._pool() as pool:
-                await self._pass_on(pool, scope, receive, send)
+                await self._proxy(pool, scope, receive, send)
 
     def _pool(self) -> httpcore.AsyncConnectionPool:
         try:
-            import anyio  # noqa: F401 - what httpcore runs on
+            import anyio  # noqa: F401 - httpcore needs it
             import httpcore
 
             http2 = self.protocol_version == "HTTP2"
             if http2:
-                import h2  # noqa: F401 - httpcore finds out too late
+                import h2  # noqa: F401 - httpcore would fail only at the first request
         except ImportError as error:
             library = (error.name or "httpcore").partition(".")[0]
             raise MissingExtraError("testing", library) from error
@@ -159,30 +159,30 @@ class HTTPTarget:
             context.verify_mode = ssl.CERT_NONE
         return context
 
-    async def _pass_on(
+    async def _proxy(
         self, pool: httpcore.AsyncConnectionPool, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """One request, given up as soon as its client is gone."""
+        """Proxy one request. Cancel it as soon as its client disconnects."""
         import anyio
 
-        body = _Body(receive)
+        body = _RequestBody(receive)
         headers = await _request_headers(scope, body)
         failure: Exception | None = None
         async with anyio.create_task_group() as tasks:
 
-            async def leave_with_the_client() -> None:
+            async def cancel_on_disconnect() -> None:
                 await body.read.wait()
                 while (await receive())["type"] != "http.disconnect":
                     pass
                 tasks.cancel_scope.cancel()
 
-            tasks.start_soon(leave_with_the_client)
+            tasks.start_soon(cancel_on_disconnect)
             try:
                 await self._answer(pool, scope, headers, body, send)
-            except Exception as error:  # noqa: BLE001 - raised below: here it would be in a group
+            except Exception as error:  # noqa: BLE001 - raised below, outside the task group
                 failure = error
             tasks.cancel_scope.cancel()
-        if failure is not None and not body.client_gone:
+        if failure is not None and not body.client_left:
             raise failure
 
     async def _answer(
@@ -190,7 +190,7 @@ class HTTPTarget:
         pool: httpcore.AsyncConnectionPool,
         scope: Scope,
         headers: list[tuple[bytes, bytes]],
-        body: _Body,
+        body: _RequestBody,
         send: Send,
     ) -> None:
         import anyio
@@ -208,7 +208,7 @@ class HTTPTarget:
         try:
             response = await pool.handle_async_request(request)
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
-            raise _failed(self.url, error) from error
+            raise _target_failure(self.url, error) from error
         try:
             await send(
                 {
@@ -225,8 +225,8 @@ class HTTPTarget:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-class _Body:
-    """The request's body, part by part.
+class _RequestBody:
+    """The request's body, as an async iterator of its parts.
 
     :ivar read: set when the last part has been read, or the client is gone.
     """
@@ -237,47 +237,47 @@ class _Body:
         self._receive = receive
         self._first: Message | None = None
         self.read = anyio.Event()
-        self.client_gone = False
+        self.client_left = False
 
     async def is_empty(self) -> bool:
-        """Whether there is none; waits for its first part."""
+        """Wait for the first part. Return True if there is no body."""
         self._first = await self._next()
         return not self._first.get("body") and not self._first.get("more_body", False)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while not self.read.is_set() or self._first is not None:
             message, self._first = self._first or await self._next(), None
-            if self.client_gone:
+            if self.client_left:
                 raise ConnectionAbortedError("the client is gone")
             if chunk := message.get("body", b""):
                 yield chunk
 
     async def _next(self) -> Message:
         message = await self._receive()
-        self.client_gone = message["type"] == "http.disconnect"
-        if self.client_gone or not message.get("more_body", False):
+        self.client_left = message["type"] == "http.disconnect"
+        if self.client_left or not message.get("more_body", False):
             self.read.set()
         return message
 
 
-async def _request_headers(scope: Scope, body: _Body) -> list[tuple[bytes, bytes]]:
+async def _request_headers(scope: Scope, body: _RequestBody) -> list[tuple[bytes, bytes]]:
     headers = _without_hop_by_hop(scope["headers"])
     names = {name.lower() for name, _ in scope["headers"]}
     if b"content-length" in names:
         return headers
-    # In HTTP/2 a body may come without either.
+    # In HTTP/2 a body may come without either header.
     if b"transfer-encoding" in names or not await body.is_empty():
         headers.append((b"transfer-encoding", b"chunked"))
     return headers
 
 
-def _no_url(url: str) -> ConfigurationError:
+def _invalid_url(url: str) -> ConfigurationError:
     return ConfigurationError(
-        f"a target's URL is such as http://127.0.0.1:8000, not {without_password(url)!r}"
+        f"a target's URL must be like http://127.0.0.1:8000, not {without_password(url)!r}"
     )
 
 
-def _has_good_port(parts: SplitResult) -> bool:
+def _has_valid_port(parts: SplitResult) -> bool:
     try:
         return parts.port != 0
     except ValueError:
@@ -295,14 +295,14 @@ def _without_hop_by_hop(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[by
     return [(name, value) for name, value in headers if name.lower() not in dropped]
 
 
-def _failed(url: str, error: Exception) -> TargetFailedError:
+def _target_failure(url: str, error: Exception) -> TargetFailedError:
     import httpcore
 
-    words = f"{url}: {str(error) or type(error).__name__}"
+    message = f"{url}: {str(error) or type(error).__name__}"
     if isinstance(error, (httpcore.ConnectError, httpcore.ConnectTimeout)):
-        return TargetFailedError(words, status=500, failure="TargetConnectionError")
+        return TargetFailedError(message, status=500, failure="TargetConnectionError")
     if isinstance(error, httpcore.TimeoutException):
-        return TargetFailedError(words, status=500, failure="TargetDataTimeout")
+        return TargetFailedError(message, status=500, failure="TargetDataTimeout")
     if isinstance(error, httpcore.NetworkError):
-        return TargetFailedError(words, status=502, failure="TargetConnectionClosed")
-    return TargetFailedError(words, status=502, failure="TargetProtocolError")
+        return TargetFailedError(message, status=502, failure="TargetConnectionClosed")
+    return TargetFailedError(message, status=502, failure="TargetProtocolError")

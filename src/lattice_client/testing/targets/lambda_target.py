@@ -1,13 +1,13 @@
-"""Targets that are Lambda functions: a handler is called with Lattice's event, structure version 2.
+"""Lambda functions as targets: a handler is called with Lattice's event, structure version 2.
 
 Sources: "Lambda functions as targets in VPC Lattice" (VPC Lattice User Guide) for the event, the
 response and the limits of 6 MB each way; ``VpcLatticeV2RequestEvent`` and ``VpcLatticeResponse``
 (aws-lambda-java-libs), and ``VpcLatticeV2Schema`` (Powertools for AWS Lambda), for the spelling of
-the keys. Every header and every query parameter has a list of values, also where it is one.
+the keys. Every header and every query parameter has a list of values, also for a single one.
 
-Not published, and so inferred: a body is text where its type says so and it is UTF-8 without a
-content-encoding, else base 64 (as Application Load Balancers do); ``path`` is the path as sent,
-without the query; a function that raises, or answers what is no response, gets the client a 502.
+Not published, and so inferred: a body of a text type that is UTF-8 without a content-encoding is
+sent as text, others in base 64 (as by Application Load Balancers); ``path`` is the path as sent,
+without the query; a function that raises, or returns an invalid response, is answered with 502.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ __all__ = ["LambdaContext", "LambdaTarget"]
 _log = logging.getLogger("lattice_client.testing")
 
 _MAX_BYTES: Final = 6 * 1024 * 1024
-_TEXT = ("text/", "application/json", "application/javascript", "application/xml")
-# The fields of x-amzn-lattice-identity, and what the event calls them.
+_TEXT_TYPES = ("text/", "application/json", "application/javascript", "application/xml")
+# The fields of x-amzn-lattice-identity, and their names in the event.
 _IDENTITY: Final = {
     "Type": "type",
     "Principal": "principal",
@@ -54,9 +54,9 @@ _IDENTITY: Final = {
 
 @dataclass(frozen=True, slots=True)
 class LambdaContext:
-    """What a handler gets as its second argument: the part of Lambda's context that is known.
+    """A handler's second argument: a part of Lambda's context.
 
-    ``region`` and ``account``, which are not Lambda's, are those of the service that is called.
+    ``region`` and ``account``, which Lambda does not have, are those of the called service.
     """
 
     function_name: str
@@ -73,17 +73,17 @@ class LambdaContext:
         return f"arn:{place}:function:{self.function_name}"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Always three seconds: Lambda's default time-out. Nothing is stopped here."""
+        """Always three seconds, Lambda's default time-out. It is not enforced here."""
         return 3000
 
 
 class LambdaTarget:
     """A Lambda function, as an ASGI application.
 
-    A handler that is no coroutine function runs in a thread, of which there are as many as calls at
-    the same time: functions may call one another.
+    A handler that is not a coroutine function runs in a thread. Each call has its own thread:
+    functions may call one another.
 
-    :param handler: called as Lambda does: with the event and a ``LambdaContext``. Its answer is a
+    :param handler: called with the event and a ``LambdaContext``, as by Lambda. It returns a
         mapping with ``statusCode``, and perhaps ``headers``, ``body`` and ``isBase64Encoded``.
     :param name: the function's name, in its context.
     :raises ConfigurationError: if the handler cannot be called.
@@ -93,7 +93,7 @@ class LambdaTarget:
         self, handler: Callable[[dict[str, Any], LambdaContext], Any], *, name: str | None = None
     ) -> None:
         if not callable(handler):
-            raise ConfigurationError(f"a Lambda handler is a function, not {handler!r}")
+            raise ConfigurationError(f"a Lambda handler must be a function, not {handler!r}")
         self.handler = handler
         self.name = name or own_name(handler) or "handler"
 
@@ -104,7 +104,7 @@ class LambdaTarget:
         """The ASGI application.
 
         :raises RefusedError: for a body of over 6 MB, which is 400 here; Lattice's is not known.
-        :raises TargetFailedError: if the function fails, or its answer is no response.
+        :raises TargetFailedError: if the function fails, or returns an invalid response.
         """
         if scope["type"] == "lifespan":
             await receive()
@@ -112,7 +112,7 @@ class LambdaTarget:
             await receive()
             await send({"type": "lifespan.shutdown.complete"})
             return
-        body = await _read(receive)
+        body = await _read_body(receive)
         if body is None:
             return
         event = _event(scope, body)
@@ -122,30 +122,32 @@ class LambdaTarget:
         await send({"type": "http.response.body", "body": answer, "more_body": False})
 
     async def _invoke(self, event: dict[str, Any]) -> Any:
-        context = LambdaContext(self.name, str(uuid.uuid4()), **_place(event))
+        context = LambdaContext(self.name, str(uuid.uuid4()), **_region_and_account(event))
         try:
             if inspect.iscoroutinefunction(self.handler):
                 answer = await self.handler(event, context)
             else:
                 answer = await in_own_thread(self.handler, event, context)
-            # What cannot be said in JSON does not leave a function.
+            # As in Lambda, a result must be JSON.
             text = json.dumps(answer)
         except (Exception, SystemExit) as error:  # Lambda survives sys.exit() too
             _log.exception("the function %s failed", self.name)
-            raise _bad(f"the function {self.name} raised {type(error).__name__}") from error
+            raise _bad_response(
+                f"the function {self.name} raised {type(error).__name__}"
+            ) from error
         if len(text) > _MAX_BYTES:
-            raise _bad(f"the response of the function {self.name} is over 6 MB")
+            raise _bad_response(f"the response of the function {self.name} is over 6 MB")
         return json.loads(text)
 
 
-def _place(event: dict[str, Any]) -> dict[str, str]:
-    """Where the service is; nothing where no Lattice has called."""
+def _region_and_account(event: dict[str, Any]) -> dict[str, str]:
+    """The service's region and account; empty if the event is not from Lattice."""
     arn = event["requestContext"]["serviceArn"].split(":")
     return {"region": arn[3], "account": arn[4]} if len(arn) > 4 else {}  # noqa: PLR2004
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """The whole body; None if the client went away."""
+async def _read_body(receive: Receive) -> bytes | None:
+    """The whole body; None if the client disconnected."""
     body = bytearray()
     while True:
         message = await receive()
@@ -165,9 +167,9 @@ def _event(scope: Scope, body: bytes) -> dict[str, Any]:
     query: dict[str, list[str]] = {}
     for name, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
         query.setdefault(name, []).append(value)
-    target = _fields(scope["headers"], "x-amzn-lattice-target")
-    network = _fields(scope["headers"], "x-amzn-lattice-network")
-    caller = _fields(scope["headers"], "x-amzn-lattice-identity")
+    target = _header_pairs(scope["headers"], "x-amzn-lattice-target")
+    network = _header_pairs(scope["headers"], "x-amzn-lattice-network")
+    caller = _header_pairs(scope["headers"], "x-amzn-lattice-identity")
     identity = {"sourceVpcArn": network.get("SourceVpcArn", "")}
     identity |= {name: caller[key] for key, name in _IDENTITY.items() if caller.get(key)}
     service_arn = target.get("ServiceArn", "")
@@ -196,7 +198,7 @@ def _event(scope: Scope, body: bytes) -> dict[str, Any]:
 
 def _as_text(headers: Headers, body: bytes) -> str | None:
     content_type = b"".join(header_values(headers, "content-type")[:1]).decode("latin-1").lower()
-    if header_values(headers, "content-encoding") or not content_type.startswith(_TEXT):
+    if header_values(headers, "content-encoding") or not content_type.startswith(_TEXT_TYPES):
         return None
     try:
         return body.decode()
@@ -204,8 +206,8 @@ def _as_text(headers: Headers, body: bytes) -> str | None:
         return None
 
 
-def _fields(headers: Headers, name: str) -> dict[str, str]:
-    """The pairs of one of the headers that Lattice adds."""
+def _header_pairs(headers: Headers, name: str) -> dict[str, str]:
+    """The pairs in a header that Lattice adds."""
     value = b";".join(header_values(headers, name)).decode("latin-1")
     pairs = (pair.strip().partition("=") for pair in value.split(";"))
     return {key: value for key, _, value in pairs if key}
@@ -213,17 +215,17 @@ def _fields(headers: Headers, name: str) -> dict[str, str]:
 
 def _response(answer: Any) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     if not isinstance(answer, Mapping):
-        raise _bad("a function's response must be an object with a statusCode")
+        raise _bad_response("a function's response must be an object with a statusCode")
     status = answer.get("statusCode")
     if isinstance(status, str) and status.isdigit():
         status = int(status)
     if not isinstance(status, int) or not 200 <= status <= 599:  # noqa: PLR2004
-        raise _bad("a function's statusCode must be a number from 200 to 599")
+        raise _bad_response("a function's statusCode must be a number from 200 to 599")
     body = answer.get("body")
     if body is None:
         body = ""
     if not isinstance(body, str):
-        raise _bad("a function's body must be a string")
+        raise _bad_response("a function's body must be a string")
     try:
         content = (
             base64.b64decode(body, validate=True)
@@ -231,7 +233,7 @@ def _response(answer: Any) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
             else body.encode()
         )
     except (binascii.Error, ValueError, UnicodeEncodeError):
-        raise _bad("a function's body is not base 64, or no text") from None
+        raise _bad_response("a function's body must be base 64, or text") from None
     return status, _headers(answer.get("headers")), content
 
 
@@ -239,17 +241,17 @@ def _headers(given: Any) -> list[tuple[bytes, bytes]]:
     if given is None:
         return []
     if not isinstance(given, Mapping):
-        raise _bad("a function's headers must be an object")
+        raise _bad_response("a function's headers must be an object")
     headers = []
     for name, values in given.items():
         for value in values if isinstance(values, list) else [values]:
             text = str(value)
             if any(char in f"{name}{text}" for char in "\r\n\0") or not name.isascii():
-                raise _bad("a function's headers must be one line each")
+                raise _bad_response("a function's headers must be one line each")
             if name.lower() not in ("content-length", "transfer-encoding", "connection"):
                 headers.append((name.encode(), text.encode("latin-1", "replace")))
     return headers
 
 
-def _bad(message: str) -> TargetFailedError:
+def _bad_response(message: str) -> TargetFailedError:
     return TargetFailedError(message, status=502, failure="TargetProtocolError")

@@ -1,12 +1,12 @@
-"""The lifespans of the targets, run within the local Lattice's own.
+"""The lifespans of targets, run within the local Lattice's own.
 
 A target such as a FastAPI application may open its pools in its lifespan. Services come and go
-while the local Lattice runs, so a target's lifespan begins with the first request to it, and ends
-when the local Lattice stops. Where nobody runs the local Lattice's lifespan (as in-process
-transports do not), the targets' are not run either.
+while the local Lattice runs, so a target's lifespan begins with the first request to it and ends
+when the local Lattice stops. In-process transports do not run the local Lattice's lifespan, and so
+run none of a target.
 
-A target that is a bare function has no lifespan: those that tests write seldom look at the type of
-a scope, and would take the lifespan for a request.
+A target that is a plain function has no lifespan: functions in tests seldom check the type of a
+scope, and would take the lifespan for a request.
 
 Source: "Lifespan Protocol" (ASGI specification).
 """
@@ -29,9 +29,9 @@ _FUNCTIONS = (FunctionType, MethodType, BuiltinFunctionType)
 
 
 class Lifespans:
-    """The lifespans of all targets that have been used, one for each event loop.
+    """The lifespans of all targets in use, one for each event loop.
 
-    A local Lattice may have several entrances, each in a thread and a loop of its own.
+    A local Lattice may be served several times, each in another thread and event loop.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Lifespans:
     async def state(self, target: ASGIApp) -> dict[str, Any]:
         """The state that the target's lifespan left for its requests.
 
-        :raises RuntimeError: if the target said that its startup failed.
+        :raises RuntimeError: if the target reported that its startup failed.
         """
         lifespans = self._lifespans.get(asyncio.get_running_loop()) if self._lifespans else None
         if lifespans is None or isinstance(target, _FUNCTIONS):
@@ -64,30 +64,30 @@ class Lifespans:
 
 
 class Lifespan:
-    """One target's lifespan, in a task of its own: it must begin and end in the same one."""
+    """One target's lifespan. It must begin and end in the same task, and so has one."""
 
     def __init__(self, target: ASGIApp) -> None:
-        # Holding the target keeps its id() from being used again.
+        # The reference keeps the target's id() from being reused.
         self._target = target
         self._state: dict[str, Any] = {}
-        self._answered = asyncio.Event()
+        self._startup_done = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._began = False
+        self._startup_sent = False
         self._failure: str | None = None
         self._task = asyncio.create_task(self._run())
 
     async def started(self) -> dict[str, Any]:
-        """Wait for its startup; the state that it left for requests.
+        """Wait for the startup, and return the state for requests.
 
-        :raises RuntimeError: if it said that it failed.
+        :raises RuntimeError: if the target reported that it failed.
         """
-        await self._answered.wait()
+        await self._startup_done.wait()
         if self._failure is not None:
             raise RuntimeError(f"the target's startup failed: {self._failure}")
         return dict(self._state)
 
     async def stop(self, grace: float | None) -> None:
-        """Let it shut down; after ``grace`` seconds, if that is not None, it is cancelled."""
+        """Let the target shut down. Cancel it after ``grace`` seconds, unless that is None."""
         self._stopping.set()
         _, pending = await asyncio.wait([self._task], timeout=grace)
         if pending:
@@ -103,16 +103,16 @@ class Lifespan:
         }
         try:
             await self._target(scope, self._receive, self._send)
-        except Exception:  # noqa: BLE001 - the targets are other people's
-            # Before its answer to the startup, raising means "I have no lifespan".
-            if self._answered.is_set():
+        except Exception:  # noqa: BLE001 - a target may raise anything
+            # An exception before the startup is answered means that there is no lifespan.
+            if self._startup_done.is_set():
                 _log.exception("a target's lifespan failed")
         finally:
-            self._answered.set()
+            self._startup_done.set()
 
     async def _receive(self) -> Message:
-        if not self._began:
-            self._began = True
+        if not self._startup_sent:
+            self._startup_sent = True
             return {"type": "lifespan.startup"}
         await self._stopping.wait()
         return {"type": "lifespan.shutdown"}
@@ -120,4 +120,4 @@ class Lifespan:
     async def _send(self, message: Message) -> None:
         if message["type"] == "lifespan.startup.failed":
             self._failure = message.get("message", "") or "no reason given"
-        self._answered.set()
+        self._startup_done.set()

@@ -1,4 +1,4 @@
-"""Targets as people name them: an ASGI application, a URL, ``module:app``."""
+"""Targets by name: a URL, ``module:app``, or ``lambda:module:handler``."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ _SERVER = re.compile(r"(?:[^\[\]:]+|\[[0-9A-Fa-f:.]+\]):[0-9]+/?")
 
 
 def named_app(name: str, *, function: bool = False) -> ASGIApp:
-    """The target that a text names: a URL, ``module:app``, or ``lambda:module:handler``.
+    """The target with a name: a URL, ``module:app``, or ``lambda:module:handler``.
 
-    :param function: whether ``module:name`` is a Lambda handler, also without ``lambda:``.
-    :raises ConfigurationError: if there is none of that name.
+    :param function: whether ``module:name`` is a Lambda handler even without ``lambda:``.
+    :raises ConfigurationError: if there is no such target.
     """
     from lattice_client.testing.targets.lambda_target import LambdaTarget
 
     if "://" in name:
         return as_app(name)
     is_function = function or name.startswith("lambda:")
-    found = imported(name.removeprefix("lambda:"))
-    if is_function and not isinstance(found, LambdaTarget):
-        return LambdaTarget(found)
-    return as_app(found)
+    target = imported(name.removeprefix("lambda:"))
+    if is_function and not isinstance(target, LambdaTarget):
+        return LambdaTarget(target)
+    return as_app(target)
 
 
 def imported(name: str) -> Any:
-    """What ``module:name`` is.
+    """The object ``module:name``.
 
-    :raises ConfigurationError: if it cannot be imported, or is not there.
+    :raises ConfigurationError: if it cannot be imported, or does not exist.
     """
     module_name, _, path = name.partition(":")
     if not module_name or not path or module_name.startswith(".") or "@" in name:
@@ -49,25 +49,25 @@ def imported(name: str) -> Any:
             "a target is a URL, module:app or lambda:module:handler, "
             f"not {without_password(name)!r}"
         )
-    found = _module(module_name, of=name)
+    target = _import_module(module_name, of=name)
     for part in path.split("."):
         try:
-            found = getattr(found, part)
+            target = getattr(target, part)
         except AttributeError:
             raise ConfigurationError(f"there is no {path!r} in {module_name}") from None
-        except Exception as error:  # a lazy object's: it does what it likes, as a module does
+        except Exception as error:  # a lazy attribute may raise anything
             raise ConfigurationError(
-                f"{path!r} cannot be had from {module_name}: {type(error).__name__}: {error}"
+                f"{path!r} cannot be read from {module_name}: {type(error).__name__}: {error}"
             ) from error
-    if not callable(found):
+    if not callable(target):
         raise ConfigurationError(f"{name} is neither an application nor a function")
-    return found
+    return target
 
 
-def _module(module_name: str, *, of: str) -> Any:
+def _import_module(module_name: str, *, of: str) -> Any:
     try:
         return importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # a module does what it likes when it is imported
+    except (Exception, SystemExit) as error:  # a module may raise anything
         if _is_missing(module_name, error):
             hint = f"; for a server give http://{of}" if _SERVER.fullmatch(of) else ""
             raise ConfigurationError(
@@ -79,7 +79,7 @@ def _module(module_name: str, *, of: str) -> Any:
 
 
 def _is_missing(module_name: str, error: BaseException) -> bool:
-    """Whether it is the module that is not there, and not one that it imports."""
+    """Whether the module itself is missing, and not one that it imports."""
     return (
         isinstance(error, ModuleNotFoundError)
         and error.name is not None

@@ -1,12 +1,12 @@
-"""The canonical form of a request, worked out from the bytes that arrived.
+"""The canonical form of a request, computed from the bytes that arrived.
 
-The rules are those of "Create a signed AWS API request" (IAM User Guide), read the way AWS's own C
-runtime reads them where that text leaves room: each part of the query is decoded and encoded again,
-dot segments and repeated slashes are resolved, the path is then encoded once more. Where signers
-are known to differ, a word chooses: ``PathEncoding``, ``QueryPlus``.
+The rules are those of "Create a signed AWS API request" (IAM User Guide), read as AWS's own C
+runtime reads them where that text is ambiguous: each part of the query is decoded and encoded
+again, dot segments and repeated slashes are resolved, then the path is encoded once more. Where
+signers are known to differ, a word chooses: ``PathEncoding``, ``QueryPlus``.
 
-This is the verifier's own copy of the rules, on purpose: it shares no line with the signer that it
-is there to check.
+The verifier has its own copy of the rules on purpose: it shares no line with the signer that it
+checks.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ _UNRESERVED_OR_SLASH = _UNRESERVED + b"/"
 def check_path_encoding(word: str) -> PathEncoding:
     """The word, if it is one of ``PathEncoding``.
 
-    :raises ValueError: if it is none.
+    :raises ValueError: if it is not.
     """
     if word not in get_args(PathEncoding):
-        raise ValueError(f"path_encoding is 'double', 'double-raw' or 'single', not {word!r}")
+        raise ValueError(f"path_encoding must be 'double', 'double-raw' or 'single', not {word!r}")
     return cast("PathEncoding", word)
 
 
 def check_query_plus(word: str) -> QueryPlus:
     """The word, if it is one of ``QueryPlus``.
 
-    :raises ValueError: if it is none.
+    :raises ValueError: if it is not.
     """
     if word not in get_args(QueryPlus):
-        raise ValueError(f"query_plus is 'either', 'space' or 'plus', not {word!r}")
+        raise ValueError(f"query_plus must be 'either', 'space' or 'plus', not {word!r}")
     return cast("QueryPlus", word)
 
 
@@ -64,9 +64,9 @@ def canonical_path(raw: bytes, path_encoding: PathEncoding = "double") -> str:
     """The canonical path of a raw wire path (no query).
 
     ``double`` is SigV4's default: dot segments and repeated slashes are resolved, and every byte of
-    the wire path but the unreserved ones and ``/`` is percent-encoded, escapes included.
-    ``double-raw`` encodes in the same way and resolves nothing, as AWS's Go SDK does (and AWS's
-    test suite in its vectors without normalisation). ``single`` takes the wire path as it is.
+    the wire path except the unreserved ones and ``/`` is percent-encoded, escapes included.
+    ``double-raw`` encodes in the same way and resolves nothing, as AWS's Go SDK does, and AWS's
+    test suite in its vectors without normalisation. ``single`` takes the wire path unchanged.
     """
     if path_encoding == "single":
         return _text(raw or b"/")
@@ -76,10 +76,10 @@ def canonical_path(raw: bytes, path_encoding: PathEncoding = "double") -> str:
 
 
 def canonical_queries(raw: bytes, query_plus: QueryPlus) -> list[str]:
-    """The canonical queries that a signature of a raw wire query may be of.
+    """The canonical queries that the signature of a raw wire query may cover.
 
-    There is one, unless the query has a raw ``+``: a signer may take that for a space (``%20``) or
-    for a plus sign (``%2B``). Which of the two Lattice takes it for is not published.
+    There is one, unless the query has a raw ``+``: a signer may read that as a space (``%20``) or a
+    plus sign (``%2B``). Which of the two Lattice reads is not published.
     """
     if b"+" not in raw:
         return [canonical_query(raw)]
@@ -106,8 +106,8 @@ def canonical_query(raw: bytes, *, leave_out: bytes = b"X-Amz-Signature") -> str
 def query_pairs(raw: bytes) -> list[tuple[bytes, bytes]]:
     """The decoded names and values of a raw query, in wire order.
 
-    A raw ``+`` stays as it is (see ``canonical_queries``), a malformed escape too, and the empty
-    pieces of ``&&`` are skipped.
+    A raw ``+`` stays (see ``canonical_queries``); so does a malformed escape. The empty parts of
+    ``&&`` are skipped.
     """
     pairs = [piece.partition(b"=") for piece in raw.split(b"&") if piece]
     if raw.find(b"%") < 0:
@@ -125,8 +125,8 @@ def canonical_headers(by_name: Mapping[str, Iterable[bytes]], signed: Iterable[s
 
 
 def _canonical_value(values: Iterable[bytes]) -> str:
-    # bytes.split() splits on ASCII white space only, which is what AWS collapses; str.split() would
-    # also take U+00A0 and friends for white space.
+    # bytes.split() splits on ASCII white space only, as AWS does; str.split() would also split on
+    # U+00A0 and the like.
     return _text(b",".join([b" ".join(value.split()) for value in values]))
 
 
@@ -139,42 +139,42 @@ def header_values(headers: Headers, name: str) -> list[bytes]:
 def canonical_request(
     method: str, path: str, query: str, headers: str, signed: Sequence[str], payload_hash: str
 ) -> str:
-    """The canonical request of parts that are canonical already."""
+    """The canonical request, from parts that are canonical already."""
     return "\n".join((method, path, query, headers, ";".join(signed), payload_hash))
 
 
 def string_to_sign(algorithm: str, date: str, scope: str, canonical: str) -> str:
-    """What is signed: the algorithm, the time, the scope and the canonical request's hash."""
+    """The string to sign: algorithm, time, scope and the canonical request's hash."""
     digest = hashlib.sha256(_bytes(canonical)).hexdigest()
     return f"{algorithm}\n{date}\n{scope}\n{digest}"
 
 
 def _encoded(raw: bytes, safe: bytes = _UNRESERVED) -> str:
-    """Percent-encoded, but for the ``safe`` bytes."""
+    """Percent-encoded, except the ``safe`` bytes."""
     if not raw.strip(safe):
-        return raw.decode("ascii")  # As most are.
+        return raw.decode("ascii")  # The usual case.
     return quote_from_bytes(raw, safe)
 
 
 def _resolve_segments(raw: bytes) -> bytes:
     if raw.startswith(b"/") and raw.find(b"//") < 0 and raw.find(b"/.") < 0:
-        return raw  # There are none to be resolved.
+        return raw  # The usual case: nothing to resolve.
     segments: list[bytes] = []
     for segment in raw.split(b"/"):
         if segment == b"..":
-            # At the root there is nothing to go up to: RFC 3986, section 5.2.4.
+            # At the root ".." is dropped: RFC 3986, section 5.2.4.
             segments = segments[:-1]
         elif segment not in (b"", b"."):
             segments.append(segment)
-    # Only a slash that was sent at the very end stays: AWS's C runtime makes /a of /a/. and of
-    # /a/b/.., where RFC 3986 would make /a/.
+    # Only a slash sent at the very end stays: AWS's C runtime resolves /a/. and /a/b/.. to /a, and
+    # RFC 3986 to /a/.
     trailing = b"/" if segments and raw.endswith(b"/") else b""
     return b"/" + b"/".join(segments) + trailing
 
 
 def _text(raw: bytes) -> str:
-    # Header values and single-encoded paths may hold any byte; surrogates carry those that are no
-    # UTF-8 through str and back unharmed.
+    # Header values and single-encoded paths may hold any byte; surrogates carry bytes that are not
+    # UTF-8 through str and back.
     return raw.decode("utf-8", "surrogateescape")
 
 

@@ -1,4 +1,4 @@
-"""The signature that a request bears: found and taken apart, not yet believed.
+"""The signature of a request: found and parsed, not yet verified.
 
 Source: "Elements of an AWS API request signature" (IAM User Guide). A signature stands in the
 ``Authorization`` header or in the query string, never in both.
@@ -21,7 +21,16 @@ from lattice_client.testing.refusals import (
 from lattice_client.testing.verification import sigv4a
 from lattice_client.testing.verification.canonical import query_pairs
 
-__all__ = ["HMAC_ALGORITHM", "Placement", "Scope", "Signature", "WireRequest", "is_signed", "parse"]
+__all__ = [
+    "HMAC_ALGORITHM",
+    "Placement",
+    "Scope",
+    "Signature",
+    "WireRequest",
+    "is_signed",
+    "is_signed_in_query",
+    "parse",
+]
 
 Placement: TypeAlias = Literal["header", "query"]
 
@@ -37,21 +46,21 @@ _QUERY_PARTS = (
     "X-Amz-SignedHeaders",
 )
 _QUERY_OPTIONS = ("X-Amz-Region-Set", "X-Amz-Security-Token")
-# Any one of these says that the query means to carry a signature.
+# Any of these marks a query as signed.
 _QUERY_MARKS = frozenset({"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature"})
-# White space around a header's value (RFC 9110 section 5.6.3). str.strip() knows much more of it.
+# White space around a header's value (RFC 9110 section 5.6.3). str.strip() strips more.
 _OWS, _OWS_BYTES = " \t", b" \t"
 _MAX_EXPIRES = 7 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class WireRequest:
-    """What arrived: the method, the raw path and query of the target, the headers in wire order.
+    """A request as it arrived: method, raw path and query, headers in wire order.
 
     ``by_name`` has all values of each header's name in lower case, in wire order; ``header_bytes``
     is the size of all names and values.
 
-    Its repr leaves out the query and the header values: they may bear a token and a signature.
+    Its repr omits the query and the header values: they may hold a token and a signature.
     """
 
     method: str
@@ -74,25 +83,25 @@ class WireRequest:
                 by_name[plain].append(value)
             else:
                 by_name[plain] = [value]
-        write = object.__setattr__
-        write(self, "method", method)
-        write(self, "path", path)
-        write(self, "query", query)
-        write(self, "headers", given)
-        write(self, "by_name", by_name)
-        write(self, "header_bytes", size)
+        set_field = object.__setattr__
+        set_field(self, "method", method)
+        set_field(self, "path", path)
+        set_field(self, "query", query)
+        set_field(self, "headers", given)
+        set_field(self, "by_name", by_name)
+        set_field(self, "header_bytes", size)
 
     def __repr__(self) -> str:
         return f"<WireRequest {self.method} {self.path!r}, {len(self.headers)} headers>"
 
 
-# This and the next are given to nobody, and not frozen: to make one that is takes four times as
-# long.
+# Scope and Signature stay inside the package and are not frozen: creating a frozen one takes four
+# times as long.
 @dataclass(slots=True, eq=False, repr=False)
 class Scope:
     """A credential scope. SigV4A's has no region.
 
-    :param text: all of it, as it was sent.
+    :param text: the whole scope, as sent.
     """
 
     text: str
@@ -104,10 +113,10 @@ class Scope:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Signature:
-    """A signature, taken apart.
+    """A parsed signature.
 
     :param date: ``x-amz-date`` as sent; ``timestamp`` is the same in seconds since the epoch.
-    :param expires: for how many seconds a signature in the query holds; None in a header.
+    :param expires: how many seconds a signature in the query is valid; None in a header.
     """
 
     placement: Placement
@@ -124,19 +133,27 @@ class Signature:
 
 
 def is_signed(request: WireRequest) -> bool:
-    """Whether the request bears a SigV4 or SigV4A signature, good or bad.
+    """Whether the request has a SigV4 or SigV4A signature, valid or not.
 
-    A Bearer token, or any other ``Authorization``, is none.
+    A Bearer token, or any other ``Authorization``, does not count.
     """
-    return bool(_authorizations(request) or _in_query(request))
+    return bool(_authorizations(request)) or is_signed_in_query(request)
+
+
+def is_signed_in_query(request: WireRequest) -> bool:
+    """Whether the query has a signature, valid or not."""
+    query = request.query
+    if query.find(b"X-Amz-") < 0 and query.find(b"%") < 0:
+        return False
+    return any(_ascii(name) in _QUERY_MARKS for name, _ in query_pairs(request.query))
 
 
 def parse(request: WireRequest) -> Signature:
     """The signature of a request.
 
-    :raises RefusedError: if there is none, more than one, or one that is not all there.
+    :raises RefusedError: if there is no signature, more than one, or an incomplete one.
     """
-    in_header, in_query = _authorizations(request), _in_query(request)
+    in_header, in_query = _authorizations(request), is_signed_in_query(request)
     if (in_header and in_query) or len(in_header) > 1:
         raise invalid_signature(
             "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter "
@@ -152,18 +169,11 @@ def parse(request: WireRequest) -> Signature:
 def _authorizations(request: WireRequest) -> list[bytes]:
     values = request.by_name.get("authorization", [])
     for value in values:
-        # Any algorithm of the family counts: one that is not supported is to be refused, and not
-        # to pass for an anonymous request.
+        # Any algorithm of the family counts: an unsupported one must be refused, not pass for an
+        # anonymous request.
         if value.lstrip(_OWS_BYTES).startswith(b"AWS4-"):
             return values
     return []
-
-
-def _in_query(request: WireRequest) -> bool:
-    query = request.query
-    if query.find(b"X-Amz-") < 0 and query.find(b"%") < 0:
-        return False
-    return any(_ascii(name) in _QUERY_MARKS for name, _ in query_pairs(request.query))
 
 
 def _from_header(authorization: bytes, request: WireRequest) -> Signature:
@@ -192,7 +202,7 @@ def _from_header(authorization: bytes, request: WireRequest) -> Signature:
         algorithm,
         access_key,
         scope,
-        _names(parts["SignedHeaders"]),
+        _header_names(parts["SignedHeaders"]),
         date,
         _timestamp(date),
         None,
@@ -224,7 +234,7 @@ def _from_query(request: WireRequest) -> Signature:
         algorithm=algorithm,
         access_key=access_key,
         scope=scope,
-        signed_headers=_names(parts["X-Amz-SignedHeaders"]),
+        signed_headers=_header_names(parts["X-Amz-SignedHeaders"]),
         date=parts["X-Amz-Date"],
         timestamp=_timestamp(parts["X-Amz-Date"]),
         expires=_expires(parts["X-Amz-Expires"]),
@@ -255,20 +265,20 @@ def _credential(credential: str, algorithm: str) -> tuple[str, Scope]:
 
 
 @lru_cache(maxsize=64)
-def _names(names: str) -> tuple[str, ...]:
-    # Remembered like the credential and the date: one caller's next request has the same.
+def _header_names(names: str) -> tuple[str, ...]:
+    # Cached like the credential and the date: a caller's next request usually has the same.
     return tuple(names.split(";"))
 
 
 @lru_cache(maxsize=64)
 def _timestamp(date: str) -> int:
-    import calendar  # Not needed before, and strptime() needs it, too.
+    import calendar  # Imported with the first signature; strptime() needs it, too.
 
     if re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", date):
         try:
             return calendar.timegm(time.strptime(date, "%Y%m%dT%H%M%SZ"))
         except ValueError:
-            pass  # Digits all right, but of no day there is, such as 30 February.
+            pass  # Digits of a day that does not exist, such as 30 February.
     raise incomplete_signature(f"Date must be in ISO-8601 'basic format'. Got '{date}'.")
 
 
@@ -288,5 +298,5 @@ def _single_header(request: WireRequest, name: str) -> str | None:
 
 
 def _ascii(raw: bytes) -> str:
-    # All parts of a signature are ASCII; what is not turns into U+FFFD and matches nothing.
+    # All parts of a signature are ASCII. Any other byte becomes U+FFFD and matches nothing.
     return raw.decode("ascii", "replace")

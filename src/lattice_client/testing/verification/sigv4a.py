@@ -18,7 +18,7 @@ _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def private_value(access_key: str, secret_key: str) -> int:
-    """The P-256 private value that AWS derives from one pair of keys.
+    """The P-256 private value that AWS derives from an access key and a secret key.
 
     :raises ValueError: if no counter gives a usable candidate (odds: about 2**-8000).
     """
@@ -33,11 +33,11 @@ def private_value(access_key: str, secret_key: str) -> int:
 
 
 def signature_matches(access_key: str, secret_key: str, message: str, signature: bytes) -> bool:
-    """Whether ``signature`` (DER) signs ``message`` with the key derived from these two.
+    """Whether ``signature`` (DER) is one of ``message`` by the key derived from these two.
 
-    One pair (r, s) has one spelling: DER's own. The pair (r, n - s) is a second signature of the
-    same message, by ECDSA's own rules (SEC 1, section 4.1.4). Both are accepted, because signers
-    make both: of AWS's C runtime's and of OpenSSL's signatures about half have the larger s.
+    A pair (r, s) has one encoding, DER's. The pair (r, n - s) is also a valid signature of the same
+    message (SEC 1, section 4.1.4). Both are accepted, because signers make both: about half of the
+    signatures of AWS's C runtime and of OpenSSL have the larger s.
 
     :raises MissingExtraError: if ``cryptography`` is not installed.
     """

@@ -1,8 +1,8 @@
 """An independent SigV4 and SigV4A verifier: a request's bytes in, its caller or a refusal out.
 
-It was written from AWS's documentation as a *verifier*: it takes the signature apart, works out the
+It was written from AWS's documentation as a *verifier*: it parses the signature, computes the
 canonical form from what was received, and compares. It shares nothing with this package's signer,
-so that a mistake in one of them cannot hide in the other.
+so that a mistake in one cannot hide in the other.
 
 Sources: "Create a signed AWS API request" (IAM User Guide) for the checks; "SIGv4 authenticated
 requests for Amazon VPC Lattice" (VPC Lattice User Guide) for the unsigned payload.
@@ -43,6 +43,7 @@ from lattice_client.testing.verification.signature import (
     Signature,
     WireRequest,
     is_signed,
+    is_signed_in_query,
     parse,
 )
 from lattice_client.testing.wildcards import wildcard_match
@@ -51,6 +52,9 @@ __all__ = ["LATTICE", "Verified", "Verifier", "VerifierCredentials"]
 
 LATTICE: Final = "vpc-lattice-svcs"
 
+# S3 signs the constant UNSIGNED-PAYLOAD in the query ("Authenticating Requests: Using Query
+# Parameters", Amazon S3 API Reference).
+_S3_SERVICES: Final = frozenset({"s3", "s3-object-lambda", "s3-outposts", "s3express"})
 _UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 _CONTENT_SHA256 = "x-amz-content-sha256"
 _CLOCK_WINDOW = 5 * 60
@@ -62,7 +66,7 @@ _MISMATCH = (
 
 
 class VerifierCredentials(Protocol):
-    """What the verifier must know of a set of credentials; ``Credentials`` fits."""
+    """What the verifier needs of a set of credentials; ``Credentials`` has it."""
 
     @property
     def secret_key(self) -> str: ...
@@ -74,7 +78,7 @@ class VerifierCredentials(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A signature that held, and the checkpoints on the way to it."""
+    """A valid signature, and the checkpoints of its verification."""
 
     access_key: str
     algorithm: str
@@ -88,18 +92,18 @@ class Verified:
 class Verifier:
     """Checks the signature of requests to one service in one region.
 
-    :param find_credentials: access key in, its credentials out, or None for an unknown key.
+    :param find_credentials: returns the credentials of an access key, or None for an unknown key.
     :param region: the region that signatures must be scoped to.
-    :param service: the signing name. For ``vpc-lattice-svcs`` Lattice's own rule holds: the payload
-        must be sent as unsigned. Any other service accepts signed payloads.
+    :param service: the signing name. ``vpc-lattice-svcs`` has Lattice's own rule: the payload must
+        be sent as unsigned. Any other service accepts signed payloads. For S3, a signature in the
+        query without ``x-amz-content-sha256`` has an unsigned payload.
     :param path_encoding: how the path is canonicalised: SigV4's ``double``; ``double-raw``, which
-        leaves dot segments and repeated slashes as they are; or ``single`` for the wire path as it
-        is.
+        keeps dot segments and repeated slashes; or ``single``, which keeps the wire path unchanged.
     :param query_plus: what a raw ``+`` in the query must be signed as: ``space`` (``%20``),
-        ``plus`` (``%2B``), or ``either`` of them. Which one Lattice wants is not published.
-    :param clock: gives the time, in seconds since the epoch. By default ``time.time``, looked up
+        ``plus`` (``%2B``), or ``either``. Which one Lattice wants is not published.
+    :param clock: returns the time, in seconds since the epoch. By default ``time.time``, looked up
         at each call.
-    :raises ValueError: if ``path_encoding`` or ``query_plus`` is none of these words.
+    :raises ValueError: if ``path_encoding`` or ``query_plus`` is not one of these words.
     """
 
     def __init__(
@@ -125,7 +129,7 @@ class Verifier:
         clock: Callable[[Callable[[], float]], Callable[[], float]],
         path_encoding: PathEncoding | None,
     ) -> Verifier:
-        """The same verifier by another clock, made of this one's, and perhaps encoding."""
+        """A copy with another clock, made from this one's, and another encoding unless None."""
         return Verifier(
             self._find_credentials,
             region=self.region,
@@ -136,19 +140,19 @@ class Verifier:
         )
 
     def needs_body(self, request: WireRequest) -> bool:
-        """Whether ``verify`` must have the whole body of this request. Never so for Lattice."""
+        """Whether ``verify`` needs the whole body of this request. It never does for Lattice."""
         return (
             self.service != LATTICE
             and is_signed(request)
-            and _content_sha256(request) != _UNSIGNED_PAYLOAD
+            and self._content_sha256(request) != _UNSIGNED_PAYLOAD
         )
 
     def verify(self, request: WireRequest, body: bytes = b"") -> Verified:
         """Check the signature of a request.
 
-        :param body: the whole body, where ``needs_body`` says so.
-        :returns: who signed, and the checkpoints.
-        :raises RefusedError: if the signature does not hold, with the status and text to answer.
+        :param body: the whole body, if ``needs_body`` returns True.
+        :returns: the signature's access key, and the checkpoints.
+        :raises RefusedError: if the signature is not valid, with the status and text to answer.
         :raises MissingExtraError: for a SigV4A signature, if ``cryptography`` is not installed.
         """
         signature = parse(request)
@@ -161,7 +165,7 @@ class Verifier:
         try:
             headers = canonical_headers(request.by_name, signature.signed_headers)
         except KeyError:
-            # Signed by the caller, lost on the way: it cannot match.
+            # A signed header was lost on the way: the signature cannot match.
             raise invalid_signature(_MISMATCH) from None
         path = canonical_path(request.path, self._path_encoding)
         mismatches = []
@@ -185,8 +189,17 @@ class Verifier:
         canonical, to_sign = mismatches[0]
         raise invalid_signature(_MISMATCH, canonical_request=canonical, string_to_sign=to_sign)
 
+    def _content_sha256(self, request: WireRequest) -> str | None:
+        """The payload hash that the request states; None if it states none."""
+        values = request.by_name.get(_CONTENT_SHA256)
+        if values is not None:
+            return b",".join([value.strip(b" \t") for value in values]).decode("ascii", "replace")
+        if self.service in _S3_SERVICES and is_signed_in_query(request):
+            return _UNSIGNED_PAYLOAD
+        return None
+
     def _payload_hash(self, request: WireRequest, signature: Signature, body: bytes) -> str:
-        sent = _content_sha256(request)
+        sent = self._content_sha256(request)
         if self.service == LATTICE:
             if sent is None or _CONTENT_SHA256 not in signature.signed_headers:
                 raise incomplete_signature(f"Missing the '{_CONTENT_SHA256}' in canonical headers")
@@ -262,7 +275,7 @@ class Verifier:
         credentials = self._find_credentials(signature.access_key)
         if credentials is None:
             raise unrecognized_client()
-        # "" is refused for every caller: Lattice takes an empty token for a wrong one.
+        # An empty token is refused for every caller, as Lattice does.
         expected, sent = credentials.token, signature.token
         if (expected is None) != (sent is None):
             raise unrecognized_client()
@@ -285,7 +298,7 @@ def _check_signed_headers(request: WireRequest, signature: Signature) -> None:
             "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
         )
     for name in request.by_name:
-        # x-amzn-… does not begin with x-amz-: request and trace ids stay unsigned.
+        # x-amzn-… does not begin with x-amz-: request ids and trace ids stay unsigned.
         if name.startswith("x-amz-") and name not in signed:
             raise incomplete_signature(
                 f"'{name}' must be a 'SignedHeader' in the AWS Authorization."
@@ -312,18 +325,11 @@ def _matches(signature: Signature, secret_key: str, to_sign: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _signing_key(secret_key: str, scope: str) -> hmac.HMAC:
-    """An HMAC with the signing key, the same for all requests of a day: to be copied."""
+    """An HMAC with the signing key, to be copied. The key is the same for all requests of a day."""
     key = b"AWS4" + secret_key.encode()
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
     return hmac.new(key, digestmod="sha256")
-
-
-def _content_sha256(request: WireRequest) -> str | None:
-    values = request.by_name.get(_CONTENT_SHA256)
-    if values is None:
-        return None
-    return b",".join([value.strip(b" \t") for value in values]).decode("ascii", "replace")
 
 
 def _iso(seconds: int) -> str:

@@ -9,7 +9,6 @@ import threading
 
 import pytest
 
-from lattice_client.testing.server import http_connection
 from support.bare_server import (
     CHUNKED,
     DONE,
@@ -25,6 +24,8 @@ from support.bare_server import (
 )
 
 pytestmark = pytest.mark.usefixtures("nothing_goes_wrong_inside")
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 # What is refused
@@ -73,7 +74,7 @@ def test_bad_chunks_end_an_answer_that_has_begun():
             pass
         await send({"type": "http.response.body"})
 
-    # As much as is read at once; the answer's head waits for its body when the next is read.
+    # As much as one read takes: the answer's head is still held when the next is read.
     chunk = b"x" * (65536 - len(CHUNKED) - 6)
     first = CHUNKED + b"%04x\r\n%b" % (len(chunk), chunk)
     with serving(app) as server, server.connect() as sock:
@@ -120,7 +121,7 @@ def test_a_body_that_was_asked_for_does_not():
 
     with serving(app) as server, server.connect() as sock:
         sock.sendall(post(4, b"expect: 100-continue"))
-        assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert sock.recv(100) == CONTINUE
         sock.sendall(b"done")
         assert response(sock) == DONE
         sock.sendall(post(4) + b"done")
@@ -148,7 +149,7 @@ def test_failing_behind_the_answer_does_no_harm_to_the_next_request(caplog):
 
 
 def half_closed(server, data):
-    """All that comes back on a connection whose client has sent this, and ended its side."""
+    """All bytes that a client gets that sends ``data`` and ends its side."""
     with server.connect() as sock:
         sock.sendall(data)
         sock.shutdown(socket.SHUT_WR)
@@ -156,7 +157,7 @@ def half_closed(server, data):
 
 
 async def slowly(scope, receive, send):
-    """Answers with the path, when the loop has had many turns."""
+    """Answers with the path, after many turns of the loop."""
     while (message := await receive()).get("more_body"):
         pass
     if message["type"] == "http.request":
@@ -167,7 +168,7 @@ async def slowly(scope, receive, send):
 @pytest.mark.parametrize("app", [slowly, good])
 def test_a_client_that_ends_its_side_gets_its_answer(app):
     with serving(app) as server:
-        got = half_closed(server, GET)
+        got = half_closed(server, GET).removeprefix(CONTINUE)
         assert got.startswith(b"HTTP/1.1 200 OK\r\n")
         assert got.endswith(b"\r\n\r\n/" if app is slowly else b"good")
 
@@ -179,7 +180,7 @@ def test_a_client_that_ends_its_side_gets_all_answers_of_a_pipeline():
         got = half_closed(server, b"".join([*requests, upload]))
         assert got.count(b"HTTP/1.1 200 OK") == 21
         assert got.endswith(b"\r\n\r\n/upload")
-        # What is not there whole is not answered.
+        # An incomplete request is not answered.
         got = half_closed(server, requests[1] + upload[:-1])
         assert got.count(b"HTTP/1.1 200 OK") == 1
         assert half_closed(server, upload[:-1]) == b""
@@ -189,7 +190,7 @@ def test_a_client_that_ends_its_side_gets_all_answers_of_a_pipeline():
 
 
 def test_a_slow_answer_reaches_a_client_that_ended_its_side():
-    """Whether it is still there is found out meanwhile, by what it has to skip."""
+    """Probes, which the client must skip, find out whether it is still there."""
     waiting, go = threading.Event(), threading.Event()
 
     async def waits(_scope, _receive, send):
@@ -201,36 +202,111 @@ def test_a_slow_answer_reaches_a_client_that_ended_its_side():
         sock.sendall(GET)
         sock.shutdown(socket.SHUT_WR)
         assert waiting.wait(20)
-        assert sock.recv(len(b"HTTP/1.1 100 Continue\r\n\r\n"), socket.MSG_WAITALL).startswith(
-            b"HTTP/1.1 100 Continue"
-        )
+        assert sock.recv(len(CONTINUE), socket.MSG_WAITALL) == CONTINUE
         go.set()
         assert response(sock) == DONE
         assert is_at_end(sock)
 
 
-@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
-@pytest.mark.parametrize("start", [False, True])
-def test_a_client_that_leaves_altogether_is_noticed(start, version, monkeypatch):
-    monkeypatch.setattr(http_connection, "_SILENCE_SECONDS", 0.5)
-    there, gone = threading.Event(), threading.Event()
+def test_an_http_1_0_client_is_never_probed():
+    """HTTP/1.0 knows no interim responses."""
+    go = asyncio.Event()
 
-    async def waits(_scope, receive, send):
-        assert not (await receive())["more_body"]
-        if start:
-            await send({"type": "http.response.start", "status": 200, "headers": []})
+    async def waits(_scope, _receive, send):
+        await go.wait()
+        await answer(send)
+
+    with serving(waits) as server, server.connect() as sock, server.stopped_clock():
+        sock.sendall(GET.replace(b"1.1", b"1.0"))
+        sock.shutdown(socket.SHUT_WR)
+        server.turn()
+        server.do(go.set)
+        assert whole(sock).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_a_stream_reaches_a_client_that_ended_its_side_while_it_keeps_coming():
+    parts = asyncio.Semaphore(0)
+
+    async def streams(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(8):
             await send({"type": "http.response.body", "body": b"part", "more_body": True})
-        there.set()
-        assert await receive() == {"type": "http.disconnect"}
+            await parts.acquire()
+        await send({"type": "http.response.body"})
+
+    with serving(streams) as server, server.connect() as sock, server.stopped_clock():
+        sock.sendall(GET)
+        sock.shutdown(socket.SHUT_WR)
+        for _ in range(8):
+            server.later(0.4)
+            server.do(parts.release)
+            server.turn()
+        assert response(sock) == (200, b"part" * 8, None)
+
+
+def test_a_client_that_ended_its_side_may_read_a_stream_slowly():
+    async def streams(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(2):
+            await send({"type": "http.response.body", "body": b"x" * SIZE, "more_body": True})
+        await send({"type": "http.response.body"})
+
+    with serving(streams) as server, server.connect() as sock, server.stopped_clock():
+        sock.sendall(GET)
+        sock.shutdown(socket.SHUT_WR)
+        for _ in range(4):
+            server.later(0.6)
+        assert response(sock) == (200, b"x" * 2 * SIZE, None)
+
+
+async def waits_for_the_end(_scope, receive, _send):
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def test_a_client_that_leaves_is_noticed_at_once():
+    with serving(waits_for_the_end) as server, server.stopped_clock():
+        with server.connect() as sock:
+            sock.sendall(GET)
+            server.turn()
+            assert server.holds(sock)
+            address = sock.getsockname()
+        server.turn()
+        assert address not in server.clients
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_a_client_that_leaves_a_stream_is_noticed_within_a_second(version):
+    gone = threading.Event()
+
+    async def streams(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"part", "more_body": True})
+        await waits_for_the_end(scope, receive, send)
         gone.set()
 
-    with serving(waits) as server:
+    with serving(streams) as server, server.stopped_clock():
         with server.connect() as sock:
             sock.sendall(GET.replace(b"1.1", version))
-            if start:
-                assert sock.recv(65536)
-            assert there.wait(20)
-        assert gone.wait(30)
+            assert sock.recv(65536)
+        server.later(0.6)
+        assert gone.wait(20)
+
+
+def test_a_client_that_ends_its_side_and_leaves_later_is_noticed():
+    """It is probed at growing intervals, so that a long wait is not a stream of probes."""
+    with serving(waits_for_the_end) as server, server.stopped_clock():
+        with server.connect() as sock:
+            sock.sendall(GET)
+            sock.shutdown(socket.SHUT_WR)
+            for _ in range(16):
+                server.later(0.51)
+            # At once, and after 0.5, 1.5, 3.5 and 7.5 seconds.
+            assert sock.recv(65536) == CONTINUE * 5
+            address = sock.getsockname()
+        for _ in range(16):
+            server.later(0.51)
+        assert address not in server.clients
 
 
 def is_at_end(sock):
