@@ -309,7 +309,7 @@ def test_the_target_must_be_a_path(local, path):
 
 
 def test_names_are_checked(local):
-    with pytest.raises(ValueError, match=f"a service answers to {HOST} already"):
+    with pytest.raises(ValueError, match=f"another service already has the name {HOST}"):
         local.add_service("rates", domain=HOST)
     with pytest.raises(ValueError, match="already"):
         local.add_service("orders")

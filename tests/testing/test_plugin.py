@@ -50,11 +50,11 @@ def test_target_groups_are_at_hand(lattice):
 @pytest.mark.parametrize(
     ("files", "given", "problem"),
     [
-        (["lattice.toml"], {"callers": ["shop"]}, "those of the file"),
-        (["lattice.toml"], {"services": []}, "those of the file"),
+        (["lattice.toml"], {"callers": ["shop"]}, "come from the file"),
+        (["lattice.toml"], {"services": []}, "come from the file"),
         ([], {"callers": "shop"}, "lists of names"),
         ([], {"services": "orders"}, "lists of names"),
-        ([], {"service": ["orders"]}, r"for several services say services=\[…\]"),
+        ([], {"service": ["orders"]}, r"to add services, use services=\[…\]"),
     ],
 )
 def test_markers_that_cannot_be(tmp_path, files, given, problem):

@@ -202,7 +202,7 @@ def test_other_partitions(region, partition):
 
 @pytest.mark.parametrize("region", ["", "-", "eu-", "test_region", "EU-west-1", 5, None])
 def test_a_region_is_one_that_a_name_may_hold(region):
-    with pytest.raises(ConfigurationError, match="is no region, such as us-west-2"):
+    with pytest.raises(ConfigurationError, match="is not a region, such as us-west-2"):
         LocalLattice(region=region)
 
 

@@ -49,7 +49,7 @@ def test_a_template_in_words(shop):
         "<Listener HTTP:80>",
     ]
     assert (
-        "10: POST /hooks… (in this case) where x-tenant contains 'beta': "
+        "10: POST /hooks… (case-sensitive) where x-tenant contains 'beta': "
         "orders-hooks (<Target <LambdaTarget handler>>)" in words
     )
     assert (
@@ -260,7 +260,7 @@ def test_two_networks_of_one_name_are_an_error(tmp_path):
 """
     with pytest.raises(ConfigurationError) as caught:
         from_text(tmp_path, networks)
-    assert str(caught.value) == "t.yaml: Resources.B: there is a service network 'net' already"
+    assert str(caught.value) == "t.yaml: Resources.B: the service network 'net' already exists"
 
 
 def test_somebody_elses_network_is_taken_for_an_open_one(tmp_path):
@@ -770,8 +770,8 @@ def test_targets_by_a_condition(tmp_path, targets, there):
         ({"parameters": 5}, r"^parameters: this must be a table \(a mapping\)$"),
         ({"parameters": {"VpcId": ["a"]}}, r"^parameters: VpcId: this must be text, not \['a'\]$"),
         ({"targets": ["a"]}, r"^targets: this must be a table \(a mapping\)$"),
-        ({"region": 5}, r"^shop\.yaml: 5 is no region, such as us-west-2$"),
-        ({"region": None}, r"^shop\.yaml: None is no region, such as us-west-2$"),
+        ({"region": 5}, r"^shop\.yaml: 5 is not a region, such as us-west-2$"),
+        ({"region": None}, r"^shop\.yaml: None is not a region, such as us-west-2$"),
         ({"account": 5}, r"^shop\.yaml: an account has 12 digits, as text, unlike 5$"),
     ],
 )

@@ -147,7 +147,7 @@ def test_both_kinds_of_file_say_what_the_builder_says(folder):
     assert in_words(load(folder / "lattice.toml")) == words
     assert in_words(load(folder / "lattice.yaml")) == words
     assert "10: GET /v2…: 10 to blue (<Target blue>), 90 to green (<Target green>, " in words
-    assert "11: /Gone (in this case): 404" in words
+    assert "11: /Gone (case-sensitive): 404" in words
     assert "12: where x-tenant contains 'beta': green" in words
     assert "13: where x-a is '1': 500" in words
 
@@ -257,7 +257,7 @@ BROKEN = [
     ("services.Orders = {}", "services.Orders: 'Orders' is no name of a service"),
     ("services.orders = 1", "services.orders: this must be a table"),
     ("account = '12'", ": an account has 12 digits, as text, unlike '12'"),
-    ("region = 'somewhere nice'", ": 'somewhere nice' is no region, such as us-west-2"),
+    ("region = 'somewhere nice'", ": 'somewhere nice' is not a region, such as us-west-2"),
     ("callers.shop.account = 222233334444", "callers.shop.account: this must be text (in quotes)"),
     ("callers.shop.account = '2222'", "callers.shop: an account has 12 digits"),
     ("callers.shop.identity_policies = 5", "callers.shop: "),

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.display import without_password
-from lattice_client.testing.numbers import is_whole
+from lattice_client.testing.numbers import is_integer
 
 __all__ = ["Node", "as_text", "text_of"]
 
@@ -88,7 +88,7 @@ class Node:
 
     def number(self) -> int:
         """A whole number."""
-        if not is_whole(self.value):
+        if not is_integer(self.value):
             raise self.error(f"this must be a whole number, not {self.value!r}")
         return self.value
 
