@@ -188,12 +188,12 @@ def test_a_request_now():
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"path": "/parking?lot=1"}, "has no query"),
-        ({"path": "parking"}, "begins with '/'"),
+        ({"path": "/parking?lot=1"}, "have no query"),
+        ({"path": "parking"}, "must begin with '/'"),
         ({"service_arn": "arn:aws:vpc-lattice:us-west-2:1:service/svc-1/a"}, "without a path"),
-        ({"service_arn": "svc-1"}, "no ARN of a service"),
+        ({"service_arn": "svc-1"}, "not the ARN of a service"),
         ({"time": datetime(2026, 1, 1)}, "must have a zone"),  # noqa: DTZ001 - that is it
-        ({"time": 1e20}, "no time in seconds"),
+        ({"time": 1e20}, "not a time in seconds"),
         ({"context": {"aws:MultiFactorAuthPresent": True}}, "must be strings"),
         ({"context": {"aws:TagKeys": ["a", 1]}}, "'aws:TagKeys' in context must be strings"),
     ],

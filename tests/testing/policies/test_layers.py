@@ -404,7 +404,7 @@ def test_an_explanation_shows_no_token():
     held = {"StringEquals": {"vpc-lattice-svcs:RequestHeader/X-Amz-Security-Token": "other"}}
     asked = request(headers={"x-amz-security-token": "a-secret-token"})
     decision = evaluate(policy(statement(Condition=held)), asked)
-    assert "not to be shown" in str(decision)
+    assert "is hidden" in str(decision)
     for text in (str(decision), repr(decision), repr(asked)):
         assert "a-secret-token" not in text
 
