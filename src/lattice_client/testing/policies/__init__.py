@@ -7,9 +7,9 @@ decides about a request, ``lint`` finds what is legal but surprising.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from lattice_client._lazy import lazy_exports
 from lattice_client.testing.policies.document import (
     AuthPolicy,
     IdentityPolicy,
@@ -70,8 +70,5 @@ ALLOW_AUTHENTICATED: Final = AuthPolicy.from_document(
 NO_POLICY: Final = AuthPolicy()
 
 
-def __getattr__(name: str) -> object:
-    # Imported on first use: requests are decided without them.
-    if name not in ("Finding", "lint"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.findings"), name)
+# Imported on first use: requests are decided without them.
+__getattr__, __dir__ = lazy_exports(globals(), {"Finding": "findings", "lint": "findings"})
