@@ -1,4 +1,4 @@
-"""The table of what AWS's pages say, and what ``evaluate`` says to it."""
+"""``evaluate`` decides the cases from AWS's pages."""
 
 import json
 from collections import Counter
@@ -51,7 +51,7 @@ def test_there_are_enough_and_each_has_its_page():
     assert {case.outcome for case in CASES} == set(Effect)
 
 
-# What the pages do not say, and is taken to be so.
+# Inferred: the pages do not say it.
 
 INFERRED = [
     (

@@ -1,4 +1,4 @@
-"""Documents in, policies out, or an error that names the place."""
+"""Documents are parsed into policies, or an error names the place."""
 
 import json
 import pickle
@@ -312,7 +312,7 @@ def test_identity_policies_that_are_refused(document, place):
 
 
 def quick(work):
-    """The work's result; it must not take longer than it would at one step a character or so."""
+    """The work's result. It must not take more than about one step a character."""
     began = time.process_time()
     result = work()
     assert time.process_time() - began < 2

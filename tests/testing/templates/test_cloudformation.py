@@ -125,7 +125,7 @@ Resources:
     )
 
 
-def test_a_target_for_nobody_is_an_error():
+def test_a_target_without_a_group_is_an_error():
     with pytest.raises(
         ConfigurationError,
         match="mapped to 'Orders', which is neither the logical id or name of a target group",
@@ -146,7 +146,7 @@ def test_a_target_group_that_nothing_stands_for_echoes():
 
 
 def test_json_is_the_same(tmp_path, shop):
-    """The long forms, as tools write them."""
+    """The long forms, which tools write."""
     path = tmp_path / "shop.template.json"
     path.write_text(json.dumps(yaml.load(SHOP.read_text(), _Loader)))
     same = load(path, targets=TARGETS, parameters=VPC)
@@ -182,7 +182,7 @@ def test_a_document_says_what_a_template_leaves_open(tmp_path, shop):
 
 
 def from_text(tmp_path, text, *, after="", **arguments):
-    """A local Lattice of a template's resources, and what was noted."""
+    """A local Lattice from a template's resources, and the notes."""
     path = tmp_path / "t.yaml"
     path.write_text("Resources:\n" + textwrap.indent(textwrap.dedent(text), "  ") + after)
     with warnings.catch_warnings(record=True) as noted:
@@ -210,7 +210,7 @@ def test_without_a_network_services_are_in_the_default_one(tmp_path):
 
 
 def test_long_logical_ids_make_different_names(tmp_path):
-    """As those of the CDK are."""
+    """The CDK's templates are like this."""
     path = "PlatformSharedOrdersApplication"
     kinds = {"Network": "ServiceNetwork", "Service": "Service", "Group": "TargetGroup"}
     ids = [f"{path}{end}" for end in ("Public1A2B3C4D", "Private5E6F7A8B")]
@@ -259,7 +259,7 @@ def test_long_names_of_exports_make_different_networks(tmp_path):
 
 
 def test_two_networks_of_one_name_are_an_error(tmp_path):
-    """They were one, with the second's auth type."""
+    """They would be one network, with the second's auth type."""
     networks = """
     A: {Type: AWS::VpcLattice::ServiceNetwork, Properties: {Name: net, AuthType: AWS_IAM}}
     B: {Type: AWS::VpcLattice::ServiceNetwork, Properties: {Name: net, AuthType: NONE}}
@@ -269,7 +269,7 @@ def test_two_networks_of_one_name_are_an_error(tmp_path):
     assert str(caught.value) == "t.yaml: Resources.B: the service network 'net' already exists"
 
 
-def test_somebody_elses_network_is_taken_for_an_open_one(tmp_path):
+def test_a_foreign_network_is_treated_as_an_open_one(tmp_path):
     lattice, notes = from_text(
         tmp_path,
         SERVICE
@@ -438,7 +438,7 @@ def test_errors_name_the_place(tmp_path, text, words):
     assert words in str(caught.value)
 
 
-# Values that CloudFormation converts, and those that it does not
+# Values that CloudFormation converts, and others
 
 RULE = """
     Group: {Type: AWS::VpcLattice::TargetGroup}
@@ -629,7 +629,7 @@ def test_a_slip_in_the_id_of_a_target(tmp_path, identifier, why):
         from_text(tmp_path, group)
 
 
-# What other stacks export
+# Exports of other stacks
 
 
 @pytest.mark.parametrize(
@@ -664,7 +664,7 @@ def test_a_target_can_be_mapped_by_the_name_of_its_export(tmp_path):
         "!If [Always, !ImportValue 'shared:Net', x]",
     ],
 )
-def test_an_imported_network_is_somebody_elses(tmp_path, identifier):
+def test_an_imported_network_is_a_foreign_one(tmp_path, identifier):
     lattice, notes = from_text(
         tmp_path,
         SERVICE + ASSOCIATION % identifier,
@@ -704,23 +704,23 @@ def test_a_network_may_be_named_by_its_id_and_its_arn(tmp_path):
     assert list(lattice.networks) == ["net", "sn-0123456789abcdef0"]
 
 
-STRANGER = "sn-0123456789abcdef0"
-STRANGERS_ARN = f"arn:aws:vpc-lattice:us-west-2:444455556666:servicenetwork/{STRANGER}"
+FOREIGN_ID = "sn-0123456789abcdef0"
+FOREIGN_ARN = f"arn:aws:vpc-lattice:us-west-2:444455556666:servicenetwork/{FOREIGN_ID}"
 
 
 @pytest.mark.parametrize("policy_first", [False, True])
 @pytest.mark.parametrize(
     ("associated", "guarded"),
     [
-        (STRANGER, STRANGER),
-        (STRANGER, STRANGERS_ARN),
-        (STRANGERS_ARN, STRANGER),
+        (FOREIGN_ID, FOREIGN_ID),
+        (FOREIGN_ID, FOREIGN_ARN),
+        (FOREIGN_ARN, FOREIGN_ID),
         ("!ImportValue x", "!ImportValue x"),
         ("!ImportValue x", "!If [Always, !ImportValue x, y]"),
     ],
 )
-def test_somebody_elses_network_may_be_given_a_policy(tmp_path, associated, guarded, policy_first):
-    """However it is named, and wherever in the template."""
+def test_a_foreign_network_may_have_a_policy(tmp_path, associated, guarded, policy_first):
+    """Whichever way the network is named, and in any order."""
     policy = f"""
     Policy:
       Type: AWS::VpcLattice::AuthPolicy
@@ -825,7 +825,7 @@ def test_another_partition(tmp_path):
     ],
 )
 def test_functions(tmp_path, expression, name):
-    """Each as a header's value, which may be nearly any text."""
+    """Each in a header's value, which may be nearly any text."""
     lattice, _ = from_text(
         tmp_path,
         SERVICE
@@ -968,7 +968,7 @@ def test_a_target_of_a_group_that_is_mapped_stands_for_nothing(tmp_path, key):
     )
 
 
-# Roles, and what their policies let them do
+# Roles and their policies
 
 GUARDED = """
     Orders:
@@ -989,7 +989,7 @@ GUARDED = """
 
 
 def who_may(folder, resources, path="/", **arguments):
-    """The callers of a template who get through to the service ``orders``, and the notes."""
+    """The callers of a template that may call the service ``orders``, and the notes."""
     lattice, notes = from_text(folder, GUARDED + resources, clock=lambda: NOW, **arguments)
     host = [("host", lattice.service("orders").managed_name)]
     statuses = {
@@ -1246,7 +1246,7 @@ def test_a_caller_of_the_document_takes_the_place_of_a_role(tmp_path):
     assert lattice.caller("OtherThings").identity.policies == ()
 
 
-# What serverless functions imply
+# Resources that serverless functions imply
 
 SERVERLESS = """
     Function:
@@ -1298,8 +1298,10 @@ ALLOW = f"{{Version: '2012-10-17', Statement: [{{Effect: Allow, {CALLS}}}]}}"
             True,
             [
                 "[3]: this policy is not understood",
-                "[2]: AWS's policy 'Books' is not known here; it is treated as one that does not "
-                "concern calls",
+                (
+                    "[2]: AWS's policy 'Books' is not known here; it is treated as one that does "
+                    "not concern calls"
+                ),
             ],
         ),
         (
@@ -1375,7 +1377,7 @@ PARAMETER = "\nParameters: {VpcId: {Type: AWS::EC2::VPC::Id, Default: vpc-012345
 
 
 def status_from(vpc, tmp_path, associations):
-    """The status of a call, where a policy demands that it comes from a VPC; and what was noted."""
+    """The status of a call under a policy that requires a VPC, and the notes."""
     condition = f"Condition: {{StringEquals: {{'vpc-lattice-svcs:SourceVpc': {vpc}}}}}"
     guarded = GUARDED.replace('Principal: "*"', f'Principal: "*", {condition}')
     lattice, notes = from_text(
@@ -1417,7 +1419,7 @@ def test_of_several_vpcs_callers_come_from_the_first(tmp_path):
     ]
 
 
-# What AWS alone knows
+# Values that only AWS knows
 
 FUNCTION = """
     Topic: {Type: AWS::SNS::Topic}
@@ -1428,7 +1430,7 @@ FUNCTION = """
 
 
 def test_what_another_services_resource_is_need_not_be_known(tmp_path):
-    """Of many resources the Ref is an ARN."""
+    """The Ref of many resources is an ARN."""
     policies = """
         Policies:
         - Statement:
@@ -1446,7 +1448,7 @@ def test_what_another_services_resource_is_need_not_be_known(tmp_path):
 
 
 def test_what_nothing_refers_to_may_stay_unknown(tmp_path):
-    """A parameter that is in every template of the CDK, an alias's name, properties left empty."""
+    """The CDK's parameter, an alias's name, empty properties."""
     properties = "        AutoPublishAlias: !ImportValue alias\n        Policies:\n        Role:\n"
     after = (
         "\nGlobals: {Function: }\nParameters: {BootstrapVersion: "

@@ -108,7 +108,7 @@ def folder(tmp_path):
 
 
 def built():
-    """The same, by hand."""
+    """The same, built in Python."""
     lattice = LocalLattice(
         region="eu-west-1",
         account="999999999999",
