@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.access_log import AccessLogFile, AccessRecord
-from lattice_client.testing.arns import check_account, check_region, partition_of
+from lattice_client.testing.arns import check_account, check_region, partition_of, resource_id
 from lattice_client.testing.asgi import ASGIApp, Receive, Scope, Send
 from lattice_client.testing.assertions import Calls
 from lattice_client.testing.clock import system_time
@@ -31,7 +31,7 @@ from lattice_client.testing.model.auth_layer import AuthLayer, AuthType, PolicyL
 from lattice_client.testing.model.callers import Caller, CallerRegistry, Principal, issue
 from lattice_client.testing.model.networks import ServiceNetwork
 from lattice_client.testing.model.rules import Targets
-from lattice_client.testing.model.services import Service, resource_id, service_at
+from lattice_client.testing.model.services import Service, service_at
 from lattice_client.testing.model.target_groups import TargetGroup
 from lattice_client.testing.policies import IdentityPolicy, PolicyDocument
 from lattice_client.testing.refusals import RefusedError

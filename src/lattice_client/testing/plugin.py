@@ -81,17 +81,17 @@ def _configured(request: pytest.FixtureRequest) -> LocalLattice:
     if marker is not None:
         if len(marker.args) > 1:
             raise _error(f"give one file, not {len(marker.args)}")
-        return _marked(*marker.args, beside=request.path.parent, **marker.kwargs)
+        return _marked(*marker.args, folder=request.path.parent, **marker.kwargs)
     file = config.getini("lattice_file")
     if file:
         return _from_file((config.inipath or config.rootpath / "ini").parent / file)
-    return _marked(beside=request.path.parent)
+    return _marked(folder=request.path.parent)
 
 
 def _marked(
     file: str | None = None,
     *,
-    beside: Path,
+    folder: Path,
     services: Iterable[str] | None = None,
     callers: Iterable[str] | None = None,
     **settings: Any,
@@ -105,7 +105,7 @@ def _marked(
     if file is not None:
         if services is not None or callers is not None:
             raise _error("services and callers come from the file: leave out the arguments")
-        return _from_file(beside / file, **settings)
+        return _from_file(folder / file, **settings)
     local = LocalLattice(**settings)
     for service in _SERVICES if services is None else services:
         local.add_service(service, domain=f"{service}.internal.example.com")

@@ -81,11 +81,13 @@ def from_template(
     :param options: arguments of ``LocalLattice``.
     :raises ConfigurationError: for what is invalid; the message names the place.
     """
-    builder = _Builder(document, parameters or {}, targets or {}, callers, note, stack, options)
+    builder = _TemplateBuilder(
+        document, parameters or {}, targets or {}, callers, note, stack, options
+    )
     return builder.build_all()
 
 
-class _Builder:
+class _TemplateBuilder:
     def __init__(
         self,
         document: Node,

@@ -66,7 +66,7 @@ def from_document(
     :param options: further arguments of ``LocalLattice``, in place of the document's settings.
     :raises ConfigurationError: if anything in it is wrong; the message names the place.
     """
-    builder = _Builder(document, folder, targets or {}, options)
+    builder = _DocumentBuilder(document, folder, targets or {}, options)
     for place in builder.unreachable():
         note(f"{place}: this service is in no service network, because all list their services")
     return builder.lattice
@@ -105,7 +105,7 @@ def _argument(key: str, node: Node, folder: Path) -> Any:
     return node.flag() if key == "token" else node.text()
 
 
-class _Builder:
+class _DocumentBuilder:
     def __init__(
         self, document: Node, folder: Path, targets: dict[str, list[ASGIApp]], options: Any
     ) -> None:

@@ -112,8 +112,8 @@ def _tags(
 
     unknown: list[ConfigurationError] = []
     tags = dict(_resolvable(template, properties, "Tags", tag, unknown))
-    for error in unknown:
-        note(f"{error}; so the role does not have this tag")
+    for problem in unknown:
+        note(f"{problem}; so the role does not have this tag")
     return tags
 
 
@@ -199,9 +199,9 @@ class _Policies:
                 unknown.append(error)
                 continue
             with document.error_context():
-                policies += _read(content)
-        for error in unknown:
-            self._note(f"{error}; so the role {role!r} may make every call that is not denied")
+                policies += _read_policy(content)
+        for problem in unknown:
+            self._note(f"{problem}; so the role {role!r} may make every call that is not denied")
         if unknown:
             policies.append(_EVERY_CALL)
         return policies if documents or arns or unknown else None
@@ -210,8 +210,8 @@ class _Policies:
         """The names of the roles that have a policy."""
         unknown: list[ConfigurationError] = []
         roles = _resolvable(self._template, properties, key, self._name, unknown)
-        for error in unknown:
-            self._note(f"{error}; so this role does not have the policy")
+        for problem in unknown:
+            self._note(f"{problem}; so this role does not have the policy")
         return roles
 
     def _name(self, item: Node) -> str:
@@ -260,7 +260,7 @@ class _Policies:
         return _has_calls(self._template.resolve(table["Action"]))
 
 
-def _read(document: Any) -> list[IdentityPolicy]:
+def _read_policy(document: Any) -> list[IdentityPolicy]:
     """The policy of a document, if it concerns calls.
 
     A document with an error is read again without the statements about other services: their
