@@ -76,7 +76,7 @@ def _load(
     options: dict[str, Any],
 ) -> LocalLattice:
     from lattice_client.testing.targets.loading import named_app
-    from lattice_client.testing.templates.document import from_document
+    from lattice_client.testing.templates.document import SETTINGS, from_document
 
     document = read_file(path)
     apps = {
@@ -86,35 +86,29 @@ def _load(
     parameters = _texts(Node(parameters, "parameters: "))
     tables = document.table()
     if "Resources" in tables:
-        return _from_template(document, None, path, apps, parameters, note, options)
+        return _from_template(document, {}, path.parent, apps, parameters, note, options)
     if "template" in tables:
-        return _from_template(None, document, path, apps, parameters, note, options)
+        tables = document.table((*_TEMPLATE_KEYS, *SETTINGS))
+        template = _read_template(path.parent, tables["template"])
+        return _from_template(template, tables, path.parent, apps, parameters, note, options)
     if parameters:
         raise ConfigurationError(f"{path.name}: only CloudFormation templates have parameters")
     return from_document(document, folder=path.parent, note=note, targets=apps, **options)
 
 
 def _from_template(
-    template: Node | None,
-    settings_file: Node | None,
-    path: Path,
+    template: Node,
+    tables: dict[str, Node],
+    folder: Path,
     targets: dict[str, list[ASGIApp]],
     parameters: Mapping[str, str],
     note: Callable[[str], object],
     options: dict[str, Any],
 ) -> LocalLattice:
-    """From a template itself, or from a file that names a template and its settings."""
+    """Build from a template and the tables of the file that names it, if there is one."""
     from lattice_client.testing.templates.cloudformation import from_template
-    from lattice_client.testing.templates.document import (
-        SETTINGS,
-        add_callers,
-        read_targets,
-        settings,
-    )
+    from lattice_client.testing.templates.document import add_callers, read_targets, settings
 
-    tables = {} if settings_file is None else settings_file.table((*_TEMPLATE_KEYS, *SETTINGS))
-    if template is None:
-        template = _read_template(path.parent, tables["template"])
     if "targets" in tables:
         targets = read_targets(tables["targets"]) | targets
     if "parameters" in tables:
@@ -130,7 +124,7 @@ def _from_template(
         **(settings(tables) | options),
     )
     if "callers" in tables:
-        add_callers(lattice, tables["callers"], folder=path.parent)
+        add_callers(lattice, tables["callers"], folder=folder)
     return lattice
 
 
