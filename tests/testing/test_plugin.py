@@ -59,7 +59,7 @@ def test_target_groups_are_at_hand(lattice):
 )
 def test_markers_that_cannot_be(tmp_path, files, given, problem):
     with pytest.raises(ConfigurationError, match=f"@pytest.mark.lattice: .*{problem}"):
-        plugin._marked(*files, beside=tmp_path, **given)
+        plugin._marked(*files, folder=tmp_path, **given)
 
 
 def test_both_at_once(lattice, lattice_tls):
