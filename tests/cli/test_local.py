@@ -138,7 +138,7 @@ def test_records_for_machines_over_tls(run, file, monkeypatch):
         (["FILE", "--port", "TAKEN"], 7, "There is no listening at 127.0.0.1"),
         (["FILE", "--port", "70000"], 7, "127.0.0.1:70000: ports are from 1 to 65535."),
         (["FILE", "--account", "12"], 2, "an account has 12 digits"),
-        (["FILE", "--region", "Nope"], 2, "'Nope' is no region"),
+        (["FILE", "--region", "Nope"], 2, "'Nope' is not a region"),
         ([], 2, "Missing argument 'FILE'"),
     ],
 )

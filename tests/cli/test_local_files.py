@@ -149,8 +149,8 @@ def test_a_template_with_what_it_leaves_open(served, capsys):
     assert "# orders-frontend-test: arn:aws:sts::222233334444:assumed-role/" in said.out
     assert "# batch: " in said.out
     assert said.err.startswith(
-        "note: shop.yaml: Resources.OrdersHooks: nothing stands for this target group, so an echo "
-        "does; map 'OrdersHooks' to a target\n"
+        "note: shop.yaml: Resources.OrdersHooks: this target group has no target, so it gets an "
+        "echo; map 'OrdersHooks' to a target\n"
     )
 
 

@@ -119,7 +119,7 @@ def test_lint(run, policy):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("{", "no JSON"),
+        ("{", "not JSON"),
         ('{"Statement": []}', "Statement"),
         ('{"Statement": {"Effect": "Maybe"}}', "Effect"),
         (b"\xff", "no UTF-8"),
@@ -142,8 +142,8 @@ def test_a_document_that_aws_would_refuse(run, monkeypatch, text, says):
         (["/no/such/file", "--as", "x"], 26, "/no/such/file cannot be read"),
         (["FILE"], 2, "--as"),
         (["FILE", "--as", "arn:aws:s3:::x"], 2, "is not the ARN of a role"),
-        (["FILE", "--as", "x", "--path", "orders"], 2, "path begins with '/'"),
-        (["FILE", "--as", "x", "--service", "orders"], 2, "no ARN of a service"),
+        (["FILE", "--as", "x", "--path", "orders"], 2, "path must begin with '/'"),
+        (["FILE", "--as", "x", "--service", "orders"], 2, "not the ARN of a service"),
         (["FILE", "--as", "x", "--tag", "a"], 2, "KEY=VALUE"),
         (["FILE", "--as", "x", "--source-ip", "10.0"], 2, "'10.0' does not appear to be an IP"),
         (["FILE", "--as", "x", "--port", "65536"], 2, "65536 is not in the range"),

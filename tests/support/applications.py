@@ -1,4 +1,4 @@
-"""Applications and functions for files to name."""
+"""Applications and functions that configuration files name."""
 
 
 async def blue(_scope, _receive, send):
@@ -19,7 +19,7 @@ NUMBER = 42
 
 
 class _Unconfigured:
-    """A lazy object of a framework that wants settings first."""
+    """A lazy object of a framework that needs settings first."""
 
     def __getattr__(self, name):
         raise RuntimeError(f"no settings, no {name}")

@@ -1,4 +1,4 @@
-"""Calls an ASGI application by hand, so that tests see every message and its order."""
+"""Calls an ASGI application directly, so that tests see every message in order."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from support.local_oracles import HOST, as_pairs, crt_sign
 
 
 def scope_of(request, **changes):
-    """The scope that a server would make of a wire request."""
+    """The ASGI scope of a wire request."""
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -26,7 +26,7 @@ def scope_of(request, **changes):
 
 
 class Exchange:
-    """One request to an application, with the messages that it sent."""
+    """A request to an application, and the messages that it sent."""
 
     def __init__(self, app, request, body=(b"",), *, on_send=None, **scope_changes):
         self.sent = []

@@ -1,4 +1,4 @@
-"""Asynchronous calls of the second level, on either event loop, and such as are cancelled."""
+"""Asynchronous calls with the clients, on either event loop, and cancelled ones."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ CLIENTS = ["httpx on asyncio", "httpx on trio", "aiohttp"]
 async def closed(session: aiohttp.ClientSession) -> None:
     """Close a session with its connections.
 
-    aiohttp's first middleware releases do not wait until TLS has said goodbye; what they leave is a
-    ResourceWarning in some later test.
+    aiohttp's first releases with middlewares do not wait until TLS is closed, which causes a
+    ResourceWarning in a later test.
     """
     idle = session.connector._conns.values() if session.connector else ()
     transports = [protocol.transport for held in idle for protocol, _ in held]
     await session.close()
     for transport in filter(None, transports):
         transport.abort()
-    # Two rounds of the loop: for the TLS transport, and for the socket below it.
+    # Two rounds of the loop: one for the TLS transport, one for the socket below it.
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 
 
 @asynccontextmanager
 async def closing(session: aiohttp.ClientSession) -> AsyncIterator[aiohttp.ClientSession]:
-    """A session that is ``closed`` at the end."""
+    """A session that is closed at the end by ``closed``."""
     try:
         yield session
     finally:
@@ -49,9 +49,9 @@ def backend(client: str) -> str:
 
 @asynccontextmanager
 async def calling(client: str, **settings: Any) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
-    """A function that gets a URL.
+    """A function that fetches a URL.
 
-    :param settings: of our second level.
+    :param settings: of the client.
     """
     if client == "aiohttp":
         async with closing(lattice_client.aiohttp.client_session(**settings)) as session:
@@ -71,7 +71,7 @@ async def calling(client: str, **settings: Any) -> AsyncIterator[Callable[[str],
 
 
 def call_and_cancel(client: str, url: str, under_way: Callable[[], Any], **settings: Any) -> None:
-    """Calls, and cancels the call as soon as it is under way."""
+    """Start a call, and cancel it once it is in progress."""
 
     async def scenario() -> None:
         async with calling(client, **settings) as get, anyio.create_task_group() as tasks:

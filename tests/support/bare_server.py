@@ -16,21 +16,21 @@ CHUNKED = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
 SIZE = 4 * 1024 * 1024
 DONE = (200, b"done", None)
 
-# What is on its way in the kernel is little beside what these tests send.
+# Kernel buffers are small compared with what these tests send.
 _KERNEL_BYTES = 128 * 1024
 _PART = b"x" * 16 * 1024
 _SETTLED_TURNS = 10
 
 
 class Serving:
-    """A server with an application, and ``/good`` beside it."""
+    """A server with an application, and ``/good`` for other clients."""
 
     def __init__(self, app, certificates, limits):
         async def with_good(scope, receive, send):
             await (good if scope["path"] == "/good" else app)(scope, receive, send)
 
         sock, self._port = listener()
-        small(sock)  # And so are the sockets that it accepts.
+        small(sock)  # Accepted sockets inherit it.
         self._certificates = certificates
         self._thread = ServerThread(
             with_lifespan(with_good), sock, certificates, ConnectionLimits(**limits)
@@ -69,17 +69,17 @@ class Serving:
         return context.wrap_socket(sock, server_hostname="localhost")
 
     def do(self, callback):
-        """Call something in the server's loop."""
+        """Call a function in the server's loop."""
         self._server._loop.call_soon_threadsafe(callback)
 
     def turn(self):
-        """Let the server do what there is to do: another client is answered meanwhile."""
+        """Let the server work until it has answered another client."""
         with self.connect() as sock:
             sock.sendall(b"GET /good HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
             assert whole(sock).endswith(b"good")
 
     def settle(self, progress):
-        """Let the server do all that it can do, until there is no progress any more."""
+        """Let the server work until it makes no more progress."""
         known = [progress()]
         while len(known) <= _SETTLED_TURNS:
             self.turn()
@@ -88,7 +88,7 @@ class Serving:
         return known[-1]
 
     def fill(self, sock, size):
-        """Send as much as the server takes, but no more than ``size``; gives how much that is."""
+        """Send what the server takes, at most ``size`` bytes; return how many."""
         sock.setblocking(False)
         sent = 0
 
@@ -104,7 +104,7 @@ class Serving:
         return sent
 
     def later(self, seconds):
-        """Set the clock of the server's loop forward, and let it do what is due."""
+        """Advance the clock of the server's loop, and let it run what is due."""
         loop = self._server._loop
         clock = loop.time
         self.turn()
@@ -125,7 +125,7 @@ class Serving:
 
 @contextlib.contextmanager
 def serving(app, certificates=None, **limits):
-    """Serve an application; it is given what is no request to ``/good``."""
+    """Serve an application, which gets all requests but those to ``/good``."""
     server = Serving(app, certificates, limits)
     try:
         yield server
@@ -136,14 +136,14 @@ def serving(app, certificates=None, **limits):
 
 
 async def answer(send, body=b"done", headers=()):
-    """A whole response."""
+    """A complete response."""
     length = (b"content-length", b"%d" % len(body))
     await send({"type": "http.response.start", "status": 200, "headers": [length, *headers]})
     await send({"type": "http.response.body", "body": body})
 
 
 async def turns():
-    """Let others in the same loop do what they have to."""
+    """Let other tasks in the loop run."""
     for _ in range(20):
         await asyncio.sleep(0)
 
@@ -153,7 +153,7 @@ async def good(_scope, _receive, send):
 
 
 async def endless(_scope, _receive, send):
-    """Does nothing but send."""
+    """Only sends."""
     await send({"type": "http.response.start", "status": 200, "headers": []})
     for number in itertools.count():
         await send({"type": "http.response.body", "body": b"%d " % number, "more_body": True})
@@ -166,14 +166,14 @@ def small(sock):
 
 
 def response(sock):
-    """One response: its status, body, and what it says about the connection."""
+    """A response's status, body and Connection header."""
     got = http.client.HTTPResponse(sock)
     got.begin()
     return got.status, got.read(), got.headers["connection"]
 
 
 def whole(sock):
-    """All that comes until the other side has said that there is no more."""
+    """Everything that the other side sends until it shuts down its side."""
     return b"".join(iter(lambda: sock.recv(65536), b""))
 
 

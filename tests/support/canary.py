@@ -1,4 +1,4 @@
-"""Secrets that must be seen nowhere, and a sweep that looks for them everywhere."""
+"""Secrets that must not appear anywhere, and a sweep that looks for them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from lattice_client import Credentials
 from lattice_client.errors import LatticeClientError
 
-# Real enough to be mistaken for one; and no other text holds this word.
+# In the form of a real secret, with a word that no other text contains.
 SECRET = "canary/Secret+3iWmLRyfYEXAMPLEKEY"
 TOKEN = "canary//Token" + "IQoJb3JpZ2luX2VjE" * 45 + "=="
 
@@ -22,12 +22,12 @@ def credentials(access_key: str = "ASIACANARYEXAMPLE") -> Credentials:
 
 
 def leaks(text: str) -> bool:
-    """Whether a text has one of the secrets in it, or a signature."""
+    """Whether a text contains one of the secrets, or a signature."""
     return _LEAK.search(text) is not None
 
 
 class Sweep(logging.Handler):
-    """Collects what the package says in a whole run: log records, errors, reprs, output."""
+    """Collects the package's texts of a whole run: log records, errors, reprs, output."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -56,15 +56,15 @@ class Sweep(logging.Handler):
             self.leaks.append(f"{where}: {_LEAK.sub('<the leak>', text)[:300]}")
 
     def look_at_reprs(self) -> None:
-        """The reprs of all objects of this package's classes that are alive."""
+        """The reprs of all live objects of this package's classes."""
         for thing in gc.get_objects():
             if str(type(thing).__module__).startswith("lattice_client"):
                 self.look(f"the repr of a {type(thing).__name__}", _said_by(thing))
 
 
 def _said_by(thing: object) -> str:
-    # What is alive is chance: a test's own object may be inside that raises whatever it is asked,
-    # and one whose making failed lacks attributes. Then the error is what is said.
+    # Live objects may contain a test's object that raises on any access, or lack attributes because
+    # __init__ failed. The error is the text then.
     try:
         return repr(thing)
     except Exception as error:  # noqa: BLE001

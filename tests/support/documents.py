@@ -1,4 +1,4 @@
-"""The programs that stand in the documentation, and a world for them to run in."""
+"""The programs in the documentation, and an environment to run them in."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 API = "a1b2c3d4e5.execute-api.us-west-2.amazonaws.com"
 ORDERS = "orders.internal.example.com"
 PAYMENTS = "payments.internal.example.com"
-# What programs may use without saying where it comes from, since it is the reader's.
+# Names that programs may use without defining them: they are the reader's.
 READERS_OWN = {
     "read_secret": lambda _: {
         "access_key": "AKIDVAULT",
@@ -38,13 +38,13 @@ _PARTS = re.compile(
     r"|^```(?P<language>\w+)(?: title=\"(?P<title>[^\"]+)\")?\n(?P<text>(?:(?!```).*\n)*)```$",
     flags=re.MULTILINE,
 )
-# Told of each access-log record: those of answers that nobody has read to the end come late.
+# Notified of each access-log record: those of unread answers come late.
 _RECORDED = Condition()
 
 
 @dataclass(frozen=True)
 class Block:
-    """One fenced block of a page."""
+    """A fenced block of a page."""
 
     page: str
     heading: str
@@ -59,7 +59,7 @@ class Block:
 
     @property
     def program(self) -> str:
-        """Its Python: of a diff, what comes after the change. Empty where it is none."""
+        """Its Python; of a diff, the changed state. Empty if it is not Python."""
         if self.language == "diff":
             kept = (line[1:] for line in self.text.splitlines() if not line.startswith("-"))
             return "\n".join(kept)
@@ -83,7 +83,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 class Result(NamedTuple):
-    """What came of a program: its names, what it printed, the access log of what it called."""
+    """The results of a program: its names, its output, the access log of its calls."""
 
     names: dict[str, Any]
     output: str
@@ -91,8 +91,10 @@ class Result(NamedTuple):
 
 
 def run(block: Block, services: list[RunningLattice]) -> Result:
-    """Runs a program, with the services' hosts replaced by where they are in this test; and what it
-    only defines: ``async def main()``, and Lambda's ``def handler(event, context)``."""
+    """Run a program, with the services' hosts replaced by those of the test.
+
+    If it only defines ``async def main()`` or Lambda's ``def handler(event, context)``, run that.
+    """
     program = block.program
     for running in services:
         running.lattice.clear()
@@ -100,7 +102,7 @@ def run(block: Block, services: list[RunningLattice]) -> Result:
             address = f"http://{service.host}:{running.port}"
             program = program.replace(f"https://{service.host}", address)
     names: dict[str, Any] = {"__name__": "__main__", **READERS_OWN}
-    # Not to be shown: services here answer with what they were sent, tokens included.
+    # No repr: services here answer with what they were sent, tokens included.
     with redirect_stdout(StringIO()) as output:
         exec(compile(program, str(block), "exec"), names)
         main = names.get("main")
@@ -109,7 +111,7 @@ def run(block: Block, services: list[RunningLattice]) -> Result:
         if "handler" in names:
             names["handler"]({"order": 7}, None)
     for client in names.values():
-        if isinstance(client, httpx.Client):  # of a program that lives longer than this one
+        if isinstance(client, httpx.Client):  # The documented program would live longer.
             client.close()
     with _RECORDED:
         _RECORDED.wait_for(
@@ -120,7 +122,7 @@ def run(block: Block, services: list[RunningLattice]) -> Result:
 
 
 def calls_a_service(block: Block) -> bool:
-    """Whether it calls, rather than makes a link for others to call."""
+    """Whether it sends a call, and does not only create a link."""
     hosts = any(f"https://{host}" in block.program for host in (API, ORDERS, PAYMENTS))
     return hosts and "presign_url" not in block.program
 
@@ -132,7 +134,7 @@ def _recorded(_: AccessRecord) -> None:
 
 @pytest.fixture(scope="session")
 def documented_services() -> Iterator[list[RunningLattice]]:
-    """What the documentation's programs call: a Lattice service, and an API of API Gateway."""
+    """The services that the documentation calls: a Lattice service, and an API of API Gateway."""
     orders = LocalLattice(on_access=_recorded)
     orders.add_service("orders", domain=ORDERS)
     orders.add_service("payments", domain=PAYMENTS)
@@ -146,7 +148,7 @@ def documented_services() -> Iterator[list[RunningLattice]]:
 
 @pytest.fixture
 def run_documented(documented_services, monkeypatch) -> Callable[[Block], Result]:
-    """Runs a block's program as the caller ``orders-frontend``, whose credentials stand in the
+    """Run a block's program as the caller ``orders-frontend``, with its credentials in the
     environment."""
     credentials = canary.credentials()
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", credentials.access_key)

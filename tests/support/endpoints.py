@@ -1,5 +1,7 @@
-"""The endpoints that botocore's chain asks for credentials, on loopback: EC2's instance metadata,
-a container's (ECS, EKS Pod Identity), the SSO portal, STS."""
+"""Credential endpoints of botocore's chain on loopback.
+
+EC2's instance metadata, a container's (ECS, EKS Pod Identity), the SSO portal, STS.
+"""
 
 from __future__ import annotations
 
@@ -22,19 +24,19 @@ ROLE = "orders-instance"
 
 
 class Endpoint:
-    """One server thread. Tests look at ``calls``, those for credentials, and turn its knobs."""
+    """A server thread. Tests read ``calls`` (requests for credentials) and set the attributes."""
 
     def __init__(self) -> None:
         self.calls: list[Any] = []
-        # For how long the next credentials live, from the endpoint's clock on.
+        # The lifetime of the next credentials, from the endpoint's clock.
         self.lifetime = 6 * 3600.0
         self.clock = time.time
-        # An answer to give instead of credentials: its status and text.
+        # Status and text to answer instead of credentials.
         self.instead: tuple[int, str] | None = None
         self.without: set[str] = set()
-        # Which generation the last of the calls gets.
+        # The generation that the last call got.
         self.number_of: Callable[[list[Any]], int] = len
-        # Set: nobody waits.
+        # Clear it to block requests.
         self.open = threading.Event()
         self.open.set()
         endpoint = self
@@ -125,7 +127,7 @@ class InstanceMetadata(Endpoint):
 
 
 class Container(Endpoint):
-    """A container's endpoint, which wants the content of the token file as it is now."""
+    """A container's endpoint, which requires the current content of the token file."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -159,7 +161,7 @@ class SsoPortal(Endpoint):
 
 
 class Sts(Endpoint):
-    """AssumeRole that notes what it was asked; moto's takes anything and notes nothing."""
+    """AssumeRole that records its requests, which moto's does not."""
 
     def post(self, request: BaseHTTPRequestHandler) -> tuple[int, str]:
         body = request.rfile.read(int(request.headers["Content-Length"])).decode()
@@ -169,7 +171,7 @@ class Sts(Endpoint):
         issued = self.issue(asked)
         if self.instead:
             return self.instead
-        # STS calls the token by another name.
+        # STS has another name for the token.
         issued["SessionToken"] = issued.pop("Token", "")
         parts = "".join(f"<{name}>{value}</{name}>" for name, value in issued.items())
         return 200, (
@@ -189,7 +191,7 @@ class Sts(Endpoint):
 
 @contextmanager
 def moto() -> Iterator[str]:
-    """moto's server in a process of its own, for it patches botocore in the one that it is in."""
+    """moto's server in a separate process, because it patches botocore in its process."""
     command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -200,7 +202,7 @@ def moto() -> Iterator[str]:
         for line in process.stderr:
             said.append(line)
             if at := re.search(r"http://127\.0\.0\.1:\d+", line):
-                # It goes on to log each request.
+                # It continues to log each request.
                 threading.Thread(target=process.stderr.read, daemon=True).start()
                 yield at[0]
                 return

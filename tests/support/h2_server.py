@@ -1,4 +1,4 @@
-"""An HTTP/2 server over TLS that answers as it is told, and keeps what it is sent."""
+"""An HTTP/2 server over TLS with scripted answers, which keeps what it receives."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class GoAway:
 
 @dataclass(frozen=True)
 class Drip:
-    """An answer whose body comes byte by byte, until the server's ``go_on`` is set."""
+    """An answer whose body is sent byte by byte, until the server's ``go_on`` is set."""
 
     status: int
     body: bytes
 
 
-# What a request is answered: a status and a body, or not at all.
+# The answer to a request: a status and a body, or none.
 Respond = Callable[[RawRequest], tuple[int, bytes] | Reset | GoAway | Drip]
 
-# How often a byte drips, in seconds, and how many: longer than any test's patience.
+# Seconds between bytes, and the number of bytes: more than any test's time-out.
 _DRIP, _DROPS = 0.05, 600
 
 
@@ -63,11 +63,11 @@ class H2Server:
         self._headers = headers
         self.requests: list[RawRequest] = []
         self.connections = 0
-        # What each of them was asked for (SNI).
+        # The SNI of each connection.
         self.server_names: list[str | None] = []
         context.sni_callback = lambda _, name, __: self.server_names.append(name)
         self.ca_file = ca_file
-        # Set it to end the dripping; and whether that was not done in time.
+        # Set it to end the dripping; and whether that came too late.
         self.go_on = threading.Event()
         self.dripped_out = False
         self._respond = respond
@@ -116,7 +116,7 @@ class H2Server:
                             dripping[event.stream_id] = drops
                 connection.sendall(speaker.data_to_send())
                 if speaker.state_machine.state is h2.connection.ConnectionState.CLOSED:
-                    # To close with something unread would reset the connection.
+                    # Closing with unread bytes would reset the connection.
                     while connection.recv(65536):
                         pass
                     return
@@ -127,7 +127,7 @@ class H2Server:
         speaker: h2.connection.H2Connection,
         dripping: dict[int, bytes],
     ) -> bytes:
-        """Some bytes from the client; meanwhile answers drip."""
+        """Receive some bytes from the client; answers drip meanwhile."""
         while True:
             connection.settimeout(_DRIP if dripping else None)
             try:
@@ -154,11 +154,11 @@ class H2Server:
         body: bytes,
     ) -> bytes:
         """
-        :returns: what is to drip.
+        :returns: the answers to drip.
         """
         pseudo = {name: value for name, value in headers if name.startswith(b":")}
         others = [(name, value) for name, value in headers if not name.startswith(b":")]
-        # HTTP/2 has no Host header: a proxy to HTTP/1.1 makes it of this one.
+        # HTTP/2 has no Host header: a proxy to HTTP/1.1 derives it from :authority.
         request = RawRequest(
             pseudo[b":method"].decode(),
             pseudo[b":path"],
@@ -202,9 +202,9 @@ def h2_server(
     headers: Iterable[tuple[str, str]] = (),
 ) -> Iterator[H2Server]:
     """
-    :param folder: for the certificate of its authority.
-    :param names: those in its certificate.
-    :param headers: more of each answer.
+    :param folder: where to write the certificate of its authority.
+    :param names: the names in its certificate.
+    :param headers: further headers of each answer.
     """
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))

@@ -1,4 +1,4 @@
-"""A proxy between client and server that changes what passes through: heads of requests alone."""
+"""A proxy between client and server that changes the heads of requests."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from contextlib import contextmanager, suppress
 
 __all__ = ["in_between"]
 
-# What becomes of the head of a request: its lines, the request line first.
+# Changes the head of a request, given as lines, the request line first.
 Change = Callable[[list[bytes]], list[bytes]]
 
 
 @contextmanager
 def in_between(port: int, change: Change) -> Iterator[int]:
-    """:param port: of the server, at 127.0.0.1.
-    :returns: the port to connect to instead. One request for each connection, without a body.
+    """Proxy one request without a body for each connection.
+
+    :param port: of the server at 127.0.0.1.
+    :returns: the proxy's port.
     """
     listener = socket.create_server(("127.0.0.1", 0))
     threads = [threading.Thread(target=_accept, args=(listener, port, change))]
@@ -35,7 +37,7 @@ def _accept(listener: socket.socket, port: int, change: Change) -> None:
             client, _ = listener.accept()
         except OSError:
             return
-        # Either side may leave.
+        # Either side may disconnect.
         with suppress(OSError), client, socket.create_connection(("127.0.0.1", port)) as server:
             head = b""
             while b"\r\n\r\n" not in head:

@@ -1,4 +1,4 @@
-"""Whether there is an IPv6 loopback here; some containers have none."""
+"""Detects an IPv6 loopback; some containers have none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["need_ipv6"]
 
 
 def need_ipv6() -> None:
-    """Skips the test, or all that use the fixture, where there is none."""
+    """Skip the test, or all tests of the fixture, if there is none."""
     try:
         with socket.socket(socket.AF_INET6) as sock:
             sock.bind(("::1", 0))

@@ -1,4 +1,4 @@
-"""Signers that are not ours: AWS's C runtime, botocore, and one written out by hand."""
+"""Independent signers: AWS's C runtime, botocore, and one written by hand."""
 
 import hashlib
 import hmac
@@ -55,7 +55,7 @@ def crt_sign(
     expires=300,
     payload=UNSIGNED,
 ):
-    """Signed by AWS's C runtime, as a wire request."""
+    """A wire request signed by AWS's C runtime."""
     names = {name.lower() for name, _ in headers}
     given = http.HttpHeaders([*([] if "host" in names else [("host", HOST)]), *headers])
     request = http.HttpRequest(method, target, given)
@@ -97,7 +97,7 @@ def hand_sign(
     terminator="aws4_request",
     payload=UNSIGNED,
 ):
-    """Signed over a canonical path and query that the test writes out; all ``headers`` signed."""
+    """A request signed over the test's canonical path and query; all ``headers`` are signed."""
     date = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     pairs = {"host": HOST, "x-amz-content-sha256": payload, "x-amz-date": date} | dict(headers)
     pairs = {name: value for name, value in pairs.items() if value is not None}
@@ -117,7 +117,7 @@ def hand_sign(
 
 
 def replace_header(request, name, *values):
-    """The request with the header's values replaced (none: removed)."""
+    """The request with the header's values replaced, or removed if there are none."""
     kept = [(key, value) for key, value in request.headers if key.lower() != name.encode()]
     added = [(name.encode(), value) for value in values]
     return WireRequest(request.method, request.path, request.query, (*kept, *added))
@@ -128,5 +128,5 @@ def header(request, name):
 
 
 def as_pairs(request):
-    """The headers as text, as HTTP clients want them."""
+    """The headers as text, for HTTP clients."""
     return [(name.decode(), value.decode()) for name, value in request.headers]

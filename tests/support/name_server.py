@@ -1,4 +1,4 @@
-"""A name server on loopback, over UDP and TCP: it answers what it is told, the worst included."""
+"""A name server on loopback, over UDP and TCP, with scripted answers and faults."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Fault = Literal["servfail", "silence", "truncated", "garbage", "no chain"]
 
 
 def _one_port_twice() -> tuple[socket.socket, socket.socket]:
-    """For UDP and for TCP: a port that is free in one may be taken in the other."""
+    """Sockets for UDP and TCP at one port, which may be free in only one of them."""
     while True:
         tcp = socket.create_server(("127.0.0.1", 0))
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -36,13 +36,13 @@ def _one_port_twice() -> tuple[socket.socket, socket.socket]:
 
 
 class NameServer:
-    """It follows chains as a resolver does. Tests set ``records`` and ``faults``, and look at
+    """Follows CNAME chains as a resolver does. Tests set ``records`` and ``faults``, and read
     ``queries``."""
 
     def __init__(self) -> None:
         # (name, type) -> the TTL and the values.
         self.records: dict[tuple[str, str], tuple[int, list[str]]] = {}
-        # What befalls questions about a name, or about one of its types.
+        # The fault for queries of a name, or of one of its types.
         self.faults: dict[str | tuple[str, str], Fault] = {}
         # Name, type and transport.
         self.queries: list[tuple[str, str, str]] = []
@@ -63,7 +63,7 @@ class NameServer:
         self.records = {key: value for key, value in self.records.items() if key[0] != name}
 
     def asked(self, name: str) -> int:
-        """How often somebody asked for the addresses of a name, in either family."""
+        """The number of queries for a name's addresses, in either family."""
         return sum(query[:2] == (name, "A") for query in self.queries)
 
     def _serve_udp(self) -> None:
@@ -81,7 +81,7 @@ class NameServer:
                 connection, _ = self._tcp.accept()
             except OSError:
                 return
-            with connection, suppress(OSError, struct.error):  # The client may leave.
+            with connection, suppress(OSError, struct.error):  # The client may disconnect.
                 connection.settimeout(10)
                 (length,) = struct.unpack("!H", connection.recv(2, socket.MSG_WAITALL))
                 answer = self._answer(connection.recv(length, socket.MSG_WAITALL), "tcp")
@@ -125,7 +125,7 @@ class NameServer:
             name = values[0].removesuffix(".").lower()
 
     def close(self) -> None:
-        # An accept() that waits is not woken by close() alone, and a recvfrom() not at all.
+        # close() alone does not wake a blocked accept(), nor any recvfrom().
         self._tcp.shutdown(socket.SHUT_RDWR)
         self._tcp.close()
         self._udp.sendto(b"", ("127.0.0.1", self.port))

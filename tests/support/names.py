@@ -1,4 +1,4 @@
-"""Names in tests: a source that is told what it knows and tells what it was asked, and waiting."""
+"""A scripted name source that records its look-ups, and waiting for look-ups."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["Told", "landed"]
 
 
 def landed(names: Names) -> None:
-    """Waits until no look-up is under way."""
+    """Wait until no look-up is in progress."""
     for flight in list(names._flights.values()):
         flight.result(30)
 
 
 class Told:
-    """:param known: endpoints by name; a name that is not among them can be looked up nowhere."""
+    """:param known: endpoints by name; the look-up of any other name fails."""
 
     def __init__(
         self, known: dict[str, Endpoint] | None = None, *, strict: bool = False, cold: bool = False
     ) -> None:
         self.known = known or {}
         self.strict = strict
-        # Whether nothing is known at once.
+        # Whether no answer is known without waiting.
         self.cold = cold
         self.peeked: list[str] = []
         self.resolved: list[str] = []
@@ -47,7 +47,7 @@ class Told:
     def _look_up(self, host: str) -> Endpoint:
         found = self.known.get(_name(host))
         if found is None:
-            raise NameSourceError(f"nobody knows {host!r}")
+            raise NameSourceError(f"{host!r} is not known")
         return found
 
 

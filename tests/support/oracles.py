@@ -1,4 +1,4 @@
-"""What AWS's own signers make of a request: the C runtime (awscrt) and botocore."""
+"""AWS's own signers: the C runtime (awscrt) and botocore."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXAMPLE = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG")
 
 @dataclass(frozen=True)
 class Case:
-    """A request to sign, and with what."""
+    """A request to sign, and the signer's settings."""
 
     method: str
     host: str
@@ -45,7 +45,7 @@ def crt_request(
 ) -> awscrt.http.HttpRequest:
     """The request as AWS's C runtime signs it.
 
-    :raises Exception: where the runtime refuses it.
+    :raises Exception: if the runtime refuses it.
     """
     headers = awscrt.http.HttpHeaders([("host", case.host), *case.headers])
     request = awscrt.http.HttpRequest(case.method, case.target, headers)
@@ -94,7 +94,7 @@ class BotocoreStages:
 
 
 def botocore_stages(case: Case) -> BotocoreStages:
-    """What botocore makes of a request at each stage."""
+    """botocore's result at each stage of signing a request."""
     signer = botocore.auth.SigV4Auth(
         botocore.credentials.Credentials(
             case.credentials.access_key, case.credentials.secret_key, case.credentials.token
@@ -109,7 +109,7 @@ def botocore_stages(case: Case) -> BotocoreStages:
     )
     request.headers["x-amz-content-sha256"] = UNSIGNED_PAYLOAD
     request.context["payload_signing_enabled"] = False
-    # The steps of add_auth(), but for its question to the clock.
+    # The steps of add_auth() without reading the clock.
     moment = datetime.fromtimestamp(case.now, UTC)
     request.context["timestamp"] = moment.strftime(botocore.auth.SIGV4_TIMESTAMP)
     signer._modify_request_before_signing(request)
@@ -133,7 +133,7 @@ def botocore_s3_link(case: Case) -> str:
     request = botocore.awsrequest.AWSRequest(
         method=case.method, url=origin + case.target, headers=dict(case.headers)
     )
-    # The steps of add_auth(), but for its question to the clock.
+    # The steps of add_auth() without reading the clock.
     moment = datetime.fromtimestamp(case.now, UTC)
     request.context["timestamp"] = moment.strftime(botocore.auth.SIGV4_TIMESTAMP)
     signer._modify_request_before_signing(request)

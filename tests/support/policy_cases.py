@@ -1,8 +1,8 @@
-"""What AWS's pages say of policies, as cases: each table is one page, its title first.
+"""Cases from AWS's pages about policies: each table is one page, its title first.
 
-A case is a remark, what stands in the policy, what the request is like, and the outcome. Statements
-are about everybody, every action and every resource unless they say otherwise; requests are GETs
-of /parking by a session of the role orders-frontend.
+A case is a remark, the policy, the request, and the outcome. By default, statements apply to every
+principal, action and resource; requests are GETs of /parking by a session of the role
+orders-frontend.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def policy(*statements: dict[str, Any], version: str = "2012-10-17") -> dict[str
 def conditions(
     page: str, *rows: tuple[str, dict[str, Any], dict[str, Any], bool]
 ) -> Iterator[Case]:
-    """Cases of an Allow with a condition: does it hold?"""
+    """Cases of an Allow with a condition, which holds or not."""
     for remark, condition, changes, holds in rows:
         yield Case(
             page,
@@ -288,7 +288,7 @@ def _other_operators() -> Iterator[Case]:
             YES,
         ),
     )
-    # That IAM goes by this is inferred.
+    # That IAM does the same is inferred.
     yield from conditions(
         "IP Version 6 Addressing Architecture (RFC 4291), IPv4-Mapped IPv6 Address",
         (
@@ -811,7 +811,7 @@ def _keys() -> Iterator[Case]:
             YES,
         ),
         (
-            "PrincipalType of nobody",
+            "PrincipalType of an anonymous caller",
             {"StringEquals": {"aws:PrincipalType": "Anonymous"}},
             anonymous,
             YES,
@@ -1027,7 +1027,7 @@ def _principals() -> Iterator[Case]:
     anonymous = {"caller": ANONYMOUS}
     yield from statements(
         PRINCIPAL,
-        ("* is everybody", statement(), {}, ALLOW),
+        ("* is every principal", statement(), {}, ALLOW),
         ("* is an anonymous caller, too", statement(), anonymous, ALLOW),
         ('{"AWS": "*"} is the same', statement(Principal={"AWS": "*"}), anonymous, ALLOW),
         ("an account by its id", aws(ACCOUNT), {}, ALLOW),
@@ -1153,8 +1153,8 @@ def _principals() -> Iterator[Case]:
         ("Allow all but Bob: another", but("Allow", BOB_ARN), {}, ALLOW),
         ("Allow all but Bob: anonymous", but("Allow", BOB_ARN), anonymous, ALLOW),
         ("Allow all but an account", but("Allow", ACCOUNT), {}, NOTHING),
-        ("Allow all but everybody", but("Allow", "*"), {}, NOTHING),
-        ("Deny all but everybody", but("Deny", "*"), {}, ALLOW),
+        ("Allow all but every principal", but("Allow", "*"), {}, NOTHING),
+        ("Deny all but every principal", but("Deny", "*"), {}, ALLOW),
     )
 
 

@@ -1,4 +1,4 @@
-"""Other processes, none of which outlives the test that started it."""
+"""Child processes that never outlive the test that started them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SECONDS = 60.0
 
 
 def run_script(code: str, *arguments: str, timeout: float = SECONDS) -> str:
-    """What an interpreter of its own says on stdout; its last end, and its children's, is now.
+    """The stdout of a new interpreter, which is killed at the end with its children.
 
-    :raises AssertionError: unless it ends well, and in time. The message has its stderr.
+    :raises AssertionError: if it fails or exceeds the time-out. The message has its stderr.
     """
-    # A group of its own: a child that it has forked would hold its pipes open, and live on.
+    # A separate process group: a forked child would keep the pipes open, and live on.
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         stdout=subprocess.PIPE,
@@ -46,9 +46,9 @@ def kill_group(group: int) -> None:
 
 
 def in_a_child(work: Callable[[], object], meanwhile: Callable[[], None] | None = None) -> bool:
-    """Whether a forked child does this work without an exception and says anything but False.
+    """Whether the work, in a forked child, raises nothing and does not return False.
 
-    :param meanwhile: what the parent does after the fork.
+    :param meanwhile: called in the parent after the fork.
     """
     pid = os.fork()
     if pid == 0:
@@ -68,7 +68,7 @@ def in_a_child(work: Callable[[], object], meanwhile: Callable[[], None] | None 
 
 
 def _ended(pid: int) -> int | None:
-    """How the child ended; None where it had to be killed."""
+    """The child's exit status; None if it had to be killed."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         done, status = os.waitpid(pid, os.WNOHANG)

@@ -1,4 +1,4 @@
-"""A server on a bare socket: it keeps what it was sent, to the byte, and answers as it is told."""
+"""A server on a bare socket that keeps the bytes it receives, with scripted answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 @dataclass(frozen=True)
 class RawRequest:
     method: str
-    # As sent: path and query, or a whole URL where a proxy is asked.
+    # As sent: path and query, or a whole URL to a proxy.
     target: bytes
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
@@ -40,7 +40,7 @@ class RawRequest:
         )
 
     def verified(self, *, service: str = "vpc-lattice-svcs", region: str = "us-west-2") -> Verified:
-        """:raises RefusedError: where the signature is not right."""
+        """:raises RefusedError: if the signature is wrong."""
         target = self.target
         if target.startswith(b"http://"):
             target = b"/" + target.split(b"/", 3)[3]
@@ -49,10 +49,10 @@ class RawRequest:
         return verifier.verify(WireRequest(self.method, path, query, self.headers), self.body)
 
 
-# What may befall a connection: it is reset at once, after some bytes of the request or after all of
-# it, in the middle of the answer's head, or there is no answer.
-# Or it is closed behind the answer, also one that came before the request's body, or reset there.
-# Or half of the answer's body comes, and no more; or it comes byte by byte, until ``go_on`` is set.
+# Faults of a connection: it is reset immediately, after some bytes of the request or all of it, or
+# in the middle of the answer's head; or there is no answer.
+# Or it is closed after the answer, which may come before the request's body, or reset there.
+# Or only half of the answer's body is sent; or it is sent byte by byte, until ``go_on`` is set.
 Fault = Literal[
     "at once",
     "in the request",
@@ -67,14 +67,14 @@ Fault = Literal[
 ]
 _CLOSING = ("before the body", "close")
 _RESETTING = ("after the request", "in the answer", "reset")
-# How often a byte drips, in seconds, and how many: longer than any test's patience.
+# Seconds between bytes, and the number of bytes: more than any test's time-out.
 _DRIP, _DROPS = 0.05, 600
 
 
 class RawServer:
     """
-    :param faults: what befalls the first connections, one after the other; None: nothing.
-    :param listener: a bound socket. None: a new one.
+    :param faults: the faults of the first connections in order; None for no fault.
+    :param listener: a bound socket; None for a new one.
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class RawServer:
         listener: socket.socket | None = None,
     ) -> None:
         self.requests: list[RawRequest] = []
-        # As many as were accepted.
+        # The number of accepted connections.
         self.connections = 0
-        # Set it to end the dripping; and whether that was not done in time.
+        # Set it to end the dripping; and whether that came too late.
         self.go_on = threading.Event()
         self.dripped_out = False
         self._respond = respond
@@ -113,7 +113,7 @@ class RawServer:
             thread.start()
 
     def _serve(self, connection: socket.socket, fault: Fault | None) -> None:
-        with connection, suppress(OSError, h11.RemoteProtocolError):  # The client may leave.
+        with connection, suppress(OSError, h11.RemoteProtocolError):  # The client may disconnect.
             if fault == "at once":
                 return _reset(connection)
             if fault == "in the request":
@@ -132,7 +132,7 @@ class RawServer:
 
     def _answer(self, connection: socket.socket, request: RawRequest, fault: Fault | None) -> bool:
         """
-        :returns: whether the connection is to be reset.
+        :returns: whether to reset the connection.
         """
         match fault:
             case "silence" | "after the request":
@@ -161,7 +161,7 @@ class RawServer:
     def _read(
         self, parser: h11.Connection, connection: socket.socket, *, early: bool
     ) -> RawRequest | None:
-        """:param early: be content with the head."""
+        """:param early: return after the head."""
         head, body = None, b""
         while True:
             event = parser.next_event()
@@ -188,7 +188,7 @@ class RawServer:
 
     def close(self) -> None:
         self.go_on.set()
-        # An accept() that waits is not woken by close() alone.
+        # close() alone does not wake a blocked accept().
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.drop_connections()
@@ -201,7 +201,7 @@ def _request_of(head: h11.Request, body: bytes) -> RawRequest:
 
 
 def _reset(connection: socket.socket) -> None:
-    # Closing with a linger time of nothing sends RST instead of FIN.
+    # Closing with a linger time of zero sends RST instead of FIN.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for requests: whatever a client may put on the wire, and worse."""
+"""Hypothesis strategies for requests: what clients may send, and worse."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ hosts = st.sampled_from([
     "orders-0a1b2c3d4e5f67890.7d67968.vpc-lattice-svcs.eu-west-1.on.aws",
 ])  # fmt: skip
 
-# Long enough for tokens beyond 2,048 bytes, where hashlib gives the GIL away.
+# Long enough for tokens over 2,048 bytes, for which hashlib releases the GIL.
 tokens = st.none() | st.text(UNRESERVED + "/+=", min_size=1, max_size=40).map(lambda t: t * 70)
 
 credentials = st.builds(
@@ -40,13 +40,13 @@ _header_names = st.sampled_from(["x-amz-meta-a", "X-Amz-Meta-B", "x-amz-target",
 _header_values = st.lists(
     st.sampled_from(["a", "B", "0", " ", "  ", "\t", '"', ",", ";", "=", "/", "'"]), max_size=12
 ).map("".join)
-# The C runtime joins headers of one name too, but botocore is given a dictionary.
+# The C runtime also joins headers of the same name; botocore takes a dictionary.
 headers = st.lists(
     st.tuples(_header_names, _header_values), max_size=4, unique_by=lambda pair: pair[0].lower()
 ).map(tuple)
 repeated_headers = st.lists(st.tuples(_header_names, _header_values), max_size=6).map(tuple)
 
-# --- Canonically encoded targets, for botocore, which signs queries as they stand -------------
+# --- Canonically encoded targets, for botocore, which signs queries unchanged -----------------
 
 _words = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 _encoded = _words.map(lambda text: quote(text, safe=""))
@@ -87,7 +87,7 @@ raw_targets = st.builds(
     lambda path, query: path if query is None else f"{path}?{query}",
     raw_paths,
     st.none() | raw_queries,
-    # The C runtime takes what stands before "://" for a scheme, and refuses "x:/".
+    # The C runtime treats what is before "://" as a scheme, and refuses "x:/".
 ).filter(lambda target: ":/" not in target)
 
 simple_cases = st.builds(

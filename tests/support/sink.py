@@ -15,10 +15,10 @@ _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class Sink:
-    """``PUT`` takes whatever comes; ``GET /N`` gives N bytes."""
+    """``PUT`` takes any body; ``GET /N`` returns N bytes."""
 
     def __init__(self) -> None:
-        # The size of each body that came, chunks and their framing included.
+        # The size of each received body, including chunk framing.
         self.taken: list[int] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"

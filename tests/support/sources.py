@@ -1,4 +1,4 @@
-"""Sources of credentials that tests hold in their hand: generations, a clock, a slow fetch."""
+"""Credential sources under a test's control: generations, a clock, a slow fetch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from support import canary
 
 
 class Clock:
-    """A clock that a test turns."""
+    """A clock that a test sets."""
 
     def __init__(self, now: float | None = None) -> None:
         self.now = float(int(time.time())) if now is None else now
@@ -21,7 +21,7 @@ class Clock:
 
 
 def generation(number: int, expires_at: float | None = None) -> Credentials:
-    """One of a series of credentials, told apart by their access keys."""
+    """One of a series of credentials, distinguished by the access key."""
     return Credentials(
         f"ASIAGENERATION{number}",
         f"{canary.SECRET}{number}",
@@ -31,7 +31,8 @@ def generation(number: int, expires_at: float | None = None) -> Credentials:
 
 
 class Source:
-    """A fetch function that counts, fails and waits when told to; each call a new generation."""
+    """A fetch function that counts calls, and fails or waits on demand; each returns a new
+    generation."""
 
     def __init__(self, clock: Callable[[], float], lifetime: float = 3600) -> None:
         self.clock = clock
@@ -40,7 +41,7 @@ class Source:
         self.called_at: list[float] = []
         self.threads: list[int] = []
         self.failure: BaseException | None = None
-        # Set: nobody waits.
+        # Clear it to block fetches.
         self.open = threading.Event()
         self.open.set()
         self.entered = threading.Event()
@@ -57,7 +58,7 @@ class Source:
 
 
 def landed(provider: object) -> None:
-    """Waits until the provider's fetch in the background, if there is one, is over and logged."""
+    """Wait until the provider's background fetch, if there is one, is over and logged."""
     for thread in threading.enumerate():
         if thread.name == f"credentials from {provider._name}":  # type: ignore[attr-defined]
             thread._started.wait(30)  # type: ignore[attr-defined]

@@ -1,6 +1,6 @@
-"""Sends a GiB through a proxied target, up or down; prints the peak memory before and after.
+"""Send a GiB through a proxied target, up or down; print the peak memory before and after.
 
-In KiB, as Linux counts it.
+In KiB, as Linux reports it.
 """
 
 import sys
@@ -32,7 +32,7 @@ async def sink_or_source(scope, receive, send):
 
 
 def peak():
-    # Not ru_maxrss: that begins with the most that the parent had.
+    # Not ru_maxrss, which starts at the parent's maximum.
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0])
 

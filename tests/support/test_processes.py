@@ -1,4 +1,4 @@
-"""The tests' own helper: what it starts is gone when it returns, however the test ends."""
+"""The helper for child processes: none is left when it returns, however the test ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
 ]
 
-# Its child hangs, as one does that waits for a lock that nobody holds.
+# Its child hangs, as if it waited for a lock that is never released.
 DEADLOCKED = """
 import os, sys, time
 child = os.fork()
@@ -34,7 +34,7 @@ elif sys.argv[2] == "fail":
 
 @pytest.mark.parametrize("how", ["wait", "fail", "end"])
 def test_a_deadlocked_child_ends_with_the_script(tmp_path, how):
-    """Whether its parent waits for it, has failed, or has left it behind."""
+    """Whether the parent waits for it, has failed, or has left it behind."""
     noted = tmp_path / "pid"
     with pytest.raises(AssertionError, match="forked"):
         processes.run_script(DEADLOCKED, str(noted), how, timeout=2)
@@ -65,7 +65,7 @@ def test_how_a_child_ends():
 
 
 def gone(pid: int) -> bool:
-    """Whether no such process runs (one that has ended may not have been reaped by init yet)."""
+    """Whether the process is not running (init may not have reaped it yet)."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:

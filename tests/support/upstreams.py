@@ -1,4 +1,4 @@
-"""Servers that stand behind a local Lattice, on real sockets."""
+"""Servers behind a local Lattice, on real sockets."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ def listener():
 
 @contextlib.contextmanager
 def upstream(app):
-    """An ASGI application over HTTP/1.1; gives its URL."""
+    """Serve an ASGI application over HTTP/1.1; yields its URL."""
     sock, port = listener()
     server = ServerThread(with_lifespan(app), sock, None)
     try:
@@ -30,9 +30,9 @@ def upstream(app):
 
 @contextlib.contextmanager
 def http2_upstream(app, certificate=None):
-    """An ASGI application over HTTP/2 too, with TLS or with prior knowledge; gives its URL.
+    """Serve an ASGI application over HTTP/2 too, with TLS or prior knowledge; yields its URL.
 
-    :param certificate: the paths of the certificate and of its key.
+    :param certificate: the paths of the certificate and its key.
     """
     sock, port = listener()
     config = Config()
@@ -58,7 +58,7 @@ def http2_upstream(app, certificate=None):
 
 @contextlib.contextmanager
 def under_uvicorn(app):
-    """An ASGI application under uvicorn; gives its URL."""
+    """Serve an ASGI application with uvicorn; yields its URL."""
     sock, port = listener()
     started = threading.Event()
 
@@ -79,7 +79,7 @@ def under_uvicorn(app):
 
 
 def with_lifespan(app):
-    """The application, answering the server's questions about its lifespan."""
+    """The application with an answer to the server's lifespan events."""
 
     async def wrapped(scope, receive, send):
         if scope["type"] != "lifespan":
@@ -95,7 +95,7 @@ def with_lifespan(app):
 
 @contextlib.contextmanager
 def raw_upstream(*answers):
-    """Reads a request's head from each connection, sends the next of the answers, and closes."""
+    """Read a request's head from each connection, send the next answer, and close it."""
     sock, port = listener()
 
     def run():

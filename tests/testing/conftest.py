@@ -32,7 +32,7 @@ def certificates(request):
 
 @pytest.fixture
 def nothing_goes_wrong_inside(caplog):
-    """Nothing is logged as an error, unless the test clears it away."""
+    """Fail if anything is logged as an error that the test does not clear."""
     yield
     said = caplog.get_records("call")
     assert not [record for record in said if record.levelno >= logging.ERROR]

@@ -25,7 +25,7 @@ def lattice_with(target=None, **settings):
 
 
 def answering(*messages):
-    """A target that sends these messages, or raises what is an exception."""
+    """A target that sends these messages, or raises those that are exceptions."""
 
     async def target(_scope, _receive, send):
         for message in messages:
@@ -119,7 +119,7 @@ def test_records_of_refusals(local):
         assert record["targetGroupArn"] is None
         assert record["requestToTargetDuration"] == 0
         assert record["responseFromTargetDuration"] is None
-        # As in the published records: a dash for what is not known.
+        # As in the published records: a dash for an unknown value.
         written = json.loads(as_json_line(record))
         assert (written["requestToTargetDuration"], written["targetIpPort"]) == (0, "-")
         assert written["resolvedUser"] == (user or "-")
@@ -131,7 +131,7 @@ def test_only_denied_requests_have_taken_no_time_to_a_target(local):
     assert local.access_log[-1]["requestToTargetDuration"] is None
 
 
-def test_no_user_where_nobody_asks():
+def test_no_user_without_authentication():
     lattice = lattice_with()
     fetch(lattice, unsigned())
     assert lattice.access_log[0]["resolvedUser"] is None
@@ -165,7 +165,7 @@ def test_a_failing_callback_is_reported_and_does_no_harm(caplog):
     assert "on_access failed" in caplog.text
 
 
-# The record is there before the client can see the end
+# The record is there before the client can see the end of the response
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_a_target_that_fails_before_it_answers(caplog):
     assert (response.status_code, response.text) == (502, "Bad Gateway")
     assert lattice.access_log[0]["responseCode"] == 502
     assert lattice.access_log[0]["failureReason"] == "TargetConnectionError"
-    # Whoever tests a service wants to see where it broke.
+    # Tests of a service need to see where it failed.
     assert "the target of service orders failed" in caplog.text
     assert "ZeroDivisionError: in the target" in caplog.text
 
@@ -291,7 +291,7 @@ def test_a_client_that_leaves_during_the_answer():
         await send(start())
         while (await receive())["type"] != "http.disconnect":
             await send(body(b"1", more=True))
-        raise ConnectionError("nobody there")
+        raise ConnectionError("nothing listens")
 
     lattice = lattice_with(target)
     with pytest.raises(ConnectionError):

@@ -1,4 +1,4 @@
-"""The access log in a file, and in sentences."""
+"""The access log in a file, and assertions on it."""
 
 import json
 import subprocess
@@ -61,7 +61,7 @@ def test_a_full_disk_does_the_request_no_harm(caplog):
     lattice.add_service("orders", domain=HOST, auth_type="NONE")
     assert call(lattice, unsigned()) == 200
     assert len(lattice.access_log) == 1
-    assert "the access log /dev/full cannot be written" in caplog.text
+    assert "cannot write the access log /dev/full" in caplog.text
 
 
 def test_processes_share_a_file_line_by_line(tmp_path):
@@ -83,7 +83,7 @@ def test_processes_share_a_file_line_by_line(tmp_path):
     assert len(agents) == 600
 
 
-# Sentences
+# Assertions
 
 
 def test_sentences_that_hold(lattice):
@@ -166,7 +166,7 @@ def test_the_wrong_number_of_calls(lattice):
     assert repr(lattice.access.of("orders")).startswith("<25 calls of orders:\n  GET ")
 
 
-def test_names_that_nobody_has(lattice):
+def test_unknown_names(lattice):
     access = lattice.access
     for wrong, words in (
         (lambda: access.to("/", method="get"), "methods are in capitals: GET, not 'get'"),

@@ -1,4 +1,4 @@
-"""docs/identity.md and docs/faults.md say nothing that does not run."""
+"""The programs in docs/identity.md and docs/faults.md run."""
 
 import re
 from pathlib import Path

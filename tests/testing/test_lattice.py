@@ -1,4 +1,4 @@
-"""The local Lattice in-process: routing, authentication, what targets and callers get."""
+"""The local Lattice in-process: routing, authentication, requests at targets, answers."""
 
 import asyncio
 import dataclasses
@@ -25,7 +25,7 @@ def unsigned(target="/", headers=(), method="GET", host=HOST):
 
 
 def seen(response):
-    """What the default target saw."""
+    """The request as the default target saw it."""
     assert response.status_code == 200, response.text
     return response.json()
 
@@ -41,7 +41,7 @@ def caller(local):
 
 @pytest.fixture
 def open_lattice():
-    """One that lets everybody in, with a target of the test's choice."""
+    """A Lattice that allows every request, with a target of the test's choice."""
 
     def make(target=None, **settings):
         lattice = LocalLattice(clock=lambda: NOW, **settings)
@@ -278,7 +278,7 @@ def test_services_are_found_by_host(local):
 def test_what_is_remembered_of_requests_is_no_more_than_is_shown(open_lattice):
     local = open_lattice()
     fetch(local, unsigned())
-    # An index for each of thousands would cost the requests that follow a third of their time.
+    # An index for each of thousands of services would make requests a third slower.
     assert type(local.requests[-1].headers) is tuple
 
 
@@ -309,7 +309,7 @@ def test_the_target_must_be_a_path(local, path):
 
 
 def test_names_are_checked(local):
-    with pytest.raises(ValueError, match=f"a service answers to {HOST} already"):
+    with pytest.raises(ValueError, match=f"another service already has the name {HOST}"):
         local.add_service("rates", domain=HOST)
     with pytest.raises(ValueError, match="already"):
         local.add_service("orders")
@@ -359,7 +359,7 @@ def test_sixty_k_of_headers_and_no_more(open_lattice):
     assert Exchange(open_lattice(), spills).run().status == 400
 
 
-# What targets get
+# Requests at targets
 
 
 def test_identity_headers(local, caller):
@@ -413,7 +413,7 @@ def test_a_websocket_is_refused_as_a_request(open_lattice, upgrade, status):
 
 
 def test_the_time_is_looked_up_at_each_call(monkeypatch):
-    """freezegun replaces ``time.time``, perhaps when the local Lattice is there already."""
+    """freezegun may replace ``time.time`` after the local Lattice is created."""
     lattice = LocalLattice()
     lattice.add_service("orders", domain=HOST)
     caller = lattice.add_caller("frontend")
@@ -425,7 +425,7 @@ def test_the_time_is_looked_up_at_each_call(monkeypatch):
 
 @pytest.mark.parametrize("server", [None, (HOST, None)])
 def test_where_the_server_has_no_port_the_listeners_is_forwarded(open_lattice, server):
-    """As httpx has it, in-process."""
+    """As httpx sends it in-process."""
     exchange = Exchange(open_lattice(), unsigned(), scheme="https", server=server).run()
     assert dict(json_headers(exchange))[b"x-forwarded-port"] == b"443"
 
@@ -531,7 +531,7 @@ def test_every_response_is_dated(local, open_lattice):
         response = fetch(lattice, unsigned())
         assert response.status_code == status
         assert response.headers["date"] == "Thu, 01 Jan 2026 00:00:00 GMT"
-    assert fetch(local, unsigned(host="nobody")).headers["date"]
+    assert fetch(local, unsigned(host="unknown")).headers["date"]
 
 
 def test_a_targets_own_date_and_not_its_request_id_is_kept(open_lattice):
@@ -545,7 +545,7 @@ def test_a_targets_own_date_and_not_its_request_id_is_kept(open_lattice):
     assert response.headers.get_list("x-amzn-requestid") == ["yours"]
 
 
-# What is kept of requests
+# Records of requests
 
 
 def test_requests_are_kept_as_they_arrived(local, caller):
@@ -587,7 +587,7 @@ def test_only_so_many_are_kept(open_lattice):
     assert [record["requestPath"] for record in lattice.access_log] == ["/2", "/3"]
 
 
-# Whatever is sent
+# Any request
 
 
 @settings(max_examples=100)
@@ -666,7 +666,7 @@ def test_a_wire_request_is_a_value():
         request.headers = ()
 
 
-def test_a_target_that_fails_after_its_answer_harms_nobody(local, caplog):
+def test_a_target_that_fails_after_its_answer_harms_no_other(local, caplog):
     async def target(_scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"done"})

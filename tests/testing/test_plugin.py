@@ -1,4 +1,4 @@
-"""The pytest fixtures, as users get them: installed, and asked for by name."""
+"""The pytest fixtures as users get them: installed, and requested by name."""
 
 import os
 import subprocess
@@ -50,16 +50,16 @@ def test_target_groups_are_at_hand(lattice):
 @pytest.mark.parametrize(
     ("files", "given", "problem"),
     [
-        (["lattice.toml"], {"callers": ["shop"]}, "those of the file"),
-        (["lattice.toml"], {"services": []}, "those of the file"),
+        (["lattice.toml"], {"callers": ["shop"]}, "come from the file"),
+        (["lattice.toml"], {"services": []}, "come from the file"),
         ([], {"callers": "shop"}, "lists of names"),
         ([], {"services": "orders"}, "lists of names"),
-        ([], {"service": ["orders"]}, r"for several services say services=\[…\]"),
+        ([], {"service": ["orders"]}, r"to add services, use services=\[…\]"),
     ],
 )
 def test_markers_that_cannot_be(tmp_path, files, given, problem):
     with pytest.raises(ConfigurationError, match=f"@pytest.mark.lattice: .*{problem}"):
-        plugin._marked(*files, beside=tmp_path, **given)
+        plugin._marked(*files, folder=tmp_path, **given)
 
 
 def test_both_at_once(lattice, lattice_tls):
@@ -69,7 +69,7 @@ def test_both_at_once(lattice, lattice_tls):
     assert httpx.get(lattice_tls.url_for("orders"), verify=context).status_code == 403
 
 
-# What it is made from
+# Contents
 
 
 @pytest.mark.lattice(services=["rates", "books"], callers=["batch"], region="eu-west-1")
@@ -84,7 +84,7 @@ def test_a_marker_says_what_is_in_it(lattice, lattice_tls):
 
 @pytest.fixture
 def loaded(monkeypatch):
-    """What the plugin asks the reader of files for."""
+    """The plugin's calls of ``load``."""
     calls = []
 
     def load(path, **settings):
@@ -100,7 +100,7 @@ def loaded(monkeypatch):
 class TestFiles:
     @pytest.fixture(autouse=True)
     def _files(self, loaded):
-        """Before the lattice."""
+        """Set up before the lattice."""
 
     @pytest.mark.lattice("orders.toml", region="eu-west-1")
     def test_a_marker_names_a_file_beside_the_test(self, loaded, lattice):
@@ -199,11 +199,11 @@ MODULES = {
 
 
 def run_pytest(folder, *arguments, plugins):
-    """Runs the tests in a folder, with our plugin and these others."""
+    """Run the tests in a folder with our plugin and these others."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     for module in ("lattice_client.testing.plugin", *(MODULES[name] for name in plugins)):
         command += ["-p", module]
-    # Without all the others that are installed here, which take their time.
+    # Without the other installed plugins, which are slow.
     environment = os.environ | {
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",

@@ -1,11 +1,11 @@
-"""The local Lattice: an independent SigV4 verifier, auth policies and routing, to test against.
+"""The local Lattice to test against: an independent SigV4 verifier, auth policies and routing.
 
 >>> from lattice_client.testing import LocalLattice, serve
 >>> lattice = LocalLattice()
 >>> orders = lattice.add_service("orders", domain="orders.internal.example.com")
 >>> caller = lattice.add_caller("orders-frontend")
 
-``lattice`` is an ASGI application; ``serve(lattice)`` puts it on a socket (extra ``testing``), and
+``lattice`` is an ASGI application. ``serve(lattice)`` serves it on a socket (extra ``testing``);
 the pytest fixtures ``lattice`` and ``lattice_tls`` do so for one test. Importing this module
 imports no server, no HTTP library and no cryptography.
 """
@@ -89,7 +89,7 @@ __all__ = [
     "serve",
 ]
 
-# pytest imports this package in every run, for its plugin: names are fetched when first used.
+# Names are imported on first use, because pytest imports this package in every run.
 _MODULE_OF = {
     "ALLOW_AUTHENTICATED": "policies",
     "AccessRecord": "access_log",

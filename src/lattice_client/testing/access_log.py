@@ -1,9 +1,9 @@
 """The access log's records: VPC Lattice's own fields, and where each value comes from.
 
-Source: "Access logs for Amazon VPC Lattice" (VPC Lattice User Guide). What a local stand-in cannot
-know (X.509 fields, the target's address) is None; real records write ``-`` for it. Bytes are those
-of headers and bodies as they pass through ASGI, without request and status lines; durations are
-milliseconds.
+Source: "Access logs for Amazon VPC Lattice" (VPC Lattice User Guide). Fields that a local Lattice
+cannot know (X.509 fields, the target's address) are None; real records have ``-`` there. Bytes
+count headers and bodies as they pass through ASGI, without request and status lines. Durations are
+in milliseconds.
 """
 
 from __future__ import annotations
@@ -81,30 +81,28 @@ FIELDS: Final = (
     "failureReason",
 )
 
-
-_UNKNOWN: Final[AccessRecord] = dict.fromkeys(FIELDS)
+_EMPTY: Final[AccessRecord] = dict.fromkeys(FIELDS)
 
 
 def new_record() -> AccessRecord:
-    """A record with every field there, and nothing known yet."""
-    return _UNKNOWN.copy()
+    """A record with every field, all None."""
+    return _EMPTY.copy()
 
 
 def as_json_line(record: AccessRecord) -> str:
-    """A record as Lattice writes it: one JSON object, ``-`` where there is no value, and an end of
-    line."""
+    """A record as Lattice writes it: one JSON object, ``-`` for None, and a newline."""
     written = {name: "-" if value is None else value for name, value in record.items()}
     return json.dumps(written, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 class AccessLogFile:
-    """A file that records are appended to, line by line; it closes when nobody holds it.
+    """A file that records are appended to, line by line. It closes when it is garbage-collected.
 
     :raises OSError: if it cannot be opened.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        # Each line is one write at the end of the file: those of several processes do not mix.
+        # One O_APPEND write per line: lines of several processes do not interleave.
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         weakref.finalize(self, os.close, self._file)
         self._path = path
@@ -113,8 +111,8 @@ class AccessLogFile:
         return f"<AccessLogFile {os.fspath(self._path)!r}>"
 
     def write(self, record: AccessRecord) -> None:
-        """Append a record. What goes wrong is logged: the request is not to suffer."""
+        """Append a record. Errors are logged, so that the request does not fail."""
         try:
             os.write(self._file, as_json_line(record).encode("utf-8", "replace"))
         except OSError:
-            _log.exception("the access log %s cannot be written", os.fspath(self._path))
+            _log.exception("cannot write the access log %s", os.fspath(self._path))

@@ -1,4 +1,4 @@
-"""The ARNs of what there is in a local Lattice.
+"""ARNs, and their parts: accounts, regions, partitions and ids.
 
 Source: "Identify AWS resources with Amazon Resource Names (ARNs)" (IAM User Guide).
 """
@@ -20,37 +20,8 @@ __all__ = [
     "resource_id",
 ]
 
-
-def check_account(account: object) -> None:
-    """Let an account's id pass.
-
-    :raises ConfigurationError: (a ``ValueError``) if it is none.
-    """
-    if not (isinstance(account, str) and re.fullmatch("[0-9]{12}", account)):
-        raise ConfigurationError(f"an account has 12 digits, as text, unlike {account!r}")
-
-
-def check_region(region: object) -> None:
-    """Let a region pass; also one that AWS has not yet.
-
-    :raises ConfigurationError: (a ``ValueError``) if it cannot be one.
-    """
-    if not (isinstance(region, str) and re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", region)):
-        raise ConfigurationError(f"{region!r} is no region, such as us-west-2")
-
-
-def partition_of(region: str) -> str:
-    """The partition that a region is in, the second part of every ARN."""
-    return _place(region)[0]
-
-
-def dns_suffix_of(region: str) -> str:
-    """What AWS's own names end in there: ``AWS::URLSuffix``."""
-    return _place(region)[1]
-
-
-# Source: botocore's partitions.json.
-_PLACES: Final = {
+# Partition and DNS suffix. Source: botocore's partitions.json.
+_BY_REGION_PREFIX: Final = {
     "cn-": ("aws-cn", "amazonaws.com.cn"),
     "eu-isoe-": ("aws-iso-e", "cloud.adc-e.uk"),
     "eusc-": ("aws-eusc", "amazonaws.eu"),
@@ -61,10 +32,38 @@ _PLACES: Final = {
 }
 
 
-def _place(region: str) -> tuple[str, str]:
-    for prefix, place in _PLACES.items():
+def check_account(account: object) -> None:
+    """Check an account's id.
+
+    :raises ConfigurationError: (a ``ValueError``) if it is not one.
+    """
+    if not (isinstance(account, str) and re.fullmatch("[0-9]{12}", account)):
+        raise ConfigurationError(f"an account has 12 digits, as text, unlike {account!r}")
+
+
+def check_region(region: object) -> None:
+    """Check the form of a region's name. AWS need not have the region.
+
+    :raises ConfigurationError: (a ``ValueError``) if the form is wrong.
+    """
+    if not (isinstance(region, str) and re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", region)):
+        raise ConfigurationError(f"{region!r} is not a region, such as us-west-2")
+
+
+def partition_of(region: str) -> str:
+    """The partition of a region, the second field of every ARN."""
+    return _partition_and_suffix(region)[0]
+
+
+def dns_suffix_of(region: str) -> str:
+    """The DNS suffix of AWS's endpoints in a region: ``AWS::URLSuffix``."""
+    return _partition_and_suffix(region)[1]
+
+
+def _partition_and_suffix(region: str) -> tuple[str, str]:
+    for prefix, found in _BY_REGION_PREFIX.items():
         if region.startswith(prefix):
-            return place
+            return found
     return "aws", "amazonaws.com"
 
 
@@ -74,5 +73,5 @@ def lattice_arn(region: str, account: str, resource: str) -> str:
 
 
 def resource_id(prefix: str, name: str) -> str:
-    """An id in Lattice's form, always the same for the same name."""
+    """An id in Lattice's form, derived from a name: the same name gives the same id."""
     return f"{prefix}-0{hashlib.sha256(f'{prefix}/{name}'.encode()).hexdigest()[:16]}"

@@ -1,4 +1,4 @@
-"""The ASGI types, as Starlette and friends spell them. Source: ASGI specification, version 3."""
+"""The ASGI types, spelt as in Starlette. Source: ASGI specification, version 3."""
 
 from __future__ import annotations
 

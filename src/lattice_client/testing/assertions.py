@@ -1,12 +1,12 @@
-"""Assertions over the access log that read like a sentence.
+"""Assertions on the access log.
 
 >>> from lattice_client.testing import LocalLattice
 >>> lattice = LocalLattice()
 >>> orders = lattice.add_service("orders")
 >>> lattice.access.of("orders").never()
 
-``of``, ``by`` and ``to`` narrow down; the rest asserts: of each of the calls that are left, and
-that there are any. Whatever fails says which calls there were instead.
+``of``, ``by`` and ``to`` select calls. The other methods assert that there are any, and something
+of each of them. A failed assertion lists the calls that there were.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args, overload
 
 from lattice_client.testing.access_log import AccessRecord, FailureReason
 from lattice_client.testing.model.callers import Caller
-from lattice_client.testing.numbers import is_whole
+from lattice_client.testing.numbers import is_integer
 from lattice_client.testing.wildcards import path_pattern, wildcard_match
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ __all__ = ["Calls", "DeniedBy"]
 
 DeniedBy: TypeAlias = Literal["Service", "Network", "Identity"]
 
-_MOST_SHOWN = 20
+_MAX_LISTED = 20
 
 
 class Calls(Sequence[AccessRecord]):
-    """Calls as the access log has them, oldest first: a copy, made when it was asked for.
+    """Calls in the access log, oldest first: a copy.
 
-    :param words: how they were chosen, for messages.
-    :param among: what they were chosen from, to be shown where nothing is left.
+    :param words: how they were selected, for messages.
+    :param among: the calls they were selected from, listed in messages if none is left.
     """
 
     def __init__(
@@ -63,40 +63,41 @@ class Calls(Sequence[AccessRecord]):
         return iter(self._records)
 
     def __repr__(self) -> str:
-        return f"<{len(self)} calls{self._words}:{_listed(self._records)}>"
+        return f"<{len(self)} calls{self._words}:{_lines(self._records)}>"
 
-    # Which
+    # Selecting
 
     def of(self, service: Service | str) -> Calls:
-        """Those of a service, by itself, name or host name.
+        """The calls of a service, given as a ``Service``, a name or a host name.
 
         :raises KeyError: if there is no such service.
         """
         found = self._lattice.service(service) if isinstance(service, str) else service
-        return self._those(lambda record: record["serviceArn"] == found.arn, f"of {found.name}")
+        return self._select(lambda record: record["serviceArn"] == found.arn, f"of {found.name}")
 
     def by(self, caller: Caller | str | None) -> Calls:
-        """Those of a caller, by itself or name; None for anonymous ones.
+        """The calls of a caller, given as a ``Caller`` or a name; None for anonymous calls.
 
         :raises KeyError: if there is no such caller.
         """
         found = self._lattice.caller(caller) if isinstance(caller, str) else caller
         principal = found.principal if found else None
-        return self._those(
+        return self._select(
             lambda record: record["callerPrincipal"] == principal,
             f"by {found.name if found else 'anonymous callers'}",
         )
 
     def to(self, path: str, *, method: str | None = None) -> Calls:
-        """Those to a path, with ``*`` and ``?`` as wildcards, and perhaps by one method.
+        """The calls to a path, in which ``*`` and ``?`` are wildcards.
 
-        :raises ValueError: if no call can have such a path: it does not begin with ``/`` or a
-            wildcard, or has a query; or if the method is in small letters.
+        :param method: only those with this method.
+        :raises ValueError: if the path has a query or begins with neither ``/`` nor a wildcard, or
+            the method is not in capitals.
         """
         pattern = path_pattern(path)
         if method is not None and method != method.upper():
             raise ValueError(f"methods are in capitals: {method.upper()}, not {method!r}")
-        return self._those(
+        return self._select(
             lambda record: (
                 wildcard_match(pattern, str(record["requestPath"]))
                 and method in (None, record["requestMethod"])
@@ -104,58 +105,60 @@ class Calls(Sequence[AccessRecord]):
             f"to {path}" if method is None else f"to {method} {path}",
         )
 
-    # What is to be so
+    # Asserting
 
     def allowed(self) -> Calls:
-        """Each was let through to its target."""
+        """Assert that each call was forwarded to a target."""
         __tracebackhide__ = True
-        return self._each(lambda record: record["targetGroupArn"] is not None, "was allowed")
+        return self._check_each(lambda record: record["targetGroupArn"] is not None, "was allowed")
 
     def denied_by(self, layer: DeniedBy) -> Calls:
-        """Each was denied by the policy of the ``Service``, the ``Network`` or the ``Identity``.
+        """Assert that the policy of the ``Service``, ``Network`` or ``Identity`` denied each call.
 
         :raises ValueError: for another layer.
         """
         __tracebackhide__ = True
         _check_choice("layer", layer, get_args(DeniedBy))
-        return self._each(
+        return self._check_each(
             lambda record: record["authDeniedReason"] == layer, f"was denied by {layer}"
         )
 
     def answered(self, status: int) -> Calls:
-        """Each got this status.
+        """Assert that each call got this status.
 
-        :raises ValueError: if it is no number.
+        :raises ValueError: if it is not an int.
         """
         __tracebackhide__ = True
-        if not is_whole(status):
+        if not is_integer(status):
             raise ValueError(f"a status is a number, not {status!r}")
-        return self._each(lambda record: record["responseCode"] == status, f"got {status}")
+        return self._check_each(lambda record: record["responseCode"] == status, f"got {status}")
 
     def failed(self, reason: FailureReason) -> Calls:
-        """Each failed for this reason.
+        """Assert that each call failed for this reason.
 
-        :raises ValueError: for one that the access log does not have.
+        :raises ValueError: for a reason that the access log does not have.
         """
         __tracebackhide__ = True
         _check_choice("reason", reason, get_args(FailureReason))
-        return self._each(lambda record: record["failureReason"] == reason, f"failed by {reason}")
+        return self._check_each(
+            lambda record: record["failureReason"] == reason, f"failed by {reason}"
+        )
 
     def once(self) -> Calls:
-        """There is one."""
+        """Assert that there is exactly one call."""
         __tracebackhide__ = True
         return self.times(1)
 
     def times(self, count: int) -> Calls:
-        """There are so many.
+        """Assert that there are ``count`` calls.
 
-        :raises ValueError: if that is no number.
+        :raises ValueError: if it is not an int.
         """
         __tracebackhide__ = True
-        if not is_whole(count):
+        if not is_integer(count):
             raise ValueError(f"a count is a number, not {count!r}")
         if len(self) != count:
-            shown = _listed(self._records or self._among)
+            shown = _lines(self._records or self._among)
             there_were = "" if self._records else "; there were"
             raise AssertionError(
                 f"expected {_counted(count)}{self._words}, not {len(self)}{there_were}:{shown}"
@@ -163,31 +166,31 @@ class Calls(Sequence[AccessRecord]):
         return self
 
     def never(self) -> None:
-        """There is none."""
+        """Assert that there is no call."""
         __tracebackhide__ = True
         self.times(0)
 
-    def _those(self, chosen: Callable[[AccessRecord], bool], words: str) -> Calls:
+    def _select(self, chosen: Callable[[AccessRecord], bool], words: str) -> Calls:
         records = [record for record in self._records if chosen(record)]
         return Calls(records, self._lattice, f"{self._words} {words}", self._among)
 
-    def _each(self, holds: Callable[[AccessRecord], bool], words: str) -> Calls:
+    def _check_each(self, holds: Callable[[AccessRecord], bool], words: str) -> Calls:
         __tracebackhide__ = True
         if not self._records:
             raise AssertionError(
-                f"no call{self._words}: nothing {words}; there were:{_listed(self._among)}"
+                f"no call{self._words}: nothing {words}; there were:{_lines(self._among)}"
             )
         others = [record for record in self._records if not holds(record)]
         if others:
             raise AssertionError(
                 f"expected that every call{self._words} {words}; of {len(self)}, "
-                f"{len(others)} did not:{_listed(others)}"
+                f"{len(others)} did not:{_lines(others)}"
             )
         return self
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """Raise for what no record has: the message of a failed assertion would not tell why."""
+    """Raise for a value that no record can have: a failed assertion would not say so."""
     if value not in choices:
         raise ValueError(f"{name} is one of {', '.join(choices)}, not {value!r}")
 
@@ -196,15 +199,15 @@ def _counted(count: int) -> str:
     return "no call" if not count else "1 call" if count == 1 else f"{count} calls"
 
 
-def _listed(records: Sequence[AccessRecord]) -> str:
-    lines = [_line(record) for record in records[:_MOST_SHOWN]]
-    if len(records) > _MOST_SHOWN:
-        lines.append(f"… and {len(records) - _MOST_SHOWN} more")
+def _lines(records: Sequence[AccessRecord]) -> str:
+    lines = [_line(record) for record in records[:_MAX_LISTED]]
+    if len(records) > _MAX_LISTED:
+        lines.append(f"… and {len(records) - _MAX_LISTED} more")
     return "".join(f"\n  {line}" for line in lines) or " none"
 
 
 def _line(record: AccessRecord) -> str:
-    """A record in a line, without what may be secret."""
+    """A record in one line, without fields that may be secret."""
     who = record["callerPrincipal"] or record["resolvedUser"] or "Anonymous"
     denied = record["authDeniedReason"]
     reasons = [f"denied by {denied}" if denied else None, record["failureReason"]]

@@ -1,4 +1,4 @@
-"""The time of the local Lattice, unless a test sets another."""
+"""The default clock of the local Lattice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in a local Lattice, in words for people."""
+"""A description of a local Lattice in plain text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["describe"]
 
 
 def describe(lattice: LocalLattice) -> list[str]:
-    """Lines that name the service networks, the services, their rules and all auth policies."""
+    """The service networks, services, rules and auth policies, line by line."""
     lines = []
     for network in lattice.networks.values():
         names = ", ".join(service.name for service in network.services) or "none"
@@ -55,7 +55,7 @@ def _match(match: Match) -> str:
     if match.prefix is not None:
         words.append(f"{match.prefix}…")
     if match.case_sensitive:
-        words.append("(in this case)")
+        words.append("(case-sensitive)")
     words += [_header(header) for header in match.headers]
     return " ".join(words)
 
@@ -63,7 +63,7 @@ def _match(match: Match) -> str:
 def _header(header: HeaderMatch) -> str:
     how = "is" if header.exact else "begins with" if header.prefix else "contains"
     value = header.exact or header.prefix or header.contains
-    case = " (in this case)" if header.case_sensitive else ""
+    case = " (case-sensitive)" if header.case_sensitive else ""
     return f"where {header.name} {how} {value!r}{case}"
 
 
@@ -85,14 +85,14 @@ def _group(action: Forward, index: int) -> str:
 
 def _auth(layer: AuthLayer) -> Iterator[str]:
     if layer.auth_type == "NONE":
-        yield "  auth: NONE, everybody may pass"
+        yield "  auth: NONE, every request is allowed"
     elif layer.document is not None:
         document = layer.document
         content = json.loads(document) if isinstance(document, str) else document
         yield f"  auth: AWS_IAM, {json.dumps(content, default=dict)}"
     elif layer.policy is ALLOW_AUTHENTICATED:
-        yield "  auth: AWS_IAM, every caller who signs may pass"
+        yield "  auth: AWS_IAM, every signed request is allowed"
     elif not layer.policy.statements:
-        yield "  auth: AWS_IAM, and no policy: nobody may pass"
+        yield "  auth: AWS_IAM without a policy, every request is denied"
     else:
-        yield f"  auth: AWS_IAM, a policy of {len(layer.policy.statements)} statements"
+        yield f"  auth: AWS_IAM, a policy with {len(layer.policy.statements)} statements"

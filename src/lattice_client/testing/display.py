@@ -1,4 +1,4 @@
-"""How things are called in messages."""
+"""How objects and texts appear in messages."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ __all__ = ["own_name", "without_password"]
 
 
 def own_name(called: object) -> str:
-    """What an application or a function calls itself; empty where it does not say.
+    """The ``__name__`` of an application or a function; empty if it has none.
 
-    Lazy ones (of frameworks whose settings come later) may raise anything at any question.
+    Lazy objects of frameworks that are not configured yet may raise any exception here.
     """
     try:
         name: object = getattr(called, "__name__", "")
@@ -20,6 +20,8 @@ def own_name(called: object) -> str:
 
 
 def without_password(text: str) -> str:
-    """A text that is no URL, and might have a password before an ``@`` for all that."""
-    # People also write it as an escape, or as what urlsplit refuses to take for one.
+    """Cut everything up to the last ``@``, in case a text that is not a URL has a password.
+
+    The ``@`` may also be an escape, or the full-width form that urlsplit refuses.
+    """
     return re.sub(r"(?s).*(?:@|\uff20|%40)", "", text)

@@ -1,4 +1,4 @@
-"""Name and port in a Host header."""
+"""The name and the port in a ``Host`` header."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 __all__ = ["host_name", "host_port", "is_loopback"]
 
 
-# One caller's next request has the same Host.
+# Consecutive requests mostly have the same Host.
 @lru_cache(maxsize=256)
 def host_name(host: str) -> str:
     """The name in a ``Host``: lower case, without port, brackets and final dot."""
@@ -19,7 +19,8 @@ def host_name(host: str) -> str:
 @lru_cache(maxsize=256)
 def host_port(host: str) -> int | None:
     """The port in a ``Host``; None if there is none."""
-    port = host.rpartition("]")[2].rpartition(":")[2] if ":" in host.rpartition("]")[2] else ""
+    after_brackets = host.rpartition("]")[2]
+    port = after_brackets.rpartition(":")[2] if ":" in after_brackets else ""
     return int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else None  # noqa: PLR2004
 
 

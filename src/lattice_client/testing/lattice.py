@@ -1,9 +1,9 @@
 """The local Lattice: service networks with services, callers and auth policies, as an ASGI app.
 
 It runs in-process (``httpx.ASGITransport``), in a thread (``lattice_client.testing.serve``), or
-under any ASGI server; it dates its responses itself, so tell the server not to (hypercorn:
-``include_date_header``). It answers as VPC Lattice does where that is known; what it adds for
-convenience is said where it stands.
+under any ASGI server. It sets the Date header itself, so switch off the server's (hypercorn:
+``include_date_header``). It answers as VPC Lattice does where that is known; conveniences beyond
+that are marked where they are documented.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.access_log import AccessLogFile, AccessRecord
-from lattice_client.testing.arns import check_account, check_region, partition_of
+from lattice_client.testing.arns import check_account, check_region, partition_of, resource_id
 from lattice_client.testing.asgi import ASGIApp, Receive, Scope, Send
 from lattice_client.testing.assertions import Calls
 from lattice_client.testing.clock import system_time
@@ -31,7 +31,7 @@ from lattice_client.testing.model.auth_layer import AuthLayer, AuthType, PolicyL
 from lattice_client.testing.model.callers import Caller, CallerRegistry, Principal, issue
 from lattice_client.testing.model.networks import ServiceNetwork
 from lattice_client.testing.model.rules import Targets
-from lattice_client.testing.model.services import Service, resource_id, service_at
+from lattice_client.testing.model.services import Service, service_at
 from lattice_client.testing.model.target_groups import TargetGroup
 from lattice_client.testing.policies import IdentityPolicy, PolicyDocument
 from lattice_client.testing.refusals import RefusedError
@@ -49,36 +49,37 @@ _log = logging.getLogger("lattice_client.testing")
 
 
 class LocalLattice:
-    """Service networks and what is in them; as an ASGI application, the first one's entrance.
+    """Service networks and their services; as an ASGI application, the first network's entrance.
 
-    :param region: the region it stands in.
-    :param account: the account that owns everything in it.
-    :param service: the signing name of requests. Another than Lattice's makes it a stand-in for
-        another IAM evaluation point (``execute-api``): then signed payloads are accepted, and
-        bodies of signed requests are read whole before the target gets them.
+    :param region: the region of all resources.
+    :param account: the account that owns all resources.
+    :param service: the service in the credential scope. Any other than Lattice's stands for another
+        IAM evaluation point (``execute-api``): signed payloads are accepted, and the body of a
+        signed request is read completely before the target gets it.
     :param path_encoding: how paths are canonicalised: ``double`` (and normalised), ``double-raw``
         (not normalised) or ``single``; see ``Verifier``.
-    :param query_plus: what a raw ``+`` in a query must be signed as: ``space`` (``%20``), ``plus``
-        (``%2B``), or ``either`` of them.
-    :param clock: gives the time, in seconds since the epoch. By default ``time.time``, looked up
-        at each call. ``lattice.clock`` may be set later, so that tests can shift it.
-    :param network_name: the name of the first service network, ``lattice.network``. For more of
-        them see ``add_network``.
+    :param query_plus: how a raw ``+`` in a query must be signed: as ``space`` (``%20``), as
+        ``plus`` (``%2B``), or as ``either``.
+    :param clock: returns the time, in seconds since the epoch. By default ``time.time``, looked up
+        at each call. Tests may set ``lattice.clock`` later.
+    :param network_name: the name of the first service network, ``lattice.network``. For more
+        networks see ``add_network``.
     :param network_auth_type: its auth type, ``AWS_IAM`` or ``NONE``.
     :param network_policy: its auth policy; see ``AuthLayer``.
     :param organization: the id of the organization that all callers belong to, or None.
-    :param vpc_id: the VPC that all calls come from: ``vpc-lattice-svcs:SourceVpc``. One is made up
-        where none is given. ``lattice.vpc_id`` may be set later.
-    :param history: how many access-log records and received requests are kept; the oldest go.
-    :param on_access: called with each access-log record. What it raises is logged, not passed on.
+    :param vpc_id: the VPC that all calls come from, ``vpc-lattice-svcs:SourceVpc``; by default one
+        derived from the region. ``lattice.vpc_id`` may be set later.
+    :param history: how many access-log records and received requests are kept; the oldest are
+        dropped.
+    :param on_access: called with each access-log record. Its exceptions are logged, not raised.
     :param seed: makes the choice between weighted target groups the same in every run.
-    :param access_log: a file that records are appended to, one JSON object a line, as VPC Lattice
-        writes them: ``-`` where there is no value. The directory must exist. Several processes may
-        share the file.
-    :raises ValueError: if a setting or a policy cannot be read.
+    :param access_log: a file to append records to, one JSON object a line, as VPC Lattice writes
+        them: ``-`` where there is no value. The directory must exist. Several processes may share
+        the file.
+    :raises ValueError: if a setting or a policy is invalid.
     :raises OSError: if the file cannot be opened.
 
-    ``lattice.faults`` makes it fail on demand.
+    ``lattice.faults`` injects failures.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class LocalLattice:
         )
         self._admission = Admission(self._callers, self._now)
         self._lifespans = Lifespans()
-        # A coin, not a key.
+        # It chooses between target groups: no cryptography.
         self._forwarder = Forwarder(self._lifespans, random.Random(seed).random)  # noqa: S311
         self.faults = Faults(self.service)
         self._access_file = None if access_log is None else AccessLogFile(access_log)
@@ -142,7 +143,7 @@ class LocalLattice:
         partition = partition_of(self.region)
         return f"arn:{partition}:ec2:{self.region}:{self.account}:vpc/{self.vpc_id}"
 
-    # What is in it
+    # Services, networks, target groups and callers
 
     def add_service(
         self,
@@ -154,22 +155,22 @@ class LocalLattice:
         policy: PolicyLike = None,
         networks: Iterable[ServiceNetwork | str] | None = None,
     ) -> Service:
-        """Add a service, also while requests are being served.
+        """Add a service. Requests may be in progress.
 
         :param domain: its custom domain name.
-        :param target: what is behind it: an ASGI application, the URL of a server, a
-            ``LambdaTarget`` or a target group; by default ``echo``, which tells in JSON what it saw
-            of the request. For rules and weights see ``Service.when`` and ``Service.otherwise``.
+        :param target: where it forwards: an ASGI application, the URL of a server, a
+            ``LambdaTarget`` or a target group; by default ``echo``, which describes the request it
+            got in JSON. For rules and weights see ``Service.when`` and ``Service.otherwise``.
         :param auth_type: ``AWS_IAM``, or ``NONE`` to skip the service's layer.
-        :param policy: its auth policy: an IAM JSON document, or None to let in every caller who
-            signed; see ``AuthLayer``.
-        :param networks: the service networks it can be reached through, or their names; by default
+        :param policy: its auth policy: an IAM JSON document, or None to allow every signed request;
+            see ``AuthLayer``.
+        :param networks: the service networks that it is associated with, or their names; by default
             the first one.
-        :raises ValueError: if a name is malformed or taken, or the policy cannot be read.
+        :raises ValueError: if a name is malformed or taken, or the policy is invalid.
         :raises KeyError: if there is no such network.
         """
         if name in self._services:
-            raise ConfigurationError(f"there is a service {name!r} already")
+            raise ConfigurationError(f"the service {name!r} already exists")
         associated = [
             self._network(network) for network in ([self.network] if networks is None else networks)
         ]
@@ -184,7 +185,7 @@ class LocalLattice:
         )
         taken = self.names.intersection(service.names)
         if taken:
-            raise ValueError(f"a service answers to {', '.join(sorted(taken))} already")
+            raise ValueError(f"another service already has the name {', '.join(sorted(taken))}")
         self._services[name] = service
         for network in associated:
             network.associate(service)
@@ -197,22 +198,22 @@ class LocalLattice:
 
         :param auth_type: ``AWS_IAM``, or ``NONE`` to skip the network's layer.
         :param policy: its auth policy; see ``AuthLayer``.
-        :raises ValueError: if the name is malformed or taken, or the policy cannot be read.
+        :raises ValueError: if the name is malformed or taken, or the policy is invalid.
         """
         if name in self._networks:
-            raise ConfigurationError(f"there is a service network {name!r} already")
+            raise ConfigurationError(f"the service network {name!r} already exists")
         network = ServiceNetwork(self, name, auth=AuthLayer("Network", auth_type, policy))
         self._networks[name] = network
         return network
 
     def add_target_group(self, name: str, *targets: ASGIApp | str) -> TargetGroup:
-        """Add a target group, for rules to forward to.
+        """Add a target group that rules can forward to.
 
         :param targets: ASGI applications, or URLs of servers.
         :raises ValueError: if the name is malformed or taken.
         """
         if name in self._target_groups:
-            raise ConfigurationError(f"there is a target group {name!r} already")
+            raise ConfigurationError(f"the target group {name!r} already exists")
         group = self._group(name, *targets)
         self._target_groups[name] = group
         return group
@@ -235,14 +236,15 @@ class LocalLattice:
         :param role: the role's name, with its path if it has one; by default the caller's name.
         :param account: the role's account; by default the service network's.
         :param session: the session's name.
-        :param principal: who calls, in place of the arguments around this one: for users, root
-            users, and callers of another organization.
+        :param principal: the principal, in place of the role, its session, tags and policies: for
+            users, root users, and callers of another organization.
         :param tags: the caller's tags, ``aws:PrincipalTag/…``.
-        :param identity_policies: the caller's IAM policies. None lets it call everything; ``()`` is
-            Lattice's truth for a role without any. See ``Principal``.
-        :param credentials: the credentials to register; made up if None. For more than one set, see
-            ``Caller.rotate``.
-        :param token: whether made-up credentials have a session token; by default a role's have.
+        :param identity_policies: the caller's IAM policies. None allows every call; ``()`` stands
+            for a role without policies, as in AWS. See ``Principal``.
+        :param credentials: the credentials to register; generated if None. For more than one set,
+            see ``Caller.rotate``.
+        :param token: whether generated credentials have a session token; by default those of roles
+            have one.
         :raises ValueError: if the name or the access key is taken; ``PolicyError`` (a
             ``ValueError``) if IAM would refuse a policy.
         """
@@ -261,7 +263,7 @@ class LocalLattice:
         return Caller(name, principal, self._callers, credentials or issue(token=token))
 
     def service(self, name: str) -> Service:
-        """The service of that name, or that answers to that host name.
+        """The service of that name or host name.
 
         :raises KeyError: if there is none.
         """
@@ -271,7 +273,7 @@ class LocalLattice:
         return found
 
     def target_group(self, name: str) -> TargetGroup:
-        """The target group of that name, as ``add_target_group`` made it.
+        """The target group that ``add_target_group`` added under that name.
 
         :raises KeyError: if there is none.
         """
@@ -300,7 +302,7 @@ class LocalLattice:
 
     @property
     def target_groups(self) -> dict[str, TargetGroup]:
-        """All that ``add_target_group`` made, by name, in that order."""
+        """The target groups that ``add_target_group`` added, by name, in that order."""
         return dict(self._target_groups)
 
     @property
@@ -315,22 +317,22 @@ class LocalLattice:
 
     @property
     def names(self) -> frozenset[str]:
-        """Every host name that a service answers to."""
+        """The host names of all services."""
         return frozenset(name for service in self.services for name in service.names)
 
-    # What happened
+    # Records of requests
 
     @property
     def access_log(self) -> list[AccessRecord]:
         """The access-log records, oldest first: a copy of the last ``history`` ones.
 
-        A record is there before the client can see the end of its response.
+        A record is added before the client can see the end of its response.
         """
         return list(self._access_log)
 
     @property
     def access(self) -> Calls:
-        """The calls in the access log, to be narrowed down and asserted of:
+        """The calls in the access log, to select from and to assert on:
         ``lattice.access.of("orders").denied_by("Service")``."""
         return Calls(self.access_log, self)
 
@@ -340,11 +342,11 @@ class LocalLattice:
         return list(self._requests)
 
     def clear(self) -> None:
-        """Forget the access log and the received requests."""
+        """Delete the access log and the received requests."""
         self._access_log.clear()
         self._requests.clear()
 
-    # What it does
+    # The ASGI application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application: the entrance of the first service network."""
@@ -353,13 +355,13 @@ class LocalLattice:
     async def enter(
         self, network: ServiceNetwork, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """The ASGI application that is the entrance of ``network``."""
+        """The ASGI application of one service network's entrance."""
         if scope["type"] == "lifespan":
             await self._lifespans.run(receive, send)
         elif scope["type"] == "http":
             await self._serve(network, scope, receive, send)
         elif scope["type"] == "websocket":
-            # Closed before it is accepted: the server answers 403.
+            # Closing before accepting makes the server answer 403.
             await receive()
             await send({"type": "websocket.close"})
         else:
@@ -397,9 +399,9 @@ class LocalLattice:
             exchange.finish()
 
     async def _admit(self, exchange: Exchange, faults: ActiveFaults) -> None:
-        """Let a request in, and keep it in either case.
+        """Route, authenticate and authorize a request, and record it in any case.
 
-        :raises RefusedError: if it does not get in.
+        :raises RefusedError: if it is refused.
         """
         request, admission, verified = exchange.request, self._admission, None
         try:
@@ -414,7 +416,7 @@ class LocalLattice:
             raise
         self._requests.append(ReceivedRequest.of(request, exchange.service, verified))
 
-    # How it is put together
+    # Parts
 
     def _network(self, network: ServiceNetwork | str) -> ServiceNetwork:
         name = network if isinstance(network, str) else network.name
@@ -429,7 +431,7 @@ class LocalLattice:
     def _as_group(self, target: Targets, name: str | None = None) -> TargetGroup:
         if isinstance(target, TargetGroup):
             return target
-        # Where nobody gives it a name it still has one, because ids are made of names.
+        # Ids are derived from names, so a group without a name gets one.
         return self._group(name or f"unnamed-{next(self._unnamed)}", target)
 
     def _write(self, record: AccessRecord) -> None:
@@ -439,9 +441,9 @@ class LocalLattice:
         if self._on_access is not None:
             try:
                 self._on_access(record)
-            except Exception:  # noqa: BLE001 - the request is not to suffer
+            except Exception:  # noqa: BLE001 - the request must not fail
                 _log.exception("on_access failed")
 
     def _now(self) -> float:
-        # Looked up each time: tests set lattice.clock.
+        # Looked up at each call, because tests set lattice.clock.
         return self.clock()

@@ -1,4 +1,4 @@
-"""The headers that only Lattice may set."""
+"""The request headers that only Lattice sets, and the value of its identity tags."""
 
 from __future__ import annotations
 
@@ -11,29 +11,26 @@ if TYPE_CHECKING:
 
 __all__ = ["identity_tags", "is_lattices_own"]
 
-
-_STRIPPED = {
+_OWN = {
     b"x-amzn-requestid",
     b"x-forwarded-for",
     b"x-forwarded-port",
     b"x-forwarded-proto",
 }
-
-
-_STRIPPED_PREFIX = b"x-amzn-lattice-"
+_OWN_PREFIX = b"x-amzn-lattice-"
 
 
 @lru_cache(maxsize=1024)
 def is_lattices_own(name: bytes) -> bool:
-    """Whether a header is one that Lattice alone writes, however a client spells it."""
+    """Whether only Lattice may write this header. Case and ``_`` for ``-`` make no difference."""
     if name[:2] not in (b"x-", b"x_", b"X-", b"X_"):
         return False
     plain = name.lower().replace(b"_", b"-")
-    return plain in _STRIPPED or plain.startswith(_STRIPPED_PREFIX)
+    return plain in _OWN or plain.startswith(_OWN_PREFIX)
 
 
 def identity_tags(principal: Principal) -> str:
-    """``x-amzn-lattice-identity-tags`` of a caller: three fields of Lattice's, then its tags."""
+    """A caller's ``x-amzn-lattice-identity-tags``: three fields of Lattice's, then the tags."""
     fields = [
         ("principal", principal.arn),
         ("principalorgid", principal.organization or ""),
@@ -43,10 +40,10 @@ def identity_tags(principal: Principal) -> str:
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> str:
-    """A ``;`` inside a key or value is escaped."""
+    """Join ``key=value`` pairs by ``;``, which is escaped inside a key or a value."""
     return ";".join([f"{key}={value}".replace(";", "\\;") for key, value in pairs])
 
 
 def _organization_path(principal: Principal) -> str:
-    # An account stands at one place of its organization: the condition key alone is a list.
+    # An account has one path in its organization; only the condition key is a list.
     return next(iter(principal.organization_paths), "")

@@ -1,17 +1,17 @@
-"""What counts as a number where people give one. True and False do not."""
+"""Type checks of numbers that users give. True and False are not numbers here."""
 
 from __future__ import annotations
 
 from typing import TypeGuard
 
-__all__ = ["is_number", "is_whole"]
+__all__ = ["is_integer", "is_number"]
+
+
+def is_integer(value: object) -> TypeGuard[int]:
+    """Whether a value is an int."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is a number, whole or not."""
+    """Whether a value is an int or a float."""
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def is_whole(value: object) -> TypeGuard[int]:
-    """Whether it is a whole number."""
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,16 +1,16 @@
 """The pytest plugin: fixtures that start a local Lattice.
 
-pytest loads it in every run where this package is installed, so it imports pytest and nothing else
-until a fixture is used.
+pytest loads it in every run where this package is installed, so it imports only pytest until a
+fixture is used.
 
-What a test's Lattice has in it, the nearest of these says:
+The contents of a test's Lattice come from the first of these that is there:
 
 - the marker: ``@pytest.mark.lattice("lattice.toml")``, the file beside the test, or the arguments
   of ``LocalLattice`` and with them ``services=["orders", "stock"]`` and ``callers=["shop"]``;
 - ``lattice_file`` in pytest's configuration, relative to it;
-- else the service ``orders`` and the caller ``orders-frontend``.
+- the default: the service ``orders`` and the caller ``orders-frontend``.
 
-Every test has a Lattice of its own, at a free port, in every process of pytest-xdist.
+Each test gets a separate Lattice at a free port, in every process of pytest-xdist.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def lattice(request: pytest.FixtureRequest) -> Iterator[RunningLattice]:
     """A local Lattice over HTTP, with one service and one caller, for one test.
 
-    The service ``orders`` answers at ``orders.internal.example.com``, which resolves to it while
-    the test runs; the caller is ``orders-frontend``. Add more as needed, or configure it: see
+    The service ``orders`` has the name ``orders.internal.example.com``, which resolves to it while
+    the test runs; the caller is ``orders-frontend``. To add or configure more, see
     ``lattice_client.testing.plugin``.
     """
     yield from _running(request, tls=False)
@@ -56,8 +56,10 @@ def lattice(request: pytest.FixtureRequest) -> Iterator[RunningLattice]:
 
 @pytest.fixture
 def lattice_async(request: pytest.FixtureRequest) -> Iterator[RunningLattice]:
-    """The same, for asynchronous tests, by pytest-asyncio, anyio or another: it asks for no event
-    loop and blocks none, for it is served from a thread of its own. So are its targets."""
+    """The same, for asynchronous tests with pytest-asyncio, anyio or others.
+
+    It needs no event loop and blocks none: a separate thread runs it and its targets.
+    """
     yield from _running(request, tls=False)
 
 
@@ -78,18 +80,18 @@ def _configured(request: pytest.FixtureRequest) -> LocalLattice:
     config, marker = request.config, request.node.get_closest_marker("lattice")
     if marker is not None:
         if len(marker.args) > 1:
-            raise _error(f"one file, not {len(marker.args)}")
-        return _marked(*marker.args, beside=request.path.parent, **marker.kwargs)
+            raise _error(f"give one file, not {len(marker.args)}")
+        return _marked(*marker.args, folder=request.path.parent, **marker.kwargs)
     file = config.getini("lattice_file")
     if file:
         return _from_file((config.inipath or config.rootpath / "ini").parent / file)
-    return _marked(beside=request.path.parent)
+    return _marked(folder=request.path.parent)
 
 
 def _marked(
     file: str | None = None,
     *,
-    beside: Path,
+    folder: Path,
     services: Iterable[str] | None = None,
     callers: Iterable[str] | None = None,
     **settings: Any,
@@ -97,13 +99,13 @@ def _marked(
     from lattice_client.testing import LocalLattice
 
     if isinstance(services, str) or isinstance(callers, str):
-        raise _error("services and callers are lists of names")
+        raise _error("services and callers must be lists of names")
     if not isinstance(settings.get("service", ""), str):
-        raise _error("service is the name in signatures; for several services say services=[…]")
+        raise _error("service is the name in signatures; to add services, use services=[…]")
     if file is not None:
         if services is not None or callers is not None:
-            raise _error("services and callers are those of the file, where there is one")
-        return _from_file(beside / file, **settings)
+            raise _error("services and callers come from the file: leave out the arguments")
+        return _from_file(folder / file, **settings)
     local = LocalLattice(**settings)
     for service in _SERVICES if services is None else services:
         local.add_service(service, domain=f"{service}.internal.example.com")

@@ -1,8 +1,8 @@
-"""The refusals that callers see, word for word where the words are known.
+"""The answers with which Lattice refuses a request, and the failures of targets.
 
 VPC Lattice answers with a status and a plain-text body. The texts of ``access_denied`` and of the
-two payload refusals are published; for the rest these are SigV4's usual texts, as other AWS
-services word them. No text repeats a token or a signature.
+two payload refusals are published; the others are SigV4's usual texts, as other AWS services word
+them. No text repeats a token or a signature.
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ __all__ = [
 class RefusedError(Exception):
     """A request that Lattice itself answers, with ``status`` and the plain-text body ``text``.
 
-    ``failure`` is the reason that the access log gives. ``canonical_request`` and
-    ``string_to_sign`` are what the verifier calculated, where it got that far: compare them with
-    the signer's to find out where the two part. They hold the session token, so neither stands in
-    ``str()`` or ``repr()``. ``closes`` says that nothing after it is to be believed: the connection
-    is closed.
+    ``failure`` is the reason in the access log. ``canonical_request`` and ``string_to_sign`` are
+    what the verifier calculated, if it got that far: compare them with the signer's to find the
+    first difference. They hold the session token, so ``str()`` and ``repr()`` leave them out.
+    ``closes`` says that the connection is closed, because what follows cannot be trusted.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class RefusedError(Exception):
 def invalid_signature(
     text: str, *, canonical_request: str | None = None, string_to_sign: str | None = None
 ) -> RefusedError:
-    """A signature that is all there, and wrong."""
+    """The signature is complete, and wrong."""
     return _forbidden(
         f"InvalidSignatureException: {text}",
         canonical_request=canonical_request,
@@ -64,31 +63,31 @@ def invalid_signature(
 
 
 def incomplete_signature(text: str) -> RefusedError:
-    """A signature with a part missing or malformed. 403 as seen at Lattice; elsewhere it is 400."""
+    """A part of the signature is missing or malformed. Lattice answers 403, other services 400."""
     return _forbidden(f"IncompleteSignatureException: {text}")
 
 
 def unrecognized_client() -> RefusedError:
-    """An access key that nobody has, or a session token that does not belong to it."""
+    """The access key is unknown, or the session token does not belong to it."""
     return _forbidden(
         "UnrecognizedClientException: The security token included in the request is invalid."
     )
 
 
 def expired_token() -> RefusedError:
-    """Credentials that were good once."""
+    """The credentials have expired."""
     return _forbidden(
         "ExpiredTokenException: The security token included in the request is expired"
     )
 
 
 def missing_token() -> RefusedError:
-    """No signature, where only a signed request will do."""
+    """The request is not signed, and has to be."""
     return _forbidden("MissingAuthenticationTokenException: Missing Authentication Token")
 
 
 def access_denied(user: str, action: str, resource: str, because: str) -> RefusedError:
-    """A caller whom a policy does not let through.
+    """A policy denies the request.
 
     :param user: the caller's ARN, or ``anonymous``.
     :param because: the closing words, which name the policy's layer.
@@ -100,12 +99,12 @@ def access_denied(user: str, action: str, resource: str, because: str) -> Refuse
 
 
 def malformed(text: str, *, closes: bool = False) -> RefusedError:
-    """A request that is no proper HTTP request, or is over Lattice's limits."""
+    """The request is malformed HTTP, or exceeds Lattice's limits."""
     return RefusedError(400, f"Bad Request: {text}", failure="ClientProtocolError", closes=closes)
 
 
 def not_found() -> RefusedError:
-    """A host name that no service answers to."""
+    """No service has the host name."""
     return RefusedError(404, "Not Found")
 
 
@@ -122,10 +121,10 @@ def _forbidden(
 
 
 class TargetFailedError(Exception):
-    """A target that could not be asked, or whose answer is none: Lattice answers instead.
+    """A target could not be reached, or its answer is not valid: Lattice answers instead.
 
-    :param status: what the client is told: 500 where the target could not be reached ("Error
-        codes", VPC Lattice User Guide), 502 for the rest, which is inferred.
+    :param status: the client's status: 500 if the target could not be reached ("Error codes", VPC
+        Lattice User Guide), 502 for the rest, which is inferred.
     :param failure: the access log's ``failureReason``.
     """
 

@@ -1,7 +1,7 @@
-"""The wildcards of IAM: ``*`` is any run of characters, ``?`` any one.
+"""IAM's wildcards: ``*`` matches any run of characters, ``?`` any one character.
 
-A pattern is a small automaton whose states are the bits of one integer: matching takes one step
-for each character of the text, whatever the pattern.
+A pattern is an automaton whose states are the bits of one integer. Matching takes one step for
+each character of the text, so no pattern makes it slow.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ __all__ = ["Pattern", "Token", "Wildcard", "path_pattern", "tokens", "wildcard_m
 
 
 class Wildcard(Enum):
-    """What in a pattern is no character of its own."""
+    """The wildcards in a pattern."""
 
     RUN = "*"
     ONE = "?"
 
 
 Token: TypeAlias = str | Wildcard
-"""A piece of a pattern: a wildcard, or text that stands for itself."""
+"""A piece of a pattern: a wildcard or literal text."""
 
 
 class Pattern:
-    """A pattern, ready to be matched."""
+    """A compiled pattern."""
 
     __slots__ = ("_accept", "_accept_any", "_final", "_literal", "_loops", "_prefix")
 
@@ -36,14 +36,14 @@ class Pattern:
         texts = [piece for piece in pieces if isinstance(piece, str)]
         plain = "".join(texts)
         wild = [piece for piece in pieces if isinstance(piece, Wildcard)]
-        # Most patterns are a text, or a text with a final "*".
+        # Most patterns are literal, or literal with a final "*".
         self._literal = None if wild else plain
         self._prefix = plain if wild == [Wildcard.RUN] and pieces[-1] is Wildcard.RUN else None
         if self._literal is None and self._prefix is None:
             self._build(pieces)
 
     def _build(self, pieces: Iterable[Token]) -> None:
-        # State i: the first i characters of the pattern are matched.
+        # In state i, the first i characters of the pattern have matched.
         state = 1
         self._accept: dict[str, int] = {}
         self._accept_any = self._loops = 0
@@ -60,7 +60,7 @@ class Pattern:
         self._final = state
 
     def matches(self, text: str) -> bool:
-        """Whether the whole ``text`` is of this form."""
+        """Whether the pattern matches the whole ``text``."""
         if self._literal is not None:
             return text == self._literal
         if self._prefix is not None:
@@ -76,7 +76,7 @@ class Pattern:
 
 
 def tokens(text: str) -> list[Token]:
-    """A pattern's text, taken apart at its wildcards."""
+    """Split a pattern at its wildcards."""
     pieces: list[Token] = []
     start = 0
     for position, character in enumerate(text):
@@ -87,23 +87,23 @@ def tokens(text: str) -> list[Token]:
 
 
 @lru_cache(maxsize=256)
-def _pattern(text: str) -> Pattern:
+def _compiled(text: str) -> Pattern:
     return Pattern(tokens(text))
 
 
 def wildcard_match(pattern: str, text: str) -> bool:
-    """Whether ``text`` is of the form ``pattern``."""
-    return _pattern(pattern).matches(text)
+    """Whether ``pattern`` matches the whole ``text``."""
+    return _compiled(pattern).matches(text)
 
 
-# "?" alone is a wildcard; with a name and "=" after it somebody means a query.
+# "?" is a wildcard; a name and "=" after it mean that it begins a query.
 _QUERY = re.compile(r"\?[^?*/=&]+=")
 
 
 def path_pattern(path: object) -> str:
-    """The path, if there can be calls of that form.
+    """Check a path pattern, and return it.
 
-    :raises ValueError: if there can be none.
+    :raises ValueError: if no request's path can match it.
     """
     if not isinstance(path, str) or not path.startswith(("/", "*", "?")):
         raise ValueError(f"a path begins with '/', or with '*' or '?' as wildcards, not {path!r}")

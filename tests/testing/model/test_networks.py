@@ -116,7 +116,7 @@ def test_names_of_networks_are_checked(two):
     for name in ("ab", "Shop", "servicenetwork-shop", "a" * 64):
         with pytest.raises(ConfigurationError, match="is not a valid service network name"):
             two.add_network(name)
-    with pytest.raises(ConfigurationError, match="there is a service network 'shop' already"):
+    with pytest.raises(ConfigurationError, match="the service network 'shop' already exists"):
         two.add_network("shop")
     with pytest.raises(KeyError, match="no service network 'none'; there are: shop, partners"):
         two.add_service("other", networks=["none"])

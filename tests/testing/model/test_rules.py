@@ -224,7 +224,7 @@ def test_actions_are_checked_too(lattice):
         orders.otherwise.forward_to({blue: 0, green: 0})
     with pytest.raises(ConfigurationError, match="must be a target group to forward to"):
         orders.otherwise.forward_to()
-    with pytest.raises(ConfigurationError, match="there is a target group 'blue' already"):
+    with pytest.raises(ConfigurationError, match="the target group 'blue' already exists"):
         lattice.add_target_group("blue")
     with pytest.raises(ConfigurationError, match="'tg-blue' is not a valid target group name"):
         lattice.add_target_group("tg-blue")

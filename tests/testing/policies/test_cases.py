@@ -1,4 +1,4 @@
-"""The table of what AWS's pages say, and what ``evaluate`` says to it."""
+"""``evaluate`` decides the cases from AWS's pages."""
 
 import json
 from collections import Counter
@@ -51,7 +51,7 @@ def test_there_are_enough_and_each_has_its_page():
     assert {case.outcome for case in CASES} == set(Effect)
 
 
-# What the pages do not say, and is taken to be so.
+# Inferred: the pages do not say it.
 
 INFERRED = [
     (
@@ -188,12 +188,12 @@ def test_a_request_now():
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"path": "/parking?lot=1"}, "has no query"),
-        ({"path": "parking"}, "begins with '/'"),
+        ({"path": "/parking?lot=1"}, "have no query"),
+        ({"path": "parking"}, "must begin with '/'"),
         ({"service_arn": "arn:aws:vpc-lattice:us-west-2:1:service/svc-1/a"}, "without a path"),
-        ({"service_arn": "svc-1"}, "no ARN of a service"),
+        ({"service_arn": "svc-1"}, "not the ARN of a service"),
         ({"time": datetime(2026, 1, 1)}, "must have a zone"),  # noqa: DTZ001 - that is it
-        ({"time": 1e20}, "no time in seconds"),
+        ({"time": 1e20}, "not a time in seconds"),
         ({"context": {"aws:MultiFactorAuthPresent": True}}, "must be strings"),
         ({"context": {"aws:TagKeys": ["a", 1]}}, "'aws:TagKeys' in context must be strings"),
     ],

@@ -1,4 +1,4 @@
-"""What docs/local-lattice-policies.md shows, run."""
+"""The programs in docs/local-lattice-policies.md run."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "local-lattice-policies.md"
 
 
 def plain(text):
-    """On one line, as comments break lines where they like."""
+    """In one line, because comments are wrapped."""
     return " ".join(re.sub(r"^#", "", text, flags=re.MULTILINE).split())
 
 

@@ -1,4 +1,4 @@
-"""What is legal and surprising is found, and what is fine is not."""
+"""``lint`` finds what is legal but surprising, and nothing else."""
 
 import json
 
@@ -23,7 +23,7 @@ QUERY = "vpc-lattice-svcs:RequestQueryString/team"
 
 
 def fine(effect="Allow", **elements):
-    """A statement without findings, but for what is changed."""
+    """A statement without findings but those of the changes."""
     content = {"Resource": SERVICE + "/*"} | elements
     if "NotPrincipal" not in content:
         content = {"Principal": {"AWS": FRONTEND_ROLE}} | content

@@ -1,4 +1,4 @@
-"""Three layers of policies, who denies, and what the caller and the access log are told."""
+"""Three layers of policies, which of them denies, and the answer and access log of a denial."""
 
 import json
 
@@ -75,7 +75,7 @@ DENIED_BY_IDENTITY = "with an explicit deny in an identity-based policy"
         ([OTHER], ALLOW, ALLOW, "Identity", NOT_BY_IDENTITY),
         ([LETS], NO_POLICY, ALLOW, "Network", NOT_BY_NETWORK),
         ([LETS], ALLOW, NO_POLICY, "Service", NOT_BY_SERVICE),
-        # NONE skips a layer, and where both are NONE nobody is asked.
+        # NONE skips a layer. With NONE in both, no policy is evaluated.
         ([LETS], None, ALLOW, None, None),
         ([LETS], ALLOW, None, None, None),
         ([LETS], None, NO_POLICY, "Service", NOT_BY_SERVICE),
@@ -88,7 +88,7 @@ DENIED_BY_IDENTITY = "with an explicit deny in an identity-based policy"
         ([], NO_POLICY, ALLOW, "Network", NOT_BY_NETWORK),
         ([], ALLOW, NO_POLICY, "Service", NOT_BY_SERVICE),
         ([], None, NO_POLICY, "Service", NOT_BY_SERVICE),
-        # But an explicit deny comes first.
+        # An explicit deny overrides the order.
         ([LETS, FORBIDS], ALLOW, ALLOW, "Identity", DENIED_BY_IDENTITY),
         ([LETS], DENY, ALLOW, "Network", DENIED_BY_NETWORK),
         ([LETS], ALLOW, DENY, "Service", DENIED_BY_SERVICE),
@@ -202,7 +202,7 @@ def test_other_partitions(region, partition):
 
 @pytest.mark.parametrize("region", ["", "-", "eu-", "test_region", "EU-west-1", 5, None])
 def test_a_region_is_one_that_a_name_may_hold(region):
-    with pytest.raises(ConfigurationError, match="is no region, such as us-west-2"):
+    with pytest.raises(ConfigurationError, match="is not a region, such as us-west-2"):
         LocalLattice(region=region)
 
 
@@ -251,7 +251,7 @@ def test_principals_that_cannot_be():
 
 
 def send(local, method="GET", target="/parking", headers=(), *, caller="frontend", **scope):
-    """Send a request as a caller, or anonymously; its exchange and its record in the log."""
+    """Send a request as a caller or anonymously; return the exchange and the log record."""
     if caller is None:
         wired = wire(method, target, [("host", HOST), *headers])
     else:
@@ -309,7 +309,7 @@ def test_the_caller_and_the_access_log_are_told_who_denied(layer, reason):
     assert record["failureReason"] == "ClientAccessDenied"
 
 
-def test_nobody_is_denied_and_the_access_log_says_so(local):
+def test_an_allowed_call_has_no_denial_in_the_access_log(local):
     exchange, record = send(local)
     assert exchange.status == 200
     assert record["authDeniedReason"] is None
@@ -404,7 +404,7 @@ def test_an_explanation_shows_no_token():
     held = {"StringEquals": {"vpc-lattice-svcs:RequestHeader/X-Amz-Security-Token": "other"}}
     asked = request(headers={"x-amz-security-token": "a-secret-token"})
     decision = evaluate(policy(statement(Condition=held)), asked)
-    assert "not to be shown" in str(decision)
+    assert "is hidden" in str(decision)
     for text in (str(decision), repr(decision), repr(asked)):
         assert "a-secret-token" not in text
 

@@ -1,4 +1,4 @@
-"""What holds for all policies and requests."""
+"""Properties of all policies and requests."""
 
 import copy
 import json
@@ -38,7 +38,7 @@ KEYS = [
 ]
 
 strings = st.sampled_from(VALUES)
-#: Operators that take any text, by the name of their opposite.
+#: Operators that accept any text, by the name of their negation.
 OPPOSITES = {
     "StringEquals": "StringNotEquals",
     "StringEqualsIgnoreCase": "StringNotEqualsIgnoreCase",
@@ -191,7 +191,7 @@ def test_a_condition_more_makes_a_statement_apply_no_oftener(content, asked):
 def test_if_exists_is_the_operator_or_a_missing_key(operator, prefix, key, values, asked):
     plain = holds({f"{prefix}{operator}": {key: values}}, asked)
     tolerant = holds({f"{prefix}{operator}IfExists": {key: values}}, asked)
-    # Not by Null, which takes several values that are all empty for none.
+    # Null differs: it treats several empty values as none.
     assert tolerant is (plain or asked.values(key) is None)
 
 
@@ -214,7 +214,7 @@ def test_if_exists_is_the_operator_or_a_missing_key(operator, prefix, key, value
 def test_a_negated_operator_is_the_opposite(operators_and_values, key, asked):
     (operator, opposite), values = operators_and_values
     if asked.caller is not FRONTEND and any("${" in value for value in values):
-        return  # Neither holds where a variable has no value.
+        return  # Neither holds if a variable has no value.
     assert holds({operator: {key: values}}, asked) is not holds({opposite: {key: values}}, asked)
 
 
@@ -265,7 +265,7 @@ json_values = st.recursive(
 @given(json_values)
 def test_whatever_is_no_policy_is_refused_in_words(document):
     for content in (document, {"Statement": document}, json.dumps(document)):
-        # What can be read is a policy; any other error than this one would end the test.
+        # Any other error fails the test.
         with suppress(PolicyError):
             assert AuthPolicy.from_document(content).statements
 

@@ -49,7 +49,7 @@ def test_a_template_in_words(shop):
         "<Listener HTTP:80>",
     ]
     assert (
-        "10: POST /hooks… (in this case) where x-tenant contains 'beta': "
+        "10: POST /hooks… (case-sensitive) where x-tenant contains 'beta': "
         "orders-hooks (<Target <LambdaTarget handler>>)" in words
     )
     assert (
@@ -94,7 +94,10 @@ def test_parameters_decide():
     ("parameters", "words"),
     [
         ({}, "Parameters.VpcId: the parameter 'VpcId' has no value"),
-        (VPC | {"Stage": "dev"}, "Stage: the parameter 'Stage' is one of test, production, not"),
+        (
+            VPC | {"Stage": "dev"},
+            "Stage: the parameter 'Stage' must be one of test, production, not",
+        ),
         (VPC | {"Colour": "red"}, "shop.yaml: there is no parameter 'Colour'; there are: Stage"),
     ],
 )
@@ -117,13 +120,16 @@ Resources:
     with pytest.raises(ConfigurationError) as caught:
         load(path, parameters={"Stages": "dev,live"})
     assert str(caught.value) == (
-        "t.yaml: Parameters.Stages: each item of the parameter 'Stages' is one of dev, test, prod, "
-        "not 'live'"
+        "t.yaml: Parameters.Stages: each item of the parameter 'Stages' must be one of dev, test, "
+        "prod, not 'live'"
     )
 
 
-def test_a_target_for_nobody_is_an_error():
-    with pytest.raises(ConfigurationError, match="mapped to 'Orders', which is no target group"):
+def test_a_target_without_a_group_is_an_error():
+    with pytest.raises(
+        ConfigurationError,
+        match="mapped to 'Orders', which is neither the logical id or name of a target group",
+    ):
         load(SHOP, targets=TARGETS | {"Orders": blue}, parameters=VPC)
 
 
@@ -132,15 +138,15 @@ def test_a_target_group_that_nothing_stands_for_echoes():
         lattice = load(SHOP, targets={"OrdersStable": blue, "10.0.0.7": green}, parameters=VPC)
     assert [str(note.message) for note in noted] == [
         (
-            "shop.yaml: Resources.OrdersHooks: nothing stands for this target group, so an echo "
-            "does; map 'OrdersHooks' to a target"
+            "shop.yaml: Resources.OrdersHooks: this target group has no target, so it gets an "
+            "echo; map 'OrdersHooks' to a target"
         )
     ]
     assert lattice.target_group("orders-hooks").targets
 
 
 def test_json_is_the_same(tmp_path, shop):
-    """The long forms, as tools write them."""
+    """The long forms, which tools write."""
     path = tmp_path / "shop.template.json"
     path.write_text(json.dumps(yaml.load(SHOP.read_text(), _Loader)))
     same = load(path, targets=TARGETS, parameters=VPC)
@@ -176,7 +182,7 @@ def test_a_document_says_what_a_template_leaves_open(tmp_path, shop):
 
 
 def from_text(tmp_path, text, *, after="", **arguments):
-    """A local Lattice of a template's resources, and what was noted."""
+    """A local Lattice from a template's resources, and the notes."""
     path = tmp_path / "t.yaml"
     path.write_text("Resources:\n" + textwrap.indent(textwrap.dedent(text), "  ") + after)
     with warnings.catch_warnings(record=True) as noted:
@@ -204,7 +210,7 @@ def test_without_a_network_services_are_in_the_default_one(tmp_path):
 
 
 def test_long_logical_ids_make_different_names(tmp_path):
-    """As those of the CDK are."""
+    """The CDK's templates are like this."""
     path = "PlatformSharedOrdersApplication"
     kinds = {"Network": "ServiceNetwork", "Service": "Service", "Group": "TargetGroup"}
     ids = [f"{path}{end}" for end in ("Public1A2B3C4D", "Private5E6F7A8B")]
@@ -253,17 +259,17 @@ def test_long_names_of_exports_make_different_networks(tmp_path):
 
 
 def test_two_networks_of_one_name_are_an_error(tmp_path):
-    """They were one, with the second's auth type."""
+    """They would be one network, with the second's auth type."""
     networks = """
     A: {Type: AWS::VpcLattice::ServiceNetwork, Properties: {Name: net, AuthType: AWS_IAM}}
     B: {Type: AWS::VpcLattice::ServiceNetwork, Properties: {Name: net, AuthType: NONE}}
 """
     with pytest.raises(ConfigurationError) as caught:
         from_text(tmp_path, networks)
-    assert str(caught.value) == "t.yaml: Resources.B: there is a service network 'net' already"
+    assert str(caught.value) == "t.yaml: Resources.B: the service network 'net' already exists"
 
 
-def test_somebody_elses_network_is_taken_for_an_open_one(tmp_path):
+def test_a_foreign_network_is_treated_as_an_open_one(tmp_path):
     lattice, notes = from_text(
         tmp_path,
         SERVICE
@@ -277,8 +283,8 @@ def test_somebody_elses_network_is_taken_for_an_open_one(tmp_path):
     )
     assert notes == [
         (
-            "Association.Properties.ServiceNetworkIdentifier: 'sn-0123456789abcdef0' is no service "
-            "network of this template; it is taken for one without an auth policy"
+            "Association.Properties.ServiceNetworkIdentifier: 'sn-0123456789abcdef0' is not a "
+            "service network of this template; it is treated as one without an auth policy"
         )
     ]
     assert lattice.network.services == (lattice.service("orders"),)
@@ -307,12 +313,12 @@ def test_what_is_not_understood_is_named(tmp_path):
     assert notes == [
         "Gateway: AWS::VpcLattice::ResourceGateway is not understood",
         "Orders.Properties.Colour: this property is not understood",
-        "Group.Properties.Config.LambdaEventStructureVersion: functions get events of version 2",
-        "Group: nothing stands for this target group, so an echo does; map 'Group' to a target",
-        "Passthrough: no TLS is passed through: it is left out",
+        "Group.Properties.Config.LambdaEventStructureVersion: functions get version 2 events",
+        "Group: this target group has no target, so it gets an echo; map 'Group' to a target",
+        "Passthrough: TLS passthrough is not supported: left out",
         "Orders: this service has no listener, so it cannot be reached",
         "Orders: this service is in no service network",
-        "Orders: AWS_IAM without an auth policy lets nobody in",
+        "Orders: AWS_IAM without an auth policy denies every request",
     ]
 
 
@@ -335,7 +341,7 @@ def test_attributes_that_resources_do_not_have_are_named(tmp_path):
 )
 def test_transforms_are_named(tmp_path, transform, place):
     _, notes = from_text(tmp_path, SERVICE, after=f"\nTransform: {transform}")
-    assert notes == [f"t.yaml: {place}: this transform is not understood: it changes nothing"]
+    assert notes == [f"t.yaml: {place}: this transform is not understood, and has no effect"]
 
 
 def test_that_of_serverless_functions_changes_nothing(tmp_path):
@@ -367,7 +373,7 @@ BROKEN = [
             "{A: {Type: AWS::VpcLattice::ServiceNetwork, Properties: {Name: !Sub 'of-${B.Name}'}},"
             " B: {Type: AWS::VpcLattice::Service}}"
         ),
-        "A.Properties.Name.Fn::Sub: the first service network's name cannot be made of 'B'",
+        "A.Properties.Name.Fn::Sub: the first service network's name cannot depend on 'B'",
     ),
     (
         (
@@ -378,7 +384,7 @@ BROKEN = [
     ),
     (
         "A: {Type: AWS::VpcLattice::Service, Properties: {Name: !Join [a]}}",
-        "Fn::Join: this function has 2 arguments, not 1",
+        "Fn::Join: this function takes 2 arguments, not 1",
     ),
     (
         "A: {Type: AWS::VpcLattice::Service, Properties: {Name: !If [C, a, b]}}",
@@ -386,7 +392,7 @@ BROKEN = [
     ),
     (
         "A: {Type: AWS::VpcLattice::Service, Properties: {Name: !Select [2, [a]]}}",
-        "Fn::Select needs an index, and a list that is long enough",
+        "Fn::Select needs an index and a list that is long enough",
     ),
     (
         "A: {Type: AWS::VpcLattice::Service, Properties: {Name: !FindInMap [a, b, c]}}",
@@ -397,7 +403,7 @@ BROKEN = [
             "A: {Type: AWS::VpcLattice::AuthPolicy,"
             " Properties: {ResourceIdentifier: svc-0123, Policy: {}}}"
         ),
-        "ResourceIdentifier: 'svc-0123' is no service or service network of this template",
+        "ResourceIdentifier: 'svc-0123' is not a service or service network of this template",
     ),
     (
         (
@@ -432,7 +438,7 @@ def test_errors_name_the_place(tmp_path, text, words):
     assert words in str(caught.value)
 
 
-# Values that CloudFormation converts, and those that it does not
+# Values that CloudFormation converts, and others
 
 RULE = """
     Group: {Type: AWS::VpcLattice::TargetGroup}
@@ -522,7 +528,7 @@ ODD = [
     (
         "Match",
         "{HttpMatch: {Method: GET, PathMatch: {Match: {}}}}",
-        "PathMatch.Match: give one of Exact and Prefix",
+        "PathMatch.Match: give either Exact or Prefix",
     ),
     ("Match", "{HttpMatch: {PathMatch: {Match: {Prefix: 5}}}}", "'5' is not a path for a rule"),
     ("Priority", "[1]", "Rule.Properties.Priority: this must be a whole number, not [1]"),
@@ -623,7 +629,7 @@ def test_a_slip_in_the_id_of_a_target(tmp_path, identifier, why):
         from_text(tmp_path, group)
 
 
-# What other stacks export
+# Exports of other stacks
 
 
 @pytest.mark.parametrize(
@@ -638,7 +644,7 @@ def test_an_imported_target_is_one_that_nothing_is_mapped_to(tmp_path, identifie
         after="\nConditions: {Always: !Equals [a, a]}",
     )
     assert notes == [
-        "Group: nothing stands for this target group, so an echo does; map 'Group' to a target"
+        "Group: this target group has no target, so it gets an echo; map 'Group' to a target"
     ]
     assert lattice.target_group("group").targets
 
@@ -658,7 +664,7 @@ def test_a_target_can_be_mapped_by_the_name_of_its_export(tmp_path):
         "!If [Always, !ImportValue 'shared:Net', x]",
     ],
 )
-def test_an_imported_network_is_somebody_elses(tmp_path, identifier):
+def test_an_imported_network_is_a_foreign_one(tmp_path, identifier):
     lattice, notes = from_text(
         tmp_path,
         SERVICE + ASSOCIATION % identifier,
@@ -666,8 +672,8 @@ def test_an_imported_network_is_somebody_elses(tmp_path, identifier):
     )
     assert notes == [
         (
-            "Association.Properties.ServiceNetworkIdentifier: 'shared:Net' is no service "
-            "network of this template; it is taken for one without an auth policy"
+            "Association.Properties.ServiceNetworkIdentifier: 'shared:Net' is not a service "
+            "network of this template; it is treated as one without an auth policy"
         )
     ]
     assert lattice.network.services == (lattice.service("orders"),)
@@ -698,23 +704,23 @@ def test_a_network_may_be_named_by_its_id_and_its_arn(tmp_path):
     assert list(lattice.networks) == ["net", "sn-0123456789abcdef0"]
 
 
-STRANGER = "sn-0123456789abcdef0"
-STRANGERS_ARN = f"arn:aws:vpc-lattice:us-west-2:444455556666:servicenetwork/{STRANGER}"
+FOREIGN_ID = "sn-0123456789abcdef0"
+FOREIGN_ARN = f"arn:aws:vpc-lattice:us-west-2:444455556666:servicenetwork/{FOREIGN_ID}"
 
 
 @pytest.mark.parametrize("policy_first", [False, True])
 @pytest.mark.parametrize(
     ("associated", "guarded"),
     [
-        (STRANGER, STRANGER),
-        (STRANGER, STRANGERS_ARN),
-        (STRANGERS_ARN, STRANGER),
+        (FOREIGN_ID, FOREIGN_ID),
+        (FOREIGN_ID, FOREIGN_ARN),
+        (FOREIGN_ARN, FOREIGN_ID),
         ("!ImportValue x", "!ImportValue x"),
         ("!ImportValue x", "!If [Always, !ImportValue x, y]"),
     ],
 )
-def test_somebody_elses_network_may_be_given_a_policy(tmp_path, associated, guarded, policy_first):
-    """However it is named, and wherever in the template."""
+def test_a_foreign_network_may_have_a_policy(tmp_path, associated, guarded, policy_first):
+    """Whichever way the network is named, and in any order."""
     policy = f"""
     Policy:
       Type: AWS::VpcLattice::AuthPolicy
@@ -734,7 +740,7 @@ def test_somebody_elses_network_may_be_given_a_policy(tmp_path, associated, guar
     assert "explicit deny in a network-based policy" in exchange.text
     (note,) = notes
     assert note.startswith("Association.Properties.ServiceNetworkIdentifier: ")
-    assert note.endswith("; it is taken for one with AWS_IAM and only the given auth policy")
+    assert note.endswith("; it is treated as one with AWS_IAM and only the given auth policy")
 
 
 @pytest.mark.parametrize(
@@ -770,8 +776,8 @@ def test_targets_by_a_condition(tmp_path, targets, there):
         ({"parameters": 5}, r"^parameters: this must be a table \(a mapping\)$"),
         ({"parameters": {"VpcId": ["a"]}}, r"^parameters: VpcId: this must be text, not \['a'\]$"),
         ({"targets": ["a"]}, r"^targets: this must be a table \(a mapping\)$"),
-        ({"region": 5}, r"^shop\.yaml: 5 is no region, such as us-west-2$"),
-        ({"region": None}, r"^shop\.yaml: None is no region, such as us-west-2$"),
+        ({"region": 5}, r"^shop\.yaml: 5 is not a region, such as us-west-2$"),
+        ({"region": None}, r"^shop\.yaml: None is not a region, such as us-west-2$"),
         ({"account": 5}, r"^shop\.yaml: an account has 12 digits, as text, unlike 5$"),
     ],
 )
@@ -819,7 +825,7 @@ def test_another_partition(tmp_path):
     ],
 )
 def test_functions(tmp_path, expression, name):
-    """Each as a header's value, which may be nearly any text."""
+    """Each in a header's value, which may be nearly any text."""
     lattice, _ = from_text(
         tmp_path,
         SERVICE
@@ -932,7 +938,10 @@ def test_an_id_that_is_made_of_a_function_maps_too(tmp_path):
     arn = "arn:aws:lambda:us-west-2:111122223333:function:Function:live"
     _, notes = from_text(tmp_path, group, targets={arn: blue})
     assert notes == []
-    with pytest.raises(ConfigurationError, match="'Function', which is no target group's"):
+    with pytest.raises(
+        ConfigurationError,
+        match="'Function', which is neither the logical id or name of a target group",
+    ):
         from_text(
             tmp_path,
             group.replace("${Function", "${Other")
@@ -954,12 +963,12 @@ def test_a_target_of_a_group_that_is_mapped_stands_for_nothing(tmp_path, key):
     with pytest.raises(ConfigurationError) as caught:
         from_text(tmp_path, group, targets={"Group": blue, key: green})
     assert str(caught.value) == (
-        f"t.yaml: a target is mapped to {key!r}, and nothing is left for it to stand for, "
-        "because its target group is mapped already"
+        f"t.yaml: a target is mapped to {key!r}, but its target group is already "
+        "mapped by another name"
     )
 
 
-# Roles, and what their policies let them do
+# Roles and their policies
 
 GUARDED = """
     Orders:
@@ -980,7 +989,7 @@ GUARDED = """
 
 
 def who_may(folder, resources, path="/", **arguments):
-    """The callers of a template who get through to the service ``orders``, and the notes."""
+    """The callers of a template that may call the service ``orders``, and the notes."""
     lattice, notes = from_text(folder, GUARDED + resources, clock=lambda: NOW, **arguments)
     host = [("host", lattice.service("orders").managed_name)]
     statuses = {
@@ -1078,7 +1087,7 @@ UNKNOWN = [
     (
         "{ManagedPolicyArns: ['arn:aws:iam::111122223333:policy/own']}",
         (
-            "Role.Properties.ManagedPolicyArns[0]: 'arn:aws:iam::111122223333:policy/own' is no "
+            "Role.Properties.ManagedPolicyArns[0]: 'arn:aws:iam::111122223333:policy/own' is not a "
             "policy of this template; so the role 'Role' may make every call that is not denied"
         ),
     ),
@@ -1109,7 +1118,7 @@ UNKNOWN = [
         "{Tags: [{Key: team, Value: !ImportValue team}]}",
         (
             "Role.Properties.Tags[0].Value.Fn::ImportValue: the local Lattice does not know "
-            "Fn::ImportValue: give its value as a parameter; so the role goes without this tag"
+            "Fn::ImportValue: give its value as a parameter; so the role does not have this tag"
         ),
     ),
 ]
@@ -1131,8 +1140,8 @@ def test_a_policy_for_a_role_that_is_not_known_is_named(tmp_path):
     assert notes == [
         (
             "Policy.Properties.Roles[0].Fn::ImportValue: the local Lattice does not know "
-            "Fn::ImportValue: give its value as a parameter; so this role goes without the "
-            "policy"
+            "Fn::ImportValue: give its value as a parameter; so this role does not have "
+            "the policy"
         )
     ]
 
@@ -1191,7 +1200,7 @@ def test_a_policy_of_aws_that_is_not_known_is_named(tmp_path):
     role = f"    Role: {{Type: AWS::IAM::Role, Properties: {{ManagedPolicyArns: {arns}}}}}\n"
     note = (
         "Role.Properties.ManagedPolicyArns[0]: AWS's policy 'VPCLatticeServiceInvokeAccess' is not "
-        "known here, and is taken to say nothing of calls"
+        "known here; it is treated as one that does not concern calls"
     )
     assert who_may(tmp_path, role) == (set(), [note])
 
@@ -1237,7 +1246,7 @@ def test_a_caller_of_the_document_takes_the_place_of_a_role(tmp_path):
     assert lattice.caller("OtherThings").identity.policies == ()
 
 
-# What serverless functions imply
+# Resources that serverless functions imply
 
 SERVERLESS = """
     Function:
@@ -1288,8 +1297,11 @@ ALLOW = f"{{Version: '2012-10-17', Statement: [{{Effect: Allow, {CALLS}}}]}}"
             f"[{ALLOW}, DynamoDBReadPolicy: {{TableName: books}}, Books, {{Books: {{}}}}]",
             True,
             [
-                "[3]: this is no policy that is known here",
-                "[2]: AWS's policy 'Books' is not known here, and is taken to say nothing of calls",
+                "[3]: this policy is not understood",
+                (
+                    "[2]: AWS's policy 'Books' is not known here; it is treated as one that does "
+                    "not concern calls"
+                ),
             ],
         ),
         (
@@ -1365,7 +1377,7 @@ PARAMETER = "\nParameters: {VpcId: {Type: AWS::EC2::VPC::Id, Default: vpc-012345
 
 
 def status_from(vpc, tmp_path, associations):
-    """The status of a call, where a policy demands that it comes from a VPC; and what was noted."""
+    """The status of a call under a policy that requires a VPC, and the notes."""
     condition = f"Condition: {{StringEquals: {{'vpc-lattice-svcs:SourceVpc': {vpc}}}}}"
     guarded = GUARDED.replace('Principal: "*"', f'Principal: "*", {condition}')
     lattice, notes = from_text(
@@ -1403,11 +1415,11 @@ def test_of_several_vpcs_callers_come_from_the_first(tmp_path):
     status, notes = status_from("vpc-0b", tmp_path, associations)
     assert status == 404
     assert notes == [
-        "C.Properties.VpcIdentifier: callers come from the VPC 'vpc-0b', and none from 'Vpc'"
+        "C.Properties.VpcIdentifier: callers come from the VPC 'vpc-0b', none from 'Vpc'"
     ]
 
 
-# What AWS alone knows
+# Values that only AWS knows
 
 FUNCTION = """
     Topic: {Type: AWS::SNS::Topic}
@@ -1418,7 +1430,7 @@ FUNCTION = """
 
 
 def test_what_another_services_resource_is_need_not_be_known(tmp_path):
-    """Of many resources the Ref is an ARN."""
+    """The Ref of many resources is an ARN."""
     policies = """
         Policies:
         - Statement:
@@ -1436,7 +1448,7 @@ def test_what_another_services_resource_is_need_not_be_known(tmp_path):
 
 
 def test_what_nothing_refers_to_may_stay_unknown(tmp_path):
-    """A parameter that is in every template of the CDK, an alias's name, properties left empty."""
+    """The CDK's parameter, an alias's name, empty properties."""
     properties = "        AutoPublishAlias: !ImportValue alias\n        Policies:\n        Role:\n"
     after = (
         "\nGlobals: {Function: }\nParameters: {BootstrapVersion: "

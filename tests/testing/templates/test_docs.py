@@ -1,4 +1,4 @@
-"""docs/local-lattice.md says nothing that does not run."""
+"""The programs in docs/local-lattice.md run."""
 
 import json
 import re

@@ -108,7 +108,7 @@ def folder(tmp_path):
 
 
 def built():
-    """The same, by hand."""
+    """The same, built in Python."""
     lattice = LocalLattice(
         region="eu-west-1",
         account="999999999999",
@@ -147,7 +147,7 @@ def test_both_kinds_of_file_say_what_the_builder_says(folder):
     assert in_words(load(folder / "lattice.toml")) == words
     assert in_words(load(folder / "lattice.yaml")) == words
     assert "10: GET /v2…: 10 to blue (<Target blue>), 90 to green (<Target green>, " in words
-    assert "11: /Gone (in this case): 404" in words
+    assert "11: /Gone (case-sensitive): 404" in words
     assert "12: where x-tenant contains 'beta': green" in words
     assert "13: where x-a is '1': 500" in words
 
@@ -217,7 +217,7 @@ def test_policies_as_editors_write_them(tmp_path, encoding):
     path = tmp_path / "lattice.toml"
     path.write_text("services.orders.policy = 'policy.json'")
     if encoding == "latin-1":
-        words = r"services\.orders\.policy: policy\.json cannot be read: it is not in UTF-8"
+        words = r"services\.orders\.policy: policy\.json cannot be read: it is not UTF-8"
         with pytest.raises(ConfigurationError, match=words):
             load(path)
     else:
@@ -251,13 +251,13 @@ def test_a_file_may_say_little(tmp_path):
 BROKEN = [
     (
         "services.orders.colour = 1",
-        "services.orders: 'colour' is not known here; known are: domain",
+        "services.orders: 'colour' is not known here; the known keys are: domain",
     ),
-    ("service.orders = {}", ": 'service' is not known here; known are: account"),
+    ("service.orders = {}", ": 'service' is not known here; the known keys are: account"),
     ("services.Orders = {}", "services.Orders: 'Orders' is not a valid service name"),
     ("services.orders = 1", "services.orders: this must be a table"),
     ("account = '12'", ": an account has 12 digits, as text, unlike '12'"),
-    ("region = 'somewhere nice'", ": 'somewhere nice' is no region, such as us-west-2"),
+    ("region = 'somewhere nice'", ": 'somewhere nice' is not a region, such as us-west-2"),
     ("callers.shop.account = 222233334444", "callers.shop.account: this must be text (in quotes)"),
     ("callers.shop.account = '2222'", "callers.shop: an account has 12 digits"),
     ("callers.shop.identity_policies = 5", "callers.shop: "),
@@ -307,7 +307,7 @@ BROKEN = [
         "an app or a lambda",
     ),
     ("services.orders.networks = ['shop']", "orders: no service network 'shop'; there are: local"),
-    ("services.orders.rules = [{path='/a'}]", "rules[0]: give one of forward and respond"),
+    ("services.orders.rules = [{path='/a'}]", "rules[0]: give either forward or respond"),
     ("services.orders.rules = [{respond=404}]", "rules[0]: a rule needs a condition"),
     ("services.orders.rules = [{path='/a', respond=403}]", "rules[0].respond: a fixed response is"),
     ("services.orders.rules = [{path='/a', respond='404'}]", "rules[0].respond: this must be a wh"),
@@ -337,7 +337,10 @@ BROKEN = [
         "targets.tg-1 = 'support.applications:blue'",
         "targets.tg-1: 'tg-1' is not a valid target group name",
     ),
-    ("callers.batch.colour = 'red'", "callers.batch: 'colour' is not known here; known are: role"),
+    (
+        "callers.batch.colour = 'red'",
+        "callers.batch: 'colour' is not known here; the known keys are: role",
+    ),
     ("seed = 'x'", "seed: this must be a whole number"),
     ("region = 1", "region: this must be text"),
     ("path_encoding = 'triple'", "path_encoding must be 'double', 'double-raw' or 'single'"),
@@ -384,14 +387,14 @@ def test_errors_name_the_place(tmp_path, text, words):
         ("a.yaml", "- x", "this must be a table"),
         ("a.yaml", "x: !!python/object:os.system {}", "a.yaml, line 1: "),
         ("a.yaml", "x: " + "[" * 50_000, "a.yaml: nested too deeply"),
-        ("a.yaml", "x: y\nseed: !!int foo", "a.yaml, line 2: 'foo' is no !!int"),
-        ("a.yaml", "seed: !!int ''", "a.yaml, line 1: '' is no !!int"),
-        ("a.yaml", "seed: !!float foo", "a.yaml, line 1: 'foo' is no !!float"),
-        ("a.yaml", "seed: !!bool foo", "a.yaml, line 1: 'foo' is no !!bool"),
-        ("a.yaml", "seed: !!timestamp foo", "a.yaml, line 1: 'foo' is no !!timestamp"),
-        ("a.yaml", "seed: !!timestamp 2020-13-13", "'2020-13-13' is no !!timestamp"),
-        ("a.yaml", "seed: !!map [a]", "a.yaml, line 1: this is no !!map"),
-        ("a.yaml", "seed: 0x_", "a.yaml, line 1: '0x_' is no !!int"),
+        ("a.yaml", "x: y\nseed: !!int foo", "a.yaml, line 2: 'foo' is not of the type !!int"),
+        ("a.yaml", "seed: !!int ''", "a.yaml, line 1: '' is not of the type !!int"),
+        ("a.yaml", "seed: !!float foo", "a.yaml, line 1: 'foo' is not of the type !!float"),
+        ("a.yaml", "seed: !!bool foo", "a.yaml, line 1: 'foo' is not of the type !!bool"),
+        ("a.yaml", "seed: !!timestamp foo", "a.yaml, line 1: 'foo' is not of the type !!timestamp"),
+        ("a.yaml", "seed: !!timestamp 2020-13-13", "'2020-13-13' is not of the type !!timestamp"),
+        ("a.yaml", "seed: !!map [a]", "a.yaml, line 1: this is not of the type !!map"),
+        ("a.yaml", "seed: 0x_", "a.yaml, line 1: '0x_' is not of the type !!int"),
         ("a.yaml", "seed: " + "9" * 5000, "a.yaml, line 1: '999"),
         ("a.toml", "seed = " + "9" * 5000, "a.toml: Exceeds the limit"),
         ("a.yaml", "", "a.yaml: this file is empty; give it services"),
@@ -408,7 +411,7 @@ def test_errors_name_the_place(tmp_path, text, words):
         (
             "a.conf",
             "[services.orders]\ntags.a = 'b'",
-            "; it was read as YAML: the name of a TOML file ends in .toml",
+            "; it was read as YAML: the name of a TOML file must end in .toml",
         ),
         ("a.toml", "x = " + "[" * 50_000, "a.toml: nested too deeply"),
     ],
@@ -424,7 +427,7 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
         load(tmp_path / "none.toml")
     (tmp_path / "binary.toml").write_bytes(b"\xff")
-    with pytest.raises(ConfigurationError, match="cannot be read: it is not in UTF-8"):
+    with pytest.raises(ConfigurationError, match="cannot be read: it is not UTF-8"):
         load(tmp_path / "binary.toml")
 
 
@@ -439,10 +442,14 @@ def test_a_byte_order_mark_does_no_harm(folder):
     ("name", "text", "words"),
     [
         ("e.json", "{}", "e.json: this file is empty"),
-        ("e.json", "[]", "local.toml: template: e.json is no CloudFormation template: it has no"),
-        ("e.yaml", "a", "local.toml: template: e.yaml is no CloudFormation template: it has no"),
-        ("e.toml", "region = 'x'", "template: e.toml is no CloudFormation template: it has no"),
-        ("local.toml", None, "template: local.toml is no CloudFormation template: it has no"),
+        (
+            "e.json",
+            "[]",
+            "local.toml: template: e.json is not a CloudFormation template: it has no",
+        ),
+        ("e.yaml", "a", "local.toml: template: e.yaml is not a CloudFormation template: it has no"),
+        ("e.toml", "region = 'x'", "template: e.toml is not a CloudFormation template: it has no"),
+        ("local.toml", None, "template: local.toml is not a CloudFormation template: it has no"),
     ],
 )
 def test_templates_that_are_none(tmp_path, name, text, words):

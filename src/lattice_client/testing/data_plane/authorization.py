@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, overload
 
 from lattice_client.testing.model.auth_layer import AuthLayer, LayerName
 from lattice_client.testing.policies import Decision, Effect, Policy, PolicyRequest, evaluate
-from lattice_client.testing.policies.request import ODD_BYTES
+from lattice_client.testing.policies.request import DECODE_ERRORS
 from lattice_client.testing.refusals import RefusedError, access_denied
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class _DecodedHeaders(Sequence[tuple[str, str]]):
         if isinstance(index, slice):
             return _DecodedHeaders(self._headers[index])
         name, value = self._headers[index]
-        return name.decode("latin-1"), value.decode("utf-8", ODD_BYTES)
+        return name.decode("latin-1"), value.decode("utf-8", DECODE_ERRORS)
 
 
 def policy_request(
@@ -119,7 +119,7 @@ def policy_request(
         request.method,
         request.path.decode("latin-1"),
         exchange.principal,
-        query=request.query.decode("utf-8", ODD_BYTES),
+        query=request.query.decode("utf-8", DECODE_ERRORS),
         headers=_DecodedHeaders(request.headers),
         port=port,
         service_arn=service.arn,

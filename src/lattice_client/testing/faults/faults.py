@@ -50,7 +50,7 @@ from lattice_client.testing.faults.effects import (
     until_disconnected,
 )
 from lattice_client.testing.model.services import service_at
-from lattice_client.testing.numbers import is_number, is_whole
+from lattice_client.testing.numbers import is_integer, is_number
 from lattice_client.testing.verification.canonical import (
     PathEncoding,
     check_path_encoding,
@@ -95,7 +95,7 @@ class Fault:
             raise TypeError(f"a fault takes {known}, not {', '.join(unknown)}")
         times, fraction = which.get("times"), which.get("fraction", 1.0)
         service, path = which.get("service"), which.get("path")
-        if times is not None and not (is_whole(times) and times >= 1):
+        if times is not None and not (is_integer(times) and times >= 1):
             raise ValueError(f"times must be a whole number of at least 1, not {times!r}")
         if not (is_number(fraction) and 0 < fraction <= 1):
             raise ValueError(f"fraction must be more than 0 and at most 1, not {fraction!r}")
@@ -165,7 +165,7 @@ class Faults:
 
     def status(self, status: int, **which: Unpack[Which]) -> Fault:
         """Answer with an error in the target's place, such as 500, 502, 503 or 504."""
-        if not is_whole(status) or status not in _ERRORS:
+        if not is_integer(status) or status not in _ERRORS:
             raise ValueError(f"status must be an error, 400 to 599, not {status!r}")
         return self._add(Answer(status), which)
 
@@ -173,7 +173,7 @@ class Faults:
         self, *, status: int = 429, retry_after: float | None = 1, **which: Unpack[Which]
     ) -> Fault:
         """Answer with 429 or 503, and ``Retry-After`` in seconds; None omits that header."""
-        if not is_whole(status) or status not in _THROTTLING:
+        if not is_integer(status) or status not in _THROTTLING:
             raise ValueError(f"status must be 429 or 503, not {status!r}")
         if retry_after is not None:
             _seconds(retry_after, "retry_after")
@@ -195,7 +195,7 @@ class Faults:
 
     def slow_body(self, seconds: float, *, chunk: int = 1024, **which: Unpack[Which]) -> Fault:
         """Send the response's body in parts of ``chunk`` bytes, and wait ``seconds`` after each."""
-        if not (is_whole(chunk) and chunk >= 1):
+        if not (is_integer(chunk) and chunk >= 1):
             raise ValueError(f"chunk must be a whole number of at least 1 byte, not {chunk!r}")
         return self._add(SlowBody(_seconds(seconds), chunk), which)
 

@@ -18,7 +18,7 @@ from typing import Final, Literal, TypeAlias, TypedDict
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.asgi import ASGIApp
 from lattice_client.testing.model.target_groups import TargetGroup
-from lattice_client.testing.numbers import is_whole
+from lattice_client.testing.numbers import is_integer
 from lattice_client.testing.verification.signature import WireRequest
 
 __all__ = [
@@ -156,7 +156,7 @@ class FixedResponse:
     status: int
 
     def __post_init__(self) -> None:
-        if not is_whole(self.status) or self.status not in _FIXED_STATUSES:
+        if not is_integer(self.status) or self.status not in _FIXED_STATUSES:
             raise ConfigurationError(f"a fixed response is 404 or 500, not {self.status!r}")
 
 
@@ -178,7 +178,7 @@ class Forward:
                     f"weights must be those of target groups, not of {group!r}; "
                     "lattice.target_group(name) returns one by its name"
                 )
-            if not is_whole(weight) or not 0 <= weight <= _MAX_WEIGHT:
+            if not is_integer(weight) or not 0 <= weight <= _MAX_WEIGHT:
                 raise ConfigurationError(
                     f"the weight of {group.name!r} must be 0 to {_MAX_WEIGHT}, not {weight!r}"
                 )
@@ -317,7 +317,7 @@ class Rules:
         taken = {rule.priority for rule in self._rules}
         if priority is None:
             priority = (self._rules[-1].priority or 0) + 1 if self._rules else 1
-        if not is_whole(priority) or not 1 <= priority <= _MAX_PRIORITY:
+        if not is_integer(priority) or not 1 <= priority <= _MAX_PRIORITY:
             raise ConfigurationError(f"a priority must be 1 to {_MAX_PRIORITY}, not {priority!r}")
         if priority in taken:
             raise ConfigurationError(f"there is a rule of priority {priority} already")

@@ -18,7 +18,7 @@ from lattice_client.testing.model.auth_layer import AuthLayer, HasAuthPolicy
 from lattice_client.testing.model.rules import Condition, Conditions, Forward, Rule, Rules, Targets
 from lattice_client.testing.model.target_groups import Target, TargetGroup
 
-__all__ = ["Listener", "Protocol", "Service", "resource_id", "service_at"]
+__all__ = ["Listener", "Protocol", "Service", "service_at"]
 
 Protocol: TypeAlias = Literal["HTTP", "HTTPS"]
 

@@ -1,15 +1,15 @@
 """Auth policies: who may invoke what.
 
 Source: "Control access to VPC Lattice services using auth policies" (VPC Lattice User Guide), which
-leaves the policy language to the IAM User Guide; each module names its pages. ``evaluate`` decides
-about a request, ``lint`` tells what is legal and surprising.
+refers to the IAM User Guide for the policy language; each module names its pages. ``evaluate``
+decides about a request, ``lint`` finds what is legal but surprising.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from lattice_client._lazy import lazy_exports
 from lattice_client.testing.policies.document import (
     AuthPolicy,
     IdentityPolicy,
@@ -52,7 +52,7 @@ __all__ = [
     "lint",
 ]
 
-#: Lets in every caller who signed: what the console offers as "Allow only authenticated access".
+#: Allows every signed request. The console offers it as "Allow only authenticated access".
 ALLOW_AUTHENTICATED: Final = AuthPolicy.from_document(
     {
         "Version": "2012-10-17",
@@ -66,12 +66,9 @@ ALLOW_AUTHENTICATED: Final = AuthPolicy.from_document(
     }
 )
 
-#: What Lattice goes by where the auth type is ``AWS_IAM`` and no policy is there: it denies all.
+#: Stands for ``AWS_IAM`` without a policy: Lattice denies every request.
 NO_POLICY: Final = AuthPolicy()
 
 
-def __getattr__(name: str) -> object:
-    # No request needs them.
-    if name not in ("Finding", "lint"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.findings"), name)
+# Imported on first use: requests are decided without them.
+__getattr__, __dir__ = lazy_exports(globals(), {"Finding": "findings", "lint": "findings"})

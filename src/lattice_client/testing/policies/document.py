@@ -1,4 +1,4 @@
-"""Policy documents: JSON in, statements out, or an error that names the place.
+"""Reading policy documents: from JSON to statements, or an error that names the place.
 
 Sources: "Grammar of the IAM JSON policy language" (IAM User Guide); "Control access to VPC Lattice
 services using auth policies" and "Quotas for Amazon VPC Lattice" (VPC Lattice User Guide).
@@ -27,14 +27,14 @@ from lattice_client.testing.policies.values import (
     check_action,
     check_principal,
     check_resource,
-    completed,
+    complete_arn,
 )
-from lattice_client.testing.policies.variables import Template
+from lattice_client.testing.policies.variables import PolicyString
 
 __all__ = ["AuthPolicy", "IdentityPolicy", "Policy", "PolicyDocument", "PolicyError"]
 
 PolicyDocument: TypeAlias = Mapping[str, Any] | str
-"""A policy as a JSON text, or as what ``json.loads`` makes of one."""
+"""A policy as JSON text, or as ``json.loads`` returns it."""
 
 _Kind: TypeAlias = Literal["auth", "identity"]
 
@@ -58,8 +58,8 @@ _STATEMENT_ELEMENTS: Final = {
 class PolicyError(ConfigurationError):
     """A policy that Lattice or IAM would refuse.
 
-    :param place: where in the document, such as ``Statement[2].Condition.StringEquals`` (statements
-        are counted from 0); empty for the document as a whole.
+    :param place: where in the document, such as ``Statement[2].Condition.StringEquals`` (counted
+        from 0); empty for the document as a whole.
     """
 
     def __init__(self, place: str, problem: str) -> None:
@@ -73,10 +73,10 @@ class PolicyError(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What auth policies and identity policies have in common: statements.
+    """The statements of an auth policy or an identity policy.
 
-    :param version: of the policy language. IAM takes a document without one for ``2008-10-17``,
-        which has no policy variables.
+    :param version: of the policy language. The default is IAM's: ``2008-10-17``, which has no
+        policy variables.
     """
 
     statements: tuple[Statement, ...] = ()
@@ -90,10 +90,10 @@ class Policy:
         """Read an IAM JSON policy document.
 
         :raises PolicyError: (a ``ValueError``) if AWS would refuse it: it is over 10 KB (white
-            space not counted), no JSON, or has an element or a value that cannot be. The error
-            names the place.
+            space not counted), not JSON, or has an invalid element or value. The error names the
+            place.
         """
-        content = _load(document) if isinstance(document, str) else _measured(document)
+        content = _parse(document) if isinstance(document, str) else _check_size(document)
         _check_elements("", content, _ELEMENTS)
         version = content.get("Version", _VERSIONS[0])
         if version not in _VERSIONS:
@@ -107,14 +107,14 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class AuthPolicy(Policy):
-    """The auth policy of a service network or of a service. Without statements it denies all."""
+    """The auth policy of a service network or a service. Without statements it denies all."""
 
     _kind: ClassVar[_Kind] = "auth"
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityPolicy(Policy):
-    """A policy of IAM's on a role or user: it has no principals, and may be about other services.
+    """An IAM policy of a role or user: it has no principals, and may concern other services.
 
     Source: "Identity-based policies and resource-based policies" (IAM User Guide).
     """
@@ -122,53 +122,53 @@ class IdentityPolicy(Policy):
     _kind: ClassVar[_Kind] = "identity"
 
 
-def _load(text: str) -> Mapping[str, Any]:
+def _parse(text: str) -> Mapping[str, Any]:
     try:
-        content = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        content = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        problem = f"no JSON: {error.msg} in line {error.lineno}, column {error.colno}"
+        problem = f"not JSON: {error.msg} in line {error.lineno}, column {error.colno}"
         raise PolicyError("", problem) from None
     except RecursionError:
         raise PolicyError("", "nested too deeply") from None
     except PolicyError:
         raise
     except ValueError as error:  # a number with too many digits
-        raise PolicyError("", f"no JSON: {error}") from None
-    return _measured(content)
+        raise PolicyError("", f"not JSON: {error}") from None
+    return _check_size(content)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for name, value in pairs:
         if name in content:
-            raise PolicyError("", f"{name!r} stands twice in one object")
+            raise PolicyError("", f"{name!r} is there twice in one object")
         content[name] = value
     return content
 
 
-def _constant(name: str) -> None:
-    raise PolicyError("", f"no JSON: {name}")
+def _refuse_constant(name: str) -> None:
+    raise PolicyError("", f"not JSON: {name}")
 
 
-def _measured(content: object) -> Mapping[str, Any]:
+def _check_size(content: object) -> Mapping[str, Any]:
     if not isinstance(content, Mapping):
         raise PolicyError("", "a policy must be an object")
     try:
-        text = json.dumps(content, separators=(",", ":"), ensure_ascii=False, default=_mapping)
+        text = json.dumps(content, separators=(",", ":"), ensure_ascii=False, default=_as_dict)
         size = len(text.encode())
     except RecursionError:
         raise PolicyError("", "nested too deeply") from None
     except (TypeError, ValueError) as error:
-        raise PolicyError("", f"not to be written as JSON: {error}") from None
+        raise PolicyError("", f"cannot be written as JSON: {error}") from None
     if size > _MAX_BYTES:
-        raise PolicyError("", f"a policy is at most 10 KB, and this one has {size} bytes")
+        raise PolicyError("", f"a policy has at most 10 KB; this one has {size} bytes")
     return content
 
 
-def _mapping(value: object) -> dict[Any, Any]:
+def _as_dict(value: object) -> dict[Any, Any]:
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"there is a {type(value).__name__}")
+    raise TypeError(f"it has a {type(value).__name__}")
 
 
 def _check_elements(place: str, content: Mapping[Any, Any], known: Iterable[str]) -> None:
@@ -180,7 +180,7 @@ def _check_elements(place: str, content: Mapping[Any, Any], known: Iterable[str]
 
 
 class _StatementReader:
-    """Reads the statements of one document."""
+    """Reads the statements of a document."""
 
     def __init__(self, kind: _Kind, *, variables: bool) -> None:
         self._kind: _Kind = kind
@@ -197,7 +197,7 @@ class _StatementReader:
         sids: dict[str, str] = {}
         for statement in read:
             if statement.sid and sids.setdefault(statement.sid, statement.place) != statement.place:
-                problem = f"{statement.sid!r} is the Sid of {sids[statement.sid]} already"
+                problem = f"{statement.sid!r} is already the Sid of {sids[statement.sid]}"
                 raise PolicyError(f"{statement.place}.Sid", problem)
         return read
 
@@ -209,7 +209,7 @@ class _StatementReader:
         if "Sid" in content and not isinstance(sid, str):
             raise PolicyError(f"{place}.Sid", "must be a string")
         if self._kind == "identity" and not re.fullmatch("[A-Za-z0-9]*", sid or ""):
-            problem = f"{sid!r} has more than letters and digits, and IAM takes no others"
+            problem = f"{sid!r} has other characters than letters and digits; IAM allows only those"
             raise PolicyError(f"{place}.Sid", problem)
         if content.get("Effect") not in ("Allow", "Deny"):
             what = f", not {content['Effect']!r}" if "Effect" in content else "; it is missing"
@@ -228,7 +228,7 @@ class _StatementReader:
         if self._kind == "identity":
             for name in ("Principal", "NotPrincipal"):
                 if name in content:
-                    problem = "an identity policy has no principals: it is about whoever has it"
+                    problem = "an identity policy has no principals: it applies to its role or user"
                     raise PolicyError(f"{place}.{name}", problem)
             return None
         name, value = _one_of(place, content, "Principal")
@@ -239,9 +239,9 @@ class _StatementReader:
         elif isinstance(value, Mapping) and value:
             for kind, listed in value.items():
                 for where, principal in _strings(f"{place}.{kind}", listed):
-                    _checked(where, check_principal, kind, principal)
-                    # "The account ARN and the shortened account ID behave the same way." What is
-                    # of another kind names none of Lattice's callers, whatever it looks like.
+                    _at_place(where, check_principal, kind, principal)
+                    # "The account ARN and the shortened account ID behave the same way." The
+                    # prefix keeps a principal of another kind from matching any caller.
                     named = account_of(principal) or principal
                     values.append(named if kind == "AWS" else f"{kind} {principal}")
         else:
@@ -252,36 +252,36 @@ class _StatementReader:
         name, value = _one_of(place, content, "Action")
         actions = []
         for where, action in _strings(f"{place}.{name}", value):
-            _checked(where, check_action, action, self._kind == "auth")
+            _at_place(where, check_action, action, self._kind == "auth")
             actions.append(action)
         return ActionElement(tuple(actions), negated=name == "NotAction")
 
     def _resource(self, place: str, content: Mapping[str, Any]) -> ResourceElement:
         name, value = _one_of(place, content, "Resource")
-        values, templates = [], []
+        values, strings = [], []
         for where, resource in _strings(f"{place}.{name}", value):
             if self._kind == "identity":
-                resource = completed(resource)
-            template = _checked(where, self._template, resource)
-            _checked(where, check_resource, resource, template)
+                resource = complete_arn(resource)
+            string = _at_place(where, self._string, resource)
+            _at_place(where, check_resource, resource, string)
             values.append(resource)
-            templates.append(template)
-        return ResourceElement(tuple(values), tuple(templates), negated=name == "NotResource")
+            strings.append(string)
+        return ResourceElement(tuple(values), tuple(strings), negated=name == "NotResource")
 
-    def _template(self, text: str) -> Template:
-        return Template.read(text, variables=self._variables)
+    def _string(self, text: str) -> PolicyString:
+        return PolicyString.read(text, variables=self._variables)
 
     def _conditions(self, place: str, content: object) -> Iterable[Condition]:
         if not isinstance(content, Mapping):
             raise PolicyError(place, "must be an object of condition operators")
         for name, keys in content.items():
             where = f"{place}.{name}"
-            operator = _checked(where, find_operator, name)
+            operator = _at_place(where, find_operator, name)
             if not isinstance(keys, Mapping):
                 raise PolicyError(where, "must be an object of condition keys and their values")
             for key, value in keys.items():
                 if not isinstance(key, str) or ":" not in key.strip(":"):
-                    problem = f"{key!r} is no condition key; they have a prefix, such as aws:"
+                    problem = f"{key!r} is not a condition key: it needs a prefix, such as aws:"
                     raise PolicyError(where, problem)
                 values = tuple(text for _, text in _strings(where, value, scalars=True))
                 matchers = []
@@ -303,7 +303,7 @@ def _one_of(place: str, content: Mapping[str, Any], name: str) -> tuple[str, Any
 
 
 def _strings(place: str, value: object, *, scalars: bool = False) -> list[tuple[str, str]]:
-    """The strings of an element that takes one or a list, each with its place.
+    """The strings of an element that has one or a list of them, each with its place.
 
     :param scalars: whether numbers and booleans may stand for strings: "Quotation marks are
         optional for numeric and Boolean values."
@@ -323,11 +323,11 @@ def _strings(place: str, value: object, *, scalars: bool = False) -> list[tuple[
     else:
         if found:
             return found
-    raise PolicyError(place, "must be a string or a list of strings, with one at least")
+    raise PolicyError(place, "must be a string or a list of at least one string")
 
 
 def _decimal(number: float) -> str:
-    """As a person would write it: Python has 1e-05 for 0.00001."""
+    """A number without an exponent: Python writes 0.00001 as 1e-05."""
     text = str(number)
     if "e" in text:
         from decimal import Decimal
@@ -336,8 +336,9 @@ def _decimal(number: float) -> str:
     return text
 
 
-def _checked(place: str, check: Any, *arguments: Any) -> Any:
+def _at_place(place: str, function: Any, *arguments: Any) -> Any:
+    """Call a function; turn its ValueError into a PolicyError that names the place."""
     try:
-        return check(*arguments)
+        return function(*arguments)
     except ValueError as error:
         raise PolicyError(place, str(error)) from None

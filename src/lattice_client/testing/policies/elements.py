@@ -12,7 +12,7 @@ from functools import lru_cache
 from lattice_client.testing.policies.keys import find_key
 from lattice_client.testing.policies.operators import Matcher, Operator
 from lattice_client.testing.policies.request import PolicyPrincipal, PolicyRequest
-from lattice_client.testing.policies.variables import Lookup, Template
+from lattice_client.testing.policies.variables import Lookup, PolicyString
 from lattice_client.testing.wildcards import wildcard_match
 
 __all__ = [
@@ -40,8 +40,8 @@ class Mismatch:
 class PrincipalElement:
     """``Principal``, or ``NotPrincipal`` if ``negated``.
 
-    :param values: as the policy has them, account ids for accounts; those of another kind than
-        ``AWS`` with their kind before them.
+    :param values: as in the policy, but accounts by their id, and with the kind as a prefix where
+        it is not ``AWS``.
     """
 
     values: tuple[str, ...]
@@ -52,25 +52,25 @@ class PrincipalElement:
         return "NotPrincipal" if self.negated else "Principal"
 
     def mismatch(self, caller: PolicyPrincipal | None, *, allow: bool) -> str | None:
-        """Why it does not match a caller (None: an anonymous one); None if it does."""
+        """Why it does not match a caller (None for an anonymous one); None if it does."""
         if not self.negated and "*" in self.values:
             return None
         names = _names(caller)
         if not self.negated:
             if not names.isdisjoint(self.values):
                 return None
-            return f"{_who(caller)} is not among {_list(self.values)}"
+            return f"{_display_name(caller)} is not among {_list(self.values)}"
         if allow:
             named = "*" in self.values or not names.isdisjoint(self.values)
         else:
             # "You must also specify the account ARN of the not-denied principal": AWS checks the
-            # account, the role and the session, one after the other.
+            # account, the role and the session in turn.
             named = "*" in self.values or (bool(names) and names.issubset(self.values))
-        return f"{_who(caller)} is among {_list(self.values)}" if named else None
+        return f"{_display_name(caller)} is among {_list(self.values)}" if named else None
 
 
 def _names(caller: PolicyPrincipal | None) -> set[str]:
-    """Everything that a policy can call a caller."""
+    """The values of ``Principal`` that name a caller."""
     if caller is None:
         return set()
     if caller.type == "Account":
@@ -78,7 +78,7 @@ def _names(caller: PolicyPrincipal | None) -> set[str]:
     return {caller.account, caller.principal_arn, caller.arn}
 
 
-def _who(caller: PolicyPrincipal | None) -> str:
+def _display_name(caller: PolicyPrincipal | None) -> str:
     return "an anonymous caller" if caller is None else caller.arn
 
 
@@ -94,7 +94,7 @@ class ActionElement:
         return "NotAction" if self.negated else "Action"
 
     def mismatch(self, action: str) -> str | None:
-        """Why it does not match an action; None if it does. Actions are the same in any case."""
+        """Why it does not match an action; None if it does. Case makes no difference."""
         if not self.negated and "*" in self.values:
             return None
         named = _is_among(action, self.values)
@@ -113,7 +113,7 @@ class ResourceElement:
     """``Resource``, or ``NotResource`` if ``negated``."""
 
     values: tuple[str, ...]
-    templates: tuple[Template, ...] = field(repr=False)
+    strings: tuple[PolicyString, ...] = field(repr=False)
     negated: bool = False
 
     @property
@@ -125,27 +125,24 @@ class ResourceElement:
         if not self.negated and "*" in self.values:
             return None
         resource = request.resource
-        patterns = [template.pattern(request.values) for template in self.templates]
+        patterns = [string.pattern(request.values) for string in self.strings]
         if self.negated and None in patterns:
-            return _without_value(self.values, self.templates, request)
+            return self._missing_value(request)
         named = True in [pattern is not None and pattern.matches(resource) for pattern in patterns]
         if named is not self.negated:
             return None
         if None in patterns:
-            return _without_value(self.values, self.templates, request)
+            return self._missing_value(request)
         return f"{_short(resource)} is {'among' if named else 'not among'} {_list(self.values)}"
 
-
-def _without_value(
-    values: tuple[str, ...], templates: tuple[Template, ...], request: PolicyRequest
-) -> str:
-    for value, template in zip(values, templates, strict=True):
-        if template.pattern(request.values) is None:
-            return f"a policy variable in {_short(value)} has no value in this request"
-    raise AssertionError  # Asked only where there is one.
+    def _missing_value(self, request: PolicyRequest) -> str:
+        for value, string in zip(self.values, self.strings, strict=True):
+            if string.pattern(request.values) is None:
+                return f"a policy variable in {_short(value)} has no value in this request"
+        raise AssertionError  # Callers have found one.
 
 
-# Not to be shown, whoever asks why a statement did not match.
+# The reason why a statement does not apply never shows the values of these keys.
 _SECRET_KEYS = {
     "vpc-lattice-svcs:requestheader/authorization",
     "vpc-lattice-svcs:requestheader/cookie",
@@ -154,7 +151,6 @@ _SECRET_KEYS = {
     "vpc-lattice-svcs:requestquerystring/x-amz-security-token",
     "vpc-lattice-svcs:requestquerystring/x-amz-signature",
 }
-
 
 # "Any attempt to match it fails and causes the statement to be invalid."
 _NO_VALUE = "a policy variable has no value in this request"
@@ -178,16 +174,16 @@ class Condition:
         operator, actual = self.operator, request.values(self.key)
         if operator.base == "Null":
             missing = actual is None or self._is_empty_set(actual)
-            if self._one("true" if missing else "false", request.values):
+            if self._matches_any("true" if missing else "false", request.values):
                 return None
             return f"{self.key} is {'not there' if missing else 'there'}"
-        passed_over = operator.if_exists and actual is None
-        if operator.negated and not passed_over and not self._can_match(request.values):
+        skipped = operator.if_exists and actual is None
+        if operator.negated and not skipped and not self._can_match(request.values):
             return _NO_VALUE
         if actual is None:
-            return self._missing("is not there")
+            return self._mismatch_without_value()
         if operator.quantifier is not None:
-            # "An empty data set (for example, an empty string)" is as good as none.
+            # "An empty data set (for example, an empty string)" counts as no value.
             actual = tuple(value for value in actual if value)
             if not actual:
                 holds = operator.quantifier == "ForAllValues"
@@ -195,27 +191,30 @@ class Condition:
         return self._compare(actual, request)
 
     def _is_empty_set(self, actual: tuple[str, ...]) -> bool:
-        """Whether it is a key with several values, and none of them is anything: ``Null`` asks
-        whether it "exists and its value is not null" ("Condition operators", IAM User Guide)."""
+        """Whether the key is multivalued, and all its values are empty.
+
+        ``Null`` asks whether it "exists and its value is not null" ("Condition operators", IAM User
+        Guide).
+        """
         key = find_key(self.key)
         several = len(actual) != 1 or (key is not None and key.many)
         return several and not any(actual)
 
     def _can_match(self, lookup: Lookup) -> bool:
-        """Whether all of the policy's values have one, whatever the request's."""
+        """Whether every policy variable in the condition's values has a value."""
         return all(matcher("", lookup) is not None for matcher in self.matchers)
 
-    def _missing(self, words: str) -> str | None:
+    def _mismatch_without_value(self) -> str | None:
         operator = self.operator
         if operator.if_exists or operator.quantifier == "ForAllValues":
             return None
         if operator.negated and operator.quantifier is None:
             return None
-        return f"{self.key} {words}"
+        return f"{self.key} is not there"
 
     def _compare(self, actual: tuple[str, ...], request: PolicyRequest) -> str | None:
         operator = self.operator
-        matched = [self._one(value, request.values) for value in actual]
+        matched = [self._matches_any(value, request.values) for value in actual]
         holding = [bool(one) is not operator.negated for one in matched]
         if operator.quantifier == "ForAnyValue" or (
             operator.quantifier is None and not operator.negated
@@ -229,9 +228,11 @@ class Condition:
             return _NO_VALUE
         return f"{self.key} is {self._shown(actual)}, compared with {_list(self.values)}"
 
-    def _one(self, value: str, lookup: Lookup) -> bool | None:
-        """Whether a value of the request matches one of the policy's; None if that cannot be
-        said, for a variable has no value."""
+    def _matches_any(self, value: str, lookup: Lookup) -> bool | None:
+        """Whether a value of the request matches one of the policy's.
+
+        None if it matches none of them, and a variable in one has no value.
+        """
         found: bool | None = False
         for matcher in self.matchers:
             matches = matcher(value, lookup)
@@ -242,16 +243,16 @@ class Condition:
         return found
 
     def _shown(self, actual: tuple[str, ...]) -> str:
-        return "not to be shown" if self.key.lower() in _SECRET_KEYS else _list(actual)
+        return "hidden" if self.key.lower() in _SECRET_KEYS else _list(actual)
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement of a policy, read.
+    """One statement of a policy.
 
-    :param place: where it stands in its document, such as ``Statement[2]``.
+    :param place: its place in the document, such as ``Statement[2]``.
     :param sid: its ``Sid``, if it has one.
-    :param principal: None in an identity policy, which is about whoever has it.
+    :param principal: None in an identity policy, which applies to its role or user.
     """
 
     place: str
@@ -285,17 +286,17 @@ class Statement:
         return None
 
 
-_SHOWN, _SHOWN_CHARACTERS = 4, 120
+_MAX_LISTED, _MAX_CHARACTERS = 4, 120
 
 
 def _list(values: tuple[str, ...]) -> str:
-    shown = ", ".join(_short(value) for value in values[:_SHOWN])
-    more = len(values) - _SHOWN
+    shown = ", ".join(_short(value) for value in values[:_MAX_LISTED])
+    more = len(values) - _MAX_LISTED
     return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _short(text: str) -> str:
-    """A value for people: quoted, and not longer than a line."""
-    if len(text) > _SHOWN_CHARACTERS:
-        return f"{text[:_SHOWN_CHARACTERS]!r}…"
+    """A value for messages: quoted, and cut to about a line."""
+    if len(text) > _MAX_CHARACTERS:
+        return f"{text[:_MAX_CHARACTERS]!r}…"
     return repr(text)

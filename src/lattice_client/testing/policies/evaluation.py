@@ -1,7 +1,7 @@
-"""Evaluation: would a policy let a request through, and by which statement?
+"""Evaluation: whether a policy allows a request, and by which statement.
 
-Source: "Policy evaluation logic" (IAM User Guide): an explicit deny wins, an allow lets through,
-and without either the request is denied implicitly.
+Source: "Policy evaluation logic" (IAM User Guide): an explicit deny overrides every allow; without
+either, the request is denied implicitly.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Decision", "Effect", "evaluate"]
 
 
 class Effect(Enum):
-    """What one policy says to one request."""
+    """The result of one policy for one request."""
 
     ALLOW = "allow"
     EXPLICIT_DENY = "explicit deny"
@@ -27,10 +27,10 @@ class Effect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a policy says to a request, and why. ``str()`` of it is for people.
+    """The result of a policy for a request, and its reasons. ``str()`` explains it.
 
-    :param mismatches: for each statement in order why it does not apply, or None where it does.
-    :param index: of the statement that decided, counted from 0; None for an implicit deny.
+    :param mismatches: for each statement why it does not apply, or None if it does.
+    :param index: the index of the statement that decided, from 0; None for an implicit deny.
     """
 
     effect: Effect
@@ -40,7 +40,7 @@ class Decision:
 
     @property
     def allowed(self) -> bool:
-        """Whether the request may pass."""
+        """Whether the policy allows the request."""
         return self.effect is Effect.ALLOW
 
     @property
@@ -73,14 +73,14 @@ class Decision:
 
 
 def evaluate(policy: Policy | PolicyDocument, request: PolicyRequest) -> Decision:
-    """Decide about a request as one policy does.
+    """Evaluate one policy for a request.
 
-    For what several layers decide together see ``authorize``.
+    For the decision of several layers see ``authorize``.
 
-    :param policy: an auth policy as JSON text, as a mapping, or read already; an
-        ``IdentityPolicy`` only so.
+    :param policy: an auth policy as JSON text, as a mapping, or as an ``AuthPolicy``; or an
+        ``IdentityPolicy``.
     :returns: the effect, the statement that decided, and why the others did not apply.
-    :raises PolicyError: if the document cannot be read.
+    :raises PolicyError: if the document is invalid.
     """
     if not isinstance(policy, Policy):
         policy = AuthPolicy.from_document(policy)

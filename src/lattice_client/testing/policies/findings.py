@@ -1,4 +1,4 @@
-"""What is legal in an auth policy, and does something else than it seems to.
+"""Lint findings: what is legal in an auth policy, but surprising.
 
 Sources: the pages of the IAM User Guide and the VPC Lattice User Guide that ``policies`` names;
 "IAM Access Analyzer policy check reference" has findings of the same kind.
@@ -26,10 +26,10 @@ __all__ = ["Finding", "lint"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that surprises.
+    """Something surprising in a policy.
 
-    :param code: a short name for the kind of finding, always the same.
-    :param place: where it stands, such as ``Statement[2].Resource``.
+    :param code: the stable short name of the kind of finding.
+    :param place: where it is, such as ``Statement[2].Resource``.
     :param text: what happens, and what to write instead.
     """
 
@@ -42,11 +42,11 @@ class Finding:
 
 
 def lint(policy: Policy | PolicyDocument) -> tuple[Finding, ...]:
-    """What is legal in a policy, but surprising.
+    """Find what is legal in a policy, but surprising.
 
-    :param policy: an auth policy as JSON text, as a mapping, or read already.
+    :param policy: an auth policy as JSON text, as a mapping, or as an ``AuthPolicy``.
     :returns: the findings, in the order of the document.
-    :raises PolicyError: if the document cannot be read.
+    :raises PolicyError: if the document is invalid.
     """
     text = policy if isinstance(policy, str) else ""
     if not isinstance(policy, Policy):
@@ -59,10 +59,10 @@ def _findings(policy: Policy, text: str) -> Iterator[Finding]:
         yield Finding(
             "newlines",
             "",
-            "Lattice's guide wants the JSON in one line, without newlines",
+            "Lattice's guide asks for the JSON in one line, without newlines",
         )
     if not any(statement.allow for statement in policy.statements):
-        yield Finding("allows-nothing", "", "there is no Allow: nobody may pass")
+        yield Finding("allows-nothing", "", "without an Allow every request is denied")
     for statement in policy.statements:
         if statement.principal is not None:
             yield from _principal(statement, statement.principal)
@@ -87,15 +87,15 @@ def _principal(statement: Statement, element: PrincipalElement) -> Iterator[Find
             yield Finding(
                 "allow-not-principal",
                 place,
-                "allows everybody else, anonymous callers too; name those who may, in Principal",
+                "allows all other callers, including anonymous ones; name callers in Principal",
             )
         elif "*" not in element.values:
-            yield from _exempted(place, element)
+            yield from _deny_not_principal(place, element)
     elif statement.allow and "*" in element.values and not statement.conditions:
         yield Finding(
             "allow-everyone",
             place,
-            "'*' without a Condition lets in everybody, anonymous callers too; to ask for a "
+            "'*' without a Condition allows all callers, including anonymous ones; to require a "
             'signature add {"StringNotEquals": {"aws:PrincipalType": "Anonymous"}}',
         )
     for value in element.values:
@@ -107,11 +107,11 @@ def _principal(statement: Statement, element: PrincipalElement) -> Iterator[Find
             yield Finding(
                 "no-such-caller",
                 place,
-                f"{value!r} matches nobody: callers of Lattice are roles, users and accounts",
+                f"{value!r} matches no caller: callers of Lattice are roles, users and accounts",
             )
 
 
-def _exempted(place: str, element: PrincipalElement) -> Iterator[Finding]:
+def _deny_not_principal(place: str, element: PrincipalElement) -> Iterator[Finding]:
     accounts = {account_of(value) for value in element.values}
     roles = {value for value in element.values if ":role/" in value}
     for value in element.values:
@@ -122,21 +122,21 @@ def _exempted(place: str, element: PrincipalElement) -> Iterator[Finding]:
             yield Finding(
                 "deny-not-principal",
                 place,
-                f"denies {value!r} too, for the account {account} is not among the principals; "
+                f"denies {value!r} too, because the account {account} is not among the principals; "
                 "better deny '*' with ArnNotEquals on aws:PrincipalArn",
             )
         elif ":role/" in value and not any(":assumed-role/" in other for other in element.values):
             yield Finding(
                 "deny-not-principal",
                 place,
-                f"may deny the sessions of {value!r}, for none is among the principals; "
+                f"may deny the sessions of {value!r}, because none is among the principals; "
                 "better deny '*' with ArnNotEquals on aws:PrincipalArn",
             )
         elif ":assumed-role/" in value and not roles:
             yield Finding(
                 "deny-not-principal",
                 place,
-                f"denies {value!r} too, for its role is not among the principals; "
+                f"denies {value!r} too, because its role is not among the principals; "
                 "better deny '*' with ArnNotEquals on aws:PrincipalArn",
             )
 
@@ -149,7 +149,7 @@ def _negations(statement: Statement) -> Iterator[Finding]:
             yield Finding(
                 f"allow-{'not-action' if element is statement.action else 'not-resource'}",
                 f"{statement.place}.{element.name}",
-                "allows everything else, also what is added later; name what may be done",
+                "allows everything else, including later additions; name what to allow",
             )
 
 
@@ -166,10 +166,7 @@ def _resource(resource: str, action: ActionElement) -> Iterator[tuple[str, str]]
     if service == "vpc-lattice-svcs":
         yield (
             "other-service",
-            (
-                f"{resource!r} matches no request: the ARNs of services have vpc-lattice in them, "
-                "without -svcs"
-            ),
+            (f"{resource!r} matches no request: ARNs of services have vpc-lattice, without -svcs"),
         )
     elif "*" not in service and "?" not in service and service != "vpc-lattice":
         yield "other-service", f"{resource!r} matches no request to Lattice"
@@ -180,25 +177,25 @@ def _resource(resource: str, action: ActionElement) -> Iterator[tuple[str, str]]
     if service_id and service_id[0] == path and invokes:
         yield (
             "no-path",
-            f"{resource!r} matches no request, for each has a path; write {resource + '/*'!r}",
+            f"{resource!r} matches no request, because each has a path; write {resource + '/*'!r}",
         )
     elif service_id and path[service_id.end() :].startswith("/") and connects and not invokes:
         bare = resource[: len(resource) - len(path)] + service_id[0]
         yield (
             "path-of-connection",
-            f"{resource!r} matches no connection, for these have no path; write {bare!r}",
+            f"{resource!r} matches no connection, because they have no path; write {bare!r}",
         )
     elif re.match(r"servicenetwork/", path):
         yield (
             "no-path",
-            f"{resource!r} matches no request: resources are services, in a network's policy too",
+            f"{resource!r} matches no request: resources are services, even in a network's policy",
         )
     if re.search(r"/[^$*]*\?[^/]*=", path):
         yield (
             "query-in-path",
             (
-                f"{resource!r} has a query, and resources end with the path; '?' is a wildcard. "
-                "Use vpc-lattice-svcs:RequestQueryString/NAME"
+                f"{resource!r} has a query, but a resource ends with the path; '?' is a wildcard; "
+                "use vpc-lattice-svcs:RequestQueryString/NAME"
             ),
         )
 
@@ -215,8 +212,8 @@ def _condition(statement: Statement, condition: Condition) -> Iterator[tuple[str
         yield (
             "key-case",
             (
-                f"write {key.name}, not {condition.key}: to IAM it is the same, Lattice's guide "
-                "says that case counts"
+                f"write {key.name}, not {condition.key}: IAM ignores case, but Lattice's guide "
+                "says that it counts"
             ),
         )
     yield from _sets(statement, condition, key)
@@ -231,13 +228,13 @@ def _unknown(condition: Condition) -> str:
     known = next((key for key in KEYS if key.name.lower() == name.lower()), None)
     if known is not None:
         form = f"{known.name}/NAME" if known.named else known.name
-        return f"{condition.key!r} is no key of Lattice's; its form is {form}"
+        return f"{condition.key!r} is not a key of Lattice; write {form}"
     if name.lower() in ("aws:sourcevpc", "aws:sourcevpce", "aws:vpcsourceip"):
         return (
-            f"{condition.key!r} is not there in requests to Lattice; see vpc-lattice-svcs:SourceVpc"
+            f"{condition.key!r} is not there in requests to Lattice; use vpc-lattice-svcs:SourceVpc"
         )
-    never = "always holds" if condition.operator.negated else "does not hold"
-    return f"{condition.key!r} is no key of a request to Lattice: a test on it {never}"
+    result = "always holds" if condition.operator.negated else "does not hold"
+    return f"{condition.key!r} is not a key of requests to Lattice: a condition on it {result}"
 
 
 def _sets(
@@ -247,12 +244,12 @@ def _sets(
     if key.many and operator.quantifier is None and operator.base != "Null":
         yield (
             "set-operator-missing",
-            f"{condition.key} can have several values; say ForAnyValue: or ForAllValues:",
+            f"{condition.key} can have several values; use ForAnyValue: or ForAllValues:",
         )
     elif not key.many and operator.quantifier is not None:
         yield (
             "set-operator",
-            (f"{condition.key} has one value at most; set operators are for keys with several"),
+            f"{condition.key} has at most one value; set operators are for multivalued keys",
         )
     if (
         operator.quantifier == "ForAllValues"
@@ -269,7 +266,7 @@ def _sets(
 
 
 def _exists(statement: Statement, condition: Condition) -> bool:
-    """Whether the statement asks for the key's existence, too."""
+    """Whether the statement also requires the key to be there."""
     return any(
         other.operator.base == "Null"
         and other.key.lower() == condition.key.lower()
@@ -289,13 +286,13 @@ def _missing(
         yield (
             "allow-where-missing",
             f"holds where {condition.key} is missing"
-            + (", as it is for anonymous callers" if key.name.startswith("aws:Principal") else ""),
+            + (", as for anonymous callers" if key.name.startswith("aws:Principal") else ""),
         )
     elif not statement.allow and not holds and key.name.startswith("aws:Principal"):
         yield (
             "deny-where-missing",
             (
-                f"does not hold where {condition.key} is missing, as it is for anonymous callers: "
+                f"does not hold where {condition.key} is missing, as for anonymous callers: "
                 "they are not denied"
             ),
         )
@@ -312,15 +309,15 @@ _FAMILIES = {
 
 def _types(condition: Condition, key: ConditionKey) -> Iterator[tuple[str, str]]:
     expected = _FAMILIES.get(condition.operator.family)
-    # A header or a tag may hold anything.
+    # Headers and tags (named keys) may hold values of any type.
     # "Works with date operators or numeric operators": aws:EpochTime's page.
     either = key.name == "aws:EpochTime" and condition.operator.family == "Numeric"
     if expected is not None and key.type not in expected and not (key.named or either):
         yield (
             "operator-type",
             (
-                f"{condition.key} is of the type {key.type}: {condition.operator.base} finds no "
-                "value in it"
+                f"{condition.key} has the type {key.type}: {condition.operator.base} cannot "
+                "compare its values"
             ),
         )
 
@@ -336,7 +333,7 @@ def _value(condition: Condition, key: ConditionKey, value: str) -> Iterator[tupl
         yield (
             "literal-wildcard",
             (
-                f"{value!r} is compared as it stands; for wildcards use "
+                f"{value!r} is compared literally; for wildcards use "
                 f"{'StringNotLike' if condition.operator.negated else 'StringLike'}"
             ),
         )
@@ -349,22 +346,22 @@ def _value(condition: Condition, key: ConditionKey, value: str) -> Iterator[tupl
             yield (
                 "query-in-path",
                 (
-                    f"{value!r} has a query, and {key.name} has none; use "
+                    f"{value!r} has a query, but {key.name} has none; use "
                     "vpc-lattice-svcs:RequestQueryString/NAME"
                 ),
             )
         elif value[:1] not in ("/", "*", "?"):
-            yield "path-without-slash", f"{value!r} matches no path; they begin with '/'"
+            yield "path-without-slash", f"{value!r} matches no path: paths begin with '/'"
     if key.name == "vpc-lattice-svcs:RequestMethod" and exact and value != value.upper():
-        yield "method-case", f"{value!r} is no method; they are in capitals"
+        yield "method-case", f"{value!r} is not a method: methods are in capitals"
     if key.name == "aws:PrincipalType" and exact and plain and value not in _PRINCIPAL_TYPES:
         types = ", ".join(sorted(_PRINCIPAL_TYPES))
-        yield "principal-type", f"{value!r} is no type of principal; there are {types}"
+        yield "principal-type", f"{value!r} is not a type of principal; the types are {types}"
     if key.name == "aws:PrincipalArn" and ":assumed-role/" in value:
         yield (
             "session-arn",
             (
-                f"{value!r} matches nobody: a session's aws:PrincipalArn is the ARN of its role, "
+                f"{value!r} matches no caller: a session's aws:PrincipalArn is its role's ARN, "
                 "arn:aws:iam::ACCOUNT:role/NAME"
             ),
         )
@@ -380,5 +377,5 @@ def _old_variables(statement: Statement) -> Iterator[Finding]:
             yield Finding(
                 "old-version",
                 f"{statement.place}.{element}",
-                f"{value!r} is taken as it stands: policy variables need Version 2012-10-17",
+                f"{value!r} is taken literally: policy variables need Version 2012-10-17",
             )

@@ -1,4 +1,4 @@
-"""The condition keys that a request to Lattice can have, and their types.
+"""The condition keys of requests to Lattice, and their types.
 
 Sources: "Actions, resources, and condition keys for Amazon VPC Lattice Services" (Service
 Authorization Reference); "AWS global condition context keys" (IAM User Guide).
@@ -18,8 +18,8 @@ KeyType: TypeAlias = Literal["String", "Numeric", "Date", "Bool", "IPAddress", "
 class ConditionKey:
     """A condition key, as AWS writes it.
 
-    :param named: whether a name follows, as in ``aws:PrincipalTag/NAME``.
-    :param always: whether every request has it, also an anonymous one.
+    :param named: whether a name follows it, as in ``aws:PrincipalTag/NAME``.
+    :param always: whether every request has it, including anonymous ones.
     :param many: whether it can have several values.
     """
 
@@ -65,7 +65,7 @@ _BY_NAME = {key.name.lower(): key for key in KEYS}
 
 
 def find_key(written: str) -> ConditionKey | None:
-    """The condition key that a policy names, in any case; None if no request has such a one."""
+    """The condition key that a policy names, in any case; None if no request has it."""
     name, slash, rest = written.partition("/")
     key = _BY_NAME.get(name.lower())
     return key if key is not None and key.named == bool(slash) == bool(rest) else None

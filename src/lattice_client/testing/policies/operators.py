@@ -1,4 +1,4 @@
-"""The condition operators: how a value of a policy is compared with one of a request.
+"""The condition operators: comparison of a request's value with a policy's.
 
 Source: "IAM JSON policy elements: Condition operators" (IAM User Guide).
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from lattice_client.testing.policies.variables import Lookup, Template
+from lattice_client.testing.policies.variables import Lookup, PolicyString
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -27,7 +27,7 @@ Family: TypeAlias = Literal[
 ]
 Quantifier: TypeAlias = Literal["ForAllValues", "ForAnyValue"]
 Matcher: TypeAlias = Callable[[str, Lookup], bool | None]
-"""Compares a value of the request with one of the policy; None if the latter has no value there."""
+"""Compares a request's value with a policy's; None if a variable in the latter has no value."""
 
 _Reader: TypeAlias = Callable[[str, bool], Matcher]
 
@@ -36,7 +36,7 @@ _Reader: TypeAlias = Callable[[str, bool], Matcher]
 class Operator:
     """A condition operator as a policy writes it: quantifier, base and ``IfExists``.
 
-    :param negated: whether it asks that nothing matches, as ``StringNotEquals`` does.
+    :param negated: whether it holds if nothing matches, as ``StringNotEquals`` does.
     """
 
     name: str
@@ -47,9 +47,9 @@ class Operator:
     if_exists: bool
 
     def matcher(self, value: str, *, variables: bool) -> Matcher:
-        """What compares with ``value``, without the negation.
+        """The comparison with ``value``, without the negation.
 
-        :raises ValueError: if ``value`` is none that this operator can compare with.
+        :raises ValueError: if this operator cannot compare with ``value``.
         """
         return _BASES[self.base][2](value, variables)
 
@@ -65,9 +65,11 @@ def find_operator(name: str) -> Operator:
     if base not in _BASES or (colon and quantifier not in ("ForAllValues", "ForAnyValue")):
         near = {known.lower(): known for known in _BASES}.get(base.lower())
         hint = f"; did you mean {near}?" if near is not None and near != base else ""
-        raise ValueError(f"{name!r} is no condition operator{hint}")
+        raise ValueError(f"{name!r} is not a condition operator{hint}")
     if base == "Null" and (if_exists or colon):
-        raise ValueError("Null takes neither IfExists nor a set operator: it asks for existence")
+        raise ValueError(
+            "Null takes neither IfExists nor a set operator: it tests existence itself"
+        )
     family, negated, _ = _BASES[base]
     found: Quantifier | None = None
     if colon:
@@ -79,30 +81,30 @@ def find_operator(name: str) -> Operator:
 
 
 def _string_equals(value: str, variables: bool) -> Matcher:  # noqa: FBT001 - one shape for all
-    template = Template.read(value, variables=variables)
+    string = PolicyString.read(value, variables=variables)
 
     def matches(actual: str, lookup: Lookup) -> bool | None:
-        text = template.text(lookup)
+        text = string.text(lookup)
         return None if text is None else actual == text
 
     return matches
 
 
 def _string_equals_ignore_case(value: str, variables: bool) -> Matcher:  # noqa: FBT001 - as above
-    template = Template.read(value, variables=variables)
+    string = PolicyString.read(value, variables=variables)
 
     def matches(actual: str, lookup: Lookup) -> bool | None:
-        text = template.text(lookup)
+        text = string.text(lookup)
         return None if text is None else actual.lower() == text.lower()
 
     return matches
 
 
 def _string_like(value: str, variables: bool) -> Matcher:  # noqa: FBT001 - as above
-    template = Template.read(value, variables=variables)
+    string = PolicyString.read(value, variables=variables)
 
     def matches(actual: str, lookup: Lookup) -> bool | None:
-        pattern = template.pattern(lookup)
+        pattern = string.pattern(lookup)
         return None if pattern is None else pattern.matches(actual)
 
     return matches
@@ -112,9 +114,9 @@ _ARN_PARTS = 6
 
 
 def _arn_like(value: str, variables: bool) -> Matcher:  # noqa: FBT001 - as above
-    parts = Template.read(value, variables=variables).split(":", _ARN_PARTS - 1)
-    if len(parts) != _ARN_PARTS or parts[0] != Template(("arn",)):
-        raise ValueError(f"{value!r} is no ARN; they are arn:partition:service:region:account:id")
+    parts = PolicyString.read(value, variables=variables).split(":", _ARN_PARTS - 1)
+    if len(parts) != _ARN_PARTS or parts[0] != PolicyString(("arn",)):
+        raise ValueError(f"{value!r} is not an ARN; write arn:partition:service:region:account:id")
 
     def matches(actual: str, lookup: Lookup) -> bool | None:
         patterns = [part.pattern(lookup) for part in parts]
@@ -129,7 +131,7 @@ def _arn_like(value: str, variables: bool) -> Matcher:  # noqa: FBT001 - as abov
     return matches
 
 
-# Values that are compared as what they stand for
+# Typed values
 
 
 def _typed(read: Callable[[str], Any], compare: Callable[[Any, Any], bool]) -> _Reader:
@@ -142,7 +144,7 @@ def _typed(read: Callable[[str], Any], compare: Callable[[Any, Any], bool]) -> _
             try:
                 return compare(read(actual), expected)
             except ValueError:
-                return False  # The request's value is of another type.
+                return False  # The request's value has another type.
 
         return matches
 
@@ -153,7 +155,7 @@ def _number(text: str) -> Decimal:
     from decimal import Decimal
 
     if not re.fullmatch(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)", text):
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError(f"{text!r} is not a number")
     return Decimal(text)
 
 
@@ -173,7 +175,7 @@ def _date(text: str) -> datetime:
     except (ValueError, OverflowError, OSError):
         pass
     raise ValueError(
-        f"{text!r} is no date; write it as 2026-11-21T09:30:00Z or in seconds since 1970"
+        f"{text!r} is not a date; write it as 2026-11-21T09:30:00Z or in seconds since 1970"
     )
 
 
@@ -188,18 +190,18 @@ _MAPPED_PREFIX = 96
 
 
 def _network(text: str) -> _Network:
-    """A range of addresses; IPv4-mapped IPv6 addresses are the IPv4 addresses that they stand for.
+    """A range of addresses. IPv4-mapped IPv6 addresses become the IPv4 addresses.
 
     Source: RFC 4291, section 2.5.5.2: "to represent the addresses of IPv4 nodes as IPv6 addresses",
-    as a dual-stack socket has them. That IAM takes them so is inferred; AWS's pages do not say.
+    as dual-stack sockets report them. That IAM does the same is inferred; AWS's pages do not say.
     """
     address, slash, prefix = text.partition("/")
-    # ipaddress also takes masks and zones.
+    # ipaddress also accepts masks and zones.
     plain = "%" not in address and prefix.isdecimal() == bool(slash)
     try:
         network = ipaddress.ip_network(text if plain else "", strict=False)
     except ValueError:
-        raise ValueError(f"{text!r} is no IP address or CIDR range") from None
+        raise ValueError(f"{text!r} is not an IP address or CIDR range") from None
     if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_PREFIX:
         mapped = network.network_address.ipv4_mapped
         if mapped is not None:
@@ -219,7 +221,7 @@ def _binary_equals(value: str, variables: bool) -> Matcher:  # noqa: FBT001 - as
     try:
         expected = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError(f"{value!r} is no base64") from None
+        raise ValueError(f"{value!r} is not base64") from None
     return lambda actual, _: actual.encode("utf-8", "surrogateescape") == expected
 
 
@@ -235,7 +237,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "GreaterThanEquals": operator.ge,
 }
 
-# The name to its family, whether it negates, and how its values are read.
+# By name: the family, whether it negates, and the reader of its values.
 _BASES: dict[str, tuple[Family, bool, _Reader]] = {
     "StringEquals": ("String", False, _string_equals),
     "StringNotEquals": ("String", True, _string_equals),

@@ -1,9 +1,9 @@
-"""A request, as policies see it: its parts, and the request context of condition keys.
+"""A request as policies see it: its parts, and the values of its condition keys.
 
 Sources: "Control access to VPC Lattice services using auth policies" (VPC Lattice User Guide) and
-"AWS global condition context keys" (IAM User Guide). What neither says is inferred: several header
-lines of one name are joined by a comma, keys and values of the query are percent-decoded, both are
-UTF-8, and the path is the one on the wire.
+"AWS global condition context keys" (IAM User Guide). Inferred, because neither says: header lines
+of the same name are joined by a comma; keys and values of the query are percent-decoded; both are
+UTF-8; the path is the one on the wire.
 """
 
 from __future__ import annotations
@@ -16,19 +16,26 @@ from functools import cached_property, lru_cache
 from typing import Final, Literal, Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
-__all__ = ["CONNECT", "INVOKE", "ODD_BYTES", "PolicyPrincipal", "PolicyRequest", "PrincipalType"]
+__all__ = [
+    "CONNECT",
+    "DECODE_ERRORS",
+    "INVOKE",
+    "PolicyPrincipal",
+    "PolicyRequest",
+    "PrincipalType",
+]
 
 INVOKE: Final = "vpc-lattice-svcs:Invoke"
 CONNECT: Final = "vpc-lattice-svcs:Connect"
-#: How bytes that are no UTF-8 become text: as something that stands in no policy.
-ODD_BYTES: Final = "surrogateescape"
+#: The ``errors`` of decoding: bytes that are not UTF-8 become text that no policy contains.
+DECODE_ERRORS: Final = "surrogateescape"
 
 PrincipalType: TypeAlias = Literal["Account", "AssumedRole", "User"]
-"""``aws:PrincipalType`` of callers who signed; that of the others is ``Anonymous``."""
+"""``aws:PrincipalType`` of signed requests; that of the others is ``Anonymous``."""
 
 
 class PolicyPrincipal(Protocol):
-    """What policies must know of an authenticated caller; ``Principal`` fits."""
+    """What policies need of an authenticated caller. ``Principal`` has it."""
 
     @property
     def account(self) -> str: ...
@@ -54,25 +61,25 @@ class PolicyPrincipal(Protocol):
 class PolicyRequest:
     """A request to a service, for ``evaluate``.
 
-    Its repr leaves out headers, query and ``context``: they may hold a token or a signature.
+    The repr leaves out headers, query and ``context``: they may hold a token or a signature.
 
     :param path: as on the wire, without the query.
-    :param caller: who signed; None for an anonymous request.
+    :param caller: the principal that signed; None for an anonymous request.
     :param query: the query string, or its keys and values.
     :param headers: names and values.
-    :param port: the service's port; by default 443, or 80 where ``secure`` is not set.
+    :param port: the service's port; by default 443, or 80 if not ``secure``.
     :param service_arn: the service's ARN, without a path.
-    :param source_vpc: the id of the VPC the request comes from.
+    :param source_vpc: the id of the VPC that the request comes from.
     :param source_vpc_account: the account that owns it; by default the service's.
     :param resource_tags: the service's tags.
-    :param time: when it is made, in seconds since the epoch or as a datetime with a zone; now if
-        None.
+    :param time: the time of the request, in seconds since the epoch or as a datetime with a zone;
+        now if None.
     :param secure: whether it came over TLS.
     :param action: ``vpc-lattice-svcs:Invoke``, or ``Connect`` for TCP.
-    :param context: further condition keys and their values; they come before the others.
+    :param context: further condition keys and their values; they override the others.
     :raises ValueError: if the path has a query or does not begin with a slash, the service's ARN
-        is none, the time has no zone or is beyond the year 9999, or ``context`` has other values
-        than strings.
+        is malformed, the time has no zone or is beyond the year 9999, or a value in ``context`` is
+        not a string.
     """
 
     method: str = "GET"
@@ -101,16 +108,18 @@ class PolicyRequest:
 
     def __post_init__(self) -> None:
         if self.action == INVOKE and (not self.path.startswith("/") or "?" in self.path):
-            raise ValueError("path begins with '/' and has no query; that is for query=…")
+            raise ValueError("path must begin with '/' and have no query; pass that as query=…")
         if not _is_service_arn(self.service_arn):
-            raise ValueError(f"{self.service_arn!r} is no ARN of a service (without a path)")
+            raise ValueError(f"{self.service_arn!r} is not the ARN of a service (without a path)")
         if isinstance(self.time, datetime) and self.time.tzinfo is None:
             raise ValueError("time must have a zone, such as datetime.UTC")
         if isinstance(self.time, int | float):
             try:
                 _time(self)
             except (OverflowError, ValueError, OSError):
-                raise ValueError(f"time={self.time!r} is no time in seconds since 1970") from None
+                raise ValueError(
+                    f"time={self.time!r} is not a time in seconds since 1970"
+                ) from None
         for name, given in self.context.items():
             if not _are_strings(given):
                 raise ValueError(
@@ -119,23 +128,23 @@ class PolicyRequest:
 
     @property
     def resource(self) -> str:
-        """What it is about: the service's ARN, with the path where there is one."""
+        """The resource: the service's ARN, with the path for an ``Invoke``."""
         return self.service_arn + self.path if self.action == INVOKE else self.service_arn
 
     def values(self, key: str) -> tuple[str, ...] | None:
-        """The values of a condition key, whose name may be in any case; None if it is not there."""
+        """The values of a condition key, named in any case; None if it has none."""
         key = key.lower()
         if self.context:
             for name, given in self.context.items():
                 if name.lower() == key:
                     return (given,) if isinstance(given, str) else tuple(given)
-        fact = _FACTS.get(key)
-        if fact is None:
-            return self._further_values(key)
-        value = fact(self)
+        read = _SINGLE_VALUED.get(key)
+        if read is None:
+            return self._named_or_multivalued(key)
+        value = read(self)
         return None if value is None else (value,)
 
-    def _further_values(self, key: str) -> tuple[str, ...] | None:
+    def _named_or_multivalued(self, key: str) -> tuple[str, ...] | None:
         if key == "aws:principalorgpaths":
             return tuple(self.caller.organization_paths) or None if self.caller else None
         prefix, slash, name = key.partition("/")
@@ -143,7 +152,7 @@ class PolicyRequest:
             case "vpc-lattice-svcs:requestheader/":
                 return _header(self, name)
             case "vpc-lattice-svcs:requestquerystring/":
-                return self._sent_query.get(name)
+                return self._query_values.get(name)
             case "aws:principaltag/":
                 return None if self.caller is None else _tag(self.caller.tags, name)
             case "aws:resourcetag/":
@@ -151,22 +160,22 @@ class PolicyRequest:
         return None
 
     @cached_property
-    def _sent_query(self) -> dict[str, tuple[str, ...]]:
+    def _query_values(self) -> dict[str, tuple[str, ...]]:
         pairs: list[tuple[str, str]] = []
         if self.action != INVOKE:
             pass
         elif isinstance(self.query, str):
-            pairs = parse_qsl(self.query, keep_blank_values=True, errors=ODD_BYTES)
+            pairs = parse_qsl(self.query, keep_blank_values=True, errors=DECODE_ERRORS)
         else:
             for name, values in self.query.items():
-                pairs += [(name, value) for value in _listed(values)]
+                pairs += [(name, value) for value in _as_list(values)]
         sent: dict[str, tuple[str, ...]] = {}
         for name, value in pairs:
             sent[name.lower()] = (*sent.get(name.lower(), ()), value)
         return sent
 
 
-# Of few services there are many requests.
+# Many requests go to few services.
 @lru_cache(maxsize=256)
 def _is_service_arn(text: str) -> bool:
     return bool(re.fullmatch(r"arn:[^:]+:vpc-lattice:[^:]*:[^:]*:service/[^/:]+", text))
@@ -178,12 +187,12 @@ def _are_strings(given: object) -> bool:
     )
 
 
-def _listed(values: str | Sequence[str]) -> Sequence[str]:
+def _as_list(values: str | Sequence[str]) -> Sequence[str]:
     return [values] if isinstance(values, str) else values
 
 
 def _tag(tags: Mapping[str, str], name: str) -> tuple[str, ...] | None:
-    """A tag's value; like all condition keys, it is the same in any case."""
+    """A tag's value. Case makes no difference, as with all condition keys."""
     for key, value in tags.items():
         if key.lower() == name:
             return (value,)
@@ -212,7 +221,7 @@ def _now(request: PolicyRequest) -> str:
 
 
 def _token_issue_time(request: PolicyRequest) -> str | None:
-    # When a session began is not known here; it did, and not in the future.
+    # The start of the session is not known here; the time of the request is no earlier.
     is_session = request.caller is not None and request.caller.type == "AssumedRole"
     return _now(request) if is_session else None
 
@@ -224,21 +233,21 @@ def _vpc_account(request: PolicyRequest) -> str | None:
 
 
 def _of_caller(
-    fact: Callable[[PolicyPrincipal], str | None], anonymous: str | None = None
+    read: Callable[[PolicyPrincipal], str | None], anonymous: str | None = None
 ) -> Callable[[PolicyRequest], str | None]:
-    return lambda request: anonymous if request.caller is None else fact(request.caller)
+    return lambda request: anonymous if request.caller is None else read(request.caller)
 
 
 def _of_header(name: str) -> Callable[[PolicyRequest], str | None]:
     return lambda request: (_header(request, name) or (None,))[0]
 
 
-def _of_call(fact: Callable[[PolicyRequest], str]) -> Callable[[PolicyRequest], str | None]:
-    return lambda request: fact(request) if request.action == INVOKE else None
+def _of_call(read: Callable[[PolicyRequest], str]) -> Callable[[PolicyRequest], str | None]:
+    return lambda request: read(request) if request.action == INVOKE else None
 
 
-# Where the values of condition keys come from.
-_FACTS: Final[dict[str, Callable[[PolicyRequest], str | None]]] = {
+# The readers of condition keys that have at most one value and no name after a slash.
+_SINGLE_VALUED: Final[dict[str, Callable[[PolicyRequest], str | None]]] = {
     "vpc-lattice-svcs:port": lambda request: str(request.port or (443 if request.secure else 80)),
     "vpc-lattice-svcs:requestmethod": _of_call(lambda request: request.method),
     "vpc-lattice-svcs:requestpath": _of_call(lambda request: request.path),

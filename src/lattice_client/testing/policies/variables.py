@@ -1,4 +1,4 @@
-"""Policy variables: ``${aws:PrincipalTag/team}`` in a policy, its value in a request.
+"""Policy variables: ``${aws:PrincipalTag/team}`` in a policy stands for a value of the request.
 
 Source: "IAM policy elements: Variables and tags" (IAM User Guide).
 """
@@ -13,12 +13,12 @@ from typing import TypeAlias
 
 from lattice_client.testing.wildcards import Pattern, Token, tokens
 
-__all__ = ["Lookup", "Template", "Variable"]
+__all__ = ["Lookup", "PolicyString", "Variable"]
 
 Lookup: TypeAlias = Callable[[str], tuple[str, ...] | None]
-"""A condition key in, its values in the request out; None where it has none."""
+"""Returns the request's values of a condition key; None if it has none."""
 
-# A default may hold a brace, a key may not.
+# A default may contain a brace; a key may not.
 _VARIABLE = r"\$\{([^}']*)(?:'([^']*)'\s*)?\}"
 _SPECIAL = {"*", "?", "$"}
 
@@ -42,22 +42,22 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class _Literal:
-    """``${*}``, ``${?}`` or ``${$}``: a character that means nothing but itself."""
+    """``${*}``, ``${?}`` or ``${$}``: the literal character."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Template:
-    """A string of a policy, perhaps with variables and wildcards."""
+class PolicyString:
+    """A string in a policy, which may have variables and wildcards."""
 
     parts: tuple[str | Variable | _Literal, ...]
 
     @classmethod
-    def read(cls, text: str, *, variables: bool = True) -> Template:
-        """Take a string apart.
+    def read(cls, text: str, *, variables: bool = True) -> PolicyString:
+        """Parse a string.
 
-        :param variables: whether ``${`` means anything: only in Version 2012-10-17.
+        :param variables: whether there are variables: only in Version 2012-10-17.
         :raises ValueError: if a variable is malformed.
         """
         if not variables:
@@ -92,7 +92,7 @@ class Template:
         return self._resolved(_no_values)
 
     def text(self, lookup: Lookup) -> str | None:
-        """Its text for a request, for exact comparison; None if a variable has no value."""
+        """The text for exact comparison with a request; None if a variable has no value."""
         return self._resolved(lookup) if self.variables else self._fixed_text
 
     def _resolved(self, lookup: Lookup) -> str | None:
@@ -100,7 +100,7 @@ class Template:
         return None if None in texts else "".join(text for text in texts if text is not None)
 
     def pattern(self, lookup: Lookup) -> Pattern | None:
-        """The same, for comparison with wildcards. A variable's value has none."""
+        """The same for comparison with wildcards. Those in a variable's value are literal."""
         if not self.variables:
             return self._fixed_pattern
         pieces = self._tokens(lookup)
@@ -118,8 +118,8 @@ class Template:
                 pieces.append(text)
         return pieces
 
-    def split(self, separator: str, times: int) -> list[Template]:
-        """Cut it at the first ``times`` separators outside variables."""
+    def split(self, separator: str, times: int) -> list[PolicyString]:
+        """Split at the first ``times`` separators outside variables."""
         pieces: list[list[str | Variable | _Literal]] = [[]]
         for part in self.parts:
             if not isinstance(part, str):
@@ -128,7 +128,7 @@ class Template:
             first, *others = part.split(separator, times + 1 - len(pieces))
             pieces[-1].append(first)
             pieces.extend([other] for other in others)
-        return [Template(tuple(piece)) for piece in pieces]
+        return [PolicyString(tuple(piece)) for piece in pieces]
 
 
 def _variable(found: re.Match[str]) -> Variable | _Literal:
@@ -139,7 +139,7 @@ def _variable(found: re.Match[str]) -> Variable | _Literal:
     key = key.strip()
     if not key or rest.strip() or bool(comma) != (default is not None):
         raise ValueError(
-            f"{found[0]!r} is no policy variable; they are ${{key}}, ${{key, 'default'}}"
+            f"{found[0]!r} is not a policy variable; write ${{key}} or ${{key, 'default'}}"
         )
     return Variable(key, default)
 

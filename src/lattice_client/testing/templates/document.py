@@ -1,4 +1,4 @@
-"""A local Lattice from a document: the tables of a TOML or YAML file."""
+"""Building a local Lattice from the tables of a TOML or YAML file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lattice_client.testing.templates.reading import read_text
 
 __all__ = ["SETTINGS", "add_callers", "from_document", "read_targets", "settings"]
 
-#: The keys of a document that are settings of the whole.
+#: The top-level keys that are arguments of ``LocalLattice``.
 SETTINGS = (
     "account",
     "organization",
@@ -30,7 +30,7 @@ SETTINGS = (
     "seed",
     "vpc_id",
 )
-_KNOWN = (*SETTINGS, "networks", "services", "targets", "callers")
+_TOP_LEVEL = (*SETTINGS, "networks", "services", "targets", "callers")
 _NETWORK = ("auth_type", "policy", "services")
 _SERVICE = (
     "domain",
@@ -58,22 +58,22 @@ def from_document(
     targets: dict[str, list[ASGIApp]] | None = None,
     **options: Any,
 ) -> LocalLattice:
-    """The local Lattice that a document describes.
+    """Build the local Lattice that a document describes.
 
-    :param folder: where the files that it names are.
-    :param note: called with what is hardly meant.
+    :param folder: the folder of the files that it names.
+    :param note: called with what is probably a mistake.
     :param targets: target groups' targets, in place of those in the document.
     :param options: further arguments of ``LocalLattice``, in place of the document's settings.
-    :raises ConfigurationError: for whatever is wrong with it; the message names the place.
+    :raises ConfigurationError: if anything in it is wrong; the message names the place.
     """
-    reader = _Reader(document, folder, targets or {}, options)
-    for place in reader.unreachable():
-        note(f"{place}: this service is in no service network, for all list their services")
-    return reader.lattice
+    builder = _DocumentBuilder(document, folder, targets or {}, options)
+    for place in builder.unreachable():
+        note(f"{place}: this service is in no service network, because all list their services")
+    return builder.lattice
 
 
 def settings(document: dict[str, Node]) -> dict[str, Any]:
-    """The arguments of ``LocalLattice`` that are in a document's first level."""
+    """The arguments of ``LocalLattice`` among a document's top-level keys."""
     return {
         key: node.number() if key == "seed" else node.text()
         for key, node in document.items()
@@ -82,7 +82,7 @@ def settings(document: dict[str, Node]) -> dict[str, Any]:
 
 
 def read_targets(node: Node) -> dict[str, list[ASGIApp]]:
-    """Target groups' targets, by name, from the table ``[targets]``."""
+    """The targets of each target group, from the table ``[targets]``."""
     return {name: _targets(spec) for name, spec in node.table().items()}
 
 
@@ -105,11 +105,11 @@ def _argument(key: str, node: Node, folder: Path) -> Any:
     return node.flag() if key == "token" else node.text()
 
 
-class _Reader:
+class _DocumentBuilder:
     def __init__(
         self, document: Node, folder: Path, targets: dict[str, list[ASGIApp]], options: Any
     ) -> None:
-        tables = document.table(_KNOWN)
+        tables = document.table(_TOP_LEVEL)
         self._folder = folder
         networks = tables["networks"].table() if "networks" in tables else {}
         first = next(iter(networks), None)
@@ -120,13 +120,13 @@ class _Reader:
             self.lattice = LocalLattice(**options)
         for name, node in networks.items():
             self._network(name, node)
-        # A network that does not list its services has all that do not list their networks.
+        # Without a list of services, a network has all services without a list of networks.
         self._open_networks = [
             name
             for name in self.lattice.networks
             if name not in networks or "services" not in networks[name].table()
         ]
-        self._groups(tables.get("targets"), targets)
+        self._target_groups(tables.get("targets"), targets)
         self._services = tables["services"].table() if "services" in tables else {}
         for name, node in self._services.items():
             self._service(name, node)
@@ -138,14 +138,14 @@ class _Reader:
     def _network(self, name: str, node: Node) -> None:
         table = node.table(_NETWORK)
         with node.error_context():
-            known = self.lattice.networks.get(name) or self.lattice.add_network(name)
+            network = self.lattice.networks.get(name) or self.lattice.add_network(name)
             if "auth_type" in table:
-                known.auth_type = table["auth_type"].text()  # type: ignore[assignment] # it looks
+                network.auth_type = table["auth_type"].text()  # type: ignore[assignment] # checked
         if "policy" in table:
-            known.policy = _auth_policy(table["policy"], self._folder)
+            network.policy = _auth_policy(table["policy"], self._folder)
 
     def unreachable(self) -> Iterator[str]:
-        """The places of the services that are in no network, and do not say so themselves."""
+        """The places of services in no network, except those that list their networks."""
         reached = {
             service.name
             for network in self.lattice.networks.values()
@@ -162,11 +162,11 @@ class _Reader:
             with item.error_context():
                 network.associate(self.lattice.service(item.text()))
 
-    def _groups(self, node: Node | None, others: dict[str, list[ASGIApp]]) -> None:
+    def _target_groups(self, node: Node | None, given: dict[str, list[ASGIApp]]) -> None:
         specs = node.table() if node is not None else {}
-        for name in {**specs, **others}:
+        for name in {**specs, **given}:
             with (specs[name] if name in specs else Node(None, f"target {name}: ")).error_context():
-                apps = others[name] if name in others else _targets(specs[name])
+                apps = given[name] if name in given else _targets(specs[name])
                 self.lattice.add_target_group(name, *apps)
 
     def _service(self, name: str, node: Node) -> None:
@@ -193,7 +193,7 @@ class _Reader:
     def _listener(self, service: Service, node: Node) -> None:
         table = node.table(_LISTENER)
         if "protocol" not in table:
-            raise node.error("a listener needs a protocol, HTTP or HTTPS")
+            raise node.error("a listener needs a protocol: HTTP or HTTPS")
         port = table["port"].number() if "port" in table else None
         with node.error_context():
             listener = service.add_listener(table["protocol"].text(), port)  # type: ignore[arg-type]
@@ -206,19 +206,19 @@ class _Reader:
                 key: _condition(key, value) for key, value in parts.items() if key in _CONDITIONS
             }
             with node.error_context():
-                self._act(node, parts, rules().when(**conditions))
+                self._set_action(node, parts, rules().when(**conditions))
         if "otherwise" in table:
             node = table["otherwise"]
             with node.error_context():
-                self._act(node, node.table(_ACTIONS), rules().otherwise)
+                self._set_action(node, node.table(_ACTIONS), rules().otherwise)
 
-    def _act(self, node: Node, parts: dict[str, Node], rule: Rule | Condition) -> None:
+    def _set_action(self, node: Node, parts: dict[str, Node], rule: Rule | Condition) -> None:
         if len(parts.keys() & set(_ACTIONS)) != 1:
-            raise node.error("give one of forward and respond")
+            raise node.error("give either forward or respond")
         action = parts.get("forward") or parts["respond"]
         with action.error_context():
             if "respond" in parts:
-                rule.respond(action.number())  # type: ignore[arg-type] # it looks
+                rule.respond(action.number())  # type: ignore[arg-type] # checked
             elif isinstance(action.value, str):
                 rule.forward_to(self.lattice.target_group(action.value))
             else:
@@ -229,7 +229,7 @@ class _Reader:
                 rule.forward_to(weights)
 
     def _target_group(self, name: str, node: Node) -> TargetGroup | ASGIApp:
-        """A group of ``[targets]`` by its name, or one with what is given here."""
+        """The target group of ``[targets]`` that is named, or one of the targets given here."""
         if isinstance(node.value, str) and ":" not in node.value:
             with node.error_context():
                 return self.lattice.target_group(node.value)
@@ -256,9 +256,9 @@ def _header(node: Node) -> HeaderMatch:
         for key, value in node.table(_HEADER).items()
     }
     if "name" not in parts:
-        raise node.error("a condition on a header needs its name")
+        raise node.error("a condition on a header needs a name")
     with node.error_context():
-        return HeaderMatch(**parts)  # type: ignore[arg-type] # by their keys
+        return HeaderMatch(**parts)  # type: ignore[arg-type] # the keys fit
 
 
 def _targets(node: Node) -> list[ASGIApp]:
@@ -288,7 +288,7 @@ def _auth_policy(node: Node, folder: Path) -> Any:
     """The document of an auth policy."""
     document = _policy(node, folder)
     with node.error_context():
-        # Read once more later; here the place is known.
+        # The lattice reads it again; only here is the place known.
         AuthPolicy.from_document(document)
     return document
 

@@ -1,7 +1,7 @@
-"""CloudFormation's functions, parameters and conditions, as far as VPC Lattice's resources need.
+"""CloudFormation's functions, parameters and conditions, as far as Lattice's resources need them.
 
 Source: "Intrinsic function reference" and "Pseudo parameters reference" (CloudFormation User
-Guide). What is not understood is an error that names its place, never a guess.
+Guide). What is not supported is an error that names its place, never a guess.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from lattice_client.testing.templates.references import logical_id
 
 __all__ = ["NO_VALUE", "Template"]
 
-#: What ``!Ref AWS::NoValue`` is: the key that has it, or the item, is left out.
+#: The value of ``!Ref AWS::NoValue``: its key or list item is left out.
 NO_VALUE: Final = object()
 
 _VARIABLE = re.compile(r"\$\{(!?)([^}]*)\}")
 
 
 class Template:
-    """A template's values.
+    """A template's resources, with functions that resolve their values.
 
     :param document: the template.
     :param parameters: values for its parameters, in place of their defaults.
     :param pseudo: values of the pseudo parameters, such as ``AWS::Region``.
-    :param attribute: gives an attribute of a resource, by its logical id; the attribute is None for
-        what ``Ref`` gives. It raises LookupError where there is none.
-    :raises ConfigurationError: if a parameter has no value, or is none of the template's.
+    :param attribute: returns an attribute of a resource by the logical id, or what ``Ref`` returns
+        if the attribute is None. It raises LookupError if there is none.
+    :raises ConfigurationError: if a parameter has no value, or the template has no such parameter.
     """
 
     def __init__(
@@ -49,30 +49,30 @@ class Template:
         self._attribute = attribute
         self._parameters: dict[str, Any] = {}
         self._implied: dict[str, dict[str, Node]] = {}
-        self._deciding: set[str] = set()
+        self._evaluating: set[str] = set()
         declared = tables["Parameters"].table() if "Parameters" in tables else {}
         for name in parameters:
             if name not in declared:
                 known = ", ".join(declared) or "none"
                 raise document.error(f"there is no parameter {name!r}; there are: {known}")
-        self._stored: set[str] = set()
+        self._in_parameter_store: set[str] = set()
         for name, node in declared.items():
-            if name not in parameters and _is_stored(node):
-                self._stored.add(name)  # Only whoever refers to it needs it.
+            if name not in parameters and _is_in_parameter_store(node):
+                self._in_parameter_store.add(name)  # An error only where it is referred to.
             else:
                 self._parameters[name] = _parameter(name, node, parameters.get(name))
 
     def resolve(self, node: Node) -> Any:
-        """The value of a node with all functions worked out.
+        """The value of a node with all functions evaluated.
 
-        :raises ConfigurationError: for a function that is not known, or cannot be worked out.
+        :raises ConfigurationError: for a function that is unknown, or cannot be evaluated.
         """
         value = node.value
         if isinstance(value, Mapping):
             table = node.table()
             if len(table) == 1:
                 name, argument = next(iter(table.items()))
-                # A policy's statement may have a Condition, which is a table.
+                # In a policy's statement, Condition is a table and no function.
                 is_condition = name == "Condition" and isinstance(argument.value, str)
                 if name == "Ref" or is_condition or name.startswith("Fn::"):
                     return self._call(name, argument)
@@ -83,54 +83,58 @@ class Template:
             return [item for item in items if item is not NO_VALUE]
         return value
 
-    def kind(self, name: str) -> str:
-        """The Type of a resource, by its logical id."""
+    def resource_type(self, name: str) -> str:
+        """The Type of a resource, by logical id."""
         table = self.resources[name].table()
         if "Type" not in table:
             raise self.resources[name].error("a resource needs a Type")
         return table["Type"].text()
 
-    def is_there(self, name: str) -> bool:
-        """Whether a resource's condition holds, or it has none."""
+    def is_included(self, name: str) -> bool:
+        """Whether a resource has no condition, or one that holds."""
         condition = self.resources[name].table().get("Condition")
-        return condition is None or self.holds(condition.text(), condition)
+        return condition is None or self.condition_holds(condition.text(), condition)
 
-    def of_kind(self, *kinds: str) -> list[str]:
-        """The logical ids of the resources that are there and have one of these Types."""
-        return [name for name in self.resources if self.kind(name) in kinds and self.is_there(name)]
+    def names_of_type(self, *types: str) -> list[str]:
+        """The logical ids of the included resources that have one of these Types."""
+        return [
+            name
+            for name in self.resources
+            if self.resource_type(name) in types and self.is_included(name)
+        ]
 
-    def imply(self, name: str, kind: str, by: str, properties: dict[str, Node]) -> None:
-        """Add a resource that another one implies, unless the template has it itself."""
+    def imply(self, name: str, resource_type: str, by: str, properties: dict[str, Node]) -> None:
+        """Add a resource that the resource ``by`` implies, unless the template has it."""
         if name not in self.resources:
-            self.resources[name] = Node({"Type": kind}, self.resources[by].place)
+            self.resources[name] = Node({"Type": resource_type}, self.resources[by].place)
             self._implied[name] = properties
 
     def properties(self, name: str) -> dict[str, Node]:
-        """A resource's properties, not worked out."""
+        """A resource's properties, with functions not evaluated."""
         if name in self._implied:
             return self._implied[name]
         table = self.resources[name].table()
         return table["Properties"].table() if "Properties" in table else {}
 
-    def value(self, properties: Mapping[str, Node], key: str, default: Any = None) -> Any:
-        """A property worked out, or the default where it is missing or turns out to be nothing."""
+    def property_value(self, properties: Mapping[str, Node], key: str, default: Any = None) -> Any:
+        """A property's resolved value; the default if it is missing or ``AWS::NoValue``."""
         value = self.resolve(properties[key]) if key in properties else NO_VALUE
         return default if value is NO_VALUE else value
 
-    def chosen(self, node: Node) -> Node:
-        """What ``Fn::If`` chooses where the node is one, so that the rest is read part by part.
+    def resolve_if(self, node: Node) -> Node:
+        """The branch that ``Fn::If`` chooses, or the node itself; nothing inside is resolved.
 
-        Its value is ``NO_VALUE`` where that is nothing.
+        The value is ``NO_VALUE`` for ``AWS::NoValue``.
         """
         while isinstance(node.value, Mapping) and tuple(node.value) == ("Fn::If",):
             node = self._branch(node.child("Fn::If"))
         return Node(NO_VALUE, node.place) if node.value == {"Ref": "AWS::NoValue"} else node
 
-    def resources_in(self, node: Node) -> set[str]:
-        """The logical ids of the resources that a value is made of."""
-        node = self.chosen(node)
+    def referenced_resources(self, node: Node) -> set[str]:
+        """The logical ids of the resources that a value refers to."""
+        node = self.resolve_if(node)
         if isinstance(node.value, list):
-            return {name for item in node.items() for name in self.resources_in(item)}
+            return {name for item in node.items() for name in self.referenced_resources(item)}
         if not isinstance(node.value, Mapping):
             return set()
         found: set[str] = set()
@@ -142,60 +146,57 @@ class Template:
                 parts = argument.value if isinstance(argument.value, list) else [argument.value]
                 variables = _VARIABLE.findall(str(parts[:1]))
                 found |= {logical_id(name) for is_literal, name in variables if not is_literal}
-            found |= self.resources_in(argument)
+            found |= self.referenced_resources(argument)
         return found & self.resources.keys()
 
-    def imported(self, node: Node) -> str | None:
-        """The name of the export whose value a node imports, which only AWS knows; None where it
-        imports none."""
-        node = self.chosen(node)
+    def imported_export(self, node: Node) -> str | None:
+        """The name of the export that a node imports; None if it is no ``Fn::ImportValue``.
+
+        Only AWS knows the value.
+        """
+        node = self.resolve_if(node)
         if not isinstance(node.value, Mapping) or tuple(node.value) != ("Fn::ImportValue",):
             return None
         name = node.child("Fn::ImportValue")
         return Node(self.resolve(name), name.place).as_text()
 
-    def holds(self, name: str, node: Node) -> bool:
+    def condition_holds(self, name: str, node: Node) -> bool:
         """Whether a condition of the template holds.
 
-        :param node: where it is named.
+        :param node: the reference to it, for errors.
         """
         if name not in self._conditions:
             known = ", ".join(self._conditions) or "none"
             raise node.error(f"there is no condition {name!r}; there are: {known}")
-        if name in self._deciding:
+        if name in self._evaluating:
             raise node.error(f"the condition {name!r} depends on itself")
-        self._deciding.add(name)
+        self._evaluating.add(name)
         try:
-            return self._truth(self._conditions[name])
+            return self._resolve_condition(self._conditions[name])
         finally:
-            self._deciding.discard(name)
+            self._evaluating.discard(name)
 
     def _call(self, name: str, node: Node) -> Any:
         functions: dict[str, Callable[[Node], Any]] = {
             "Ref": lambda node: self._ref(node.text(), node),
-            "Condition": lambda node: self.holds(node.text(), node),
-            "Fn::And": lambda node: all(self._truth(item) for item in node.items()),
-            "Fn::Base64": self._unknown("Fn::Base64"),
+            "Condition": lambda node: self.condition_holds(node.text(), node),
+            "Fn::And": lambda node: all(self._resolve_condition(item) for item in node.items()),
             "Fn::Equals": self._equals,
             "Fn::FindInMap": self._find_in_map,
             "Fn::GetAtt": self._get_att,
             "Fn::If": lambda node: self.resolve(self._branch(node)),
             "Fn::Join": self._join,
-            "Fn::Not": lambda node: not self._truth(self._some(node, 1)[0]),
-            "Fn::Or": lambda node: any(self._truth(item) for item in node.items()),
+            "Fn::Not": lambda node: not self._resolve_condition(self._arguments(node, 1)[0]),
+            "Fn::Or": lambda node: any(self._resolve_condition(item) for item in node.items()),
             "Fn::Select": self._select,
             "Fn::Split": self._split,
             "Fn::Sub": self._sub,
             "Fn::ToJsonString": lambda node: json.dumps(self.resolve(node)),
         }
-        return functions.get(name, self._unknown(name))(node)
-
-    def _unknown(self, name: str) -> Callable[[Node], Any]:
-        def refuse(node: Node) -> Any:
+        if name not in functions:
             hint = ": give its value as a parameter" if name == "Fn::ImportValue" else ""
             raise node.error(f"the local Lattice does not know {name}{hint}")
-
-        return refuse
+        return functions[name](node)
 
     def _ref(self, name: str, node: Node) -> Any:
         if name == "AWS::NoValue":
@@ -204,9 +205,9 @@ class Template:
             return self._pseudo[name]
         if name in self._parameters:
             return self._parameters[name]
-        if name in self._stored:
+        if name in self._in_parameter_store:
             raise node.error(f"the parameter {name!r} has no value: give it one")
-        return self._of_resource(name, None, node)
+        return self._resource_attribute(name, None, node)
 
     def _get_att(self, node: Node) -> Any:
         path = node.value
@@ -215,9 +216,9 @@ class Template:
         name, _, attribute = path.partition(".")
         if not attribute:
             raise node.error("Fn::GetAtt needs a resource and an attribute")
-        return self._of_resource(name, attribute, node)
+        return self._resource_attribute(name, attribute, node)
 
-    def _of_resource(self, name: str, attribute: str | None, node: Node) -> Any:
+    def _resource_attribute(self, name: str, attribute: str | None, node: Node) -> Any:
         if name not in self.resources:
             raise node.error(f"there is no parameter or resource {name!r}")
         try:
@@ -229,7 +230,7 @@ class Template:
         variables: dict[str, Any] = {}
         text = node
         if isinstance(node.value, list):
-            text, table = self._some(node, 2)
+            text, table = self._arguments(node, 2)
             variables = {key: self.resolve(item) for key, item in table.table().items()}
 
         def replacement(found: re.Match[str]) -> str:
@@ -240,65 +241,64 @@ class Template:
                 return as_text(variables[name])
             resource, dot, attribute = name.partition(".")
             if dot:
-                return as_text(self._of_resource(resource, attribute, text))
+                return as_text(self._resource_attribute(resource, attribute, text))
             return as_text(self._ref(name, text))
 
         return _VARIABLE.sub(replacement, text.text())
 
     def _join(self, node: Node) -> str:
-        separator, values = self._some(node, 2)
+        separator, values = self._arguments(node, 2)
         resolved = self.resolve(values)
         if not isinstance(resolved, list):
             raise values.error("Fn::Join needs a list")
         return separator.text().join(as_text(value) for value in resolved)
 
     def _split(self, node: Node) -> list[str]:
-        separator, text = self._some(node, 2)
+        separator, text = self._arguments(node, 2)
         return as_text(self.resolve(text)).split(separator.text())
 
     def _select(self, node: Node) -> Any:
-        index, values = self._some(node, 2)
+        index, values = self._arguments(node, 2)
         resolved = self.resolve(values)
         try:
             return resolved[int(self.resolve(index))]
         except (IndexError, TypeError, ValueError):
-            raise node.error("Fn::Select needs an index, and a list that is long enough") from None
+            raise node.error("Fn::Select needs an index and a list that is long enough") from None
 
     def _branch(self, node: Node) -> Node:
-        name, then, otherwise = self._some(node, 3)
-        return then if self.holds(name.text(), name) else otherwise
+        name, then, otherwise = self._arguments(node, 3)
+        return then if self.condition_holds(name.text(), name) else otherwise
 
     def _equals(self, node: Node) -> bool:
-        left, right = (self.resolve(item) for item in self._some(node, 2))
+        left, right = (self.resolve(item) for item in self._arguments(node, 2))
         return bool(as_text(left) == as_text(right))
 
     def _find_in_map(self, node: Node) -> Any:
         if self._mappings is None:
             raise node.error("the template has no Mappings")
         found = self._mappings
-        for key in self._some(node, 3):
+        for key in self._arguments(node, 3):
             name = as_text(self.resolve(key))
             if name not in found.table():
                 raise key.error(f"there is no {name!r} in {found.place}")
             found = found.child(name)
         return self.resolve(found)
 
-    def _truth(self, node: Node) -> bool:
-        truth = self.resolve(node)
-        if not isinstance(truth, bool):
+    def _resolve_condition(self, node: Node) -> bool:
+        holds = self.resolve(node)
+        if not isinstance(holds, bool):
             raise node.error("this must be a condition")
-        return truth
+        return holds
 
-    def _some(self, node: Node, count: int) -> list[Node]:
+    def _arguments(self, node: Node, count: int) -> list[Node]:
         items = node.items()
         if len(items) != count:
-            raise node.error(f"this function has {count} arguments, not {len(items)}")
+            raise node.error(f"this function takes {count} arguments, not {len(items)}")
         return items
 
 
-def _is_stored(node: Node) -> bool:
-    """Whether a parameter's default is a name in the parameter store: every template of the CDK has
-    such a one."""
+def _is_in_parameter_store(node: Node) -> bool:
+    """Whether a parameter's default names an SSM parameter, as the CDK's templates do."""
     table = node.table()
     return "Default" in table and str(table.get("Type", node).value).startswith("AWS::SSM::")
 
@@ -316,8 +316,8 @@ def _parameter(name: str, node: Node, given: str | None) -> Any:
     values = [item.strip() for item in text.split(",")] if is_list else [text]
     if "AllowedValues" in table:
         allowed = [item.as_text() for item in table["AllowedValues"].items()]
-        whose = f"{'each item of ' if is_list else ''}the parameter {name!r}"
-        for each in values:
-            if each not in allowed:
-                raise node.error(f"{whose} is one of {', '.join(allowed)}, not {each!r}")
+        what = f"{'each item of ' if is_list else ''}the parameter {name!r}"
+        for item in values:
+            if item not in allowed:
+                raise node.error(f"{what} must be one of {', '.join(allowed)}, not {item!r}")
     return values if is_list else text

@@ -1,4 +1,4 @@
-"""Local Lattices from files: TOML, YAML, and CloudFormation templates in YAML or JSON."""
+"""Loading a local Lattice from a file: TOML, YAML, or a CloudFormation template."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.templates.nodes import Node
-from lattice_client.testing.templates.reading import _read
+from lattice_client.testing.templates.reading import read_file
 
 if TYPE_CHECKING:
     from lattice_client.testing.asgi import ASGIApp
@@ -21,7 +21,7 @@ _TEMPLATE_KEYS = ("template", "parameters", "targets", "callers", "stack")
 
 
 class TemplateWarning(UserWarning):
-    """Something in a file that the local Lattice does not understand, or that is hardly meant."""
+    """Something in a file is not understood, or is probably a mistake."""
 
 
 def load(
@@ -31,13 +31,13 @@ def load(
     parameters: Mapping[str, str] | None = None,
     **options: Any,
 ) -> LocalLattice:
-    """The local Lattice that a file describes.
+    """Load the local Lattice that a file describes.
 
     :param path: a TOML or YAML file, or a CloudFormation template (YAML or JSON).
-    :param targets: targets by the name of their target group, in place of what the file has: ASGI
+    :param targets: targets by the name of their target group; they replace those in the file. ASGI
         applications, URLs, ``module:app`` or ``lambda:module:handler``.
     :param parameters: values for a template's parameters.
-    :param options: arguments of ``LocalLattice``, in place of what the file says.
+    :param options: arguments of ``LocalLattice``; they replace those in the file.
     :raises ConfigurationError: if the file cannot be read, or something in it is wrong; the message
         names the place.
     :raises MissingExtraError: for YAML, if the extra ``testing`` is not installed.
@@ -48,13 +48,13 @@ def load(
         lattice = _load(path, targets or {}, parameters or {}, notes.append, options)
     except RecursionError:
         raise ConfigurationError(f"{path.name}: nested too deeply") from None
-    for note in [*notes, *_idle(lattice, targets or {})]:
+    for note in [*notes, *_unused_targets(lattice, targets or {})]:
         warnings.warn(note, TemplateWarning, stacklevel=2)
     return lattice
 
 
-def _idle(lattice: LocalLattice, targets: Iterable[str]) -> Iterator[str]:
-    """Which target groups were given targets and get no request, by a slip of the pen perhaps."""
+def _unused_targets(lattice: LocalLattice, targets: Iterable[str]) -> Iterator[str]:
+    """Notes about given targets whose target group no rule forwards to: probably a typing error."""
     used = {
         group.name
         for service in lattice.services
@@ -76,9 +76,9 @@ def _load(
     options: dict[str, Any],
 ) -> LocalLattice:
     from lattice_client.testing.targets.loading import named_app
-    from lattice_client.testing.templates.document import from_document
+    from lattice_client.testing.templates.document import SETTINGS, from_document
 
-    document = _read(path)
+    document = read_file(path)
     apps = {
         name: [named_app(node.value) if isinstance(node.value, str) else node.value]
         for name, node in Node(targets, "targets: ").table().items()
@@ -86,35 +86,29 @@ def _load(
     parameters = _texts(Node(parameters, "parameters: "))
     tables = document.table()
     if "Resources" in tables:
-        return _from_template(document, None, path, apps, parameters, note, options)
+        return _from_template(document, {}, path.parent, apps, parameters, note, options)
     if "template" in tables:
-        return _from_template(None, document, path, apps, parameters, note, options)
+        tables = document.table((*_TEMPLATE_KEYS, *SETTINGS))
+        template = _read_template(path.parent, tables["template"])
+        return _from_template(template, tables, path.parent, apps, parameters, note, options)
     if parameters:
         raise ConfigurationError(f"{path.name}: only CloudFormation templates have parameters")
     return from_document(document, folder=path.parent, note=note, targets=apps, **options)
 
 
 def _from_template(
-    template: Node | None,
-    around: Node | None,
-    path: Path,
+    template: Node,
+    tables: dict[str, Node],
+    folder: Path,
     targets: dict[str, list[ASGIApp]],
     parameters: Mapping[str, str],
     note: Callable[[str], object],
     options: dict[str, Any],
 ) -> LocalLattice:
-    """A template by itself, or a document that names one and says what it leaves open."""
+    """Build from a template and the tables of the file that names it, if there is one."""
     from lattice_client.testing.templates.cloudformation import from_template
-    from lattice_client.testing.templates.document import (
-        SETTINGS,
-        add_callers,
-        read_targets,
-        settings,
-    )
+    from lattice_client.testing.templates.document import add_callers, read_targets, settings
 
-    tables = around.table((*_TEMPLATE_KEYS, *SETTINGS)) if around is not None else {}
-    if template is None:
-        template = _read_template(path.parent, tables["template"])
     if "targets" in tables:
         targets = read_targets(tables["targets"]) | targets
     if "parameters" in tables:
@@ -130,14 +124,14 @@ def _from_template(
         **(settings(tables) | options),
     )
     if "callers" in tables:
-        add_callers(lattice, tables["callers"], folder=path.parent)
+        add_callers(lattice, tables["callers"], folder=folder)
     return lattice
 
 
 def _read_template(folder: Path, name: Node) -> Node:
-    template = _read(folder / name.text())
+    template = read_file(folder / name.text())
     if not isinstance(template.value, Mapping) or "Resources" not in template.value:
-        raise name.error(f"{name.value} is no CloudFormation template: it has no Resources")
+        raise name.error(f"{name.value} is not a CloudFormation template: it has no Resources")
     return template
 
 

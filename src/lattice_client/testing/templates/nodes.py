@@ -1,4 +1,4 @@
-"""Values of a file, each with the place where it stands, so that errors can name it."""
+"""Values of a file, each with its place in the file for errors."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any, Final
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.testing.display import without_password
-from lattice_client.testing.numbers import is_whole
+from lattice_client.testing.numbers import is_integer
 
 __all__ = ["Node", "as_text", "text_of"]
 
-# Longer numbers are no ports, priorities or weights, and Python refuses to read the longest.
+# Ports, priorities and weights are shorter, and Python refuses to parse very long numbers.
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _FLAGS: Final = {"true": True, "false": False}
 
 
 class Node:
-    """A value, and its place, such as ``lattice.toml: services.orders.rules[0].path``.
+    """A value and its place, such as ``lattice.toml: services.orders.rules[0].path``.
 
-    The methods that read it raise ConfigurationError, with the place, where it is something else.
+    The reading methods raise ConfigurationError, with the place, for a value of another type.
     """
 
     def __init__(self, value: Any, place: str) -> None:
@@ -32,18 +32,18 @@ class Node:
         return f"<Node {self.place}>"
 
     def error(self, message: str) -> ConfigurationError:
-        """An error that names the place."""
+        """An error that begins with the place."""
         return ConfigurationError(f"{self.place.removesuffix(': ')}: {message}")
 
     @contextmanager
     def error_context(self) -> Iterator[None]:
-        """Let what goes wrong inside name the place."""
+        """Turn ValueError and KeyError inside into errors that begin with the place."""
         try:
             yield
         except (ValueError, KeyError) as error:
             if isinstance(error, ConfigurationError) and str(error).startswith(self._file):
-                raise  # Named more exactly already.
-            # str() of a KeyError would put its words in quotes.
+                raise  # It already names a more exact place.
+            # str() of a KeyError would quote the message.
             raise self.error(str(error.args[0] if error.args else error)) from error
 
     def child(self, key: str) -> Node:
@@ -52,7 +52,7 @@ class Node:
         return Node(self.value[key], f"{self.place}{separator}{key}")
 
     def need(self, key: str) -> Node:
-        """The value of a property that must be there."""
+        """The value of a required property."""
         if key not in self.table():
             raise self.error(f"the property {key!r} is missing")
         return self.child(key)
@@ -60,7 +60,7 @@ class Node:
     def table(self, known: Iterable[str] | None = None) -> dict[str, Node]:
         """The values of a table, by key.
 
-        :param known: the keys there may be; None for any.
+        :param known: the allowed keys; None for any.
         """
         if not isinstance(self.value, Mapping):
             raise self.error("this must be a table (a mapping)")
@@ -70,7 +70,9 @@ class Node:
         allowed = None if known is None else tuple(known)
         for key in self.value:
             if allowed is not None and key not in allowed:
-                raise self.error(f"{key!r} is not known here; known are: {', '.join(allowed)}")
+                raise self.error(
+                    f"{key!r} is not known here; the known keys are: {', '.join(allowed)}"
+                )
         return {key: self.child(key) for key in self.value}
 
     def items(self) -> list[Node]:
@@ -88,7 +90,7 @@ class Node:
 
     def number(self) -> int:
         """A whole number."""
-        if not is_whole(self.value):
+        if not is_integer(self.value):
             raise self.error(f"this must be a whole number, not {self.value!r}")
         return self.value
 
@@ -99,20 +101,20 @@ class Node:
         return self.value
 
     def as_text(self) -> str:
-        """A text, or what CloudFormation makes one of: a number, true or false."""
+        """A text, or a number or boolean as CloudFormation writes it."""
         if not isinstance(self.value, str | int | float):
             raise self.error(f"this must be text, not {self.value!r}")
         return as_text(self.value)
 
     def as_number(self) -> int:
-        """A whole number, or a text that is one, which CloudFormation takes too."""
+        """A whole number, or a text of one: CloudFormation accepts both."""
         whole = isinstance(self.value, float) and self.value.is_integer()
         if whole or (isinstance(self.value, str) and _WHOLE.fullmatch(self.value.strip())):
             return int(self.value)
         return self.number()
 
     def as_flag(self) -> bool:
-        """True or false, or a text that is one of them."""
+        """True or false, or a text of either."""
         if isinstance(self.value, str) and self.value.lower() in _FLAGS:
             return _FLAGS[self.value.lower()]
         return self.flag()
@@ -123,10 +125,10 @@ class Node:
 
 
 def as_text(value: Any) -> str:
-    """As CloudFormation writes values, and compares them: all are text."""
+    """A scalar as CloudFormation writes and compares it: as text."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def text_of(table: Mapping[str, Node], key: str, default: Any = None) -> Any:
-    """A property's text, or the default where it is missing."""
+    """A property's text, or the default if it is missing."""
     return table[key].as_text() if key in table else default

@@ -1,4 +1,4 @@
-"""Files read as plain values."""
+"""Reading files into plain values."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 from lattice_client.errors import ConfigurationError, MissingExtraError
 from lattice_client.testing.templates.nodes import Node
 
-__all__ = ["read_text"]
+__all__ = ["read_file", "read_text"]
+
+_YAML_SUFFIXES = (".json", ".template", ".yaml", ".yml")
 
 
-_YAML = (".json", ".template", ".yaml", ".yml")
+def read_file(path: Path) -> Node:
+    """Read a TOML file, or any other file as YAML (JSON is YAML).
 
-
-def _read(path: Path) -> Node:
+    :raises ConfigurationError: if the file cannot be read, or is empty.
+    """
     text = read_text(path, path)
     content = _toml(text, path) if path.suffix == ".toml" else _yaml(text, path)
     if content is None or content == {}:
@@ -27,23 +30,23 @@ def _read(path: Path) -> Node:
 
 
 def read_text(path: Path, name: object) -> str:
-    """What is in a file.
+    """The text of a file.
 
-    :param name: what errors call it.
+    :param name: its name in errors.
     :raises ConfigurationError: if it cannot be read.
     """
     try:
-        # Editors on Windows put a byte order mark before a text.
+        # Editors on Windows put a byte order mark first.
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        words = getattr(error, "strerror", None) or "it is not in UTF-8"
-        raise ConfigurationError(f"{name} cannot be read: {words}") from error
+        problem = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ConfigurationError(f"{name} cannot be read: {problem}") from error
 
 
 def _toml(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except ValueError as error:  # TOMLDecodeError, and what int() says of far too many digits
+    except ValueError as error:  # TOMLDecodeError, or int() for a number with too many digits
         raise ConfigurationError(f"{path.name}: {error}") from error
     except RecursionError:
         raise ConfigurationError(f"{path.name}: nested too deeply") from None
@@ -56,8 +59,8 @@ def _yaml(text: str, path: Path) -> Any:
         raise MissingExtraError("testing", "PyYAML") from error
     hint = (
         ""
-        if path.suffix in _YAML
-        else "; it was read as YAML: the name of a TOML file ends in .toml"
+        if path.suffix in _YAML_SUFFIXES
+        else "; it was read as YAML: the name of a TOML file must end in .toml"
     )
     try:
         content = read_yaml(text, path.name)

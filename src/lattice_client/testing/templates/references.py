@@ -1,4 +1,4 @@
-"""What ``Ref`` and ``Fn::GetAtt`` give of a template's resources, and the names that these have.
+"""What ``Ref`` and ``Fn::GetAtt`` return for a template's resources, and the resources' names.
 
 Source: the "Return values" of each resource type (CloudFormation Template Reference).
 """
@@ -18,20 +18,20 @@ __all__ = [
     "FUNCTION_PROPERTIES",
     "NAME_PROPERTIES",
     "Resource",
+    "default_name",
     "foreign_references",
     "in_kebab_case",
     "logical_id",
-    "made_name",
     "references",
     "shortened",
 ]
 
-#: What a resource of a template is here; None for one that is a rule, a policy or left out.
+#: A resource of a template as an object; None for a rule, a policy, or one that is left out.
 Resource: TypeAlias = ServiceNetwork | Service | TargetGroup | Listener | None
 
 _ALIAS: Final = "AWS::Lambda::Alias"
 _MANAGED_POLICY: Final = "AWS::IAM::ManagedPolicy"
-#: The properties that name other services' resources: those that policies and targets refer to.
+#: The name properties of those resources of other services that policies and targets refer to.
 NAME_PROPERTIES: Final = {
     _MANAGED_POLICY: "ManagedPolicyName",
     "AWS::IAM::Role": "RoleName",
@@ -39,7 +39,7 @@ NAME_PROPERTIES: Final = {
     "AWS::Lambda::Function": "FunctionName",
     "AWS::Serverless::Function": "FunctionName",
 }
-#: Those that name the function that a resource is a part of.
+#: The properties that name the function that a resource belongs to.
 FUNCTION_PROPERTIES: Final = {_ALIAS: "FunctionName"}
 _ARNS: Final = {
     _MANAGED_POLICY: "arn:{partition}:iam::{account}:policy{path}{name}",
@@ -49,7 +49,7 @@ _ARNS: Final = {
     "AWS::Serverless::Function": "arn:{partition}:lambda:{region}:{account}:function:{name}",
 }
 _SHORTEST_NAME: Final = 3
-# What ids begin with, and so no name may.
+# Prefixes of ids: names must not begin with them.
 _RESERVED: Final = ("sn-", "svc-", "tg-")
 _LONGEST_NAMES: Final = {
     "AWS::VpcLattice::Service": 40,
@@ -59,7 +59,7 @@ _LONGEST_NAMES: Final = {
 
 
 def references(resource: Resource) -> dict[str | None, Any]:
-    """What is known of one of Lattice's resources, by attribute; None stands for ``Ref``."""
+    """The known attributes of one of Lattice's resources; the key None is for ``Ref``."""
     if resource is None:
         return {}
     known: dict[str | None, Any] = {
@@ -80,18 +80,18 @@ def references(resource: Resource) -> dict[str | None, Any]:
 
 
 def foreign_references(
-    kind: str, name: str, *, path: str, function: str, region: str, account: str
+    resource_type: str, name: str, *, path: str, function: str, region: str, account: str
 ) -> dict[str | None, Any]:
-    """The same of a resource of another kind: its name, and the ARN where that is plain.
+    """The same for a resource of another service: its name, and its ARN if that is known.
 
-    :param path: a role's or a policy's, ``/`` for those that have none.
+    :param path: the path of a role or a policy; ``/`` if it has none.
     :param function: the name or the ARN of an alias's function.
     """
-    if kind == "AWS::EC2::VPC":
+    if resource_type == "AWS::EC2::VPC":
         return {None: name, "VpcId": name}
-    if kind not in _ARNS:
+    if resource_type not in _ARNS:
         return {None: name}
-    arn = _ARNS[kind].format(
+    arn = _ARNS[resource_type].format(
         name=name,
         path=path,
         function=function.rpartition(":")[2],
@@ -99,25 +99,25 @@ def foreign_references(
         region=region,
         account=account,
     )
-    if kind == _ALIAS:
+    if resource_type == _ALIAS:
         return {None: arn, "AliasArn": arn}
-    if kind == _MANAGED_POLICY:
+    if resource_type == _MANAGED_POLICY:
         return {None: arn, "PolicyArn": arn}
     return {None: name, "Arn": arn}
 
 
-def made_name(logical_id: str, kind: str, stack: str) -> str:
-    """A name for a resource of Lattice's that its template gives none."""
+def default_name(logical_id: str, resource_type: str, stack: str) -> str:
+    """The name of one of Lattice's resources without a ``Name`` property."""
     name = in_kebab_case(logical_id)
     if len(name) < _SHORTEST_NAME or name.startswith(_RESERVED):
         name = f"{stack}-{name}"
-    return shortened(name, logical_id, _LONGEST_NAMES[kind])
+    return shortened(name, logical_id, _LONGEST_NAMES[resource_type])
 
 
 def shortened(name: str, origin: str, longest: int) -> str:
-    """A name that is not too long.
+    """A name cut to a length.
 
-    :param origin: what it was made of: names of different ones stay different when they are cut.
+    :param origin: what the name was made from. Its digest keeps cut names different.
     """
     if len(name) <= longest:
         return name
@@ -132,6 +132,6 @@ def in_kebab_case(name: str) -> str:
 
 
 def logical_id(argument: Any) -> str:
-    """The resource that the argument of a ``Ref`` or a ``Fn::GetAtt`` names."""
+    """The logical id in the argument of a ``Ref`` or a ``Fn::GetAtt``."""
     name = argument[0] if isinstance(argument, list) and argument else argument
     return str(name).partition(".")[0]

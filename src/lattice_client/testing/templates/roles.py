@@ -1,9 +1,9 @@
-"""Callers from a template: its ``AWS::IAM::Role`` resources, and what their policies let them do.
+"""Callers from a template: its ``AWS::IAM::Role`` resources, with their policies.
 
-A role's policies are those inside it, the ``AWS::IAM::Policy``, ``RolePolicy`` and
-``ManagedPolicy`` resources that name it, and its ``ManagedPolicyArns``. If the template gives it
-none, it may make every call, as a caller by itself. One that is not known here is taken to allow
-every call, with a note; what the others deny stays denied.
+A role's policies are its inline ones, the ``AWS::IAM::Policy``, ``RolePolicy`` and
+``ManagedPolicy`` resources that name it, and its ``ManagedPolicyArns``. A role without any may make
+every call, like other callers. A policy that is not known here counts as one that allows every
+call, with a note; what other policies deny stays denied.
 
 Source: the resource types' pages (CloudFormation Template Reference).
 """
@@ -28,16 +28,16 @@ _T = TypeVar("_T")
 
 _ROLE: Final = "AWS::IAM::Role"
 _MANAGED_POLICY: Final = "AWS::IAM::ManagedPolicy"
-#: Policies of their own, and the property in which they name their roles.
-_POLICIES: Final = {
+#: The types of policies outside roles, and the property that names the roles.
+_POLICY_TYPES: Final = {
     "AWS::IAM::Policy": "Roles",
     "AWS::IAM::RolePolicy": "RoleName",
     _MANAGED_POLICY: "Roles",
 }
 _CALL: Final = "vpc-lattice-svcs:Invoke"
 _AWS_MANAGED: Final = ":iam::aws:policy/"
-# What AWS's own policies say of calls. Source: AWS Managed Policy Reference Guide. Those that are
-# not here are taken to say nothing, as nearly all of them do, and a note names them.
+# The AWS managed policies that concern calls. Source: AWS Managed Policy Reference Guide. Nearly
+# all others do not: they count as empty, with a note.
 _AWS_POLICIES: Final = {
     name: {"Statement": {"Effect": effect, "Action": _CALL, "Resource": "*"}}
     for name, effect in (
@@ -47,8 +47,8 @@ _AWS_POLICIES: Final = {
         ("VPCLatticeServicesInvokeAccess", "Allow"),
     )
 }
-# Those that roles often have, and VPC Lattice's own for its control plane: they need no note.
-_SILENT: Final = (
+# AWS managed policies that do not concern calls, and that roles often have: no note.
+_KNOWN_EMPTY: Final = (
     "service-role/*",
     "AWSXRayDaemonWriteAccess",
     "AWSXrayWriteOnlyAccess",
@@ -57,7 +57,7 @@ _SILENT: Final = (
     "CloudWatchLambdaInsightsExecutionRolePolicy",
     "VPCLatticeFullAccess",
     "VPCLatticeReadOnlyAccess",
-    # What functions are given, by name, in SAM's templates.
+    # Those that SAM's templates name.
     "AWSLambda*",
     "CloudWatch*",
     "AmazonDynamoDB*",
@@ -77,21 +77,21 @@ def add_roles(
     note: Callable[[str], object],
     others: Collection[str] = (),
 ) -> None:
-    """Add a caller for each role of a template, of the same name.
+    """Add a caller for each role of a template, under the role's name.
 
-    :param note: called with what was not understood.
-    :param others: the names of callers that somebody else adds.
-    :raises ConfigurationError: for what cannot be made sense of; the message names the place.
+    :param note: called with what is not understood.
+    :param others: names of callers that are added elsewhere: their roles are skipped.
+    :raises ConfigurationError: for what is invalid; the message names the place.
     """
     policies = _Policies(template, note)
-    for name in template.of_kind(_ROLE):
+    for name in template.names_of_type(_ROLE):
         properties = template.properties(name)
-        role = str(template.value(properties, "RoleName", name))
+        role = str(template.property_value(properties, "RoleName", name))
         if role in others:
             continue
         if "PermissionsBoundary" in properties:
             note(f"{properties['PermissionsBoundary'].place}: boundaries are not evaluated")
-        path = str(template.value(properties, "Path", "/"))
+        path = str(template.property_value(properties, "Path", "/"))
         with template.resources[name].error_context():
             lattice.add_caller(
                 role,
@@ -106,31 +106,33 @@ def _tags(
 ) -> dict[str, str]:
     def tag(item: Node) -> tuple[str, str]:
         table = item.table(("Key", "Value"))
-        return str(template.value(table, "Key")), str(template.value(table, "Value", ""))
+        return str(template.property_value(table, "Key")), str(
+            template.property_value(table, "Value", "")
+        )
 
     unknown: list[ConfigurationError] = []
-    tags = dict(_known(template, properties, "Tags", tag, unknown))
-    for error in unknown:
-        note(f"{error}; so the role goes without this tag")
+    tags = dict(_resolvable(template, properties, "Tags", tag, unknown))
+    for problem in unknown:
+        note(f"{problem}; so the role does not have this tag")
     return tags
 
 
-def _known(
+def _resolvable(
     template: Template,
     properties: Mapping[str, Node],
     key: str,
     read: Callable[[Node], _T],
     unknown: list[ConfigurationError],
 ) -> list[_T]:
-    """What a property's items are, one by one.
+    """The items of a property that can be resolved.
 
-    :param unknown: gets why some cannot be worked out; the others are kept.
+    :param unknown: gets the errors of the others.
     """
     found = []
     try:
-        for item in _listed(template, properties, key):
+        for item in _raw_items(template, properties, key):
             try:
-                if (chosen := _chosen(template, item)) is not None:
+                if (chosen := _unless_no_value(template, item)) is not None:
                     found.append(read(chosen))
             except ConfigurationError as error:
                 unknown.append(error)
@@ -140,23 +142,23 @@ def _known(
 
 
 def _items(template: Template, properties: Mapping[str, Node], key: str) -> list[Node]:
-    """A property's items; what turns out to be nothing is left out."""
-    chosen = [_chosen(template, item) for item in _listed(template, properties, key)]
+    """A property's items without those that are ``AWS::NoValue``."""
+    chosen = [_unless_no_value(template, item) for item in _raw_items(template, properties, key)]
     return [item for item in chosen if item is not None]
 
 
-def _listed(template: Template, properties: Mapping[str, Node], key: str) -> list[Node]:
-    """A property's items, or its one value, as they stand there."""
+def _raw_items(template: Template, properties: Mapping[str, Node], key: str) -> list[Node]:
+    """A property's unresolved items, or its single value."""
     if key not in properties:
         return []
-    node = template.chosen(properties[key])
+    node = template.resolve_if(properties[key])
     if isinstance(node.value, Mapping) and len(node.value) == 1:  # a function
         node = Node(template.resolve(node), node.place)
     return node.items() if isinstance(node.value, list) else [node]
 
 
-def _chosen(template: Template, item: Node) -> Node | None:
-    chosen = template.chosen(item)
+def _unless_no_value(template: Template, item: Node) -> Node | None:
+    chosen = template.resolve_if(item)
     return None if chosen.value is NO_VALUE else chosen
 
 
@@ -174,42 +176,42 @@ class _Policies:
         self._note = note
         self._managed: dict[str, Node] = {}
         self._attached: defaultdict[str, list[Node]] = defaultdict(list)
-        for name in template.of_kind(*_POLICIES):
+        for name in template.names_of_type(*_POLICY_TYPES):
             node, properties = template.resources[name], template.properties(name)
-            document, kind = _document(node, properties), template.kind(name)
-            if kind == _MANAGED_POLICY:
+            document, policy_type = _document(node, properties), template.resource_type(name)
+            if policy_type == _MANAGED_POLICY:
                 arn = template.resolve(Node({"Ref": name}, node.place))
                 self._managed[arn] = document
-            for role in self._roles(properties, _POLICIES[kind]):
+            for role in self._roles(properties, _POLICY_TYPES[policy_type]):
                 self._attached[role].append(document)
 
     def of(self, role: str, properties: Mapping[str, Node]) -> list[IdentityPolicy] | None:
         """A role's policies; None if it has none."""
         inline = _items(self._template, properties, "Policies")
-        documents = [*self._attached[role], *(_document(each, each.table()) for each in inline)]
+        documents = [*self._attached[role], *(_document(item, item.table()) for item in inline)]
         unknown: list[ConfigurationError] = []
-        arns = _known(self._template, properties, "ManagedPolicyArns", self._by_arn, unknown)
+        arns = _resolvable(self._template, properties, "ManagedPolicyArns", self._by_arn, unknown)
         policies = []
         for document in [*documents, *arns]:
             try:
-                content = self._worked_out(document, unknown)
+                content = self._resolve_document(document, unknown)
             except ConfigurationError as error:
                 unknown.append(error)
                 continue
             with document.error_context():
-                policies += _read(content)
-        for what in unknown:
-            self._note(f"{what}; so the role {role!r} may make every call that is not denied")
+                policies += _read_policy(content)
+        for problem in unknown:
+            self._note(f"{problem}; so the role {role!r} may make every call that is not denied")
         if unknown:
             policies.append(_EVERY_CALL)
         return policies if documents or arns or unknown else None
 
     def _roles(self, properties: Mapping[str, Node], key: str) -> list[str]:
-        """The names of the roles that a policy is for."""
+        """The names of the roles that have a policy."""
         unknown: list[ConfigurationError] = []
-        roles = _known(self._template, properties, key, self._name, unknown)
-        for what in unknown:
-            self._note(f"{what}; so this role goes without the policy")
+        roles = _resolvable(self._template, properties, key, self._name, unknown)
+        for problem in unknown:
+            self._note(f"{problem}; so this role does not have the policy")
         return roles
 
     def _name(self, item: Node) -> str:
@@ -221,34 +223,34 @@ class _Policies:
             return self._managed[arn]
         _, of_aws, name = arn.partition(_AWS_MANAGED)
         if of_aws:
-            if not any(wildcard_match(known, name) for known in (*_AWS_POLICIES, *_SILENT)):
+            if not any(wildcard_match(known, name) for known in (*_AWS_POLICIES, *_KNOWN_EMPTY)):
                 self._note(
-                    f"{item.place}: AWS's policy {name!r} is not known here, and is taken to say "
-                    "nothing of calls"
+                    f"{item.place}: AWS's policy {name!r} is not known here; it is treated as one "
+                    "that does not concern calls"
                 )
             return Node(_AWS_POLICIES.get(name), item.place)
-        raise item.error(f"{arn!r} is no policy of this template")
+        raise item.error(f"{arn!r} is not a policy of this template")
 
-    def _worked_out(self, document: Node, unknown: list[ConfigurationError]) -> Any:
-        """A policy's document, or None if it says nothing of calls.
+    def _resolve_document(self, document: Node, unknown: list[ConfigurationError]) -> Any:
+        """A policy's document, or None if no statement concerns calls.
 
-        What stands in statements about other services need not be known.
+        Values in statements about other services need not be known.
 
-        :param unknown: gets why statements about calls cannot be worked out.
+        :param unknown: gets the errors of statements about calls.
         """
         try:
             return self._template.resolve(document)
         except ConfigurationError:
-            table = self._template.chosen(document).table()
+            table = self._template.resolve_if(document).table()
             if "Statement" not in table:
                 raise
-        statements = _known(self._template, table, "Statement", self._about_calls, unknown)
+        statements = _resolvable(self._template, table, "Statement", self._about_calls, unknown)
         kept = [statement for statement in statements if statement is not None]
         rest = {key: self._template.resolve(table[key]) for key in table if key != "Statement"}
         return rest | {"Statement": kept} if kept else None
 
     def _about_calls(self, statement: Node) -> Any:
-        """A statement; None if it is about something else."""
+        """A resolved statement; None if it does not concern calls."""
         return self._template.resolve(statement) if self._is_about_calls(statement) else None
 
     def _is_about_calls(self, statement: Node) -> bool:
@@ -258,11 +260,11 @@ class _Policies:
         return _has_calls(self._template.resolve(table["Action"]))
 
 
-def _read(document: Any) -> list[IdentityPolicy]:
-    """The policy of a document, if it says something of calls.
+def _read_policy(document: Any) -> list[IdentityPolicy]:
+    """The policy of a document, if it concerns calls.
 
-    Statements about other services may have for a resource what is an ARN to AWS alone. They are
-    left out then, and only then: errors tell the places of statements.
+    A document with an error is read again without the statements about other services: their
+    resources may be ARNs only for AWS. Otherwise they stay, so that errors count statements right.
     """
     if document is None:
         return []

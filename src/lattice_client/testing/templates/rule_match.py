@@ -1,4 +1,4 @@
-"""What the rules of a CloudFormation template ask of requests.
+"""The match conditions of a CloudFormation template's rules.
 
 Source: "AWS::VpcLattice::Rule HttpMatch" (CloudFormation Template Reference).
 """
@@ -15,7 +15,7 @@ __all__ = ["http_match"]
 
 
 def http_match(node: Node) -> dict[str, Any]:
-    """The conditions of a rule, from its HttpMatch."""
+    """The arguments of ``Rules.when`` for an HttpMatch."""
     parts = node.table(("Method", "PathMatch", "HeaderMatches"))
     conditions: dict[str, Any] = {"method": text_of(parts, "Method")}
     if "PathMatch" in parts:
@@ -23,7 +23,7 @@ def http_match(node: Node) -> dict[str, Any]:
         conditions["case_sensitive"] = _is_case_sensitive(path.table(("CaseSensitive", "Match")))
         kinds = path.need("Match").table(("Exact", "Prefix"))
         if not kinds:
-            raise path.need("Match").error("give one of Exact and Prefix")
+            raise path.need("Match").error("give either Exact or Prefix")
         conditions |= {"path": text_of(kinds, "Exact"), "prefix": text_of(kinds, "Prefix")}
     if "HeaderMatches" in parts:
         conditions["headers"] = [_header(item) for item in parts["HeaderMatches"].items()]

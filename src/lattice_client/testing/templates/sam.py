@@ -1,6 +1,6 @@
-"""What an ``AWS::Serverless::Function`` implies: its role, and the alias it is published under.
+"""Resources that an ``AWS::Serverless::Function`` implies: its role and its alias.
 
-The role's policies are those of the function. SAM's policy templates say nothing of calls.
+The role has the function's policies. SAM's policy templates do not concern calls of Lattice.
 
 Source: "AWS::Serverless::Function" and "Generated CloudFormation resources" (AWS SAM Developer
 Guide).
@@ -20,63 +20,65 @@ __all__ = ["add_implied"]
 
 _FUNCTION: Final = "AWS::Serverless::Function"
 _AWS_MANAGED: Final = "arn:aws:iam::aws:policy/"
-# SAM takes AWS's policies by their names, and these have a path.
+# SAM accepts AWS's policies by name; these have a path in their ARN.
 _SERVICE_ROLES: Final = "AWSLambda*Role"
-# SAM gives it to every role that it makes.
+# SAM attaches it to every role that it creates.
 _LOGS: Final = f"{_AWS_MANAGED}service-role/AWSLambdaBasicExecutionRole"
-# All of SAM's policy templates end so, and none is about calls ("AWS SAM policy templates").
-_TEMPLATE: Final = "Policy"
+# The names of SAM's policy templates end so; none concerns calls ("AWS SAM policy templates").
+_POLICY_TEMPLATE_SUFFIX: Final = "Policy"
 _EMPTY: Final = Node(None, "")
-_NOTHING: Final = {"Ref": "AWS::NoValue"}
-# What a role has of its function's properties, and how they are called there.
-_OF_ROLE: Final = {"PermissionsBoundary": "PermissionsBoundary", "RolePath": "Path"}
+_NO_VALUE_REF: Final = {"Ref": "AWS::NoValue"}
+# Properties of a function that its role gets, and their names there.
+_ROLE_PROPERTIES: Final = {"PermissionsBoundary": "PermissionsBoundary", "RolePath": "Path"}
 
 
 def add_implied(document: Node, template: Template, note: Callable[[str], object]) -> None:
-    """Add to a template the resources that its functions imply.
+    """Add the resources that a template's functions imply.
 
     :param document: the template, which may have ``Globals``.
-    :param note: called with what was not understood.
+    :param note: called with what is not understood.
     """
     shared: dict[str, Node] = {}
     if document.table().get("Globals", _EMPTY).value:
         of_functions = document.child("Globals").table().get("Function", _EMPTY)
         shared = of_functions.table() if of_functions.value else {}
-    for name in template.of_kind(_FUNCTION):
+    for name in template.names_of_type(_FUNCTION):
         properties = shared | template.properties(name)
-        if not _is_there(template, properties, "Role"):
+        if not _has(template, properties, "Role"):
             template.imply(f"{name}Role", "AWS::IAM::Role", name, _role(template, properties, note))
-        if _is_there(template, properties, "AutoPublishAlias"):
+        if _has(template, properties, "AutoPublishAlias"):
             node = properties["AutoPublishAlias"]
             try:
                 alias = Node(template.resolve(node), node.place)
             except ConfigurationError:
-                continue  # Whoever refers to it is told that it is not there.
+                continue  # References to it raise an error.
             function = Node({"Ref": name}, node.place)
             implied = {"FunctionName": function, "Name": alias}
-            for each in (f"{name}Alias{alias.as_text()}", f"{name}.Alias"):  # Ref may name both.
-                template.imply(each, "AWS::Lambda::Alias", name, implied)
+            for alias_id in (f"{name}Alias{alias.as_text()}", f"{name}.Alias"):  # Ref takes both.
+                template.imply(alias_id, "AWS::Lambda::Alias", name, implied)
 
 
-def _is_there(template: Template, properties: Mapping[str, Node], key: str) -> bool:
-    return template.chosen(properties.get(key, _EMPTY)).value not in (NO_VALUE, None)
+def _has(template: Template, properties: Mapping[str, Node], key: str) -> bool:
+    return template.resolve_if(properties.get(key, _EMPTY)).value not in (NO_VALUE, None)
 
 
 def _role(
     template: Template, properties: Mapping[str, Node], note: Callable[[str], object]
 ) -> dict[str, Node]:
     """The properties of a function's role."""
-    role = {key: properties[its] for its, key in _OF_ROLE.items() if its in properties}
+    role = {
+        role_key: properties[key] for key, role_key in _ROLE_PROPERTIES.items() if key in properties
+    }
     tags = properties.get("Tags")
     if tags is not None and isinstance(tags.value, Mapping):
         pairs = [{"Key": key, "Value": value} for key, value in tags.value.items()]
         role["Tags"] = Node(pairs, tags.place)
-    policies = template.chosen(properties.get("Policies", _EMPTY))
+    policies = template.resolve_if(properties.get("Policies", _EMPTY))
     items = policies.items() if isinstance(policies.value, list) else [policies]
-    # Each keeps its index, so that what is said of it names its place.
-    inline: list[Any] = [_NOTHING] * len(items)
+    # Each policy keeps its index, so that messages name its place.
+    inline: list[Any] = [_NO_VALUE_REF] * len(items)
     managed: list[Any] = [*inline, _LOGS]
-    for index, item in enumerate(map(template.chosen, items)):
+    for index, item in enumerate(map(template.resolve_if, items)):
         value = item.value
         if isinstance(value, str):
             managed[index] = _arn(value)
@@ -86,8 +88,8 @@ def _role(
             inline[index] = {"PolicyDocument": value}
         elif any(key == "Ref" or key.startswith("Fn::") for key in keys):
             managed[index] = value
-        elif not (len(keys) == 1 and next(iter(keys)).endswith(_TEMPLATE)):
-            note(f"{item.place}: this is no policy that is known here")
+        elif not (len(keys) == 1 and next(iter(keys)).endswith(_POLICY_TEMPLATE_SUFFIX)):
+            note(f"{item.place}: this policy is not understood")
     return role | {
         "Policies": Node(inline, policies.place),
         "ManagedPolicyArns": Node(managed, policies.place),
@@ -95,7 +97,7 @@ def _role(
 
 
 def _arn(policy: str) -> str:
-    """The ARN of a managed policy, which may be named by it."""
+    """The ARN of a managed policy, given by its name or its ARN."""
     if policy.startswith("arn:"):
         return policy
     path = "service-role/" if wildcard_match(_SERVICE_ROLES, policy) else ""

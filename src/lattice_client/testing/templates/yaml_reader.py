@@ -1,4 +1,4 @@
-"""YAML as people write it for CloudFormation. The only file that imports PyYAML."""
+"""YAML with CloudFormation's short forms. Only this file imports PyYAML."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from lattice_client.errors import ConfigurationError
 
 __all__ = ["read_yaml"]
 
-# Far more than any template has (CloudFormation's are at most 1 MB).
+# More than any template has: CloudFormation's limit is 1 MB.
 _MAX_VALUES = 1_000_000
 
 
 def read_yaml(text: str, name: str) -> Any:
-    """What a YAML (or JSON) document holds, with CloudFormation's short forms written out.
+    """Parse a YAML (or JSON) document, and expand CloudFormation's short forms.
 
-    :param name: the file's, for errors.
-    :raises ConfigurationError: if it is no YAML, has a key twice, or grows without measure by
-        its aliases; the message names the line where there is one.
+    :param name: the file's name, for errors.
+    :raises ConfigurationError: if it is not YAML, has a key twice, or its aliases stand for too
+        many values; the message names the line if there is one.
     """
     try:
         content = yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{name}, line {mark.line + 1}" if mark is not None else name
-        problem = getattr(error, "problem", None) or "this is no YAML"
+        problem = getattr(error, "problem", None) or "this is not YAML"
         raise ConfigurationError(f"{place}: {problem}") from error
-    if _written_out(content, {}) > _MAX_VALUES:
+    if _count_values(content, {}) > _MAX_VALUES:
         raise ConfigurationError(f"{name}: its aliases stand for over {_MAX_VALUES} values")
     return content
 
 
-def _written_out(value: Any, known: dict[int, int]) -> int:
-    """How many values there are where each alias is written out."""
+def _count_values(value: Any, known: dict[int, int]) -> int:
+    """The number of values with every alias expanded."""
     if not isinstance(value, dict | list):
         return 1
     if id(value) not in known:
         inner = value.values() if isinstance(value, dict) else value
-        known[id(value)] = 1 + sum(_written_out(item, known) for item in inner)
+        known[id(value)] = 1 + sum(_count_values(item, known) for item in inner)
     return known[id(value)]
 
 
@@ -50,15 +50,15 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 as in PyYAML
         """A node's value.
 
-        PyYAML itself lets the errors of ``int`` and the like out where a tag such as ``!!int``
-        promises what the text is not.
+        PyYAML does not catch the errors of ``int`` and others for a text that a tag such as
+        ``!!int`` does not fit.
         """
         try:
             return super().construct_object(node, deep=deep)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             value = reprlib.repr(node.value) if isinstance(node.value, str) else "this"
             raise yaml.constructor.ConstructorError(
-                problem=f"{value} is no !!{node.tag.rpartition(':')[2]}",
+                problem=f"{value} is not of the type !!{node.tag.rpartition(':')[2]}",
                 problem_mark=node.start_mark,
             ) from error
 
