@@ -398,6 +398,25 @@ class TestHosts:
         with pytest.raises(ConfigurationError, match="hosts"):
             LatticeAuth(hosts=hosts)
 
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "straße",
+            "STRAẞE",
+            "λόγος",
+            "\N{MATHEMATICAL BOLD SMALL FINAL SIGMA}",
+            "a\u200db",
+            "a\u200cb",
+        ],
+    )
+    def test_letters_that_idna_2003_maps_to_other_names_are_refused(self, name):
+        """The HTTP libraries follow IDNA 2008: to them strasse.example is another host."""
+        with pytest.raises(ConfigurationError, match="its 'xn--' form"):
+            HostScope([f"*.{name}.example"])
+        assert httpx.URL("https://straße.example").host != httpx.URL("https://strasse.example").host
+        sent = httpx.URL("https://straße.example").netloc.decode()
+        assert sent in HostScope([sent])
+
     def test_what_is_remembered_is_bounded(self):
         auth = LatticeAuth(region="eu-west-1", credentials=canary.credentials(), hosts=["*"])
         for i in range(3000):

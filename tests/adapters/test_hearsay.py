@@ -11,7 +11,7 @@ from email.utils import formatdate
 
 import pytest
 
-from adapters.drivers import DRIVERS, Driver
+from adapters.drivers import DRIVERS, Driver, sigv4_auth
 from adapters.test_remedies import ANSWERING
 from lattice_client import ConfigurationError, LatticeAuth, RetryPolicy, SigV4Auth
 from lattice_client._auth.recovery import ALL_REMEDIES, Recovery
@@ -85,6 +85,40 @@ def test_a_targets_own_403_is_sent_once(driver, answer):
     assert [each.body for each in target.requests] == [b"{}"]
     assert not provider.told
     assert request_signer(auth)._remedies.clock.offsets == {}
+
+
+S3_XML = b"<Error><Code>ExpiredToken</Code></Error>"
+
+
+@pytest.mark.parametrize(
+    ("service", "content_type"),
+    [
+        ("execute-api", "application/xml"),
+        ("execute-api", None),
+        ("s3", "text/html"),
+        ("s3", "text/plain"),
+    ],
+)
+def test_s3s_xml_is_believed_of_s3_alone_and_as_xml_alone(driver, service, content_type):
+    provider = Renewable()
+    auth = sigv4_auth(driver)(service, region=REGION, credentials=provider)
+    with (
+        raw_server(lambda _: refusal(S3_XML, content_type)) as target,
+        driver.client(auth, **once_only(driver)) as call,
+    ):
+        got = call("POST", target.url + "/charge", body=b"{}")
+    assert (got.status, got.text) == (403, S3_XML.decode())
+    assert [each.body for each in target.requests] == [b"{}"]
+    assert not provider.told
+
+
+@pytest.mark.parametrize("content_type", ["application/xml", "text/xml; charset=utf-8", None])
+def test_s3s_own_xml_has_a_remedy(driver, content_type):
+    answers = [refusal(S3_XML, content_type), OK]
+    auth = sigv4_auth(driver)("s3", region=REGION, credentials=Renewable())
+    with raw_server(lambda _: answers.pop(0)) as target, driver.client(auth) as call:
+        assert call("POST", target.url + "/charge", body=b"{}").status == 200
+    assert len(target.requests) == 2
 
 
 class Renewable:

@@ -6,6 +6,8 @@ import asyncio
 import copy
 import functools
 import gzip
+import hashlib
+import hmac
 import json
 import logging
 import pickle
@@ -14,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import httpx
@@ -576,6 +579,52 @@ def test_a_signature_that_was_removed_on_its_way():
         request_headers=signed.headers,
     )
     assert "removes Authorization" in denial.next_step
+
+
+def signed_for(service: str, **arguments: Any) -> requests.PreparedRequest:
+    """A request to a service other than VPC Lattice, with a path that can be read in two ways."""
+    auth = lattice_client.SigV4Auth(
+        service, region=REGION, credentials=canary.credentials(), **arguments
+    )
+    return auth(requests.Request("GET", f"https://{HOST}/a%20b//c?x=1").prepare())
+
+
+@pytest.mark.parametrize("service", ["s3", "s3express", "execute-api"])
+def test_another_path_encoding_is_advised_for_lattice_alone(service):
+    """How other services read paths is published."""
+    for signed, advised in (
+        (signed_for(service), False),
+        (signed_for("vpc-lattice-svcs", payload="unsigned"), True),
+    ):
+        denial = of("SignatureDoesNotMatch", url=signed.url, request_headers=signed.headers)
+        assert ("path_encoding" in denial.next_step) is advised
+
+
+def signature_of(canonical_request: str, credential: str, date: str) -> str:
+    scope = credential.split("/")[1:]
+    hashed = hashlib.sha256(canonical_request.encode()).hexdigest()
+    key = b"AWS4" + canary.SECRET.encode()
+    for part in (*scope, f"AWS4-HMAC-SHA256\n{date}\n{'/'.join(scope)}\n{hashed}"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key.hex()
+
+
+@pytest.mark.parametrize("placement", ["header", "query"])
+@pytest.mark.parametrize(
+    "service", ["s3", "s3express", "s3-outposts", "s3-object-lambda", "execute-api"]
+)
+def test_the_canonical_request_is_the_one_that_was_signed(service, placement):
+    signed = signed_for(service, placement=placement)
+    denial = of("SignatureDoesNotMatch", url=signed.url, request_headers=signed.headers)
+    canonical = denial.canonical_request.replace("Token=***", f"Token={quote(canary.TOKEN, '')}")
+    canonical = canonical.replace("token:***", f"token:{canary.TOKEN}")
+    if service == "execute-api":
+        empty = hashlib.sha256(b"").hexdigest()
+        canonical = canonical.replace("(the SHA-256 of the body)", empty)
+    parts = sent_request.SentRequest.of("GET", signed.url, signed.headers).signature
+    assert parts["X-Amz-Signature"] == signature_of(
+        canonical, parts["X-Amz-Credential"], parts["X-Amz-Date"]
+    )
 
 
 def test_sigv4a():

@@ -150,6 +150,7 @@ def _checked(pattern: object) -> str:
     """The pattern in lower case and IDNA."""
     text = pattern.lower() if isinstance(pattern, str) else ""
     if not text.isascii():
+        _refuse_ambiguous_letters(pattern, text)
         try:
             text = text.encode("idna").decode("ascii")
         except UnicodeError:
@@ -166,6 +167,22 @@ def _checked(pattern: object) -> str:
             f"leave it out, {name!r}"
         )
     return f"{name}:{port}" if port else name
+
+
+# The four characters for which IDNA 2003 (Python's codec) and IDNA 2008 (the HTTP libraries) give
+# different names: sharp s, final sigma, and the two invisible joiners ("Unicode IDNA Compatibility
+# Processing", UTS #46, section 6).
+_DEVIATIONS = frozenset("\u00df\u03c2\u200c\u200d")
+
+
+def _refuse_ambiguous_letters(pattern: object, text: str) -> None:
+    from unicodedata import normalize  # for the few patterns that are not ASCII
+
+    if found := _DEVIATIONS.intersection(text + normalize("NFKC", text)):
+        raise ConfigurationError(
+            f"{pattern!r} in hosts has {min(found)!a}, which IDNA 2003 and IDNA 2008 encode "
+            "differently: give the name in its 'xn--' form"
+        )
 
 
 def _fits(pieces: list[str], text: str) -> bool:

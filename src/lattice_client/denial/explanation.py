@@ -281,7 +281,7 @@ class _Refusal(NamedTuple):
                 "A header that was signed is not in the request (the canonical request shows "
                 "which): have it sent, or do not sign it."
             )
-        if request and request.path_is_ambiguous:
+        if request and not self.is_elsewhere and request.path_is_ambiguous:
             return (
                 "The path can be read in several ways, for its reserved characters, '//' or dot "
                 "segments: try another path_encoding ('double', 'double-raw' or 'single'), and see "

@@ -16,6 +16,8 @@ from lattice_client.signing.canonical import (
     canonical_target,
     collapsed,
 )
+from lattice_client.signing.signer import S3_SERVICES
+from lattice_client.signing.validation import UNSIGNED_PAYLOAD
 
 __all__ = ["GivenHeaders", "SentRequest", "lowered"]
 
@@ -114,8 +116,10 @@ class SentRequest(NamedTuple):
         return any(_share_a_piece(secret, form) for secret in self.secrets for form in forms)
 
     def canonical_request(self) -> str | None:
-        """What the signature was made of, for a path that is encoded twice, with ``***`` for the
-        token and for the values of all headers but SigV4's own. None where there is no signature.
+        """The canonical request of the signature, or None where there is no signature.
+
+        The path is encoded once for S3 and twice for other services. ``***`` stands for the token
+        and for the values of all headers but SigV4's own.
         """
         names = self.signed_headers
         if not names:
@@ -127,13 +131,17 @@ class SentRequest(NamedTuple):
         shown = dict.fromkeys(names, "(not in the request)")
         for name in values.keys() & shown.keys():
             shown[name] = collapsed(values[name]) if name in _SHOWN else "***"
+        is_s3 = self.service in S3_SERVICES
         try:
-            lines = canonical_target("double", "rfc3986")(self.target)
+            lines = canonical_target("single" if is_s3 else "double", "rfc3986")(self.target)
         except LatticeClientError:
             return None
         lines = _TOKEN_IN_QUERY.sub(r"\1***", _SIGNATURE_IN_QUERY.sub("", lines))
         signed, block = canonical_headers(shown)
-        payload = values.get("x-amz-content-sha256", "(the SHA-256 of the body)")
+        if is_s3 and self.in_query:
+            payload = UNSIGNED_PAYLOAD
+        else:
+            payload = values.get("x-amz-content-sha256", "(the SHA-256 of the body)")
         return f"{self.method}\n{lines}\n{block}\n{signed}\n{payload}"
 
 
