@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from lattice_client._http_date import http_date
+from lattice_client._wire.httpx import httpx_sent_url
 from lattice_client._wire.redirects import UNSIGNED_TURNS, Turn, turn_of, way_of
 from lattice_client._wire.response_body import known
 from lattice_client.denial.model import ATTEMPT, Denial, Kind
@@ -58,7 +59,7 @@ def explain(response: Any) -> Denial | None:
         headers,
         _body_read(response),
         method=getattr(request, "method", None),
-        url=str(getattr(request, "url", None) or ""),
+        url=httpx_sent_url(request),
         request_headers=getattr(request, "headers", ()),
         way=way_of(response),
     )
