@@ -248,11 +248,11 @@ def test_a_region_that_is_not_the_services(ask):
     assert "region=" in denial.next_step
 
 
-def test_an_access_key_that_nobody_has(ask):
+def test_an_unknown_access_key(ask):
     auth = LatticeAuth(region=REGION, credentials=canary.credentials("ASIASOMEBODYELSE"))
     denial = ask(auth)
     assert denial.kind == "bad signature"
-    assert "Nobody has this access key" in denial.next_step
+    assert "No caller has this access key" in denial.next_step
 
 
 def test_credentials_that_have_expired(ask, lattice):
@@ -649,7 +649,7 @@ LETTERS = st.text("ab", min_size=8, max_size=60)
 @given(LETTERS, LETTERS, st.integers(0, 60), st.integers(0, 60), LETTERS)
 def test_a_piece_of_a_secret_is_found_wherever_it_stands(secret, before, start, size, behind):
     for text in (before + secret[start : start + size] + behind, before):
-        found = sent_request._share_a_piece(secret, text)
+        found = sent_request._contains_piece(secret, text)
         assert found is gives_away_by_definition(secret, text)
 
 
@@ -687,7 +687,7 @@ def test_explaining_takes_no_more_steps_for_long_secrets(name, said):
     assert steps(100_000) <= steps(1000) * 1.1
 
 
-# --- Bodies that nobody expects ---------------------------------------------------------------
+# --- Unexpected bodies ------------------------------------------------------------------------
 
 TOKENS = (canary.TOKEN, canary.TOKEN.replace("/", "%2F").replace("=", "%3D"), canary.TOKEN[:40])
 

@@ -16,11 +16,11 @@ from lattice_client._auth.recovery import (
     Remedy,
     Tried,
 )
+from lattice_client._auth.redirect_log import RedirectLog
 from lattice_client._auth.routing import checked, find, find_async
 from lattice_client._auth.signer_cache import SignerCache
 from lattice_client._wire.body import QUICK_TO_HASH, WrittenBody, payload_hash
 from lattice_client._wire.headers import strip_signature
-from lattice_client._wire.redirects import RedirectLog
 from lattice_client._wire.request import AnySigner, SignableRequest
 from lattice_client._wire.urls import bracketed, split_port, split_url, with_encoded_spaces
 from lattice_client.credentials import (
