@@ -133,7 +133,7 @@ class AiohttpRequest(Reroutable):
         self.request.headers.setdefault(name, value)
 
     def rewind(self) -> bool:
-        """aiohttp itself puts the body back, where it can."""
+        """Leave it to aiohttp to put the body back, where it can."""
         body: Any = self.request.body
         if body and not repeatable(body):
             return False
@@ -150,8 +150,8 @@ class AiohttpRequest(Reroutable):
 
 
 class RedirectedCalls:
-    """The calls that have been redirected, each with the origins that it was made to: the URL's, and
-    with names the one that it was routed to."""
+    """The calls that have been redirected, each with the origins that it was made to: the URL's,
+    and with names the one that it was routed to."""
 
     def __init__(self) -> None:
         self._calls = CallStore[frozenset[object]](_MAX_REDIRECTED)
