@@ -175,7 +175,7 @@ class TestCredentials:
         request = signed(auth, "https://a.example/")
         assert "AKIDTWO" in request.headers["Authorization"]
         provider.current = Credentials("AKIDTHREE", "secret")
-        # The same request signed anew: the old token does not remain.
+        # The same request signed again: the old token does not remain.
         assert "x-amz-security-token" not in auth(request).headers
 
     def test_a_provider_that_goes_on_giving_expired_ones_is_noticed(self, monkeypatch):
@@ -421,7 +421,7 @@ class TestHosts:
         auth = LatticeAuth(region="eu-west-1", credentials=canary.credentials(), hosts=["*"])
         for i in range(3000):
             auth(httpx.Request("GET", f"https://host{i}.example/"))
-        assert len(request_signer(auth)._hosts._remembered) <= 1024
+        assert len(request_signer(auth)._hosts._decisions) <= 1024
 
 
 class TestLinks:

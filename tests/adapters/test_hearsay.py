@@ -84,7 +84,7 @@ def test_a_targets_own_403_is_sent_once(driver, answer):
     assert (got.status, got.text) == (403, body.decode())
     assert [each.body for each in target.requests] == [b"{}"]
     assert not provider.told
-    assert request_signer(auth)._remedies.clock.offsets == {}
+    assert request_signer(auth)._recovery.clock.offsets == {}
 
 
 S3_XML = b"<Error><Code>ExpiredToken</Code></Error>"
@@ -193,7 +193,7 @@ def test_a_wrong_name_is_refused(auth, wrong):
 )
 def test_any_collection_of_names_will_do(given, kept):
     auth = LatticeAuth(region=REGION, credentials=canary.credentials(), remedies=given)
-    assert request_signer(pickle.loads(pickle.dumps(auth)))._remedies._allowed == kept
+    assert request_signer(pickle.loads(pickle.dumps(auth)))._recovery._allowed == kept
 
 
 # --- The shapes -------------------------------------------------------------------------------
@@ -285,10 +285,10 @@ def test_what_was_told_is_forgotten_beyond_a_bound(caplog):
     told = remedies()
     with caplog.at_level(logging.WARNING, "lattice_client.auth"):
         for number in range(1000):
-            told._tell("credentials", f"host-{number}", again=True)
-            told._tell("credentials", f"host-{number}", again=True)
+            told._log_remedy("credentials", f"host-{number}", again=True)
+            told._log_remedy("credentials", f"host-{number}", again=True)
     assert len(caplog.records) == 1000
-    assert len(told._told) <= 256
+    assert len(told._logged) <= 256
 
 
 def test_many_threads_tell_at_once():
@@ -298,7 +298,7 @@ def test_many_threads_tell_at_once():
     def tell(thread: int) -> None:
         try:
             for number in range(20_000):
-                told._tell("credentials", f"host-{thread}-{number}", again=True)
+                told._log_remedy("credentials", f"host-{thread}-{number}", again=True)
         except BaseException as error:  # noqa: BLE001
             failed.append(error)
 
