@@ -22,6 +22,7 @@ __all__ = [
 
 # httpx's extension for another path and query than the URL's.
 _TARGET = "target"
+_NO_EXTENSIONS: dict[str, object] = {}
 
 # Each header of a signature as it is sent, and in lower case.
 _AS_BYTES = {
@@ -89,7 +90,7 @@ class HttpxRequest(Reroutable):
     def set_target(self, target: str) -> None:
         """:raises SigningError: for a signature in a target that is an extension."""
         request = self.request
-        if _TARGET not in request.extensions:
+        if _TARGET not in _extensions(request):
             request.url = request.url.copy_with(raw_path=target.encode("ascii"))
         elif "X-Amz-Signature=" in target:
             # httpx copies extensions to the request that follows a redirect, to any host.
@@ -118,17 +119,21 @@ class HttpxRequest(Reroutable):
 
 def httpx_sent_url(request: Any) -> str:
     """The URL of a request, with the target that is sent; empty for an object without a URL."""
-    url = getattr(request, "url", None)
-    target = getattr(request, "extensions", {}).get(_TARGET)
+    url: Any = getattr(request, "url", None)
+    target = _extensions(request).get(_TARGET)
     if target is None:
         return str(url or "")
     text = target.decode(errors="replace") if isinstance(target, bytes) else target
     return f"{url.scheme}://{url.netloc.decode('ascii')}{text}"
 
 
+def _extensions(request: Any) -> Any:
+    return getattr(request, "extensions", _NO_EXTENSIONS)
+
+
 def _target(request: Any) -> str:
     """The path and query that are sent: the extension's, else the URL's."""
-    target: bytes | str | None = request.extensions.get(_TARGET)
+    target: object = _extensions(request).get(_TARGET)
     if target is None:
         return str(request.url.raw_path.decode("ascii"))
     if not (isinstance(target, bytes | str) and target.isascii()):
