@@ -62,7 +62,7 @@ class Tried:
 
 
 class Recovery:
-    """What one auth object has learned from refusals, for all its calls.
+    """What one auth object has learned from refusals, shared by all its calls.
 
     A refusal without a remedy is logged (``lattice_client.denial``), each kind once for a host.
 
