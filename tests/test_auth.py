@@ -175,7 +175,7 @@ class TestCredentials:
         request = signed(auth, "https://a.example/")
         assert "AKIDTWO" in request.headers["Authorization"]
         provider.current = Credentials("AKIDTHREE", "secret")
-        # The same request signed anew: the old token does not remain.
+        # The same request signed again: the old token does not remain.
         assert "x-amz-security-token" not in auth(request).headers
 
     def test_a_provider_that_goes_on_giving_expired_ones_is_noticed(self, monkeypatch):
@@ -398,11 +398,30 @@ class TestHosts:
         with pytest.raises(ConfigurationError, match="hosts"):
             LatticeAuth(hosts=hosts)
 
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "straße",
+            "STRAẞE",
+            "λόγος",
+            "\N{MATHEMATICAL BOLD SMALL FINAL SIGMA}",
+            "a\u200db",
+            "a\u200cb",
+        ],
+    )
+    def test_letters_that_idna_2003_maps_to_other_names_are_refused(self, name):
+        """The HTTP libraries follow IDNA 2008: to them strasse.example is another host."""
+        with pytest.raises(ConfigurationError, match="its 'xn--' form"):
+            HostScope([f"*.{name}.example"])
+        assert httpx.URL("https://straße.example").host != httpx.URL("https://strasse.example").host
+        sent = httpx.URL("https://straße.example").netloc.decode()
+        assert sent in HostScope([sent])
+
     def test_what_is_remembered_is_bounded(self):
         auth = LatticeAuth(region="eu-west-1", credentials=canary.credentials(), hosts=["*"])
         for i in range(3000):
             auth(httpx.Request("GET", f"https://host{i}.example/"))
-        assert len(request_signer(auth)._hosts._remembered) <= 1024
+        assert len(request_signer(auth)._hosts._decisions) <= 1024
 
 
 class TestLinks:

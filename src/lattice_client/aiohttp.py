@@ -16,7 +16,7 @@ from lattice_client._auth.request_signer import RequestSigner
 from lattice_client._calls.loop import REQUEST_ID, CallSettings, run_async
 from lattice_client._calls.steps import Answer
 from lattice_client._secrecy import forgetful
-from lattice_client._wire.aiohttp import AiohttpRequest, KeptOfCalls, RedirectedCalls, read_aiohttp
+from lattice_client._wire.aiohttp import AiohttpRequest, CallStore, RedirectedCalls, read_aiohttp
 from lattice_client.auth import SigV4Auth
 from lattice_client.errors import MissingExtraError
 from lattice_client.events import Observer
@@ -177,7 +177,7 @@ class _GivenUpCalls:
 
     def __init__(self) -> None:
         # The request that was given up, by its id, and why.
-        self._calls = KeptOfCalls[tuple[int, Exception]](_REMEMBERED)
+        self._calls = CallStore[tuple[int, Exception]](_REMEMBERED)
 
     def note(self, request: Any, error: Exception) -> None:
         """Remember a call that ends with an error after which aiohttp makes another request."""

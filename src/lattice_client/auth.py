@@ -1,8 +1,8 @@
-"""The auth objects: which requests to sign, for which region, with whose credentials.
+"""The auth objects, ``LatticeAuth`` and ``SigV4Auth``: their arguments, and their use as hooks.
 
-One object serves all libraries: called with a request (requests, httpx, httpx2) it signs it and
-gives it back; called with a request and a handler (aiohttp's middleware) it gives an awaitable of
-the response.
+One object serves all libraries. Called with a request (requests, httpx, httpx2), it signs and
+returns the request. Called with a request and a handler (as aiohttp's middleware), it returns an
+awaitable of the response.
 """
 
 from __future__ import annotations
@@ -12,28 +12,18 @@ from typing import Any, Literal, Protocol, TypeVar, get_args, overload
 
 from lattice_client._auth.aiohttp_hook import AiohttpHook
 from lattice_client._auth.host_scope import HostMatch, HostScope
-from lattice_client._auth.recovery import (
-    ALL_REMEDIES,
-    Remedy,
-    checked_remedies,
-)
+from lattice_client._auth.recovery import ALL_REMEDIES, Remedy, parse_remedies
 from lattice_client._auth.request_signer import RequestSigner
-from lattice_client._auth.requests_hook import guard
-from lattice_client._auth.routing import checked
+from lattice_client._auth.requests_hook import add_response_hook
+from lattice_client._auth.routing import check_names
 from lattice_client._regions import check_region
 from lattice_client._secrecy import forgetful
 from lattice_client._wire.detect import wrap_request
 from lattice_client._wire.requests import RequestsRequest
-from lattice_client.credentials import (
-    Credentials,
-    CredentialsProvider,
-    as_provider,
-)
+from lattice_client.credentials import Credentials, CredentialsProvider, as_provider
 from lattice_client.errors import ConfigurationError
 from lattice_client.names import Resolver
-from lattice_client.signing import (
-    LATTICE,
-)
+from lattice_client.signing import LATTICE
 from lattice_client.signing.canonical import PathEncoding
 from lattice_client.signing.presign import DEFAULT_EXPIRES, MAX_EXPIRES
 
@@ -80,31 +70,31 @@ class SigV4Auth:
     :param path_encoding: ``double`` (the default but for S3), ``double-raw`` (paths are encoded
         twice too, but ``//`` and dot segments stay) or ``single``.
     :param hosts: patterns of host names to sign for, as ``orders.example.com`` or
-        ``*.example.com``; with a port, they match that port alone. Requests to any other host go
-        out unsigned. None: every host that a call names, or with ``names`` every one that they say
-        is VPC Lattice's.
+        ``*.example.com``; with a port, they match only that port. Requests to any other host go
+        out unsigned. None: every host that a call names, or with ``names`` every one that they find
+        to be VPC Lattice's.
     :param match_hosts: what is compared where you have set a Host header that is not the URL's.
         ``both``: the Host header, and the host in the URL unless that is an IP address,
-        ``localhost`` or a name of VPC Lattice's own. ``header``: the Host header alone, so name the
-        place in the URL with care: the session token goes there.
-    :param names: who is asked of each host among ``hosts``, before each signature: its region,
-        whether it is VPC Lattice's (what is not goes out unsigned, or with ``names.strict`` not at
-        all), and under which name and at which address: the hooks of requests, httpx and httpx2
-        cannot follow an address, and refuse. None: hosts are what they say they are.
+        ``localhost`` or a name of VPC Lattice's own. ``header``: only the Host header. Then
+        check your URLs: the session token goes to the host that they name.
+    :param names: the resolver that looks up each host among ``hosts`` before each signature. It
+        finds the host's region, whether it is VPC Lattice's (any other goes out unsigned, or with
+        ``names.strict`` not at all), its name there and its address. The hooks of requests, httpx
+        and httpx2 cannot follow an address, and refuse it. None: no look-up.
     :param payload: ``signed`` hashes each body; ``unsigned`` sends UNSIGNED-PAYLOAD. S3 takes no
         hash in a query: with ``placement="query"`` its bodies are not read.
     :param signed_headers: names of headers to sign beside host and ``x-amz-*``.
     :param remedies: which refusals are answered by signing and sending the request once more, of
-        ``clock``, ``credentials`` and ``path encoding``; ``()`` for none. They go by the shape of a
-        403, which whatever stands behind the host can forge.
+        ``clock``, ``credentials`` and ``path encoding``; ``()`` for none. They go by the form of a
+        403, which any server behind the host can forge.
     :raises ConfigurationError: for an argument that cannot work.
 
     A hook signs a request once, and again after a refusal that has a remedy (the clock, expired
     credentials, the path encoding), where its library shows it the answer. Redirects and retries
-    happen below it: a redirect in requests goes on unsigned, and in aiohttp it is signed anew, but
-    never for another origin than the call's own. httpx gives its hooks no say there, and forwards
-    ``x-amz-*`` headers to wherever it is sent: leave its ``follow_redirects`` off, or use
-    ``lattice_client.httpx.Client``, which signs each attempt, as do its kin for the others.
+    happen below it. After a redirect, requests sends the next request unsigned, and aiohttp signs
+    it again if its origin is the call's own. Do not set ``follow_redirects=True`` in httpx with a
+    bare hook: httpx would send your session token to the redirect's host. The clients
+    (``lattice_client.httpx.Client`` and those for the other libraries) sign each attempt.
     """
 
     @forgetful
@@ -155,24 +145,24 @@ class SigV4Auth:
             "path_encoding": path_encoding,
             "hosts": None if hosts is None else HostScope(hosts).patterns,
             "match_hosts": match_hosts,
-            "names": None if names is None else checked(names),
+            "names": None if names is None else check_names(names),
             "payload": payload,
             # Left to the signer where it is one str by mistake.
             "signed_headers": signed_headers
             if isinstance(signed_headers, str)
             else tuple(signed_headers),
-            "remedies": checked_remedies(remedies),
+            "remedies": parse_remedies(remedies),
         }
         self._set_up()
 
     def _set_up(self) -> None:
-        """Everything that derives from the arguments, so that a pickle holds these alone."""
+        """Make what derives from the arguments. A pickle holds only these."""
         self._signer = RequestSigner(self._arguments)
         self._aiohttp_hook = AiohttpHook(self._signer)
 
     @property
     def names(self) -> Resolver | None:
-        """Who is asked of each host."""
+        """The resolver that looks up each host."""
         return self._signer.names
 
     def __getstate__(self) -> dict[str, Any]:
@@ -205,7 +195,7 @@ class SigV4Auth:
         out = wrap_request(request)
         self._signer.sign(out)
         if out.signer is not None and isinstance(out, RequestsRequest):
-            guard(self._signer, out)
+            add_response_hook(self._signer, out)
         return request
 
     # Links.
@@ -213,20 +203,20 @@ class SigV4Auth:
     def presign_url(
         self, method: str, url: str, *, expires: int | None = None
     ) -> tuple[str, dict[str, str]]:
-        """A URL with a signature in its query, for somebody else to call.
+        """A URL with a signature in its query, which any program can call.
 
         :param url: an absolute URL as it will be sent.
-        :param expires: for how many seconds; by default as the auth object's own.
+        :param expires: seconds; by default the auth object's.
         :returns: the URL, and the headers that have to be sent with it (VPC Lattice wants
             ``x-amz-content-sha256``).
         :raises SigningError: for what cannot be signed.
         :raises ConfigurationError: for a URL that is not absolute, or none of ``hosts``.
         :raises CredentialsError: where there are no credentials.
-        :raises RegionError: where no region is to be found.
-        :raises NotLatticeError: where names say that its host is not VPC Lattice's.
+        :raises RegionError: where no region can be found.
+        :raises NotLatticeError: where names find that its host is not VPC Lattice's.
 
-        With names, the URL is one of the host that they name. May block to fetch credentials, and
-        to ask names. Bodies are not signed, so links of services that want a body's hash are for
+        With names, the URL has the host that they find. May block to fetch credentials, and to
+        look up names. Bodies are not signed, so links of services that want a body's hash are for
         requests without one.
         """
         return self._signer.presign_url(method, url, expires=expires)
@@ -234,8 +224,8 @@ class SigV4Auth:
     # Before the first request.
 
     def prefetch_sync(self) -> None:
-        """Fetches credentials now, so that the first request need not wait for them; may block. At
-        a start-up it tells at once whether there are any.
+        """Fetch credentials now, so that the first request need not wait for them; may block. At
+        start-up it shows at once whether there are any.
 
         If the region is an argument or in the environment, the signing key is derived as well.
 
@@ -255,8 +245,8 @@ class SigV4Auth:
 class LatticeAuth(SigV4Auth):
     """Signs requests to services behind Amazon VPC Lattice.
 
-    Bodies are never read: Lattice takes no signed payloads ("SIGv4 authenticated requests for
-    Amazon VPC Lattice", VPC Lattice User Guide), so streams and files go out as they are.
+    Bodies are never read: Lattice accepts no signed payloads ("SIGv4 authenticated requests for
+    Amazon VPC Lattice", VPC Lattice User Guide), so streams and files are sent unread.
 
     The parameters are those of :class:`SigV4Auth`; ``path_encoding`` is ``double`` as in AWS's own
     Python, Java and Node samples. It is not published what Lattice does with reserved characters in
@@ -307,5 +297,5 @@ def _check_choice(name: str, value: object, choices: object) -> None:
 
 
 def request_signer(auth: SigV4Auth) -> RequestSigner:
-    """What signs an auth object's requests: for the clients, which call it for each attempt."""
+    """The signer of an auth object: for the clients, which call it for each attempt."""
     return auth._signer  # noqa: SLF001

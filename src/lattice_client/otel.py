@@ -78,7 +78,7 @@ class OpenTelemetry:
             "lattice_client.retries", "{retry}", "Attempts that repeat one that went wrong."
         )
         self._remedies = meter.create_counter(
-            "lattice_client._auth.recovery",
+            "lattice_client.remedies",
             "{remedy}",
             "Attempts signed anew because Lattice refused.",
         )

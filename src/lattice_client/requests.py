@@ -19,7 +19,7 @@ from lattice_client._calls import loop as calls
 from lattice_client._calls.loop import REQUEST_ID, CallSettings, refuse_retries, run
 from lattice_client._calls.steps import Answer
 from lattice_client._secrecy import forgetful
-from lattice_client._wire.requests import Attempt, server_name
+from lattice_client._wire.requests import RequestsAttempt, server_name
 from lattice_client._wire.requests_response import discard_requests, read_requests
 from lattice_client._wire.urls import REDIRECTS, origin_of
 from lattice_client.auth import SigV4Auth
@@ -225,21 +225,21 @@ class _Ops:
         self._send = send
         self._how = how
         self._begun = False
-        self.last = Attempt(_copy(request))
+        self.last = RequestsAttempt(_copy(request))
 
     def origins(self) -> tuple[str, ...]:
         """The origin that was asked for, and the one of the same service that names led to."""
         last, asked = self.last, origin_of(self._request.url or "")
         return (asked,) if last.endpoint is None else (asked, f"{last.scheme}://{last.host}")
 
-    def attempt(self, request_id: str) -> Attempt:
+    def attempt(self, request_id: str) -> RequestsAttempt:
         if self._begun:
-            self.last = Attempt(_copy(self._request))
+            self.last = RequestsAttempt(_copy(self._request))
         self._begun = True
         self.last.set_default_header(REQUEST_ID, request_id)
         return self.last
 
-    def send(self, attempt: Attempt) -> requests.Response:
+    def send(self, attempt: RequestsAttempt) -> requests.Response:
         response: requests.Response = self._send(attempt.request, **self._how)
         return response
 

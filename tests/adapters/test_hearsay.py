@@ -11,7 +11,7 @@ from email.utils import formatdate
 
 import pytest
 
-from adapters.drivers import DRIVERS, Driver
+from adapters.drivers import DRIVERS, Driver, sigv4_auth
 from adapters.test_remedies import ANSWERING
 from lattice_client import ConfigurationError, LatticeAuth, RetryPolicy, SigV4Auth
 from lattice_client._auth.recovery import ALL_REMEDIES, Recovery
@@ -84,7 +84,41 @@ def test_a_targets_own_403_is_sent_once(driver, answer):
     assert (got.status, got.text) == (403, body.decode())
     assert [each.body for each in target.requests] == [b"{}"]
     assert not provider.told
-    assert request_signer(auth)._remedies.clock.offsets == {}
+    assert request_signer(auth)._recovery.clock.offsets == {}
+
+
+S3_XML = b"<Error><Code>ExpiredToken</Code></Error>"
+
+
+@pytest.mark.parametrize(
+    ("service", "content_type"),
+    [
+        ("execute-api", "application/xml"),
+        ("execute-api", None),
+        ("s3", "text/html"),
+        ("s3", "text/plain"),
+    ],
+)
+def test_s3s_xml_is_believed_of_s3_alone_and_as_xml_alone(driver, service, content_type):
+    provider = Renewable()
+    auth = sigv4_auth(driver)(service, region=REGION, credentials=provider)
+    with (
+        raw_server(lambda _: refusal(S3_XML, content_type)) as target,
+        driver.client(auth, **once_only(driver)) as call,
+    ):
+        got = call("POST", target.url + "/charge", body=b"{}")
+    assert (got.status, got.text) == (403, S3_XML.decode())
+    assert [each.body for each in target.requests] == [b"{}"]
+    assert not provider.told
+
+
+@pytest.mark.parametrize("content_type", ["application/xml", "text/xml; charset=utf-8", None])
+def test_s3s_own_xml_has_a_remedy(driver, content_type):
+    answers = [refusal(S3_XML, content_type), OK]
+    auth = sigv4_auth(driver)("s3", region=REGION, credentials=Renewable())
+    with raw_server(lambda _: answers.pop(0)) as target, driver.client(auth) as call:
+        assert call("POST", target.url + "/charge", body=b"{}").status == 200
+    assert len(target.requests) == 2
 
 
 class Renewable:
@@ -159,7 +193,7 @@ def test_a_wrong_name_is_refused(auth, wrong):
 )
 def test_any_collection_of_names_will_do(given, kept):
     auth = LatticeAuth(region=REGION, credentials=canary.credentials(), remedies=given)
-    assert request_signer(pickle.loads(pickle.dumps(auth)))._remedies._allowed == kept
+    assert request_signer(pickle.loads(pickle.dumps(auth)))._recovery._allowed == kept
 
 
 # --- The shapes -------------------------------------------------------------------------------
@@ -251,10 +285,10 @@ def test_what_was_told_is_forgotten_beyond_a_bound(caplog):
     told = remedies()
     with caplog.at_level(logging.WARNING, "lattice_client.auth"):
         for number in range(1000):
-            told._tell("credentials", f"host-{number}", again=True)
-            told._tell("credentials", f"host-{number}", again=True)
+            told._log_remedy("credentials", f"host-{number}", again=True)
+            told._log_remedy("credentials", f"host-{number}", again=True)
     assert len(caplog.records) == 1000
-    assert len(told._told) <= 256
+    assert len(told._logged) <= 256
 
 
 def test_many_threads_tell_at_once():
@@ -264,7 +298,7 @@ def test_many_threads_tell_at_once():
     def tell(thread: int) -> None:
         try:
             for number in range(20_000):
-                told._tell("credentials", f"host-{thread}-{number}", again=True)
+                told._log_remedy("credentials", f"host-{thread}-{number}", again=True)
         except BaseException as error:  # noqa: BLE001
             failed.append(error)
 

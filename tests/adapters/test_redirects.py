@@ -287,7 +287,7 @@ def test_aiohttp_a_call_that_was_forgotten_is_still_no_strangers():
 
 
 def test_aiohttp_what_is_remembered_of_calls_is_bounded(monkeypatch):
-    monkeypatch.setattr("lattice_client._wire.aiohttp._REMEMBERED", 5)
+    monkeypatch.setattr("lattice_client._wire.aiohttp._MAX_REDIRECTED", 5)
     auth = _auth()
 
     async def call(url: str) -> None:

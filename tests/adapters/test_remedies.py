@@ -74,7 +74,7 @@ class TestClock:
                 for _ in range(2):
                     assert call("GET", lattice.url + "/").status == 200
             assert outcomes(lattice) == [True, True, False, True, True, False, True, True]
-        assert request_signer(auth)._remedies.clock.offsets == {}
+        assert request_signer(auth)._recovery.clock.offsets == {}
 
 
 LATE = "InvalidSignatureException: Signature expired: 20260101T000000Z is now earlier than ..."
@@ -118,7 +118,7 @@ class TestClockOfAHost:
             driver.client(auth) as call,
         ):
             assert call("POST", wrong.url, body=b"{}").status == 403
-            assert request_signer(auth)._remedies.clock.offsets == {}
+            assert request_signer(auth)._recovery.clock.offsets == {}
         assert len(wrong.requests) == 2
 
     @pytest.mark.parametrize("date", ["none", "the same", "right"])
@@ -134,11 +134,11 @@ class TestClockOfAHost:
 
         with raw_server(respond) as service, driver.client(auth) as call:
             host = service.url.partition("://")[2]
-            request_signer(auth)._remedies.clock.learn(
+            request_signer(auth)._recovery.clock.learn(
                 host, formatdate(time.time() + self.DAYS, usegmt=True)
             )
             assert call("POST", service.url, body=b"{}").status == 200
-            assert request_signer(auth)._remedies.clock.offsets == {}
+            assert request_signer(auth)._recovery.clock.offsets == {}
             assert call("POST", service.url, body=b"{}").status == 200
         assert list(map(signed_ahead, service.requests)) == [self.DAYS, 0, 0]
 
@@ -283,7 +283,7 @@ class TestFormsOfThePath:
         answer = reads("single")
 
         def respond(request: RawRequest) -> bytes:
-            request_signer(auth)._signers.encode(host, "single")
+            request_signer(auth)._signers.set_encoding(host, "single")
             return answer(request)
 
         with raw_server(respond) as service, driver.client(auth) as call:

@@ -6,6 +6,8 @@ import asyncio
 import copy
 import functools
 import gzip
+import hashlib
+import hmac
 import json
 import logging
 import pickle
@@ -14,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import httpx
@@ -245,11 +248,11 @@ def test_a_region_that_is_not_the_services(ask):
     assert "region=" in denial.next_step
 
 
-def test_an_access_key_that_nobody_has(ask):
+def test_an_unknown_access_key(ask):
     auth = LatticeAuth(region=REGION, credentials=canary.credentials("ASIASOMEBODYELSE"))
     denial = ask(auth)
     assert denial.kind == "bad signature"
-    assert "Nobody has this access key" in denial.next_step
+    assert "No caller has this access key" in denial.next_step
 
 
 def test_credentials_that_have_expired(ask, lattice):
@@ -578,6 +581,52 @@ def test_a_signature_that_was_removed_on_its_way():
     assert "removes Authorization" in denial.next_step
 
 
+def signed_for(service: str, **arguments: Any) -> requests.PreparedRequest:
+    """A request to a service other than VPC Lattice, with a path that can be read in two ways."""
+    auth = lattice_client.SigV4Auth(
+        service, region=REGION, credentials=canary.credentials(), **arguments
+    )
+    return auth(requests.Request("GET", f"https://{HOST}/a%20b//c?x=1").prepare())
+
+
+@pytest.mark.parametrize("service", ["s3", "s3express", "execute-api"])
+def test_another_path_encoding_is_advised_for_lattice_alone(service):
+    """How other services read paths is published."""
+    for signed, advised in (
+        (signed_for(service), False),
+        (signed_for("vpc-lattice-svcs", payload="unsigned"), True),
+    ):
+        denial = of("SignatureDoesNotMatch", url=signed.url, request_headers=signed.headers)
+        assert ("path_encoding" in denial.next_step) is advised
+
+
+def signature_of(canonical_request: str, credential: str, date: str) -> str:
+    scope = credential.split("/")[1:]
+    hashed = hashlib.sha256(canonical_request.encode()).hexdigest()
+    key = b"AWS4" + canary.SECRET.encode()
+    for part in (*scope, f"AWS4-HMAC-SHA256\n{date}\n{'/'.join(scope)}\n{hashed}"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key.hex()
+
+
+@pytest.mark.parametrize("placement", ["header", "query"])
+@pytest.mark.parametrize(
+    "service", ["s3", "s3express", "s3-outposts", "s3-object-lambda", "execute-api"]
+)
+def test_the_canonical_request_is_the_one_that_was_signed(service, placement):
+    signed = signed_for(service, placement=placement)
+    denial = of("SignatureDoesNotMatch", url=signed.url, request_headers=signed.headers)
+    canonical = denial.canonical_request.replace("Token=***", f"Token={quote(canary.TOKEN, '')}")
+    canonical = canonical.replace("token:***", f"token:{canary.TOKEN}")
+    if service == "execute-api":
+        empty = hashlib.sha256(b"").hexdigest()
+        canonical = canonical.replace("(the SHA-256 of the body)", empty)
+    parts = sent_request.SentRequest.of("GET", signed.url, signed.headers).signature
+    assert parts["X-Amz-Signature"] == signature_of(
+        canonical, parts["X-Amz-Credential"], parts["X-Amz-Date"]
+    )
+
+
 def test_sigv4a():
     auth = LatticeAuth(algorithm="sigv4a", region_set="*", credentials=canary.credentials())
     signed = auth(requests.Request("GET", f"http://{HOST}/").prepare())
@@ -600,7 +649,7 @@ LETTERS = st.text("ab", min_size=8, max_size=60)
 @given(LETTERS, LETTERS, st.integers(0, 60), st.integers(0, 60), LETTERS)
 def test_a_piece_of_a_secret_is_found_wherever_it_stands(secret, before, start, size, behind):
     for text in (before + secret[start : start + size] + behind, before):
-        found = sent_request._share_a_piece(secret, text)
+        found = sent_request._contains_piece(secret, text)
         assert found is gives_away_by_definition(secret, text)
 
 
@@ -638,7 +687,7 @@ def test_explaining_takes_no_more_steps_for_long_secrets(name, said):
     assert steps(100_000) <= steps(1000) * 1.1
 
 
-# --- Bodies that nobody expects ---------------------------------------------------------------
+# --- Unexpected bodies ------------------------------------------------------------------------
 
 TOKENS = (canary.TOKEN, canary.TOKEN.replace("/", "%2F").replace("=", "%3D"), canary.TOKEN[:40])
 

@@ -1,4 +1,4 @@
-"""The middleware of aiohttp that an auth object is: each request signed, a refusal remedied."""
+"""An auth object as a middleware of aiohttp: signs each request, and answers a refusal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["AiohttpHook"]
 
 
 class AiohttpHook:
-    """Called as a middleware: with a request, and what sends it."""
+    """The middleware: called with a request, and the handler that sends it."""
 
     def __init__(self, signer: RequestSigner) -> None:
         self._signer = signer
@@ -43,7 +43,10 @@ class AiohttpHook:
     async def _retry_after_recovery(
         self, out: SignableRequest, response: Any, handler: Callable[[Any], Awaitable[Any]]
     ) -> Any:
-        """The answer to an aiohttp request, signed again for each remedy that a refusal has."""
+        """Sign and send the request again, for each remedy that its refusal has.
+
+        :returns: the last response.
+        """
         tried = Tried()
         while response.status == FORBIDDEN:
             body = await read_aiohttp(response, patience())

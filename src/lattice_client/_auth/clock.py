@@ -1,6 +1,6 @@
-"""How far each host's clock is from this machine's, as learned from refusals.
+"""How far each host's clock is from this machine's, by the ``Date`` of its refusals.
 
-The ``Date`` header of a refusal says what time it is there ("Date", RFC 9110 section 6.6.1).
+``Date`` is the time at which an answer was made ("Date", RFC 9110 section 6.6.1).
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from collections.abc import Callable
 
 __all__ = ["Clock"]
 
-# Seconds. ``Date`` tells whole ones, and the answer took its time: less is no difference.
+# Seconds. ``Date`` has whole seconds, and the answer took time to come: less is no difference.
 _TOLERANCE = 30.0
-# Seconds. A machine may wake up days late; a longer step is more likely a wrong ``Date``.
-_FURTHEST = 7 * 86_400.0
-# Hosts. The oldest beyond are forgotten, and learned again by one refusal.
-_MANY = 256
+# Seconds. A machine may wake from sleep days late; a larger offset is likely a wrong ``Date``.
+_MAX_OFFSET = 7 * 86_400.0
+# Hosts. The oldest beyond are forgotten; one refusal teaches them again.
+_MAX_HOSTS = 256
 
 
 class Clock:
-    """The system's clock, and what is to be added to it for a host.
+    """The system's clock, and each host's offset from it.
 
-    What one host says holds for that host alone: it may be wrong.
+    What one host says holds for that host alone, because it may be wrong.
 
     :param system: seconds since the epoch, as ``time.time``.
     """
@@ -30,7 +30,7 @@ class Clock:
 
     def __init__(self, system: Callable[[], float] = time.time) -> None:
         self.system = system
-        # Seconds, by Host header; swapped whole. Empty as long as no clock is off.
+        # Seconds by Host header; replaced as a whole. Empty while no clock is off.
         self.offsets: dict[str, float] = {}
 
     def __repr__(self) -> str:
@@ -41,19 +41,19 @@ class Clock:
         return self.offsets.get(host, 0.0)
 
     def learn(self, host: str, date: str | None) -> None:
-        """Take a host's time from a ``Date`` header. One that is missing, malformed or more than a
-        week away changes nothing."""
+        """Learn a host's offset from a ``Date`` header. A header that is missing, malformed or more
+        than a week off changes nothing."""
         from lattice_client._http_date import http_date
 
-        told = http_date(date or "")
-        if told is None:
+        host_time = http_date(date or "")
+        if host_time is None:
             return
-        offset = told - self.system()
-        if abs(offset) <= _FURTHEST and abs(offset - self.offset(host)) > _TOLERANCE:
+        offset = host_time - self.system()
+        if abs(offset) <= _MAX_OFFSET and abs(offset - self.offset(host)) > _TOLERANCE:
             self._set(host, offset if abs(offset) > _TOLERANCE else 0.0)
 
     def forget(self, host: str, offset: float) -> None:
-        """Drop a host's offset, unless another one has been learned since."""
+        """Remove a host's offset, unless it has changed since."""
         if offset and self.offset(host) == offset:
             self._set(host, 0.0)
 
@@ -61,7 +61,7 @@ class Clock:
         offsets = self.offsets.copy()
         offsets.pop(host, None)
         if offset:
-            while len(offsets) >= _MANY:
+            while len(offsets) >= _MAX_HOSTS:
                 del offsets[next(iter(offsets))]
             offsets[host] = offset
         self.offsets = offsets

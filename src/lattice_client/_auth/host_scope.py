@@ -1,7 +1,7 @@
-"""Which requests to sign: those whose Host header and URL both name a host of ours.
+"""Which requests to sign: those whose Host header and URL both match a pattern of ``hosts``.
 
-A Host header says whom a request is meant for, the URL where its bytes go. A signature, and the
-session token beside it, must go to no other place than the host that it is meant for.
+A Host header says which host a request is for, the URL where its bytes go. A signature and the
+session token beside it must go only to the host that they are for.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from typing import Literal, cast
 from lattice_client.errors import ConfigurationError
 from lattice_client.names.managed import managed_endpoint
 
-__all__ = ["HostMatch", "HostScope", "leads_to_no_stranger"]
+__all__ = ["HostMatch", "HostScope", "is_trusted_destination"]
 
 HostMatch = Literal["both", "header"]
 
-# Answers that are remembered; a service calls few hosts.
-_REMEMBERED = 1024
+# Decisions; a program calls few hosts.
+_MAX_DECISIONS = 1024
 
 
 class HostScope:
-    """The hosts that patterns name.
+    """The hosts that match one of some patterns.
 
     :param patterns: names such as ``orders.example.com`` or ``*.example.com``, where ``*`` stands
-        for any letters, digits, hyphens, underscores and dots; with a port, for that port alone.
+        for any letters, digits, hyphens, underscores and dots; with a port, only for that port.
         ``*`` alone stands for any host.
-    :param match: ``both``: the URL has to name one of them as well as the Host header, or to name
-        an address, this machine or VPC Lattice (:func:`leads_to_no_stranger`); ``header``: the Host
-        header alone counts.
-    :raises ConfigurationError: for no patterns, and for what is no pattern of a host name.
+    :param match: ``both``: the Host header has to match, and so does the URL, unless it names an
+        address, this machine or VPC Lattice (:func:`is_trusted_destination`). ``header``: only the
+        Host header has to match.
+    :raises ConfigurationError: for no patterns, and for one that is no pattern of a host name.
     """
 
     def __init__(self, patterns: Iterable[str], match: HostMatch = "both") -> None:
         if isinstance(patterns, str):
             raise ConfigurationError(f"hosts must be a list of patterns: hosts=[{patterns!r}]")
-        self.patterns = tuple(map(_checked, cast("Iterable[object]", patterns)))
+        self.patterns = tuple(map(_normal_pattern, cast("Iterable[object]", patterns)))
         if not self.patterns:
             raise ConfigurationError(
                 "hosts is empty, so nothing would be signed: name the hosts to sign for, or "
@@ -47,13 +47,13 @@ class HostScope:
             (name.split("*"), port.split("*") if port else None)
             for name, port in map(_split, self.patterns)
         ]
-        self._remembered: dict[tuple[str, str], bool] = {}
+        self._decisions: dict[tuple[str, str], bool] = {}
 
     def __repr__(self) -> str:
         return f"HostScope({list(self.patterns)!r})"
 
     def __contains__(self, host: str) -> bool:
-        """Whether the host of a URL, which is its Host header too, is one of them."""
+        """Whether a host matches, as both the URL's and the Host header's."""
         return self.covers(host, host)
 
     def covers(self, host: str, authority: str) -> bool:
@@ -63,52 +63,52 @@ class HostScope:
         :param authority: the host, and the port if there is one, in its URL.
         """
         key = host, authority
-        known = self._remembered.get(key)
-        if known is None:
-            known = self._decide(host, authority)
-            if len(self._remembered) >= _REMEMBERED:
-                self._remembered = {}
-            self._remembered[key] = known
-        return known
+        decided = self._decisions.get(key)
+        if decided is None:
+            decided = self._decide(host, authority)
+            if len(self._decisions) >= _MAX_DECISIONS:
+                self._decisions = {}
+            self._decisions[key] = decided
+        return decided
 
     def _decide(self, host: str, authority: str) -> bool:
-        if not self._names(host):
+        if not self._matches(host):
             return False
         return (
             self._match == "header"
             or host == authority
-            or self._names(authority)
-            or leads_to_no_stranger(authority)
+            or self._matches(authority)
+            or is_trusted_destination(authority)
         )
 
-    def _names(self, host: str) -> bool:
+    def _matches(self, host: str) -> bool:
         if not _is_host(host):
             return False
         name, port = _split(host.lower())
         return any(
-            _fits(of_name, name) and (of_port is None or _fits(of_port, port))
-            for of_name, of_port in self._globs
+            _fits(name_glob, name) and (port_glob is None or _fits(port_glob, port))
+            for name_glob, port_glob in self._globs
         )
 
 
-def leads_to_no_stranger(authority: str) -> bool:
-    """Whether a URL names an address, this machine or VPC Lattice, whatever its Host header says.
+def is_trusted_destination(authority: str) -> bool:
+    """Whether a URL names an address, this machine or VPC Lattice. Then any Host header may differ.
 
-    An address is the caller's own choice, as for a tunnel, and no name server is asked. VPC
-    Lattice's own names (of a service or a service-network endpoint, not of a resource) lead to VPC
-    Lattice, which finds the service by the Host header.
+    The caller chose an address directly, as for a tunnel, without a name server. VPC Lattice's own
+    names (of a service or a service-network endpoint, not of a resource) lead to VPC Lattice, which
+    finds the service by the Host header.
     """
     if not _is_host(authority):
         return False
     name, _ = _split(authority.lower())
-    if name == "localhost":  # a loopback address everywhere (RFC 6761, section 6.3)
+    if name == "localhost":  # always a loopback address (RFC 6761, section 6.3)
         return True
     managed = managed_endpoint(name)
     return managed.is_lattice if managed else _is_address(name)
 
 
 def _is_address(name: str) -> bool:
-    from ipaddress import ip_address  # for the few that have another Host header than their URL's
+    from ipaddress import ip_address  # deferred: few requests get here
 
     try:
         ip_address(name.strip("[]"))
@@ -119,8 +119,8 @@ def _is_address(name: str) -> bool:
 
 # --- Host headers -----------------------------------------------------------------------------
 
-# Of one host. Anything else that servers and proxies might read in two ways (a comma, white space,
-# an "@", an escape) is no host of ours.
+# One host. Servers and proxies read anything else (a comma, white space, an "@", an escape) in
+# different ways, so it matches no pattern.
 _HOST = re.compile(
     r"(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+(?:%[a-z0-9._~-]+)?\])(?::[0-9]*)?",
     re.IGNORECASE | re.ASCII,
@@ -135,7 +135,7 @@ _PORT = re.compile(r":[0-9*]*$")
 
 
 def _split(host: str) -> tuple[str, str]:
-    """Name and port; the dot that ends an absolute name makes it no other name."""
+    """Name, without the final dot of an absolute name, and port."""
     port = _PORT.search(host)
     name = host[: port.start()] if port and not host.endswith("]") else host
     return name.removesuffix("."), port[0][1:] if port else ""
@@ -146,10 +146,11 @@ def _split(host: str) -> tuple[str, str]:
 _PATTERN = re.compile(r"(?:[a-z0-9._*-]+|\[[0-9a-f:.*]+\])(?::[0-9*]+)?").fullmatch
 
 
-def _checked(pattern: object) -> str:
+def _normal_pattern(pattern: object) -> str:
     """The pattern in lower case and IDNA."""
     text = pattern.lower() if isinstance(pattern, str) else ""
     if not text.isascii():
+        _refuse_ambiguous_letters(pattern, text)
         try:
             text = text.encode("idna").decode("ascii")
         except UnicodeError:
@@ -168,11 +169,27 @@ def _checked(pattern: object) -> str:
     return f"{name}:{port}" if port else name
 
 
-def _fits(pieces: list[str], text: str) -> bool:
-    """Whether a text is these pieces with anything between them.
+# The four characters for which IDNA 2003 (Python's codec) and IDNA 2008 (the HTTP libraries) give
+# different names: sharp s, final sigma, and the two invisible joiners ("Unicode IDNA Compatibility
+# Processing", UTS #46, section 6).
+_DEVIATIONS = frozenset("\u00df\u03c2\u200c\u200d")
 
-    Each piece is taken where it is first found, so the time is linear in the text; a regular
-    expression tries all places of all stars.
+
+def _refuse_ambiguous_letters(pattern: object, text: str) -> None:
+    from unicodedata import normalize  # deferred: few patterns are not ASCII
+
+    if found := _DEVIATIONS.intersection(text + normalize("NFKC", text)):
+        raise ConfigurationError(
+            f"{pattern!r} in hosts has {min(found)!a}, which IDNA 2003 and IDNA 2008 encode "
+            "differently: give the name in its 'xn--' form"
+        )
+
+
+def _fits(pieces: list[str], text: str) -> bool:
+    """Whether a text consists of these pieces with any characters between them.
+
+    Each piece is matched where it is first found, so the time is linear in the text. A regular
+    expression would try every place for every star.
     """
     first, last = pieces[0], pieces[-1]
     if len(pieces) == 1:

@@ -1,8 +1,8 @@
-"""What a refusal can be answered with: another clock, newer credentials, another form of the path.
+"""The remedies for a refusal: another clock, newer credentials, another path encoding.
 
-A 403 of Lattice's own is decided before any target sees the request ("SIGv4 authenticated requests
-for Amazon VPC Lattice", VPC Lattice User Guide), so the request may be sent again, whatever its
-method. A target's own 403 is none of these: only an answer in Lattice's own shape has a remedy
+Lattice decides on its own 403 before any target sees the request ("SIGv4 authenticated requests for
+Amazon VPC Lattice", VPC Lattice User Guide). So the request may be sent again, whatever its method.
+A target's 403 has no remedy: only an answer in Lattice's own form has one
 (``lattice_client._auth.refusal``).
 """
 
@@ -23,21 +23,21 @@ from lattice_client.signing.canonical import PathEncoding
 if TYPE_CHECKING:
     from lattice_client.denial.log import DenialLog
 
-__all__ = ["ALL_REMEDIES", "FORBIDDEN", "Recovery", "Remedy", "Tried", "checked_remedies"]
+__all__ = ["ALL_REMEDIES", "FORBIDDEN", "Recovery", "Remedy", "Tried", "parse_remedies"]
 
 Remedy = Literal["clock", "credentials", "path encoding"]
-"""What a request is signed with the second time, in a word."""
+"""What changes for the second signature."""
 
 ALL_REMEDIES: tuple[Remedy, ...] = get_args(Remedy)
 
 FORBIDDEN = 403
 
-# Of what has been logged; beyond, all is forgotten, and logged again.
-_MANY = 256
+# Log entries. Beyond, all are forgotten, and logged again.
+_MAX_LOGGED = 256
 
 
-def checked_remedies(remedies: object) -> tuple[Remedy, ...]:
-    """What a user may pass as ``remedies=``, in a fixed order.
+def parse_remedies(remedies: object) -> tuple[Remedy, ...]:
+    """The value of an auth object's ``remedies=``, in a fixed order.
 
     :raises ConfigurationError: for anything but a collection of the right names.
     """
@@ -51,20 +51,20 @@ def checked_remedies(remedies: object) -> tuple[Remedy, ...]:
 
 
 class Tried:
-    """What one call has been signed with so far."""
+    """What one call has tried so far."""
 
-    __slots__ = ("forms", "remedies")
+    __slots__ = ("encodings", "remedies")
 
     def __init__(self) -> None:
         self.remedies: set[Remedy] = set()
-        # In the order in which they were used.
-        self.forms: list[PathEncoding] = []
+        # Path encodings, in the order of use.
+        self.encodings: list[PathEncoding] = []
 
 
 class Recovery:
-    """What one auth object has learned from refusals; shared by all its calls.
+    """What one auth object has learned from refusals, shared by all its calls.
 
-    A refusal that has no remedy is logged (``lattice_client.denial``), each kind once for a host.
+    A refusal without a remedy is logged (``lattice_client.denial``), each kind once for a host.
 
     :param allowed: the remedies that may be used.
     """
@@ -73,13 +73,13 @@ class Recovery:
         self.clock = Clock()
         self._signers = signers
         self._allowed = allowed
-        self._told: dict[tuple[str, str], object] = {}
+        self._logged: dict[tuple[str, str], object] = {}
         self._denials: DenialLog | None = None
 
     def expired(
         self, refused: SignableRequest, headers: Mapping[str, str], body: bytes | None, tried: Tried
     ) -> Credentials | None:
-        """The credentials that a 403 calls expired, if others may be a remedy."""
+        """The credentials that a 403 calls expired, if newer ones may be a remedy."""
         signer: AnySigner | None = refused.signer
         if signer is None or "credentials" not in self._allowed:
             return None
@@ -96,15 +96,14 @@ class Recovery:
         *,
         renewed: bool = False,
     ) -> Remedy | None:
-        """What to sign a request with now, after a 403; None where that is of no use, or where its
-        body cannot be sent again. Otherwise that is rewound.
+        """The remedy to sign a request again with, after a 403. Its body is rewound. None where no
+        remedy is left, or where the body cannot be sent again.
 
         :param refused: the request as it was signed.
         :param headers: the answer's.
         :param body: the answer's; None where it was not read.
-        :param tried: what this call has tried already; it is kept up to date.
-        :param renewed: whether there are others now in place of the credentials that
-            :meth:`expired` gave.
+        :param tried: what this call has tried already; updated here.
+        :param renewed: whether the credentials that :meth:`expired` returned have been replaced.
         """
         signer: AnySigner | None = refused.signer
         if signer is None:
@@ -114,16 +113,16 @@ class Recovery:
         if fault == "expired":
             remedy = "credentials" if renewed else None
         elif fault is not None:
-            remedy = self._for_signature(fault, refused, signer, headers.get("Date"), tried)
+            remedy = self._for_signature_fault(fault, refused, signer, headers.get("Date"), tried)
         if remedy is None:
             self._explain(refused, headers, body)
             return None
         tried.remedies.add(remedy)
         again = refused.rewind()
-        self._tell(remedy, refused.host, again=again)
+        self._log_remedy(remedy, refused.host, again=again)
         return remedy if again else None
 
-    def _for_signature(
+    def _for_signature_fault(
         self,
         fault: Fault,
         refused: SignableRequest,
@@ -131,49 +130,53 @@ class Recovery:
         date: str | None,
         tried: Tried,
     ) -> Remedy | None:
-        if "clock" in self._allowed and self._corrected(fault, refused, date, tried):
+        if "clock" in self._allowed and self._clock_differs(fault, refused, date, tried):
             return "clock"
-        forms = fault == "signature" and "path encoding" in self._allowed
-        if forms and self._reformed(refused, signer, tried):
+        may_reencode = fault == "signature" and "path encoding" in self._allowed
+        if may_reencode and self._change_encoding(refused, signer, tried):
             return "path encoding"
-        # Nothing is left to try, so the offset has proved wrong too.
+        # Nothing is left to try, so the clock's offset did not help either.
         self.clock.forget(refused.host, refused.offset)
         return None
 
-    def _corrected(
+    def _clock_differs(
         self, fault: Fault, refused: SignableRequest, date: str | None, tried: Tried
     ) -> bool:
-        """Whether the host's time is now another one than the request was signed with."""
+        """Whether the host's clock, as known now, differs from the one that the request was signed
+        with."""
         host = refused.host
         if "clock" in tried.remedies:
             return False
         self.clock.learn(host, date)
         if fault == "clock" and self.clock.offset(host) == refused.offset:
             self.clock.forget(host, refused.offset)
-        # Another call may have learned it while this one was under way.
+        # Another call may have learned the offset while this one was being sent.
         return self.clock.offset(host) != refused.offset
 
-    def _reformed(self, refused: SignableRequest, signer: AnySigner, tried: Tried) -> bool:
-        """Whether the host's paths are now signed in another form than this call has tried."""
+    def _change_encoding(self, refused: SignableRequest, signer: AnySigner, tried: Tried) -> bool:
+        """Set a path encoding for the host that this call has not tried.
+
+        :returns: whether one is left that gives this path another canonical form.
+        """
         if signer.service != LATTICE:
-            return False  # of Lattice alone it is unknown how it reads paths
+            return False  # how other services read paths is published
         host, path = refused.host, refused.target.partition("?")[0]
-        if signer.path_encoding not in tried.forms:
-            tried.forms.append(signer.path_encoding)
-        seen = {canonical_path(path, form) for form in tried.forms}
-        left = [form for form in get_args(PathEncoding) if canonical_path(path, form) not in seen]
+        if signer.path_encoding not in tried.encodings:
+            tried.encodings.append(signer.path_encoding)
+        seen = {canonical_path(path, each) for each in tried.encodings}
+        left = [each for each in get_args(PathEncoding) if canonical_path(path, each) not in seen]
         current = self._signers.encoding_of(host)
         if left and current not in left:
-            # The first of many calls that are refused at once; the others take what it has set.
-            self._signers.encode(host, left[0])
-        elif not left and current in tried.forms:
-            self._signers.encode(host, tried.forms[0])
+            # Of many calls that are refused at once, the first sets it and the others follow.
+            self._signers.set_encoding(host, left[0])
+        elif not left and current in tried.encodings:
+            self._signers.set_encoding(host, tried.encodings[0])
         return bool(left)
 
     def _explain(
         self, refused: SignableRequest, headers: Mapping[str, str], body: bytes | None
     ) -> None:
-        # Loaded by the first refusal.
+        # Deferred: most processes see no refusal.
         from lattice_client.denial.explanation import explain_parts
         from lattice_client.denial.log import DenialLog
 
@@ -183,7 +186,7 @@ class Recovery:
             body,
             method=refused.method,
             url=f"https://{refused.host}{refused.target}",
-            # They hold the secrets that an answer may repeat.
+            # These hold the secrets that must not be repeated from the answer.
             request_headers=refused.request.headers,
         )
         if denial is None:
@@ -192,14 +195,14 @@ class Recovery:
             self._denials = DenialLog()
         self._denials.note(denial)
 
-    def _tell(self, remedy: Remedy, host: str, *, again: bool) -> None:
-        words = self._words(remedy, host)
-        # Each form of the path is told, a clock that moves is not.
-        key, mark = (words if remedy == "path encoding" else remedy, host), object()
-        if len(self._told) >= _MANY and key not in self._told:
-            self._told = {}
-        # One step, for other threads may be here too.
-        if self._told.setdefault(key, mark) is not mark:
+    def _log_remedy(self, remedy: Remedy, host: str, *, again: bool) -> None:
+        text = self._describe(remedy, host)
+        # Each path encoding is logged; a clock that moves is logged once.
+        key, mark = (text if remedy == "path encoding" else remedy, host), object()
+        if len(self._logged) >= _MAX_LOGGED and key not in self._logged:
+            self._logged = {}
+        # One atomic step, because other threads may be here.
+        if self._logged.setdefault(key, mark) is not mark:
             return
         import logging
 
@@ -209,14 +212,14 @@ class Recovery:
             "it is signed and sent again"
             if again
             else "its body cannot be sent again, but later ones will do",
-            words,
+            text,
         )
 
-    def _words(self, remedy: Remedy, host: str) -> str:
+    def _describe(self, remedy: Remedy, host: str) -> str:
         if remedy == "clock":
             offset = self.clock.offset(host)
             if not offset:
-                return "by this machine's own clock, as the earlier correction is wrong by now"
+                return "by this machine's own clock, as the earlier correction is no longer right"
             return (
                 f"this machine's clock is {-offset:+.0f} s off, by the Date of the "
                 "answer; set it right"

@@ -1,8 +1,8 @@
-"""Which fault of a signature a 403 names, if it is in the words and the shape of the service.
+"""Which fault of a signature a 403 names, in the exact words and form of the service.
 
-A 403 may come from a target, which can say what it likes: that it mentions an expired token is no
-reason to send a request again that the target may have processed. So the whole shape has to fit,
-and what only resembles it is no fault here (``lattice_client.denial`` explains that too).
+A target can answer 403 with any text. A mention of an expired token is no reason to send a request
+again that the target may have processed. So the whole form has to fit. A 403 that only resembles it
+names no fault here (``lattice_client.denial`` explains that too).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ __all__ = ["Fault", "fault_of"]
 
 Fault = Literal["clock", "expired", "signature"]
 
-_LOOKED_AT = 8192  # bytes of a body; Lattice's are one line
+_MAX_TEXT = 8192  # bytes of a body; Lattice's are one line
 _PLAIN_TYPE = re.compile(r"\s*text/plain\s*(?:;|$)", re.IGNORECASE)
 # Lattice's bodies are plain text that begins with the exception's name, as seen at Lattice for
 # AccessDeniedException and IncompleteSignatureException.
 _PLAIN = re.compile(rb"(ExpiredToken|InvalidSignature)Exception: ")
-# Elsewhere the name stands in this header ("Common errors", Amazon API Gateway and other API
+# Other services name it in x-amzn-errortype ("Common errors", Amazon API Gateway and other API
 # references), with an address behind it or a namespace before it.
 _ERROR_TYPE = re.compile(r"(?:[\w.]+#)?(\w{1,64}?)(?:Exception)?(?::|$)")
 # "REST error responses", Amazon S3 API Reference.
@@ -36,33 +36,33 @@ _BY_NAME: dict[str, Fault] = {
     "SignatureDoesNotMatch": "signature",
 }
 _CLOCK = re.compile(rb"Signature expired|Signature not yet current")
-# Faults that no other clock and no other form of the path can mend.
+# Faults that neither another clock nor another path encoding mends.
 _BEYOND_REMEDY = re.compile(
     rb"Signed payloads are not supported|should be scoped to|Region set should include"
 )
 
 
 def fault_of(service: str, headers: Mapping[str, str], body: bytes | None) -> Fault | None:
-    """The fault that a 403 names in its service's own shape; None for any other answer.
+    """The fault that a 403 names in its service's own form; None for any other answer.
 
-    :param service: the signing name. Lattice's answers are plain text; the header and the XML of
-        other services are taken from these alone, so no target of Lattice can use them.
+    :param service: the signing name. Lattice's answers are plain text. The header and the XML of
+        other services are believed of those services only, so no target of Lattice can use them.
     :param headers: the answer's; names in any case.
-    :param body: None where it did not come within the limits; then there is no fault, for nothing
-        is sent again for an answer that is not known.
+    :param body: None where it did not come within the limits. Then there is no fault, because no
+        request is sent again for an unknown answer.
     """
     if body is None:
         return None
-    begun = body[:_LOOKED_AT]
-    name = _plain(headers, begun)
+    beginning = body[:_MAX_TEXT]
+    name = _plain(headers, beginning)
     if name is None and service != LATTICE:
-        name = _elsewhere(service, headers, begun)
+        name = _elsewhere(service, headers, beginning)
     fault = _BY_NAME.get(name or "")
     if fault != "signature":
         return fault
-    if _CLOCK.search(begun):
+    if _CLOCK.search(beginning):
         return "clock"
-    return None if _BEYOND_REMEDY.search(begun) else "signature"
+    return None if _BEYOND_REMEDY.search(beginning) else "signature"
 
 
 def _plain(headers: Mapping[str, str], body: bytes) -> str | None:

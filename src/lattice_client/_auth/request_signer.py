@@ -1,7 +1,7 @@
 """What an auth object does with a request: scope, route, credentials, signature, remedy.
 
-The hooks and clients of all libraries call it, for each attempt; users meet only the auth objects
-(``lattice_client.auth``).
+The hooks and clients of all libraries call it for each attempt. It is private: users have the auth
+objects (``lattice_client.auth``).
 """
 
 from __future__ import annotations
@@ -10,22 +10,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lattice_client._async_bridge import in_thread
-from lattice_client._auth.host_scope import HostScope, leads_to_no_stranger
-from lattice_client._auth.recovery import (
-    Recovery,
-    Remedy,
-    Tried,
-)
-from lattice_client._auth.routing import checked, find, find_async
+from lattice_client._auth.host_scope import HostScope, is_trusted_destination
+from lattice_client._auth.recovery import Recovery, Remedy, Tried
+from lattice_client._auth.redirect_log import RedirectLog
+from lattice_client._auth.routing import check_names, find_endpoint, find_endpoint_async
 from lattice_client._auth.signer_cache import SignerCache
 from lattice_client._wire.body import QUICK_TO_HASH, WrittenBody, payload_hash
 from lattice_client._wire.headers import strip_signature
-from lattice_client._wire.redirects import RedirectLog
 from lattice_client._wire.request import AnySigner, SignableRequest
 from lattice_client._wire.urls import bracketed, split_port, split_url, with_encoded_spaces
-from lattice_client.credentials import (
-    Credentials,
-)
+from lattice_client.credentials import Credentials
 from lattice_client.errors import ConfigurationError, NotLatticeError
 from lattice_client.names import Resolver
 from lattice_client.signing import (
@@ -40,12 +34,12 @@ from lattice_client.signing.presign import without_signature
 
 __all__ = ["PATIENCE", "RequestSigner"]
 
-# Seconds that a refused call waits for other credentials, as every call does that has none.
+# Seconds that a refused call waits for other credentials: as long as a call without any waits.
 PATIENCE = 20.0
 
 
 class RequestSigner:
-    """Signs the requests of one auth object, and keeps what it has learned from refusals.
+    """Signs the requests of one auth object, and recovers from refusals.
 
     :param arguments: the checked arguments of a :class:`~lattice_client.auth.SigV4Auth`.
     """
@@ -54,60 +48,59 @@ class RequestSigner:
         self._arguments = given = arguments
         hosts, match = given["hosts"], given["match_hosts"]
         self._hosts = None if hosts is None else HostScope(hosts, match)
-        # Without hosts, names say of the URL's host too whether it is Lattice's.
-        self._asks_of_urls = hosts is None and match == "both"
+        # Without hosts, names also decide whether the URL's host is Lattice's.
+        self._looks_up_url_hosts = hosts is None and match == "both"
         self.names: Resolver | None = given["names"]
         self._places_in_header = given["placement"] == "header"
-        # None is the signer's own choice, and the quickest.
+        # With None the signer uses its default, which is quickest.
         self._fixed_payload = None if given["service"] == LATTICE else UNSIGNED_PAYLOAD
-        # What stands for the region in a SigV4A signature is its set of regions.
+        # A SigV4A signature has a region set in place of a region.
         region: str | None = given["region_set"] or given["region"]
-        # A first signer, of nothing: it finds wrong arguments now rather than in a call.
+        # A first signer, without real credentials, to refuse wrong arguments now.
         first = self._make_signer(Credentials("none", "none"), region or "us-east-1", None)
         self._signed_headers = first.signed_headers
         self._hashes_bodies = given["payload"] == "signed" and (
             self._places_in_header or first.signs_payload_in_query
         )
         self._signers = SignerCache(given["credentials"], region, self._make_signer)
-        self._remedies = Recovery(self._signers, given["remedies"])
+        self._recovery = Recovery(self._signers, given["remedies"])
         self._redirect_log = RedirectLog()
 
     def __reduce__(self) -> tuple[type[RequestSigner], tuple[dict[str, Any]]]:
         return type(self), (self._arguments,)
 
     def with_names(self, names: Resolver) -> RequestSigner:
-        """A signer with the same arguments that asks these names of each host. What this one has
-        learned from refusals, the new one learns for itself.
+        """A signer with the same arguments that looks hosts up in these names. It does not share
+        what this one has learned from refusals.
 
-        :raises ConfigurationError: where there are other names already, or for what cannot be
-            asked.
+        :raises ConfigurationError: where there are other names already, or for what is no resolver.
         """
         if self.names is not None and self.names is not names:
-            raise ConfigurationError("this auth object asks other names already; give names once")
-        return RequestSigner({**self._arguments, "names": checked(names)})
+            raise ConfigurationError("this auth object has other names already; give names once")
+        return RequestSigner({**self._arguments, "names": check_names(names)})
 
     def is_in_scope(self, out: SignableRequest) -> bool:
-        """Whether a request is signed, by the host that it names and the one that it goes to."""
+        """Whether ``hosts`` includes a request's Host header, and the host that it goes to."""
         return self._hosts is None or self._hosts.covers(out.host, out.authority())
 
     def route(self, out: SignableRequest) -> bool:
-        """Lead a request to where names say, and tell whether it is to be signed; may block.
+        """Route a request by ``names``; may block. A routed request is not looked up again.
 
-        Whoever has led it already need not ask again. Without names it stays as it is.
+        :returns: whether it is to be signed.
 
         :raises NotLatticeError: in strict mode, for a host that is not VPC Lattice's.
-        :raises NameSourceError: where a host is not known, and nobody could be asked.
+        :raises NameSourceError: where no source could be asked and no answer is cached.
         """
         if out.endpoint is None:
             if not self.is_in_scope(out):
                 return False
             if self.names is None:
                 return True
-            other = self._host_to_ask_too(out)
-            if other is not None and not find(self.names, other).is_lattice:
+            url_host = self._url_host_to_look_up(out)
+            if url_host is not None and not find_endpoint(self.names, url_host).is_lattice:
                 return False
-            out.route(find(self.names, out.host))
-        return self._is_lattice(out)
+            out.route(find_endpoint(self.names, out.host))
+        return self._goes_to_lattice(out)
 
     async def route_async(self, out: SignableRequest) -> bool:
         """As :meth:`route`, without ever blocking the event loop."""
@@ -116,23 +109,26 @@ class RequestSigner:
                 return False
             if self.names is None:
                 return True
-            other = self._host_to_ask_too(out)
-            if other is not None and not (await find_async(self.names, other)).is_lattice:
+            url_host = self._url_host_to_look_up(out)
+            if (
+                url_host is not None
+                and not (await find_endpoint_async(self.names, url_host)).is_lattice
+            ):
                 return False
-            out.route(await find_async(self.names, out.host))
-        return self._is_lattice(out)
+            out.route(await find_endpoint_async(self.names, out.host))
+        return self._goes_to_lattice(out)
 
-    def _host_to_ask_too(self, out: SignableRequest) -> str | None:
-        """The URL's host, where the Host header is another one's: it has to be VPC Lattice's too,
-        for that is where the bytes go. None where there is nothing to ask."""
-        if not self._asks_of_urls or out.goes_by_url():
+    def _url_host_to_look_up(self, out: SignableRequest) -> str | None:
+        """The URL's host, where the Host header names another: it has to be VPC Lattice's too,
+        because the bytes go there. None where no look-up is needed."""
+        if not self._looks_up_url_hosts or out.goes_by_url():
             return None
         authority = out.authority()
-        return None if leads_to_no_stranger(authority) else authority
+        return None if is_trusted_destination(authority) else authority
 
-    def _is_lattice(self, out: SignableRequest) -> bool:
-        """Whether a request was led to VPC Lattice; if not, an earlier signature of ours goes, and
-        one of somebody else's stays."""
+    def _goes_to_lattice(self, out: SignableRequest) -> bool:
+        """Whether a request was routed to VPC Lattice. If not, an earlier signature for our service
+        is removed, and one for another service stays."""
         if out.endpoint is not None and out.endpoint.is_lattice:
             return True
         out.signer = None
@@ -146,13 +142,13 @@ class RequestSigner:
         return False
 
     def sign(self, out: SignableRequest) -> None:
-        """Sign a request, if its host is one to sign for; may block to fetch credentials, and to
-        ask names about it."""
+        """Sign a request if its host is in scope. May block to fetch credentials and to look up
+        names."""
         if self.names is None:
             if self.is_in_scope(out):
                 self._sign(out, self._signers.cached(out.host) or self._signers.get(out.host))
         elif self.route(out):
-            found = _region(out)
+            found = _found_region(out)
             signer = self._signers.cached(out.host, found)
             self._sign(out, signer or self._signers.get(out.host, found=found))
 
@@ -165,7 +161,7 @@ class RequestSigner:
         else:
             if not await self.route_async(out):
                 return
-            found = _region(out)
+            found = _found_region(out)
         signer = self._signers.cached(out.host, found) or self._signers.without_blocking(
             out.host, found
         )
@@ -181,23 +177,23 @@ class RequestSigner:
         """A body's hash, without blocking the event loop for long."""
         if isinstance(body, WrittenBody):
             return await body.hash(in_thread)
-        if _quick_to_hash(body):
+        if _is_quick_to_hash(body):
             return payload_hash(body)
         return await in_thread(payload_hash, body)
 
     def strip_credentials(self, out: SignableRequest, allowed_origins: Iterable[object]) -> None:
-        """Take what must not reach a stranger from a request that goes to one: also a signature in
-        its query, where the redirect's own server has repeated that.
+        """Remove ``x-amz-*`` headers and Authorization from a request to a foreign origin, and a
+        signature in its query, which the redirecting server may have repeated.
 
         :param allowed_origins: the origins that its call was made to.
         """
         self.note_redirect(allowed_origins, f"{out.scheme}://{out.authority().lower()}")
         strip_signature(out.request.headers)
-        if "X-Amz-Credential=" in out.target and self._signers.made(out.target):
+        if "X-Amz-Credential=" in out.target and self._signers.has_signed(out.target):
             out.set_target(without_signature(out.target))
 
     def note_redirect(self, allowed_origins: Iterable[object], origin: str) -> None:
-        """Log a redirect to another origin, where the log can help: see :class:`RedirectLog`."""
+        """Log a redirect to another origin where it leaves TLS: see :class:`RedirectLog`."""
         self._redirect_log.note(map(str, allowed_origins), origin)
 
     def remedy(
@@ -208,15 +204,16 @@ class RequestSigner:
         tried: Tried,
         patience: float = PATIENCE,
     ) -> Remedy | None:
-        """What to sign a request with now, after a 403, or None where that is of no use: see
-        :class:`lattice_client._auth.recovery.Recovery`. May block while credentials are fetched.
+        """The remedy to sign a request again with, after a 403, or None: see
+        :meth:`lattice_client._auth.recovery.Recovery.after`. May block while credentials are
+        fetched.
 
-        :param patience: for so many seconds at most.
+        :param patience: seconds to wait for them at most.
         """
-        expired, renewed = self._remedies.expired(refused, headers, body, tried), False
+        expired, renewed = self._recovery.expired(refused, headers, body, tried), False
         if expired is not None:
             renewed = self._signers.renew(expired, patience if refused.rewind() else 0.0)
-        return self._remedies.after(refused, headers, body, tried, renewed=renewed)
+        return self._recovery.after(refused, headers, body, tried, renewed=renewed)
 
     async def remedy_async(
         self,
@@ -227,12 +224,12 @@ class RequestSigner:
         patience: float = PATIENCE,
     ) -> Remedy | None:
         """As :meth:`remedy`, without ever blocking the event loop."""
-        expired, renewed = self._remedies.expired(refused, headers, body, tried), False
+        expired, renewed = self._recovery.expired(refused, headers, body, tried), False
         if expired is not None:
             renewed = await self._signers.renew_async(
                 expired, patience if refused.rewind() else 0.0, in_thread
             )
-        return self._remedies.after(refused, headers, body, tried, renewed=renewed)
+        return self._recovery.after(refused, headers, body, tried, renewed=renewed)
 
     def presign_url(
         self, method: str, url: str, *, expires: int | None = None
@@ -243,7 +240,7 @@ class RequestSigner:
             raise ConfigurationError(f"{host!r} is none of the hosts to sign for, {self._hosts}")
         found = None
         if self.names is not None:
-            endpoint = find(self.names, host)
+            endpoint = find_endpoint(self.names, host)
             if not endpoint.is_lattice:
                 raise NotLatticeError(f"{host!r} is not VPC Lattice's: no link to it is signed")
             host, found = bracketed(endpoint.host) + split_port(host)[1], endpoint.region
@@ -274,7 +271,7 @@ class RequestSigner:
         headers = out.headers_to_sign(self._signed_headers)
         if payload is None:
             payload = payload_hash(out.body()) if self._hashes_bodies else self._fixed_payload
-        clock = self._remedies.clock
+        clock = self._recovery.clock
         offset = clock.offset(out.host) if clock.offsets else 0.0
         now = clock.system() + offset if offset else None
         out.signer, out.offset = signer, offset
@@ -314,9 +311,9 @@ class RequestSigner:
         )
 
 
-def _region(out: SignableRequest) -> str | None:
+def _found_region(out: SignableRequest) -> str | None:
     return None if out.endpoint is None else out.endpoint.region
 
 
-def _quick_to_hash(body: object) -> bool:
+def _is_quick_to_hash(body: object) -> bool:
     return body is None or (isinstance(body, bytes | str) and len(body) <= QUICK_TO_HASH)

@@ -1,6 +1,6 @@
-"""What the auth hook for requests does when the answer has come.
+"""The response hook that an auth object adds to a request of requests.
 
-requests itself is not imported: the hook is registered with the request that it has signed.
+The library is not imported: the hook is registered with the signed request.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from lattice_client._wire.urls import REDIRECTS, origin_of
 if TYPE_CHECKING:
     from lattice_client._auth.request_signer import RequestSigner
 
-__all__ = ["guard"]
+__all__ = ["add_response_hook"]
 
 
-def guard(signer: RequestSigner, signed: RequestsRequest) -> None:
-    """Look after a signed request: keep its signature from going along with a redirect, and answer
-    a refusal that has a remedy."""
+def add_response_hook(signer: RequestSigner, signed: RequestsRequest) -> None:
+    """Keep a request's signature from going along with a redirect, and answer a refusal that has a
+    remedy."""
     hooks = signed.request.hooks
-    others = [hook for hook in hooks["response"] if not isinstance(hook, _Guard)]
-    signed.request.hooks = {**hooks, "response": [*others, _Guard(signer, signed)]}
+    others = [hook for hook in hooks["response"] if not isinstance(hook, _ResponseHook)]
+    signed.request.hooks = {**hooks, "response": [*others, _ResponseHook(signer, signed)]}
 
 
-class _Guard:
+class _ResponseHook:
     def __init__(self, signer: RequestSigner, signed: RequestsRequest) -> None:
         self._signer = signer
         self._signed = signed
 
     def __call__(self, response: Any, **how_sent: Any) -> Any:
-        """Whether a redirect is followed is not known here, so a prepared request that was
+        """The hook cannot know whether a redirect will be followed. So a prepared request that was
         redirected has to be signed again before it is sent again."""
         request = response.request
         if response.status_code == FORBIDDEN and request is self._signed.request:
             response = self._retry_after_recovery(response, how_sent)
         if response.status_code in REDIRECTS:
-            # Of the request that was asked for, not of one that a remedy has made.
-            allowed_origins, there = _forget_signature(request, response.headers.get("Location"))
-            self._signer.note_redirect([allowed_origins], there)
+            # The caller's request, not a copy that was sent for a remedy.
+            origin, destination = _forget_signature(request, response.headers.get("Location"))
+            self._signer.note_redirect([origin], destination)
         return response
 
     def _retry_after_recovery(self, response: Any, how_sent: dict[str, Any]) -> Any:
@@ -62,20 +62,20 @@ class _Guard:
 
 
 def _forget_signature(request: Any, location: str | None) -> tuple[str, str]:
-    """A request that was redirected is the template for the one that follows, and its
-    signature is neither valid there nor meant for other eyes.
+    """Remove the signature of a redirected request: requests makes the next one from it, where the
+    signature is not valid and may reach a foreign origin.
 
     :returns: its origin, and the one that the redirect leads to.
     """
-    from urllib.parse import urljoin  # loaded by requests anyway, and slow to load
+    from urllib.parse import urljoin  # deferred: slow to load, and requests has loaded it
 
     try:
         target = urljoin(request.url, location or "")
     except ValueError:
         target = ""
-    allowed_origins, there = origin_of(request.url), origin_of(target)
-    if allowed_origins == there:
+    origin, destination = origin_of(request.url), origin_of(target)
+    if origin == destination:
         set_signature(request.headers, {}, stale=True)
     else:
         strip_signature(request.headers)
-    return allowed_origins, there
+    return origin, destination

@@ -1,7 +1,7 @@
-"""The signers of one auth object: for each host, the one of its region with the newest credentials.
+"""The signers of one auth object: one for each region, with the current credentials.
 
-A signer is kept for as long as the provider gives the same credentials object, so that a
-signature costs one look-up and no key derivation.
+A signer is kept while the provider returns the same credentials object. So a signature costs one
+look-up and no key derivation.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ from lattice_client.signing.canonical import PathEncoding
 
 __all__ = ["SignerCache"]
 
-# A service calls few hosts; those of many more are looked up anew now and then.
-_MANY = 256
+# Hosts and regions. A program calls few; beyond, all are looked up again.
+_MAX_SIGNERS = 256
+
+_Key = TypeVar("_Key")
 
 
 class SignerCache:
@@ -51,17 +53,17 @@ class SignerCache:
         self._region = region
         self._make = make
         self._default_region: str | None = None
-        # Hosts that were found to want another path encoding than the usual one.
+        # Hosts that want another path encoding than the usual one.
         self._encodings: dict[str, PathEncoding] = {}
-        # Both swapped whole; those of older credentials go.
+        # Both are replaced as a whole, without the signers of older credentials.
         self._of_region: dict[tuple[str, PathEncoding | None], AnySigner] = {}
         self._of_host: dict[str, AnySigner] = {}
 
     def cached(self, host: str, found: str | None = None) -> AnySigner | None:
         """The signer for a host if there is one already, or None.
 
-        :param found: the region that a source of names has found, if one has. Neither the argument
-            nor a managed name gives way to it.
+        :param found: the region that a source of names has found, if any. The argument and the
+            region in a managed name take precedence.
         """
         if found is None:
             signer = self._of_host.get(host)
@@ -71,12 +73,12 @@ class SignerCache:
         credentials = self._provider.peek()
         if signer is None or credentials is None or signer.credentials is not credentials:
             return None
-        # A provider of somebody else's may go on giving what has expired.
+        # A user's provider may go on returning expired credentials.
         return None if credentials.expired(time()) else signer
 
     def without_blocking(self, host: str, found: str | None = None) -> AnySigner | None:
-        """The signer for a host, made if need be; None where that takes waiting: for credentials,
-        for a file that names the region, or for the first signer's imports."""
+        """The signer for a host, made if need be. None where that would block: for credentials, for
+        a file that names the region, or for the first signer's imports."""
         credentials = ready(self._provider)
         if credentials is None or not self._of_region:
             return None
@@ -101,28 +103,28 @@ class SignerCache:
         if signer is None or signer.credentials is not credentials:
             signer = self._make(credentials, region, encoding)
             self._of_region = _with(self._of_region, (region, encoding), signer)
-        if found is None:  # what has been found may change
+        if found is None:  # the region that names find may change
             self._of_host = _with(self._of_host, host, signer)
         return signer
 
-    def encode(self, host: str, encoding: PathEncoding) -> None:
-        """Let a host's paths be encoded in this way from now on."""
+    def set_encoding(self, host: str, encoding: PathEncoding) -> None:
+        """Set how a host's paths are encoded from now on."""
         encodings = self._encodings.copy()
         encodings.pop(host, None)
-        while len(encodings) >= _MANY:
+        while len(encodings) >= _MAX_SIGNERS:
             del encodings[next(iter(encodings))]
         encodings[host] = encoding
         self._encodings = encodings
         self._of_host = {name: one for name, one in self._of_host.items() if name != host}
 
     def encoding_of(self, host: str) -> PathEncoding | None:
-        """The encoding that was found for a host; None for the usual one."""
+        """The encoding that was set for a host; None for the usual one."""
         return self._encodings.get(host)
 
-    def made(self, target: str) -> bool:
-        """Whether one of these signers has made the signature in a query. A link to somewhere else,
-        as to an object in S3, has another's."""
-        from urllib.parse import parse_qs  # for the few that have one
+    def has_signed(self, target: str) -> bool:
+        """Whether one of these signers has made the signature in a query. A presigned link to
+        another service, such as S3, has another signer's."""
+        from urllib.parse import parse_qs  # deferred: few requests have one
 
         (credential,) = parse_qs(target.partition("?")[2]).get("X-Amz-Credential", [""])[:1]
         access_key, _, scope = credential.partition("/")
@@ -133,21 +135,21 @@ class SignerCache:
         )
 
     def renew(self, refused: Credentials, patience: float) -> bool:
-        """Look for other credentials than these, which a service has refused as expired; may block.
+        """Replace credentials that a service has refused as expired; may block.
 
-        A provider with a method ``refused()`` is told, and what it fetches is waited for. None of
-        its errors is raised: what it had goes on serving.
+        A provider with a method ``refused()`` is told, and its fetch is waited for. None of its
+        errors is raised: the credentials that it has stay in use.
 
-        :param patience: how many seconds to wait for a fetch; 0 to let it go on alone.
-        :returns: whether there are others now.
+        :param patience: how many seconds to wait for a fetch; 0 to let it finish in the background.
+        :returns: whether the provider has others now.
         """
         from concurrent.futures import Future, wait  # these load logging
 
-        told = self._tell(refused)
-        if isinstance(told, Future):
-            wait((told,), patience)
-            return self._differ(refused, self._held())
-        return bool(told) and self._ask(refused, patience)
+        answer = self._report_refusal(refused)
+        if isinstance(answer, Future):
+            wait((answer,), patience)
+            return self._is_other(refused, self._held())
+        return bool(answer) and self._fetch_other(refused, patience)
 
     async def renew_async(
         self, refused: Credentials, patience: float, in_thread: Callable[..., Awaitable[bool]]
@@ -160,41 +162,41 @@ class SignerCache:
 
         from lattice_client._async_bridge import settled
 
-        told = self._tell(refused)
-        if isinstance(told, Future):
-            await settled(told, patience)
-            return self._differ(refused, self._held())
-        return bool(told) and await in_thread(self._ask, refused, patience)
+        answer = self._report_refusal(refused)
+        if isinstance(answer, Future):
+            await settled(answer, patience)
+            return self._is_other(refused, self._held())
+        return bool(answer) and await in_thread(self._fetch_other, refused, patience)
 
-    def _tell(self, refused: Credentials) -> Any:
-        """What the provider says to a refusal: see :class:`CredentialsProvider`."""
-        if self._differ(refused, self._held()):
+    def _report_refusal(self, refused: Credentials) -> Any:
+        """Tell the provider of a refusal (see :class:`CredentialsProvider`); its answer."""
+        if self._is_other(refused, self._held()):
             return True
-        tell = getattr(self._provider, "refused", None)
+        report = getattr(self._provider, "refused", None)
         with suppress(Exception):
-            return tell is not None and tell(refused)
+            return report is not None and report(refused)
         return False
 
     def _held(self) -> Credentials | None:
-        """What the provider has without fetching; an error of its says nothing of a refusal."""
+        """What the provider has without fetching. Its errors are not those of the refused call."""
         with suppress(Exception):
             return ready(self._provider)
         return None
 
-    def _ask(self, refused: Credentials, patience: float) -> bool:
+    def _fetch_other(self, refused: Credentials, patience: float) -> bool:
         found = self._held()
-        if patience and not self._differ(refused, found):
-            with suppress(Exception):  # then the refusal is handed out
+        if patience and not self._is_other(refused, found):
+            with suppress(Exception):  # the caller gets the refusal
                 found = checked(self._provider.get(), self._provider)
-        return self._differ(refused, found)
+        return self._is_other(refused, found)
 
     @staticmethod
-    def _differ(refused: Credentials, found: Credentials | None) -> bool:
+    def _is_other(refused: Credentials, found: Credentials | None) -> bool:
         return found is not None and found != refused
 
     async def await_credentials(self) -> Credentials | None:
-        """The credentials of a provider that has to fetch them and has an awaitable form, or None:
-        then a call of :meth:`get`, in a thread, gets them.
+        """The credentials of a provider that has to fetch them and has ``get_async()``. None for
+        any other provider: then :meth:`get`, called in a thread, fetches them.
 
         :raises CredentialsError: where there are no credentials.
         """
@@ -210,27 +212,29 @@ class SignerCache:
         :raises CredentialsError: where there are no credentials.
         """
         credentials = given or checked(self._provider.get(), self._provider)
-        # Any other region is the host's, or takes files to find.
-        if self._region or _region_in_the_environment():
+        # Any other region depends on the host, or on files.
+        if self._region or _environment_region():
             self.get("", credentials)
 
     def _find_default_region(self, host: str) -> str:
-        region = self._default_region or _region_in_the_environment()
+        region = self._default_region or _environment_region()
         if not region:
-            ask = getattr(self._provider, "region", None)
-            region = ask() if callable(ask) else DefaultCredentials().region()
+            provider_region = getattr(self._provider, "region", None)
+            region = (
+                provider_region() if callable(provider_region) else DefaultCredentials().region()
+            )
             if region:
                 check_region(region, "the profile's region")
         if not region:
             raise RegionError(
                 f"no region to sign for: {host!r} does not name one{hint_of(host)}, AWS_REGION and "
-                f"AWS_DEFAULT_REGION are not set, nor does a profile say it; pass region=…"
+                f"AWS_DEFAULT_REGION are not set, and no profile has one; pass region=…"
             )
         self._default_region = str(region)
         return self._default_region
 
 
-def _region_in_the_environment() -> str | None:
+def _environment_region() -> str | None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         if region := os.environ.get(name):
             check_region(region, name)
@@ -238,11 +242,6 @@ def _region_in_the_environment() -> str | None:
     return None
 
 
-_Name = TypeVar("_Name")
-
-
-def _with(
-    signers: dict[_Name, AnySigner], name: _Name, signer: AnySigner
-) -> dict[_Name, AnySigner]:
-    fresh = {key: one for key, one in signers.items() if one.credentials is signer.credentials}
-    return {**fresh, name: signer} if len(fresh) < _MANY else {name: signer}
+def _with(signers: dict[_Key, AnySigner], key: _Key, signer: AnySigner) -> dict[_Key, AnySigner]:
+    kept = {at: one for at, one in signers.items() if one.credentials is signer.credentials}
+    return {**kept, key: signer} if len(kept) < _MAX_SIGNERS else {key: signer}

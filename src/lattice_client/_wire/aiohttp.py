@@ -1,4 +1,4 @@
-"""aiohttp: its requests, payloads, responses and redirects."""
+"""aiohttp: its requests, payloads, responses, and the calls that its redirects belong to."""
 
 from __future__ import annotations
 
@@ -8,68 +8,29 @@ from weakref import WeakKeyDictionary
 from lattice_client._wire.body import WrittenBody, repeatable
 from lattice_client._wire.headers import headers_to_sign, set_signature
 from lattice_client._wire.request import AnySigner, Reroutable
-from lattice_client._wire.response_body import _GZIP, LONGEST, known, note, too_long, was_read
+from lattice_client._wire.response_body import GZIP_MAGIC, LONGEST, known, note, too_long, was_read
 from lattice_client._wire.urls import REDIRECTS
 from lattice_client.errors import ConfigurationError
 from lattice_client.names import Endpoint
 
-__all__ = ["AiohttpRequest", "KeptOfCalls", "RedirectedCalls", "read_aiohttp"]
+__all__ = ["AiohttpRequest", "CallStore", "RedirectedCalls", "read_aiohttp"]
+
+# Encodings in which an older aiohttp sends text files as they are.
+_UTF_8 = (None, "utf-8", "UTF-8", "utf8")
+
+# Redirected calls of one session. The oldest beyond are forgotten.
+_MAX_REDIRECTED = 4096
+
+_Kept = TypeVar("_Kept")
 
 
-async def read_aiohttp(response: Any, seconds: float) -> bytes | None:
-    """The plain body of an ``aiohttp.ClientResponse``; None where it does not come within the
-    limits."""
-    if not was_read(response):
-        body = response._body  # noqa: SLF001 read by another middleware already
-        if body is None and not too_long(response.headers):
-            try:
-                body = await _buffered(response.content, seconds)
-            except BaseException:  # cancelled, and handed out to no one
-                response.close()
-                raise
-        # aiohttp decompresses, unless its session was told not to.
-        compressed = body is not None and body.startswith(_GZIP)
-        note(response, body, response.headers.get("Content-Encoding") if compressed else None)
-    return known(response)
-
-
-async def _buffered(content: Any, seconds: float) -> bytes | None:
-    """What a ``StreamReader`` holds when its end has come. It is looked at, not taken."""
-    import asyncio
-
-    try:
-        async with asyncio.timeout(seconds):
-            while not content.is_eof():
-                if content.total_bytes > LONGEST or _is_paused(content):
-                    return None
-                await content._wait("read")  # noqa: SLF001 until more has come
-    except Exception:  # noqa: BLE001 the caller meets it too, when reading
-        return None
-    if content.total_bytes > LONGEST or content.exception() is not None:
-        return None
-    return b"".join(getattr(content, "_buffer", ()))
-
-
-def _is_paused(content: Any) -> bool:
-    """Whether aiohttp reads no more before its caller does, as with a small ``read_bufsize``."""
-    return getattr(getattr(content, "_protocol", None), "_reading_paused", False) is True
-
-
-# Encodings of text files that an older aiohttp sends as they stand.
-_AS_IT_IS = (None, "utf-8", "UTF-8", "utf8")
+# --- Requests ---------------------------------------------------------------------------------
 
 
 class AiohttpRequest(Reroutable):
     """An ``aiohttp.ClientRequest``."""
 
-    __slots__ = (
-        "_asked",
-        "_signed_before",
-        "method",
-        "offset",
-        "signer",
-        "target",
-    )
+    __slots__ = ("_signed_before", "_unrouted", "method", "offset", "signer", "target")
 
     def __init__(self, request: Any) -> None:
         self.request: Any = request
@@ -79,8 +40,8 @@ class AiohttpRequest(Reroutable):
         self.endpoint: Endpoint | None = None
         self.method: str = request.method
         self.target: str = request.url.raw_path_qs
-        self._asked: tuple[Any, ...] | None = None
-        # One, if no middleware has added another; several are no host.
+        self._unrouted: tuple[Any, ...] | None = None
+        # Several are joined, which the signer refuses.
         self.host: str = ", ".join(request.headers.getall("Host", ()))
 
     @property
@@ -89,17 +50,17 @@ class AiohttpRequest(Reroutable):
 
     def route(self, endpoint: Endpoint) -> None:
         request = self.request
-        self._asked = (self.host, self.target, request.url, request.server_hostname)
+        self._unrouted = (self.host, self.target, request.url, request.server_hostname)
         super().route(endpoint)
 
     def restore(self) -> None:
-        """Be as the request was before it was led anywhere, but for its other headers: aiohttp has
-        one for all attempts, and others look at it too."""
-        if self._asked is not None:
+        """Undo the routing: aiohttp uses one request for all attempts, and other middlewares read
+        it too. Headers other than Host stay."""
+        if self._unrouted is not None:
             request = self.request
-            self.host, self.target, request.url, request.server_hostname = self._asked
+            self.host, self.target, request.url, request.server_hostname = self._unrouted
             request.headers["Host"] = self.host
-            self.endpoint = self._asked = None
+            self.endpoint = self._unrouted = None
 
     def url_host(self) -> str:
         return str(self.request.url.raw_host)
@@ -125,13 +86,14 @@ class AiohttpRequest(Reroutable):
         self.set_url_host(address, port)
         if self.scheme == "https":
             request.server_hostname = endpoint.host
-            # Of an older aiohttp's connections, this alone keeps two names at one address apart.
+            # An older aiohttp has nothing else to tell the connections of two names at one address
+            # apart.
             if "server_hostname" not in request.connection_key._fields:
                 request.proxy_headers = type(request.headers)(Host=endpoint.host)
 
     def headers_to_sign(self, names: frozenset[str]) -> list[tuple[str, str]]:
         items = self.request.headers.items()
-        # The second hyphen of x-amz- is looked at sooner than a name is lowered.
+        # Comparing the second hyphen of x-amz- is quicker than lowering a name.
         pairs = [pair for pair in items if names or pair[0][5:6] == "-"]
         found, self._signed_before = headers_to_sign(pairs, names)
         # aiohttp sends text as UTF-8.
@@ -141,20 +103,20 @@ class AiohttpRequest(Reroutable):
         body = self.request.body
         if not body:  # b"" is no body
             return None
-        # What aiohttp compresses on the way out is not known before.
+        # aiohttp compresses while it sends: the bytes are not known before.
         if self.request.compress:
             return body
-        # An older aiohttp closes the files that it writes.
+        # An older aiohttp closes the files that it writes, so those are read directly.
         made_of = getattr(body, "_value", None)
         if not hasattr(body, "consumed") and hasattr(made_of, "read"):
-            return made_of if getattr(body, "_encoding", None) in _AS_IT_IS else body
+            return made_of if getattr(body, "_encoding", None) in _UTF_8 else body
         length = self.request.headers.get("Content-Length")
         return WrittenBody(body, None if length is None else int(length))
 
     def set_target(self, target: str) -> None:
         url = self.request.url
         path, _, query = target.partition("?")
-        # yarl would write %20 as "+" again, were it not told that all is encoded.
+        # Without encoded=True yarl would write %20 as "+" again.
         self.request.url = type(url).build(
             scheme=url.scheme,
             authority=url.raw_authority,
@@ -171,49 +133,85 @@ class AiohttpRequest(Reroutable):
         self.request.headers.setdefault(name, value)
 
     def rewind(self) -> bool:
-        """The body is put back by aiohttp itself, where it can."""
+        """Leave it to aiohttp to put the body back, where it can."""
         body: Any = self.request.body
         if body and not repeatable(body):
             return False
-        # An answer that came early has used up the waiting for "100 Continue".
+        # An early answer has used up the wait for "100 Continue".
         if "Expect" in self.request.headers:
             self.request.update_expect_continue()
         return True
 
 
-# The oldest ones beyond are forgotten.
-_REMEMBERED = 4096
+# --- Calls ------------------------------------------------------------------------------------
+#
+# aiohttp makes a new request for each hop of a redirect, and calls its middlewares for it. So a
+# middleware has to find out which call a request belongs to.
 
 
-_Kept = TypeVar("_Kept")
+class RedirectedCalls:
+    """The calls that have been redirected, each with the origins that it was made to: the URL's,
+    and with names the one that it was routed to."""
+
+    def __init__(self) -> None:
+        self._calls = CallStore[frozenset[object]](_MAX_REDIRECTED)
+
+    def allowed_origins_of(self, request: Any) -> frozenset[object] | None:
+        """The origins that a request's call was made to; None where no redirect has led to it.
+
+        Ask before it is sent and hand the answer to :meth:`note`: meanwhile other calls may push
+        this one out.
+        """
+        return self._calls.get(request)
+
+    def note(
+        self,
+        request: Any,
+        url: Any,
+        allowed_origins: frozenset[object] | None,
+        response: Any,
+        endpoint: Endpoint | None = None,
+    ) -> None:
+        """Remember a request's call, if this response redirects it.
+
+        An answer does not end a call: a middleware may send the request once more.
+
+        :param url: the request's, before it was routed.
+        :param endpoint: where names have routed it to.
+        """
+        if response.status in REDIRECTS:
+            if allowed_origins is None:
+                routed = url if endpoint is None else url.with_host(endpoint.host)
+                allowed_origins = frozenset((url.origin(), routed.origin()))
+            self._calls.keep(request, allowed_origins)
 
 
-class KeptOfCalls(Generic[_Kept]):
-    """Something that is kept of each of aiohttp's calls, for as long as its session is there.
+class CallStore(Generic[_Kept]):
+    """A value for each of aiohttp's calls, kept for as long as its session exists.
 
-    A call is known by an object that holds on to its event loop, so an object that outlives loops
-    must not hold on to calls.
+    A call is identified by an object that refers to its event loop. So the calls are kept weakly by
+    session: an auth object may outlive the loop.
 
-    :param limit: so many of one session; the oldest go.
+    :param limit: values of one session; the oldest are forgotten.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        # The call itself is kept beside its id, for an id may be had again.
+        # The call is kept beside its id, because Python may reuse the id of a collected object.
         self._sessions = WeakKeyDictionary[object, dict[int, tuple[object, _Kept]]]()
 
     def __len__(self) -> int:
         return sum(map(len, list(self._sessions.values())))
 
     def get(self, request: Any) -> _Kept | None:
-        """What is kept of a request's call."""
+        """The value of a request's call."""
         if not self._sessions:
             return None
         calls = self._sessions.get(self._session_of(request)) or {}
         return calls.get(id(_call_of(request)), (None, None))[1]
 
     def keep(self, request: Any, kept: _Kept) -> None:
-        """Keep something of a request's call, in place of what has been kept of it."""
+        """Set the value of a request's call."""
         calls, call = self._sessions.setdefault(self._session_of(request), {}), _call_of(request)
         calls.pop(id(call), None)
         while len(calls) >= self._limit:
@@ -234,47 +232,11 @@ class KeptOfCalls(Generic[_Kept]):
         return self if session is None else session
 
 
-class RedirectedCalls:
-    """The calls that have been redirected, each with the origins that it was made to: the one that
-    was asked for, and with names the one of the same service that it was led to."""
-
-    def __init__(self) -> None:
-        self._calls = KeptOfCalls[frozenset[object]](_REMEMBERED)
-
-    def allowed_origins_of(self, request: Any) -> frozenset[object] | None:
-        """The origins that a request's call was made to; None where no redirect has led to it.
-
-        Ask before it is sent, and tell :meth:`note`: by then others may have made it forgotten.
-        """
-        return self._calls.get(request)
-
-    def note(
-        self,
-        request: Any,
-        url: Any,
-        allowed_origins: frozenset[object] | None,
-        response: Any,
-        endpoint: Endpoint | None = None,
-    ) -> None:
-        """Remember a request's call, if this response redirects it.
-
-        It is not forgotten when it is answered, for a middleware may send the request once more.
-
-        :param url: what was asked for.
-        :param endpoint: where names have led it to.
-        """
-        if response.status in REDIRECTS:
-            if allowed_origins is None:
-                led = url if endpoint is None else url.with_host(endpoint.host)
-                allowed_origins = frozenset((url.origin(), led.origin()))
-            self._calls.keep(request, allowed_origins)
-
-
 def _call_of(request: Any) -> object:
-    """What all the requests of one call share, and no other call: its timer.
+    """The timer: all requests of one call share it, and no other call does.
 
-    Neither the task will do, for other middlewares may run their handler in one of their own, nor
-    the URL that a redirect names, for aiohttp writes it anew.
+    The task is not the same where another middleware runs its handler in a new task. The URL that a
+    redirect names is not the same after aiohttp has normalised it.
     """
     timer = getattr(request, "_timer", None)
     if timer is not None:
@@ -282,3 +244,45 @@ def _call_of(request: Any) -> object:
     import asyncio
 
     return asyncio.current_task()
+
+
+# --- Responses --------------------------------------------------------------------------------
+
+
+async def read_aiohttp(response: Any, seconds: float) -> bytes | None:
+    """The plain body of an ``aiohttp.ClientResponse``; None where it does not come within the
+    limits."""
+    if not was_read(response):
+        body = response._body  # noqa: SLF001 another middleware has read it
+        if body is None and not too_long(response.headers):
+            try:
+                body = await _buffered(response.content, seconds)
+            except BaseException:  # cancelled: no caller gets the answer
+                response.close()
+                raise
+        # aiohttp decompresses, unless its session has auto_decompress=False.
+        compressed = body is not None and body.startswith(GZIP_MAGIC)
+        note(response, body, response.headers.get("Content-Encoding") if compressed else None)
+    return known(response)
+
+
+async def _buffered(content: Any, seconds: float) -> bytes | None:
+    """What a ``StreamReader`` holds at its end. It stays there for the caller."""
+    import asyncio
+
+    try:
+        async with asyncio.timeout(seconds):
+            while not content.is_eof():
+                if content.total_bytes > LONGEST or _is_paused(content):
+                    return None
+                await content._wait("read")  # noqa: SLF001 the public ways take bytes
+    except Exception:  # noqa: BLE001 the caller gets it too, when reading
+        return None
+    if content.total_bytes > LONGEST or content.exception() is not None:
+        return None
+    return b"".join(getattr(content, "_buffer", ()))
+
+
+def _is_paused(content: Any) -> bool:
+    """Whether aiohttp waits for its caller to read, as with a small ``read_bufsize``."""
+    return getattr(getattr(content, "_protocol", None), "_reading_paused", False) is True

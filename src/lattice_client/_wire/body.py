@@ -1,4 +1,4 @@
-"""A request's body: its hash, for the services that want one, and whether it can be sent again."""
+"""A request's body: its hash, and whether it can be sent again."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ __all__ = [
 ]
 
 _CHUNK = 1 << 20
-# Bytes. Up to so many are hashed on the event loop: a thread would take longer.
+# Bytes. A smaller body is hashed on the event loop: starting a thread would take longer.
 QUICK_TO_HASH = 1 << 18
 
 
 def payload_hash(body: object) -> str:
     """The SHA-256 of a body, in hex, with the body left as it was.
 
-    :param body: None, bytes-like, str (sent as UTF-8), a list or tuple of bytes, a file that can be
-        rewound, or a multipart body of httpx whose files can be; a file is read from where it
-        stands and put back there, one of a multipart body from its beginning, as httpx sends it.
-    :raises UnsignablePayloadError: for anything that can be read but once, or whose bytes are not
-        known before they are sent.
+    :param body: None, bytes-like, str (sent as UTF-8), a list or tuple of bytes, a seekable file,
+        or a multipart body of httpx with seekable files. A file is read from where it stands and
+        put back there; a file of a multipart body from its beginning, as httpx sends it.
+    :raises UnsignablePayloadError: for a one-shot body, or one whose bytes are not known before
+        they are sent.
     """
     if body is None:
         return EMPTY_PAYLOAD
@@ -43,24 +43,23 @@ def payload_hash(body: object) -> str:
             return sha256(body).hexdigest()
         except (BufferError, ValueError):  # a memoryview with gaps, or released
             raise UnsignablePayloadError(
-                "the body is a memoryview that is no piece of memory as it stands: send bytes(…) "
-                "of it"
+                "the body is a memoryview that is not contiguous, or released: send bytes(…) of it"
             ) from None
     if isinstance(body, WrittenBody):
         raise UnsignablePayloadError(
-            "aiohttp's bodies are hashed in its middleware alone: pass the auth object in "
+            "aiohttp's bodies are hashed only in its middleware: pass the auth object in "
             "middlewares=(…,), or payload='unsigned' where the service allows it"
         )
     if isinstance(body, list | tuple) or hasattr(body, "iter_chunks"):
-        return _hash_of_pieces(body)
-    return _hash_of_file(body)
+        return _hash_pieces(body)
+    return _hash_file(body)
 
 
-def _hash_of_file(body: object) -> str:
+def _hash_file(body: object) -> str:
     read, seek, tell = (getattr(body, name, None) for name in ("read", "seek", "tell"))
     if read is None or seek is None or tell is None or hasattr(body, "__aiter__"):
         raise unsignable(body)
-    if not _is_sent_as_it_is(body):
+    if not _is_sent_unchanged(body):
         raise unsignable(body)
     try:
         start = tell()
@@ -75,32 +74,33 @@ def _hash_of_file(body: object) -> str:
     return hasher.hexdigest()
 
 
-def _is_sent_as_it_is(file: object) -> bool:
-    """The libraries send text as UTF-8, whatever it is in the file, with the file's length."""
+def _is_sent_unchanged(file: object) -> bool:
+    """Whether a file is binary or UTF-8. Text in another encoding is sent as UTF-8, with the
+    file's length."""
     return (getattr(file, "encoding", None) or "utf-8").lower() in ("utf-8", "utf8")
 
 
-def _hash_of_pieces(body: Any) -> str:
-    """The hash of what httpx takes a list or a multipart body apart into."""
+def _hash_pieces(body: Any) -> str:
+    """The hash of a list or a multipart body, which httpx sends piece by piece."""
     hasher = sha256()
     in_memory = isinstance(body, list | tuple)
     try:
         if in_memory or rewind_form(body):
             for piece in body:
                 hasher.update(piece)
-            # A file may not have been what it seemed.
+            # Check again: a file may have closed or misreported itself meanwhile.
             if in_memory or rewind_form(body):
                 return hasher.hexdigest()
-    except (BufferError, OSError, TypeError, ValueError):  # no bytes, or a file that fails
+    except (BufferError, OSError, TypeError, ValueError):  # not bytes, or a file that fails
         pass
     raise unsignable(body)
 
 
 class WrittenBody:
-    """A body of aiohttp's, of which only aiohttp knows what it will write.
+    """A body of aiohttp's: its bytes are known only by letting aiohttp write it.
 
     :param payload: an ``aiohttp.Payload``.
-    :param length: after how many bytes aiohttp stops writing; None: at the end.
+    :param length: the bytes after which aiohttp stops writing. None: at the end.
     """
 
     __slots__ = ("_length", "_payload")
@@ -110,32 +110,32 @@ class WrittenBody:
         self._length = length
 
     async def hash(self, in_thread: Callable[..., Awaitable[object]]) -> str:
-        """The SHA-256 of what is written, in hex. aiohttp puts files back before it writes again.
+        """The SHA-256 of what is written, in hex. Files are put back.
 
         :param in_thread: calls a function with its arguments in a thread, for large pieces.
-        :raises UnsignablePayloadError: for what can be written but once.
+        :raises UnsignablePayloadError: for a one-shot body.
         """
-        made_of = [getattr(part, "_value", None) for part in _parts(self._payload)]
-        if not repeatable(self._payload) or not all(map(_is_sent_as_it_is, made_of)):
+        source = [getattr(part, "_value", None) for part in _parts(self._payload)]
+        if not repeatable(self._payload) or not all(map(_is_sent_unchanged, source)):
             raise self._unsignable()
-        files = [found for each in made_of if (found := file_at(each))]
+        files = [found for each in source if (found := file_at(each))]
         writer = _HashingWriter(in_thread)
         try:
             await self._payload.write_with_length(writer, self._length)
         except (BufferError, OSError, ValueError):
             raise self._unsignable() from None
-        # A file may not have been what it seemed.
+        # Check again: a file may have closed or misreported itself meanwhile.
         if not all(put_back(*file) for file in files):
             raise self._unsignable()
         return writer.hasher.hexdigest()
 
     def _unsignable(self) -> UnsignablePayloadError:
-        made_of = getattr(self._payload, "_value", None)
-        return unsignable(self._payload if made_of is None else made_of)
+        source = getattr(self._payload, "_value", None)
+        return unsignable(self._payload if source is None else source)
 
 
 class _HashingWriter:
-    """What a payload is written to, in place of a connection."""
+    """Takes the place of a connection, for a payload to be written to."""
 
     def __init__(self, in_thread: Callable[..., Awaitable[object]]) -> None:
         self.hasher = sha256()
@@ -151,22 +151,22 @@ class _HashingWriter:
 def unsignable(body: object) -> UnsignablePayloadError:
     """The error for a body that cannot be hashed and then still be sent."""
     return UnsignablePayloadError(
-        f"this service wants the body's hash, and that of a {type(body).__name__} is not to be had "
-        "without using it up: send bytes, str or a seekable file in binary mode, or pass "
+        f"this service wants the body's hash, and hashing a {type(body).__name__} would use it up: "
+        "send bytes, str or a seekable file in binary mode, or pass "
         "payload='unsigned' where the service allows it"
     )
 
 
 def repeatable(payload: Any) -> bool:
     """Whether aiohttp can write a payload once more."""
-    # A newer aiohttp says of a payload whether it is used up.
+    # Newer versions of aiohttp mark a payload that is used up.
     return not getattr(payload, "consumed", False) and all(
         _part_is_repeatable(part) for part in _parts(payload)
     )
 
 
 def _parts(payload: Any) -> Iterator[Any]:
-    """The parts of a multipart payload of aiohttp's, however deep; any other payload itself."""
+    """The innermost parts of a multipart payload of aiohttp's; any other payload itself."""
     if hasattr(payload, "append_payload"):
         for part, *_ in payload:
             yield from _parts(part)
@@ -175,22 +175,22 @@ def _parts(payload: Any) -> Iterator[Any]:
 
 
 def _part_is_repeatable(payload: Any) -> bool:
-    made_of = getattr(payload, "_value", payload)
-    if isinstance(made_of, bytes | bytearray | memoryview | str):
+    source = getattr(payload, "_value", payload)
+    if isinstance(source, bytes | bytearray | memoryview | str):
         return True
-    # An older one closes the files that it has sent.
+    # An older aiohttp closes the files that it has sent.
     if not hasattr(payload, "consumed"):
         return False
     try:
-        return bool(made_of.seekable())
+        return bool(source.seekable())
     except (AttributeError, OSError, ValueError):
         return False
 
 
 def rewind_form(stream: Any) -> bool:
-    """Put the files of httpx's multipart body back to where they are sent from, their beginning.
+    """Put the files of httpx's multipart body back to their beginning, from where httpx sends them.
 
-    :returns: whether they stand there; False for any other body, also one that has fields too, as
+    :returns: whether they stand there. False for any other body, also one that has fields, such as
         the encoder of requests-toolbelt.
     """
     fields = getattr(stream, "fields", None)
@@ -205,7 +205,10 @@ def rewind_form(stream: Any) -> bool:
 
 
 def put_back(file: Any, position: int) -> bool:
-    """Let a file be read from a position once more, and tell whether it can."""
+    """Put a file back to a position.
+
+    :returns: whether it stands there.
+    """
     try:
         file.seek(position)
     except (AttributeError, OSError, ValueError):
@@ -214,7 +217,7 @@ def put_back(file: Any, position: int) -> bool:
 
 
 def file_at(body: Any) -> tuple[Any, int] | None:
-    """A file and where it stands, if it can be put back there."""
+    """A file and its position; None if it cannot be put back there."""
     try:
         if hasattr(body, "__aiter__") or not body.seekable():
             return None

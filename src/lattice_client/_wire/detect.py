@@ -1,7 +1,7 @@
-"""The outgoing request of each HTTP library: read as it will go on the wire, and written back.
+"""Which library a request is of.
 
-No library is imported here: their requests are told apart by their shape, so one auth object serves
-all of them, in whichever order they are imported.
+Requests are told apart by their shape, and no library is imported. So one auth object serves all
+libraries, in whichever order they are imported.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from lattice_client._wire.aiohttp import AiohttpRequest
-from lattice_client._wire.httpx import (
-    HttpxRequest,
-)
+from lattice_client._wire.httpx import HttpxRequest
 from lattice_client._wire.request import SignableRequest
 from lattice_client._wire.requests import RequestsRequest
 
@@ -22,13 +20,13 @@ def wrap_request(request: Any) -> SignableRequest:
     """The request of any of the libraries.
 
     :raises TypeError: for anything else.
-    :raises InvalidHeaderError: for a relative URL, which httpx takes.
+    :raises InvalidHeaderError: for a relative URL, which httpx accepts.
     """
     url = getattr(request, "url", None)
     if isinstance(url, str):
         try:
             return RequestsRequest(request)
-        except AttributeError:  # to look first would take the URL apart once more
+        except AttributeError:  # checking first would parse the URL twice
             if hasattr(type(request), "path_url"):
                 raise
     if hasattr(url, "raw_path_qs"):

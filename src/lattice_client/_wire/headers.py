@@ -1,4 +1,4 @@
-"""Headers of any library's request or answer: those to sign, and those that a signature sets."""
+"""The headers that a signature covers and sets, for any library's mapping of headers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ _Value = TypeVar("_Value", str, bytes)
 def headers_to_sign(
     pairs: Iterable[tuple[str, _Value]], names: frozenset[str]
 ) -> tuple[list[tuple[str, _Value]], bool]:
-    """Those of the headers to be signed, names in lower case, and whether an earlier signature is
-    among the others."""
+    """The headers to sign, names in lower case, and whether the others hold an earlier signature.
+
+    :param names: of headers to sign beside ``x-amz-*``, in lower case.
+    """
     found, signed_before = [], False
     for given_name, value in pairs:
         name = given_name.lower()
@@ -25,10 +27,6 @@ def headers_to_sign(
         elif name.startswith("x-amz-") or name in names:
             found.append((name, value))
     return found, signed_before
-
-
-def as_text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
 def set_signature(
@@ -41,7 +39,7 @@ def set_signature(
     if stale:
         for name in SIGNATURE_HEADERS.difference(headers):
             present.pop(name, None)
-    # With the signature in the query, Authorization may hold somebody's own token.
+    # With a signature in the query, Authorization may hold the caller's own token: it stays.
     if "Authorization" not in headers and as_text(present.get("Authorization", "")).startswith(
         "AWS4-"
     ):
@@ -50,17 +48,12 @@ def set_signature(
         present[name] = value
 
 
-# --- httpx and httpx2 -------------------------------------------------------------------------
-#
-# Their mapping tries encodings on all headers, and goes through them for each one that is read or
-# set: 45 µs of a request's time where their list takes 20.
-
-
-# --- Redirects --------------------------------------------------------------------------------
-
-
 def strip_signature(headers: MutableMapping[str, str]) -> None:
-    """Remove what must not reach a stranger: every ``x-amz-*`` header, and Authorization."""
+    """Remove what must not reach a foreign origin: every ``x-amz-*`` header, and Authorization."""
     for name in list(headers):
         if name.lower().startswith("x-amz-") or name.lower() == "authorization":
             headers.pop(name, None)
+
+
+def as_text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value

@@ -1,8 +1,9 @@
-"""What an answer of httpx or httpx2 says, read ahead of its caller: see ``_wire.response_body``.
+"""httpx and httpx2: a response's body, read ahead of its caller and left in place.
 
-Over a socket, what comes is left in the buffers of httpcore (h11's, and the events of an HTTP/2
-stream), and looked at there: a read that times out inside httpcore would end the answer. Streams
-that are not httpcore's are iterated, and iterated again by the caller.
+The caller can still stream the response, or get the library's own error from it. Bytes from a
+socket stay in httpcore's buffers (h11's, or the events of an HTTP/2 stream) and are read there: a
+time-out inside httpcore would end the response. Other streams are iterated, and replayed for the
+caller.
 """
 
 from __future__ import annotations
@@ -20,38 +21,38 @@ __all__ = ["discard_httpx", "discard_httpx_async", "read_httpx", "read_httpx_asy
 
 _Steps = Generator[tuple[str, Any], Any, bytes | None]
 
-# In seconds: how long a socket is waited for before it is seen what other threads have read for us.
-_GLANCE = 0.05
-# Wrappers around httpcore's stream: httpx's two and the pool's, and some to spare.
-_DEEPEST = 8
+# Seconds. Other threads may read this stream's events, so the socket is waited for in short turns.
+_POLL = 0.05
+# Wrappers around httpcore's stream: httpx has two and the pool one; the rest is reserve.
+_MAX_WRAPPERS = 8
 
 
 def read_httpx(response: Any, seconds: float) -> bytes | None:
     """The plain body of a response; None where it does not come within the limits."""
-    wire = _Wire(response)
-    run(wire.steps(seconds), wire)
+    reader = _Reader(response)
+    run(reader.steps(seconds), reader)
     return known(response)
 
 
 async def read_httpx_async(response: Any, seconds: float) -> bytes | None:
     """As :func:`read_httpx`."""
-    wire = _AsyncWire(response)
+    reader = _AsyncReader(response)
     try:
-        await run_async(wire.steps(seconds), wire)
-    except BaseException:  # cancelled, and handed out to no one
+        await run_async(reader.steps(seconds), reader)
+    except BaseException:  # cancelled: no caller gets the response
         await response.aclose()
         raise
     return known(response)
 
 
 def discard_httpx(response: Any, seconds: float) -> None:
-    """Let go of an answer. Its connection is used again where all of the answer has come.
+    """Close a response. Its connection is used again if all of the response has come.
 
-    What a transport other than the library's own has given is closed unread: a single read of it
-    may take as long as that transport lets it.
+    A response of another transport than the library's own is closed unread: each read may take as
+    long as that transport allows.
     """
     try:
-        if _core(response.stream) is not None:
+        if _httpcore_stream(response.stream) is not None:
             read_httpx(response, seconds)
         if is_whole(response):
             for _ in response.stream:
@@ -63,7 +64,7 @@ def discard_httpx(response: Any, seconds: float) -> None:
 async def discard_httpx_async(response: Any, seconds: float) -> None:
     """As :func:`discard_httpx`."""
     try:
-        if _core(response.stream) is not None:
+        if _httpcore_stream(response.stream) is not None:
             await read_httpx_async(response, seconds)
         if is_whole(response):
             async for _ in response.stream:
@@ -72,18 +73,18 @@ async def discard_httpx_async(response: Any, seconds: float) -> None:
         await response.aclose()
 
 
-class _Wire:
-    """What brings a response, and the steps of reading it."""
+class _Reader:
+    """Reads a response ahead: ``steps()`` yields the names of methods to call, with an argument."""
 
     def __init__(self, response: Any) -> None:
         self._response = response
         self._library = _library_of(response)
-        stream = _core(response.stream)
+        stream = _httpcore_stream(response.stream)
         connection = getattr(stream, "_connection", None)
         self._network: Any = getattr(connection, "_network_stream", None)
         self._request: Any = getattr(stream, "_request", None)
-        # HTTP/1.1: h11's state. HTTP/2: the stream's number, the events of all streams, and what
-        # reads more of them.
+        # HTTP/1.1: h11's state. HTTP/2: the stream's number, the events of all streams, and the
+        # function that reads more of them.
         self._http1: Any = getattr(connection, "_h11_state", None)
         self._number: Any = getattr(stream, "_stream_id", None)
         self._events: Any = getattr(connection, "_events", None)
@@ -94,7 +95,7 @@ class _Wire:
         response = self._response
         if was_read(response):
             return
-        if hasattr(response, "_content"):  # made of it, or read by the caller's own hook
+        if hasattr(response, "_content"):  # made with a body, or the caller's own hook has read it
             note(response, response.content)
             return
         raw = None
@@ -108,7 +109,7 @@ class _Wire:
                 raw = yield from self._of_pieces(until)
         note(response, raw, response.headers.get("Content-Encoding"))
 
-    # HTTP/1.1: a copy of h11's state tells where the body ends, and both are given what comes.
+    # HTTP/1.1: a copy of h11's state finds where the body ends. Both receive the bytes.
 
     def _of_http1(self, until: float) -> _Steps:
         import h11
@@ -133,8 +134,8 @@ class _Wire:
                     data = yield "read", left
                 except Exception as error:  # noqa: BLE001 httpcore's, of either library
                     if "Timeout" not in type(error).__name__:
-                        # Behind it the connection looks as if it had ended well.
-                        self._breaks_off([bytes(body)], error)
+                        # Afterwards the connection would look as if the body had ended well.
+                        self._replay_error([bytes(body)], error)
                     return None
                 came += len(data)
                 for each in (state, probe):
@@ -146,20 +147,20 @@ class _Wire:
         users = self._request.extensions.get("timeout", {}).get("read")
         return self._network.read(LONGEST, seconds if users is None else min(users, seconds))
 
-    def _breaks_off(self, pieces: list[bytes], error: Exception) -> None:
-        own = getattr(self._library, type(error).__name__, self._library.ReadError)
-        self._response.stream = _again(
-            self._library, pieces, None, own(str(error)), self._response.stream
+    def _replay_error(self, pieces: list[bytes], error: Exception) -> None:
+        error_type = getattr(self._library, type(error).__name__, self._library.ReadError)
+        self._response.stream = _replayed(
+            self._library, pieces, None, error_type(str(error)), self._response.stream
         )
 
-    # HTTP/2: httpcore keeps the events of each stream until they are asked for.
+    # HTTP/2: httpcore keeps the events of each stream until its reader takes them.
 
     def _of_http2(self, until: float) -> _Steps:
         number, held = self._number, list[Any]()
         body = bytearray()
         try:
             while True:
-                # Nothing is read from the network while there are any.
+                # httpcore reads from the network only while this list is empty.
                 events = self._events[number]
                 new = events[:]
                 events.clear()
@@ -177,25 +178,25 @@ class _Wire:
                     return None
                 try:
                     yield "receive", left
-                except Exception:  # noqa: BLE001 the caller meets it too
+                except Exception:  # noqa: BLE001 the caller gets it too
                     return None
         finally:
             if number in self._events:
                 self._events[number][:0] = held
 
     def receive(self, seconds: float) -> Any:
-        """Wait for something on the network, and have it dealt out to the streams.
+        """Wait for bytes from the network, and let httpcore sort them into the streams' events.
 
-        Where other threads use the connection, it may take as long as their reads.
+        Where other threads use the connection, this may take as long as their reads.
         """
         sock = self._network.get_extra_info("socket")
         pending = getattr(sock, "pending", None)
-        # Not with a time-out of httpcore's, which would end all streams of the connection.
-        if not (pending and pending()) and not _comes(sock, min(seconds, _GLANCE)):
+        # A time-out inside httpcore would end all streams of the connection, so wait before.
+        if not (pending and pending()) and not _is_readable(sock, min(seconds, _POLL)):
             return
         self._receive_events(self._request, self._number)
 
-    # Whatever else a transport may give.
+    # Any other stream of a transport.
 
     def _of_pieces(self, until: float) -> _Steps:
         body, pieces, error = bytearray(), [], None
@@ -208,10 +209,10 @@ class _Wire:
                     return bytes(body)
                 pieces.append(piece)
                 body += piece
-        except Exception as met:  # noqa: BLE001 the caller meets it too
+        except Exception as met:  # noqa: BLE001 the caller gets it too
             error = met
         finally:
-            self._response.stream = _again(self._library, pieces, self._pieces, error, stream)
+            self._response.stream = _replayed(self._library, pieces, self._pieces, error, stream)
         return None
 
     def _iterator(self, stream: Any) -> Any:
@@ -221,7 +222,7 @@ class _Wire:
         return next(self._pieces, None)
 
 
-class _AsyncWire(_Wire):
+class _AsyncReader(_Reader):
     async def receive(self, seconds: float) -> None:
         from anyio import move_on_after  # a dependency of httpx and httpx2
 
@@ -236,7 +237,7 @@ class _AsyncWire(_Wire):
 
 
 def _library_of(response: Any) -> Any:
-    """The library, httpx or httpx2, also for a subclass of its response that stands elsewhere."""
+    """The library, httpx or httpx2, also for a subclass of their response from another module."""
     for kind in type(response).__mro__:
         library = sys.modules.get(kind.__module__.partition(".")[0])
         if hasattr(library, "SyncByteStream"):
@@ -244,16 +245,16 @@ def _library_of(response: Any) -> Any:
     raise TypeError(f"{type(response).__name__} is no response of httpx or httpx2")
 
 
-def _core(stream: Any) -> Any:
-    """The stream of httpcore's own that knows its connection; None for any other."""
-    for _ in range(_DEEPEST):
+def _httpcore_stream(stream: Any) -> Any:
+    """The stream of httpcore's own, which knows its connection; None for any other."""
+    for _ in range(_MAX_WRAPPERS):
         if hasattr(stream, "_connection"):
             return stream
         stream = getattr(stream, "_stream", None) or getattr(stream, "_httpcore_stream", None)
     return None
 
 
-def _comes(sock: Any, seconds: float) -> bool:
+def _is_readable(sock: Any, seconds: float) -> bool:
     """Whether a socket has something to read within some seconds."""
     from selectors import EVENT_READ, DefaultSelector
 
@@ -262,10 +263,10 @@ def _comes(sock: Any, seconds: float) -> bool:
         return bool(selector.select(seconds))
 
 
-def _again(library: Any, pieces: list[bytes], rest: Any, error: Any, stream: Any) -> Any:
-    """A stream of pieces that were read already, and of the rest, or of an error after them."""
+def _replayed(library: Any, pieces: list[bytes], rest: Any, error: Any, stream: Any) -> Any:
+    """A stream of pieces that were read already, followed by the rest or by an error."""
 
-    class Again(library.SyncByteStream, library.AsyncByteStream):  # type: ignore[misc]
+    class Replay(library.SyncByteStream, library.AsyncByteStream):  # type: ignore[misc]
         def __iter__(self) -> Iterator[bytes]:
             yield from pieces
             if error is not None:
@@ -286,4 +287,4 @@ def _again(library: Any, pieces: list[bytes], rest: Any, error: Any, stream: Any
         async def aclose(self) -> None:
             await stream.aclose()
 
-    return Again()
+    return Replay()

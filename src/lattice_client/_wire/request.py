@@ -1,16 +1,19 @@
-"""A request of any library, as the signer sees it."""
+"""What the signer needs of a request, and how a request is routed, for all libraries alike.
+
+``SignableRequest`` is the protocol that the signer uses. ``Reroutable`` is the base class of the
+three implementations, in ``requests``, ``httpx`` and ``aiohttp``.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
-from lattice_client._wire.urls import _plain, address_of, bracketed, split_port
+from lattice_client._wire.urls import address_of, bracketed, is_same_name, split_port
 from lattice_client.errors import ConfigurationError
 from lattice_client.names import Endpoint
 from lattice_client.signing import SigV4ASigner, SigV4Signer
 
 __all__ = ["AnySigner", "Reroutable", "SignableRequest"]
-
 
 AnySigner = SigV4Signer | SigV4ASigner
 
@@ -31,10 +34,10 @@ class SignableRequest(Protocol):
     host: str
     # Path and query.
     target: str
-    # Who has signed it, if anybody has, and by how much the clock was corrected then, in seconds.
+    # What has signed it, and the clock's correction then, in seconds. None: not signed.
     signer: AnySigner | None
     offset: float
-    # Where names have led it to, if any were asked.
+    # Where names have routed it to. None: not routed.
     endpoint: Endpoint | None
 
     def route(self, endpoint: Endpoint) -> None:
@@ -50,8 +53,8 @@ class SignableRequest(Protocol):
         ...
 
     def headers_to_sign(self, names: frozenset[str]) -> list[tuple[str, str]]:
-        """The headers named ``x-amz-*`` and those in ``names`` (lower case), but for what an
-        earlier signature has left. A character stands for a byte on the wire."""
+        """The headers named ``x-amz-*`` and those in ``names`` (lower case), without those of an
+        earlier signature. A character stands for a byte on the wire."""
         ...
 
     def body(self) -> object:
@@ -59,11 +62,11 @@ class SignableRequest(Protocol):
         ...
 
     def set_target(self, target: str) -> None:
-        """Let the request go to another path and query of the same origin."""
+        """Set the path and query."""
         ...
 
     def set_headers(self, headers: dict[str, str]) -> None:
-        """Set the headers; nothing of an earlier signature remains."""
+        """Set the headers of a signature, and remove those of an earlier one."""
         ...
 
     def set_default_header(self, name: str, value: str) -> None:
@@ -71,17 +74,17 @@ class SignableRequest(Protocol):
         ...
 
     def rewind(self) -> bool:
-        """Make ready for another attempt: put the body back to where it began.
+        """Put the body back to its beginning, for another attempt.
 
-        :returns: whether it stands there. A body that can be read but once does not.
+        :returns: whether it stands there. A one-shot body does not.
         """
         ...
 
 
 class Reroutable:
-    """What the outgoing requests of all libraries have in common: how they are led somewhere.
+    """The routing that the requests of all libraries share.
 
-    ``endpoint`` is where it was led to; None for as long as it was not.
+    ``endpoint`` is where the request was routed to; None before.
     """
 
     __slots__ = ("endpoint", "host", "request")
@@ -91,20 +94,20 @@ class Reroutable:
     endpoint: Endpoint | None
 
     def route(self, endpoint: Endpoint) -> None:
-        """Let the request go to an endpoint.
+        """Send the request to an endpoint.
 
-        Where it bears a Host header that is not its URL's, whoever made it has chosen the address:
-        then the header may change, and the URL does not.
+        A Host header that differs from the URL's host means that the caller has chosen the
+        address. Then the Host header may change, and the URL does not.
 
         :raises ConfigurationError: for a ``connect_to`` that this library's hook cannot follow, or
             that is no address.
         """
         self.endpoint = endpoint
-        asked, port = split_port(self.host)
-        if endpoint.host == asked and endpoint.connect_to is None:
+        given, port = split_port(self.host)
+        if endpoint.host == given and endpoint.connect_to is None:
             return
         by_url = self.goes_by_url()
-        if endpoint.host != asked:
+        if endpoint.host != given:
             self.host = bracketed(endpoint.host) + port
             if by_url:
                 self.set_url_host(endpoint.host, None)
@@ -114,9 +117,9 @@ class Reroutable:
 
     def goes_by_url(self) -> bool:
         """Whether the URL names the host that the Host header names."""
-        return _plain(self.url_host()) == _plain(split_port(self.host)[0])
+        return is_same_name(self.url_host(), split_port(self.host)[0])
 
-    # What a library does in its own way.
+    # What each library does differently.
 
     def url_host(self) -> str:
         """The host in the URL, without brackets."""
@@ -127,7 +130,7 @@ class Reroutable:
         raise NotImplementedError
 
     def set_url_host(self, name: str, port: int | None) -> None:
-        """Put another host into the URL, and another port where one is given."""
+        """Set the URL's host, and its port unless that is None."""
         raise NotImplementedError
 
     def set_host(self, host: str) -> None:
@@ -135,7 +138,7 @@ class Reroutable:
         raise NotImplementedError
 
     def set_connect_address(self, endpoint: Endpoint, address: str, port: int | None) -> None:  # noqa: ARG002
-        """Connect there, while SNI and the certificate check stay the endpoint's host."""
+        """Connect to an address. SNI and the certificate check still use the endpoint's host."""
         raise ConfigurationError(
             f"{endpoint.host!r} is to be reached at {address!r} (connect_to), and an auth hook of "
             "this library cannot send a request there: use the Session of lattice_client.requests, "

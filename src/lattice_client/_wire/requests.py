@@ -1,4 +1,4 @@
-"""requests: its prepared requests, headers, responses and connections."""
+"""requests: its prepared requests and their headers. Its responses are in ``requests_response``."""
 
 from __future__ import annotations
 
@@ -10,37 +10,21 @@ from lattice_client._wire.request import AnySigner, Reroutable
 from lattice_client._wire.urls import DEFAULT_PORT, FINAL_DOT, bracketed, split_port, url_parts
 from lattice_client.names import Endpoint
 
-__all__ = ["Attempt", "RequestsRequest", "requests_header", "server_name"]
+__all__ = ["RequestsAttempt", "RequestsRequest", "requests_header", "server_name"]
 
+# An attribute of a copy of a request: the name for SNI and certificate.
+_SERVER_NAME = "_lattice_client_server_name"
 
-def requests_header(headers: Any, name: str) -> str | bytes | None:
-    """A header of requests' own kind of mapping, which raises an error within for each that it does
-    not have.
+_NO_HEADER = (None, None)
 
-    :param name: in lower case.
-    """
-    store = getattr(headers, "_store", None)
-    given: str | bytes | None
-    if store is None:
-        given = headers.get(name)
-    else:
-        _, given = store.get(name, _NOTHING)
-    return given
-
-
-_NOTHING = (None, None)
-
-
-# The host in what stands before a path, where nothing else does: it is one of few, and taking each
-# URL apart takes 5 µs in the midst of a request.
-_plain_hosts: dict[str, str] = {}
-
-
-_MANY_HOSTS = 256
+# The Host header by what stands before the path of a URL. A program calls few hosts, and parsing
+# each URL takes 5 µs of a request's time.
+_host_of_origin: dict[str, str] = {}
+_MAX_HOSTS = 256
 
 
 class RequestsRequest(Reroutable):
-    """A ``requests.PreparedRequest``. Its Host header is made later, in http.client."""
+    """A ``requests.PreparedRequest``. http.client makes its Host header later."""
 
     __slots__ = ("_signed_before", "method", "offset", "signer", "target")
 
@@ -53,56 +37,57 @@ class RequestsRequest(Reroutable):
         self.method: str = request.method or "GET"
         self.target: str = request.path_url
         given = requests_header(request.headers, "host")
-        self.host = self._host_to_be() if given is None else as_text(given)
+        self.host = self._host_from_url() if given is None else as_text(given)
 
     @property
     def scheme(self) -> str:
         return url_parts(self.request.url)[0]
 
-    def _host_to_be(self) -> str:
+    def _host_from_url(self) -> str:
         """The Host header that http.client will make of the URL."""
         url = self.request.url
         origin = url.removesuffix(self.target)
-        known = _plain_hosts.get(origin)
+        known = _host_of_origin.get(origin)
         if known is not None and "\\" not in url:
             return known
         scheme, netloc, target, fragment = url_parts(url)
         host = netloc.rpartition("@")[2]
         default = DEFAULT_PORT.get(scheme, ":")
         if host.endswith(default):
-            # http.client leaves the scheme's own port out, but not on the way through a proxy.
+            # http.client leaves the scheme's own port out, except through a proxy.
             netloc = netloc.removesuffix(default)
             self.request.url = f"{scheme}://{netloc}{target}{fragment}"
         host = host.removesuffix(default)
         if host[-1:] == "." or ".:" in host:
             # urllib3 leaves out the dot of an absolute name.
             return FINAL_DOT.sub("", host)
-        if origin == f"{scheme}://{host}":  # and so no user, no password
-            if len(_plain_hosts) >= _MANY_HOSTS:
-                _plain_hosts.clear()
-            _plain_hosts[origin] = host
+        if origin == f"{scheme}://{host}":  # without user and password
+            if len(_host_of_origin) >= _MAX_HOSTS:
+                _host_of_origin.clear()
+            _host_of_origin[origin] = host
         return host
 
     def url_host(self) -> str:
         return split_port(url_parts(self.request.url)[1].rpartition("@")[2])[0]
 
     def authority(self) -> str:
-        return self._host_to_be()
+        return self._host_from_url()
 
     def set_url_host(self, name: str, port: int | None) -> None:
         scheme, netloc, target, fragment = url_parts(self.request.url)
         user, at, host = netloc.rpartition("@")
-        there = bracketed(name) + (split_port(host)[1] if port is None else f":{port}")
-        self.request.url = f"{scheme}://{user}{at}{there}{target}{fragment}"
+        authority = bracketed(name) + (split_port(host)[1] if port is None else f":{port}")
+        self.request.url = f"{scheme}://{user}{at}{authority}{target}{fragment}"
 
     def set_host(self, host: str) -> None:
-        # Otherwise the URL's will do; one that is set would go along with a redirect.
+        # Without a Host header the URL's host is sent. A header that is set would go along with a
+        # redirect.
         if "Host" in self.request.headers:
             self.request.headers["Host"] = host
 
     def headers_to_sign(self, names: frozenset[str]) -> list[tuple[str, str]]:
         headers = self.request.headers
-        # The names and values of requests' own kind of headers, without a look-up for each.
+        # The names and values of requests' own mapping, without a look-up for each.
         store = getattr(headers, "_store", None)
         pairs = (
             headers.items()
@@ -136,12 +121,9 @@ class RequestsRequest(Reroutable):
         return isinstance(position, int) and put_back(body, position)
 
 
-# An attribute of a copy of a request: the name for SNI and certificate.
-_SERVER_NAME = "_lattice_client_server_name"
-
-
-class Attempt(RequestsRequest):
-    """A request that nobody else sees, so its Host header may differ from its URL's."""
+class RequestsAttempt(RequestsRequest):
+    """A copy that is sent in place of the caller's request. So its Host header may differ from its
+    URL's host."""
 
     __slots__ = ()
 
@@ -152,5 +134,19 @@ class Attempt(RequestsRequest):
 
 
 def server_name(request: Any) -> str | None:
-    """The name that a request's TLS connection is for, where its URL's host is another."""
+    """The name that a request's TLS connection is for, where its URL has another host."""
     return getattr(request, _SERVER_NAME, None)
+
+
+def requests_header(headers: Any, name: str) -> str | bytes | None:
+    """A header of requests' own mapping, which is slow for a missing one: it raises inside.
+
+    :param name: in lower case.
+    """
+    store = getattr(headers, "_store", None)
+    given: str | bytes | None
+    if store is None:
+        given = headers.get(name)
+    else:
+        _, given = store.get(name, _NO_HEADER)
+    return given

@@ -1,10 +1,7 @@
-"""What an answer says, read ahead of its caller: within limits, and with nothing taken away.
+"""requests: a response's body, read ahead of its caller and put back.
 
-The answer itself stays as it came. Its caller streams it, takes it raw, or meets the library's own
-error in it, as without us. No library is imported here.
-
-Every function takes an answer and for how many seconds it may be waited for. ``known`` says what
-came of it.
+The caller can still stream the response, take it raw, or get the library's own error from it. The
+functions take the response and the seconds to wait. The library is not imported.
 """
 
 from __future__ import annotations
@@ -25,58 +22,55 @@ from lattice_client._wire.response_body import (
 __all__ = ["discard_requests", "read_requests"]
 
 
-# --- requests ---------------------------------------------------------------------------------
-
-
 def read_requests(response: Any, seconds: float) -> bytes | None:
     """The plain body of a ``requests.Response``; None where it does not come within the limits."""
     if not was_read(response):
-        content = response._content  # noqa: SLF001 read by another hook already
+        content = response._content  # noqa: SLF001 another hook has read it
         if isinstance(content, bytes):
             return note(response, content)
-        raw = None if too_long(response.headers) else _wire_body(response.raw, seconds)
+        raw = None if too_long(response.headers) else _read_raw(response.raw, seconds)
         note(response, raw, response.headers.get("Content-Encoding"))
     return known(response)
 
 
 def discard_requests(response: Any, seconds: float) -> None:
-    """Let go of an answer. Its connection is used again where all of the answer has come."""
+    """Close a response. Its connection is used again if all of the response has come."""
     try:
         read_requests(response, seconds)
         if known(response) is not None:
-            response.content  # noqa: B018 for those who look at the history
+            response.content  # noqa: B018 kept for readers of the history
         elif is_whole(response):
             response.raw.read(decode_content=False)
     finally:
         response.close()
 
 
-def _wire_body(raw: Any, seconds: float) -> bytes | None:
-    """A body as it came, chunks joined. What was read of the wire is put back."""
+def _read_raw(raw: Any, seconds: float) -> bytes | None:
+    """A body as it came, its chunks joined. What was read from the socket is put back."""
     message: Any = getattr(raw, "_fp", None)
-    if isinstance(message, io.BytesIO):  # of a tool for tests
+    if isinstance(message, io.BytesIO):  # a response of a test tool
         body = message.getvalue()[message.tell() :]
         return body if len(body) <= LONGEST else None
     file: Any = getattr(message, "fp", None)
     sock: Any = getattr(getattr(file, "raw", None), "_sock", None)
-    if not hasattr(sock, "recv"):  # not http.client's
+    if not hasattr(sock, "recv"):  # not a response of http.client
         return None
-    users = sock.gettimeout()
-    ahead = _Ahead(file, sock, time.monotonic() + seconds, users)
-    # The same message with another file: where it ends is http.client's to say.
+    users_timeout = sock.gettimeout()
+    ahead = _Recorder(file, sock, time.monotonic() + seconds, users_timeout)
+    # A copy of the message with another file: http.client finds where the body ends.
     probe: Any = object.__new__(type(message))
     vars(probe).update(vars(message), fp=io.BufferedReader(ahead))
     try:
-        return _whole(probe)
+        return _read_to_end(probe)
     finally:
         probe.close()
-        sock.settimeout(users)
-        # pyOpenSSL's sockets say so of "nothing yet", and the file would not be read again.
+        sock.settimeout(users_timeout)
+        # With pyOpenSSL "nothing yet" sets this flag, which would end all reading.
         file.raw._timeout_occurred = False  # noqa: SLF001
-        message.fp = io.BufferedReader(_PutBack(ahead, file))
+        message.fp = io.BufferedReader(_Replay(ahead, file))
 
 
-def _whole(message: Any) -> bytes | None:
+def _read_to_end(message: Any) -> bytes | None:
     from http.client import HTTPException
 
     body = bytearray()
@@ -87,29 +81,29 @@ def _whole(message: Any) -> bytes | None:
                 return None
     except (OSError, HTTPException, ValueError):
         return None
-    # What is left of a Content-Length.
+    # The length is what is missing of a Content-Length.
     return None if message.length else bytes(body)
 
 
-class _EnoughError(OSError):
-    """A limit is reached."""
+class _LimitReachedError(OSError):
+    """A limit of time or bytes is reached."""
 
 
-class _Ahead(io.RawIOBase):
-    """The bytes on the wire, read until a time or an amount, and kept in ``taken``.
+class _Recorder(io.RawIOBase):
+    """The bytes on the wire, read up to a time and an amount, and kept in ``taken``.
 
-    The socket is read directly: a time-out of its file would end the file's use.
+    The socket is read directly: after a time-out its file could not be read any more.
     """
 
     def __init__(self, file: Any, sock: Any, until: float, users: float | None) -> None:
         self.error: OSError | None = None
         self._sock, self._until, self._users = sock, until, users
         self._given = 0
-        # What the file holds already, for the head was read through it.
+        # The file has buffered bytes already: the head was read through it.
         sock.settimeout(0)
         try:
             self.taken = bytearray(file.read1(LONGEST) or b"")
-        except OSError:  # TLS has nothing yet
+        except OSError:  # nothing yet, over TLS
             self.taken = bytearray()
 
     def readable(self) -> bool:
@@ -126,7 +120,7 @@ class _Ahead(io.RawIOBase):
     def _receive(self) -> None:
         left = self._until - time.monotonic()
         if left <= 0 or len(self.taken) > LONGEST:
-            raise _EnoughError
+            raise _LimitReachedError
         self._sock.settimeout(left if self._users is None else min(left, self._users))
         try:
             self.taken += self._sock.recv(LONGEST)
@@ -137,12 +131,12 @@ class _Ahead(io.RawIOBase):
             raise
 
 
-class _PutBack(io.RawIOBase):
-    """A file with what was taken from it in front, and with the error that reading on met."""
+class _Replay(io.RawIOBase):
+    """A file that first gives the recorded bytes again, then the error that recording met."""
 
-    def __init__(self, ahead: _Ahead, file: Any) -> None:
+    def __init__(self, ahead: _Recorder, file: Any) -> None:
         self._taken, self._file = memoryview(bytes(ahead.taken)), file
-        # Without the frames that it came through: they hold these files.
+        # Without its frames, which refer to these files.
         self._error = ahead.error and ahead.error.with_traceback(None)
 
     def readable(self) -> bool:
@@ -167,6 +161,3 @@ class _PutBack(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
-
-
-# --- aiohttp ----------------------------------------------------------------------------------

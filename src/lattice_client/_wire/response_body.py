@@ -1,43 +1,49 @@
-"""What is read of an answer for our own purposes: how far, for how long, and what came."""
+"""A refusal's body, read for our own purposes: its limits, and what came of it.
+
+The body is kept as an attribute of the response, so each is read once.
+"""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-__all__ = ["LONGEST", "PATIENCE", "is_whole", "known", "note", "patience", "too_long", "was_read"]
+__all__ = [
+    "GZIP_MAGIC",
+    "LONGEST",
+    "PATIENCE",
+    "is_whole",
+    "known",
+    "note",
+    "patience",
+    "too_long",
+    "was_read",
+]
 
-
-# The limits of what is read of an answer for our own purposes: bytes as they come over the wire,
-# bytes after decompression, and seconds. Lattice's own refusals are one line.
+# Bytes: the limit of a body, both as it comes over the wire and decompressed. Lattice's own
+# refusals are one line.
 LONGEST = 1 << 16
-
-
+# Seconds: how long a body is waited for.
 PATIENCE = 2.0
 
+GZIP_MAGIC = b"\x1f\x8b"
 
-# The answer's attribute that says what was read of it: whether all came, and the plain body.
+# The response's attribute for what was read: whether all of it came, and the plain body.
 _AHEAD = "_lattice_ahead"
-
-
 _NOTHING: tuple[bool, bytes | None] = (False, None)
 
-
-# zlib's, for gzip and zlib alike, and for neither's header.
+# wbits of zlib: for the headers of gzip and zlib alike, and for raw deflate.
 _ANY_HEADER, _NO_HEADER = 47, -15
-
-
-_GZIP = b"\x1f\x8b"
 
 
 def patience(
     deadline: float | None = None, began: float = 0.0, longest: float | None = None
 ) -> float:
-    """For how many seconds an answer may be waited for.
+    """How many seconds to wait for an answer.
 
     :param deadline: seconds that the whole call may take.
     :param began: when it began, by ``time.monotonic()``.
-    :param longest: seconds, where the deadline leaves more. None: as long as an answer is read.
+    :param longest: seconds at most. None: as long as a body is waited for.
     """
     if longest is None:
         longest = PATIENCE
@@ -47,18 +53,18 @@ def patience(
 
 
 def known(response: Any) -> bytes | None:
-    """The plain body, where it was read to its end within the limits."""
+    """The plain body; None where it was not read to its end within the limits."""
     body: bytes | None = getattr(response, _AHEAD, _NOTHING)[1]
     return body
 
 
 def was_read(response: Any) -> bool:
-    """Whether it was tried to read an answer."""
+    """Whether reading a response ahead was tried."""
     return hasattr(response, _AHEAD)
 
 
 def is_whole(response: Any) -> bool:
-    """Whether the whole answer has come, so that its connection can be used again."""
+    """Whether all of the answer has come, so that its connection can be used again."""
     whole: bool = getattr(response, _AHEAD, _NOTHING)[0]
     return whole
 
@@ -67,31 +73,31 @@ def note(response: Any, raw: bytes | None, coding: str | None = None) -> bytes |
     """Keep what was read, and return the plain body.
 
     :param raw: the body; None where it did not come to its end.
-    :param coding: the body's Content-Encoding, where the library has not undone it.
+    :param coding: the body's Content-Encoding, where the library has not decoded it.
     """
-    body = None if raw is None else _plain(raw, coding or "")
+    body = None if raw is None else _decoded(raw, coding or "")
     setattr(response, _AHEAD, (raw is not None, body))
     return body
 
 
 def too_long(headers: Any) -> bool:
-    """Whether a body says that it is longer than what is read."""
+    """Whether Content-Length is over the limit."""
     length = headers.get("Content-Length") or ""
     return length.isascii() and length.isdigit() and int(length[:9]) > LONGEST
 
 
-def _plain(body: bytes, codings: str) -> bytes | None:
-    """A body decompressed; None for what is damaged, longer than the limit, or in another coding
-    than gzip and deflate."""
+def _decoded(body: bytes, codings: str) -> bytes | None:
+    """A body without its codings; None if it is damaged, longer than the limit, or in another
+    coding than gzip and deflate."""
     for coding in reversed(codings.lower().split(",")):
         match coding.strip():
             case "" | "identity":
                 plain: bytes | None = body
             case "gzip" | "x-gzip":
-                plain = _inflated(body, _ANY_HEADER)
+                plain = _inflate(body, _ANY_HEADER)
             case "deflate":
-                plain = _inflated(body, _ANY_HEADER)
-                plain = _inflated(body, _NO_HEADER) if plain is None else plain
+                plain = _inflate(body, _ANY_HEADER)
+                plain = _inflate(body, _NO_HEADER) if plain is None else plain
             case _:
                 plain = None
         if plain is None:
@@ -100,10 +106,10 @@ def _plain(body: bytes, codings: str) -> bytes | None:
     return body
 
 
-def _inflated(body: bytes, bits: int) -> bytes | None:
+def _inflate(body: bytes, bits: int) -> bytes | None:
     import zlib
 
-    # An answer to HEAD names the coding of a body that does not come.
+    # An answer to HEAD names the coding of a body that is not sent.
     if not body:
         return body
     inflating = zlib.decompressobj(bits)

@@ -13,6 +13,7 @@ __all__ = [
     "REDIRECTS",
     "address_of",
     "bracketed",
+    "is_same_name",
     "leaves_tls",
     "origin_of",
     "split_port",
@@ -21,14 +22,25 @@ __all__ = [
     "with_encoded_spaces",
 ]
 
+# The statuses of answers that redirect.
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
-# RFC 3986 appendix B, for URLs with an authority. Some parsers end it at a backslash, some do not;
-# one that holds a backslash belongs to no origin here.
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#\\]*)([^#\\]*)(#.*)?", re.DOTALL).fullmatch
 FINAL_DOT = re.compile(r"\.+(?=(?::\d*)?$)")
+
+# RFC 3986 appendix B, for URLs with an authority. Parsers disagree on whether a backslash ends it,
+# so an authority with a backslash is refused.
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#\\]*)([^#\\]*)(#.*)?", re.DOTALL).fullmatch
+_PORT = re.compile(r":\d*$")
+_ADDRESS = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>\d{1,5}))?"
+    r"|(?P<bare_v6>[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)"
+).fullmatch
+_HIGHEST_PORT = 65535
+
+
+# --- URLs -------------------------------------------------------------------------------------
 
 
 def url_parts(url: str) -> tuple[str, str, str, str]:
@@ -41,7 +53,7 @@ def url_parts(url: str) -> tuple[str, str, str, str]:
 
 
 def split_url(url: str) -> tuple[str, str, str]:
-    """The origin, Host header and target of a URL, its user information and fragment left out.
+    """The origin, Host header and target of a URL, without its user information and fragment.
 
     :raises ConfigurationError: for what is no absolute http(s) URL.
     """
@@ -57,8 +69,18 @@ def split_url(url: str) -> tuple[str, str, str]:
     return f"{scheme}://{host}", host, with_encoded_spaces(target)
 
 
+def with_encoded_spaces(target: str) -> str:
+    """The target with ``+`` in its query as ``%20``.
+
+    Form encoders send a space as ``+``. It is not published how a SigV4 verifier reads that: some
+    want ``%20`` signed for it, some ``%2B``. All of them read ``%20`` alike.
+    """
+    path, mark, query = target.partition("?")
+    return path + mark + query.replace("+", "%20")
+
+
 def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL, the scheme's own port left out; empty where it has none."""
+    """Scheme, host and port of a URL, without the scheme's own port; empty where it has none."""
     try:
         return split_url(url)[0].lower()
     except ConfigurationError:
@@ -68,7 +90,7 @@ def origin_of(url: str) -> str:
 def leaves_tls(before: str, after: str) -> bool:
     """Whether two origins are ``https`` and ``http`` on one host, whatever their ports.
 
-    So applications redirect that do not know of the TLS in front of them.
+    Applications that do not know of the TLS in front of them redirect so.
     """
     scheme, _, host = before.partition("://")
     other_scheme, _, other_host = after.partition("://")
@@ -77,26 +99,7 @@ def leaves_tls(before: str, after: str) -> bool:
     )
 
 
-_PORT = re.compile(r":\d*$")
-
-
-def with_encoded_spaces(target: str) -> str:
-    """The target with ``+`` in its query as ``%20``.
-
-    Form encoders send a space as ``+``. What a SigV4 verifier makes of that is not published: some
-    want ``%20`` signed for it, some ``%2B``. All of them read ``%20`` alike.
-    """
-    path, mark, query = target.partition("?")
-    return path + mark + query.replace("+", "%20")
-
-
-_ADDRESS = re.compile(
-    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>\d{1,5}))?"
-    r"|(?P<bare_v6>[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)"
-).fullmatch
-
-
-_HIGHEST_PORT = 65535
+# --- Hosts ------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=256)
@@ -129,5 +132,6 @@ def bracketed(name: str) -> str:
     return f"[{name}]" if ":" in name else name
 
 
-def _plain(name: str) -> str:
-    return name.lower().rstrip(".")
+def is_same_name(name: str, other: str) -> bool:
+    """Whether two names are one but for upper case and a final dot."""
+    return name.lower().rstrip(".") == other.lower().rstrip(".")

@@ -1,4 +1,4 @@
-"""Why a request was refused: a refusal explained, as a value, an error or a line of the log."""
+"""Why a request was refused: as a value, an error or a line of the log."""
 
 from __future__ import annotations
 

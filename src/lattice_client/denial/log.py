@@ -1,4 +1,4 @@
-"""The log of denials: each kind once for a host."""
+"""The log of denials: each kind once for each host."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from lattice_client.denial.model import Denial, Kind
 
 __all__ = ["DenialLog"]
 
-
 _log = logging.getLogger("lattice_client.denial")
 
 
 class DenialLog:
     """Logs denials at WARNING, each kind once for each host.
 
-    :param remembered: how many pairs of kind and host are remembered. The oldest go, and are logged
-        again when they come again.
+    :param remembered: how many pairs of kind and host are remembered. The oldest are forgotten, and
+        logged again when they recur.
 
     May be used from many threads at once.
     """
@@ -28,7 +27,10 @@ class DenialLog:
         self._lock = threading.Lock()
 
     def note(self, denial: Denial) -> bool:
-        """Log a denial, unless its like has been logged; whether it was."""
+        """Log a denial, unless its kind and host have been logged.
+
+        :returns: whether it was logged.
+        """
         key = denial.kind, denial.host
         with self._lock:
             if key in self._seen:

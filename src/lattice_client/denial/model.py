@@ -1,11 +1,10 @@
-"""What a refusal says, as a value."""
+"""``Denial``: why a request was refused, as a value."""
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
 __all__ = ["ATTEMPT", "Denial", "Kind"]
-
 
 Kind = Literal[
     "unsigned",
@@ -21,19 +20,18 @@ Kind = Literal[
 ]
 """Why a request was refused, in a word."""
 
-
 ATTEMPT = "lattice_client.attempt"
-"""The key in an httpx response's ``extensions`` under which a transport that signs a copy of the
-request leaves that copy."""
+"""The key in an httpx response's ``extensions`` for the request that was sent, where a transport
+has signed a copy of the caller's."""
 
 
 class Denial(NamedTuple):
     """Why a request was refused. It holds no token and no signature.
 
     ``next_step`` is one sentence. ``caller``, ``action`` and ``resource`` are Lattice's own words,
-    where it gave them. ``canonical_request`` is what the signature was made of, where that is at
-    fault: calculated anew from the request that was sent, for a path that is encoded twice, with
-    ``***`` for the token and for the values of all headers but SigV4's own.
+    where it gave them. ``canonical_request`` is what was signed, where the signature or its time is
+    at fault. It is computed from the request that was sent, with the path encoded twice (S3: once)
+    and with ``***`` for the token and for the values of all headers but SigV4's own.
     """
 
     kind: Kind

@@ -41,6 +41,7 @@ from lattice_client.signing.validation import (
 
 __all__ = [
     "LATTICE",
+    "S3_SERVICES",
     "SIGNATURE_HEADERS",
     "Signer",
 ]
@@ -50,9 +51,9 @@ LATTICE = "vpc-lattice-svcs"
 
 # S3 and its kin. A signature in the query never covers their payload ("Authenticating Requests:
 # Using Query Parameters", S3 API Reference).
-_S3_SERVICES = frozenset(("s3", "s3-object-lambda", "s3-outposts", "s3express"))
+S3_SERVICES = frozenset(("s3", "s3-object-lambda", "s3-outposts", "s3express"))
 # Services that require the payload's hash in a header, of every kind.
-_CONTENT_SHA256_SERVICES = _S3_SERVICES | {LATTICE, "aoss", "glacier"}
+_CONTENT_SHA256_SERVICES = S3_SERVICES | {LATTICE, "aoss", "glacier"}
 
 SIGNATURE_HEADERS = frozenset(
     ("x-amz-content-sha256", "x-amz-date", "x-amz-region-set", "x-amz-security-token")
@@ -147,7 +148,7 @@ class Signer:
         self.target_lines = canonical_target(self.path_encoding, normalization)
         self._default_payload = UNSIGNED_PAYLOAD if service == LATTICE else EMPTY_PAYLOAD
         # Whether a signature in the query covers the payload.
-        self.signs_payload_in_query = service not in _S3_SERVICES
+        self.signs_payload_in_query = service not in S3_SERVICES
         self._sends_payload_hash = (
             service in _CONTENT_SHA256_SERVICES or "x-amz-content-sha256" in names
         )
@@ -388,7 +389,7 @@ class Signer:
 
 def _default_path_encoding(service: str) -> PathEncoding:
     # "Create a signed AWS API request": all services but S3 encode the path twice.
-    return "single" if service in _S3_SERVICES else "double"
+    return "single" if service in S3_SERVICES else "double"
 
 
 # hashlib releases the GIL for inputs of 2,048 bytes and more, and another thread may then hold it
