@@ -181,7 +181,7 @@ class TestSpans:
             "attempt",
         ]
         assert span.status.status_code is StatusCode.UNSET
-        (remedies,) = telemetry.points("lattice_client._auth.recovery")
+        (remedies,) = telemetry.points("lattice_client.remedies")
         assert remedies.value == 1
         assert remedies.attributes["lattice_client.remedy"] == "clock"
 

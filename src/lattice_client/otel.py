@@ -78,9 +78,9 @@ class OpenTelemetry:
             "lattice_client.retries", "{retry}", "Attempts that repeat one that went wrong."
         )
         self._remedies = meter.create_counter(
-            "lattice_client._auth.recovery",
+            "lattice_client.remedies",
             "{remedy}",
-            "Attempts signed anew because Lattice refused.",
+            "Attempts signed again because Lattice refused one.",
         )
         self._refreshes = meter.create_counter(
             "lattice_client.credentials.refreshes", "{refresh}", "Fetches of credentials."
