@@ -125,7 +125,7 @@ print("botocore" in sys.modules, "lattice_client.events" in sys.modules)
 
 
 @pytest.mark.parametrize("library", ["requests", "httpx", "httpx2", "aiohttp"])
-def test_the_second_level_loads_no_opentelemetry(library):
+def test_a_client_loads_no_opentelemetry(library):
     loaded = loaded_by(f"import lattice_client.{library}")
     assert "lattice_client.events" in loaded
     assert "lattice_client.otel" not in loaded

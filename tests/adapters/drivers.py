@@ -87,7 +87,7 @@ class Driver(Protocol):
     ) -> AbstractContextManager[Client]:
         """One session with its connection pool.
 
-        :param settings: of our second level.
+        :param settings: of our clients.
         """
         ...
 
@@ -102,7 +102,7 @@ async def _async_chunks() -> AsyncIterator[bytes]:
 
 
 class Requests:
-    name = "requests"
+    name = "requests hook"
     auth: type[SigV4Auth] = LatticeAuth
     prevents_forwarding = True
 
@@ -147,7 +147,7 @@ class Requests:
 
 
 class RequestsSession(Requests):
-    name = "requests, second level"
+    name = "requests client"
 
     def session(self, auth: Any, **settings: Any) -> requests.Session:
         return lattice_client.requests.Session(auth, **settings)
@@ -223,7 +223,7 @@ class AsyncHttpx(Httpx):
 
 
 class Aiohttp:
-    name = "aiohttp"
+    name = "aiohttp hook"
     auth: type[SigV4Auth] = LatticeAuth
     prevents_forwarding = True
 
@@ -270,7 +270,7 @@ class Aiohttp:
 
 
 class AiohttpSession(Aiohttp):
-    name = "aiohttp, second level"
+    name = "aiohttp client"
 
     def session(self, auth: Any, **arguments: Any) -> aiohttp.ClientSession:
         return lattice_client.aiohttp.client_session(auth, **arguments)
@@ -293,25 +293,25 @@ def _blocking(runner: asyncio.Runner, call: Callable[..., Coroutine[Any, Any, An
 
 HOOKS: list[Driver] = [
     Requests(),
-    Httpx(httpx, LatticeAuth, "httpx, library-free"),
-    Httpx(httpx, lattice_client.httpx.LatticeAuth, "httpx"),
-    AsyncHttpx(httpx, LatticeAuth, "httpx async, library-free"),
-    AsyncHttpx(httpx, lattice_client.httpx.LatticeAuth, "httpx async"),
-    Httpx(httpx2, LatticeAuth, "httpx2, library-free"),
-    Httpx(httpx2, lattice_client.httpx2.LatticeAuth, "httpx2"),
-    AsyncHttpx(httpx2, LatticeAuth, "httpx2 async, library-free"),
-    AsyncHttpx(httpx2, lattice_client.httpx2.LatticeAuth, "httpx2 async"),
+    Httpx(httpx, LatticeAuth, "httpx library-free hook"),
+    Httpx(httpx, lattice_client.httpx.LatticeAuth, "httpx hook"),
+    AsyncHttpx(httpx, LatticeAuth, "httpx async library-free hook"),
+    AsyncHttpx(httpx, lattice_client.httpx.LatticeAuth, "httpx async hook"),
+    Httpx(httpx2, LatticeAuth, "httpx2 library-free hook"),
+    Httpx(httpx2, lattice_client.httpx2.LatticeAuth, "httpx2 hook"),
+    AsyncHttpx(httpx2, LatticeAuth, "httpx2 async library-free hook"),
+    AsyncHttpx(httpx2, lattice_client.httpx2.LatticeAuth, "httpx2 async hook"),
     Aiohttp(),
 ]
-SECOND_LEVEL: list[Driver] = [
+CLIENTS: list[Driver] = [
     RequestsSession(),
-    Httpx(lattice_client.httpx, LatticeAuth, "httpx, second level"),
-    AsyncHttpx(lattice_client.httpx, LatticeAuth, "httpx async, second level"),
-    Httpx(lattice_client.httpx2, LatticeAuth, "httpx2, second level"),
-    AsyncHttpx(lattice_client.httpx2, LatticeAuth, "httpx2 async, second level"),
+    Httpx(lattice_client.httpx, LatticeAuth, "httpx client"),
+    AsyncHttpx(lattice_client.httpx, LatticeAuth, "httpx async client"),
+    Httpx(lattice_client.httpx2, LatticeAuth, "httpx2 client"),
+    AsyncHttpx(lattice_client.httpx2, LatticeAuth, "httpx2 async client"),
     AiohttpSession(),
 ]
-DRIVERS = [*HOOKS, *SECOND_LEVEL]
+DRIVERS = [*HOOKS, *CLIENTS]
 
 
 def sigv4_auth(driver: Driver) -> type[SigV4Auth]:

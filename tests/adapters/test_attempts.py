@@ -1,4 +1,4 @@
-"""The second level under faults: the right number of attempts, each with a signature of its own."""
+"""Clients under faults: the right number of attempts, each with its own signature."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import lattice_client.aiohttp
 import lattice_client.httpx
 import lattice_client.httpx2
 import lattice_client.requests
-from adapters.drivers import SECOND_LEVEL, Client, Driver
+from adapters.drivers import CLIENTS, Client, Driver
 from lattice_client import ConfigurationError, LatticeAuth, RetryPolicy
 from lattice_client._calls import loop as calls
 from lattice_client.retry.quota import RetryQuota, RetryQuotas
@@ -44,7 +44,7 @@ def _no_jitter(monkeypatch):
     monkeypatch.setattr(random, "random", lambda: 0.0)
 
 
-@pytest.fixture(params=SECOND_LEVEL, ids=lambda driver: driver.name)
+@pytest.fixture(params=CLIENTS, ids=lambda driver: driver.name)
 def driver(request) -> Driver:
     return request.param
 

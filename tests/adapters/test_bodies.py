@@ -200,7 +200,7 @@ def driver(request) -> Driver:
 
 class TestExpect100:
     @pytest.mark.parametrize("refusal", [UNAVAILABLE, of_another_time()], ids=["503", "403"])
-    def test_second_level(self, refusal):
+    def test_client(self, refusal):
         async def call(url: str) -> int:
             async with (
                 lattice_client.aiohttp.client_session(auth()) as session,

@@ -21,7 +21,7 @@ import trustme
 
 import lattice_client.httpx
 import lattice_client.httpx2
-from adapters.drivers import DRIVERS, SECOND_LEVEL, Driver
+from adapters.drivers import CLIENTS, DRIVERS, Driver
 from lattice_client import LatticeAuth, RetryPolicy
 from lattice_client._wire import response_body
 from support import canary
@@ -125,7 +125,7 @@ class TestDripping:
             assert call("GET", server.url).status == 403
 
     @pytest.mark.parametrize("body", BODIES)
-    @pytest.mark.parametrize("driver", SECOND_LEVEL, ids=lambda driver: driver.name)
+    @pytest.mark.parametrize("driver", CLIENTS, ids=lambda driver: driver.name)
     def test_an_answer_that_is_not_handed_out_is_let_go_of(self, driver, body):
         respond = answers(unavailable(BODIES[body]))
         with raw_server(respond, ["drip"]) as server, driver.client(auth(driver)) as call:
@@ -134,7 +134,7 @@ class TestDripping:
             # The rest of the answer would have come before the next one.
             assert server.connections == 2
 
-    @pytest.mark.parametrize("driver", SECOND_LEVEL, ids=lambda driver: driver.name)
+    @pytest.mark.parametrize("driver", CLIENTS, ids=lambda driver: driver.name)
     def test_the_deadline_counts_too(self, driver, monkeypatch):
         monkeypatch.setattr(response_body, "PATIENCE", 3600.0)
         retry = RetryPolicy(deadline=0.3)

@@ -23,10 +23,16 @@ from support.raw_server import raw_server
 
 REGION = "us-west-2"
 UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
-CLIENTS = ["httpx on asyncio", "httpx on trio", "httpx2 on asyncio", "httpx2 on trio", "aiohttp"]
+ASYNC_CLIENTS = [
+    "httpx on asyncio",
+    "httpx on trio",
+    "httpx2 on asyncio",
+    "httpx2 on trio",
+    "aiohttp",
+]
 
 
-@pytest.fixture(params=CLIENTS)
+@pytest.fixture(params=ASYNC_CLIENTS)
 def client(request) -> str:
     return request.param
 

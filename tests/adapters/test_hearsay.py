@@ -11,7 +11,7 @@ from email.utils import formatdate
 
 import pytest
 
-from adapters.drivers import DRIVERS, Driver
+from adapters.drivers import CLIENTS, DRIVERS, Driver
 from adapters.test_remedies import ANSWERING
 from lattice_client import ConfigurationError, LatticeAuth, RetryPolicy, SigV4Auth
 from lattice_client._auth.recovery import ALL_REMEDIES, Recovery
@@ -52,7 +52,7 @@ def driver(request) -> Driver:
 
 def once_only(driver: Driver) -> dict[str, object]:
     """A client's settings that rule out every retry; a hook has none."""
-    return {"retry": RetryPolicy(attempts=1)} if "second level" in driver.name else {}
+    return {"retry": RetryPolicy(attempts=1)} if driver in CLIENTS else {}
 
 
 TARGETS_OWN = {
@@ -294,7 +294,7 @@ def test_the_log_of_denials_stays_bounded(caplog):
 
 def test_the_hooks_that_see_no_answer_send_once():
     """httpx shows a library-free hook no answer."""
-    (driver,) = [one for one in DRIVERS if one.name == "httpx, library-free"]
+    (driver,) = [one for one in DRIVERS if one.name == "httpx library-free hook"]
     auth = driver.auth(region=REGION, credentials=Renewable())
     with raw_server(lambda _: refusal(EXPIRED)) as target, driver.client(auth) as call:
         assert call("POST", target.url, body=b"{}").status == 403

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import trio
 
-from adapters.drivers import SECOND_LEVEL, STREAM, Driver
+from adapters.drivers import CLIENTS, STREAM, Driver
 from adapters.test_hearsay import EXPIRED, driver, refusal
 from lattice_client import (
     Credentials,
@@ -171,7 +171,7 @@ def test_a_body_that_cannot_be_sent_again_waits_for_nothing(driver, auth, source
     assert len(service.requests) == 2
 
 
-@pytest.mark.parametrize("driver", SECOND_LEVEL, ids=lambda driver: driver.name)
+@pytest.mark.parametrize("driver", CLIENTS, ids=lambda driver: driver.name)
 def test_a_calls_deadline_bounds_the_wait(driver, auth, source):
     """A hook knows no deadline."""
     source.open.clear()

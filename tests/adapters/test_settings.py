@@ -1,4 +1,4 @@
-"""What a client of the second level is told: for all its calls, for one, and what it refuses."""
+"""The settings of a client: for all its calls, for one, and what it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asynchronous calls of the second level, on either event loop, and such as are cancelled."""
+"""Asynchronous calls of our clients, on either event loop, and such as are cancelled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import lattice_client.httpx
 if TYPE_CHECKING:
     import aiohttp
 
-CLIENTS = ["httpx on asyncio", "httpx on trio", "aiohttp"]
+ASYNC_CLIENTS = ["httpx on asyncio", "httpx on trio", "aiohttp"]
 
 
 async def closed(session: aiohttp.ClientSession) -> None:
@@ -51,7 +51,7 @@ def backend(client: str) -> str:
 async def calling(client: str, **settings: Any) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
     """A function that gets a URL.
 
-    :param settings: of our second level.
+    :param settings: of our clients.
     """
     if client == "aiohttp":
         async with closing(lattice_client.aiohttp.client_session(**settings)) as session:

@@ -21,7 +21,7 @@ import lattice_client.aiohttp
 import lattice_client.httpx
 import lattice_client.httpx2
 import lattice_client.requests
-from adapters.drivers import DRIVERS, HOOKS, SECOND_LEVEL, Driver
+from adapters.drivers import CLIENTS, DRIVERS, HOOKS, Driver
 from lattice_client import ConfigurationError, Endpoint, LatticeAuth
 from lattice_client.testing import LocalLattice, RunningLattice, serve
 from support import canary
@@ -33,7 +33,7 @@ from support.raw_server import raw_server
 REGION = "us-west-2"
 FRIENDLY = "payments.internal.example.com"
 # Those whose requests can be led to an address: aiohttp's hook is a middleware, too.
-LEADING = [HOOKS[-1], *SECOND_LEVEL]
+LEADING = [HOOKS[-1], *CLIENTS]
 NOT_LEADING = HOOKS[:-1]
 
 
@@ -291,9 +291,9 @@ class TestAliasOnly:
             answer = call("GET", f"https://orders.example.com:{lattice.port}/a?b=+", headers={})
             assert answer.status == 200
             assert_led(lattice, managed)
-            # The second level keeps to itself whom it has called.
-            second = driver in SECOND_LEVEL or "aiohttp" in driver.name
-            host = "orders.example.com" if second else managed
+            # These keep the address that they connect to out of the answer.
+            hidden = driver in CLIENTS or "aiohttp" in driver.name
+            host = "orders.example.com" if hidden else managed
             assert answer.url.startswith(f"https://{host}:{lattice.port}/a?b=")
 
 
