@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -19,10 +20,12 @@ from lattice_client import Credentials, LatticeAuth, RetryPolicy
 from lattice_client.events import AttemptEnded
 from support import canary
 from support.asynchronous import closing
-from support.raw_server import raw_server
+from support.raw_server import OK, raw_server
 
 REGION = "us-west-2"
 UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+_WORDS = b"ExpiredTokenException: The security token included in the request is expired"
+EXPIRED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%b" % (len(_WORDS), _WORDS)
 ASYNC_CLIENTS = [
     "httpx on asyncio",
     "httpx on trio",
@@ -40,8 +43,11 @@ def client(request) -> str:
 @asynccontextmanager
 async def calling(client: str, auth: LatticeAuth, retry: RetryPolicy | None = None, **settings):
     """An asynchronous function that makes a call and gives its status; and the client."""
-    if client == "aiohttp":
-        made = lattice_client.aiohttp.client_session(auth, retry=retry, **settings)
+    if client.startswith("aiohttp"):
+        if client == "aiohttp hook":
+            made = aiohttp.ClientSession(middlewares=(auth,))
+        else:
+            made = lattice_client.aiohttp.client_session(auth, retry=retry, **settings)
         async with closing(made) as session:
 
             async def get(url: str) -> int:
@@ -115,6 +121,35 @@ def test_while_credentials_are_fetched(client):
         run(client, scenario, server.url)
         assert len(server.requests) == 1
         assert server.requests[0].verified()
+
+
+@pytest.mark.parametrize("client", [*ASYNC_CLIENTS, "aiohttp hook"])
+def test_while_other_credentials_are_awaited(client):
+    """The refusal is not handed out, so its connection is let go of."""
+    told = threading.Event()
+
+    class NeverRenewed:
+        def peek(self):
+            return canary.credentials()
+
+        get = peek
+
+        def refused(self, _: Credentials) -> Future[None]:
+            told.set()
+            return Future()
+
+    async def scenario(client, url):
+        async with calling(client, auth(NeverRenewed())) as (get, inner):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(get, f"{url}/refused")
+                await _until(told.is_set)
+                tasks.cancel_scope.cancel()
+            assert busy_connections(inner) == 0
+            assert await get(url) == 200
+
+    with raw_server(lambda request: EXPIRED if request.target == b"/refused" else OK) as server:
+        run(client, scenario, server.url)
+        assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("status", [503, 403])
