@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import random
 import socket
@@ -19,8 +18,6 @@ import requests
 import responses
 import trustme
 
-import lattice_client.httpx
-import lattice_client.httpx2
 from adapters.drivers import CLIENTS, DRIVERS, Driver
 from lattice_client import LatticeAuth, RetryPolicy
 from lattice_client._wire import response_body
@@ -295,72 +292,21 @@ class TestBreakingOff:
             assert len(server.requests) == 1
 
 
-HTTPX = [(httpx, lattice_client.httpx), (httpx2, lattice_client.httpx2)]
-
-
-@pytest.mark.parametrize(("library", "ours"), HTTPX)
-class TestOtherTransports:
-    """Their streams are iterated: between two pieces it is seen whether a limit is reached."""
-
-    def handler(self, library, pieces, error=None):
-        class Stream(library.SyncByteStream, library.AsyncByteStream):
-            def __iter__(self):
-                yield from pieces
-                if error:
-                    raise error
-
-            async def __aiter__(self):
-                for piece in self:
-                    yield piece
-
-        def handle(request):
-            if request.headers["x-amz-date"][:11] != time.strftime("%Y%m%dT%H", time.gmtime()):
-                return library.Response(200)
-            date = formatdate(time.time() + 7200, usegmt=True)
-            return library.Response(403, headers={"date": date}, stream=Stream())
-
-        return library.MockTransport(handle)
-
-    def get(self, library, ours, transport) -> list[tuple[int, bytes]]:
-        """The answers to the hook and the client, each synchronous and asynchronous."""
-        found = []
-        hook = {"auth": ours.LatticeAuth(region=REGION, credentials=canary.credentials())}
-        for module, settings in ((library, hook), (ours, hook)):
-            with (
-                module.Client(transport=transport, **settings) as client,
-                client.stream("GET", "http://a.example/") as response,
-            ):
-                found.append((response.status_code, response.read()))
-
-            async def get(module=module) -> tuple[int, bytes]:
-                again = ours.LatticeAuth(region=REGION, credentials=canary.credentials())
-                async with (
-                    module.AsyncClient(transport=transport, auth=again) as client,
-                    client.stream("GET", "http://a.example/") as response,
-                ):
-                    return response.status_code, await response.aread()
-
-            found.append(asyncio.run(get()))
-        return found
-
-    def test_a_remedy(self, library, ours):
-        transport = self.handler(library, [EXPIRED[:10], EXPIRED[10:]])
-        assert self.get(library, ours, transport) == [(200, b"")] * 4
-
-    def test_too_long(self, library, ours):
-        pieces = [EXPIRED, *[b" " * 1000] * 100]
-        transport = self.handler(library, pieces)
-        assert self.get(library, ours, transport) == [(403, b"".join(pieces))] * 4
-
-    def test_out_of_time(self, library, ours, monkeypatch):
-        monkeypatch.setattr(response_body, "PATIENCE", 0.0)
-        transport = self.handler(library, [EXPIRED])
-        assert self.get(library, ours, transport) == [(403, EXPIRED)] * 4
-
-    def test_breaking_off(self, library, ours):
-        transport = self.handler(library, [EXPIRED], library.ReadError("gone"))
-        with pytest.raises(library.ReadError, match="gone"):
-            self.get(library, ours, transport)
+def test_a_small_buffer_is_not_waited_for(monkeypatch):
+    """aiohttp reads no more of a refusal than its buffer holds until its caller reads."""
+    monkeypatch.setattr(response_body, "PATIENCE", 3600.0)
+    rest = b"Content-Length: 10000\r\n\r\n" + b"x" * 10_000
+    for driver in DRIVERS:
+        if "aiohttp" not in driver.name:
+            continue
+        with (
+            raw_server(lambda _: refusal(rest)) as server,
+            driver.client(auth(driver), read_bufsize=1024) as call,
+        ):
+            # The call itself times out after 20 s.
+            answer = call("GET", server.url)
+            assert (answer.status, len(answer.text)) == (403, 10_000)
+            assert len(server.requests) == 1
 
 
 def test_a_tool_that_answers_requests():
