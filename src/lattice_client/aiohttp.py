@@ -144,7 +144,7 @@ class _Ops:
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    def failed(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
+    def outcome(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return None
         if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):

@@ -246,7 +246,7 @@ class _Ops:
     def pause(self, seconds: float) -> None:
         calls.wait(seconds)
 
-    def failed(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
+    def outcome(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
         if isinstance(error, requests.exceptions.SSLError):
             return None
         if isinstance(error, requests.exceptions.ConnectTimeout):

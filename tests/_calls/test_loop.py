@@ -59,7 +59,7 @@ class Ops:
     def status(self, response: Answer) -> int:
         return response.status
 
-    def failed(self, error: Exception, replayable: bool) -> None:  # noqa: FBT001 a protocol
+    def outcome(self, error: Exception, replayable: bool) -> None:  # noqa: FBT001 a protocol
         raise error
 
     def discard(self, answer: tuple[Answer, float]) -> None:

@@ -291,7 +291,7 @@ class _Ops:
         status: int = response.status_code
         return status
 
-    def failed(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
+    def outcome(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
         library = self._library
         if _CERTIFICATE in str(error):
             return None
