@@ -22,6 +22,7 @@ HEAVY = (
     "trustme",
 )
 EXTRAS = {
+    "_requests": "requests",
     "aiohttp": "aiohttp",
     "cli.app": "cli",
     "httpx": "httpx",
@@ -157,7 +158,8 @@ else:
     print("imported")
 """
     )
-    extra = EXTRAS.get(module.removeprefix("lattice_client."))
+    name = module.removeprefix("lattice_client.")
+    extra = EXTRAS.get(name) or EXTRAS.get(name.partition(".")[0])
     if extra:
         assert out.startswith(extra)
         assert f"pip install 'vpc-lattice-client[{extra}]'" in out

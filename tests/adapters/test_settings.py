@@ -19,6 +19,7 @@ import lattice_client.httpx
 import lattice_client.httpx2
 import lattice_client.requests
 from lattice_client import ConfigurationError, LatticeAuth, RetryPolicy
+from lattice_client._requests.pools import HTTPConnectionPool
 from support import canary
 from support.raw_server import raw_server, redirect_to
 
@@ -225,7 +226,7 @@ class TestIdleConnections:
 
     @pytest.mark.parametrize(("longest", "connections"), [(55.0, 1), (-1.0, 3)])
     def test_of_requests(self, monkeypatch, longest, connections):
-        monkeypatch.setattr("lattice_client.requests._LONGEST_IDLE", longest)
+        monkeypatch.setattr("lattice_client._requests.pools._LONGEST_IDLE", longest)
         with raw_server() as server, lattice_client.requests.Session(auth()) as session:
             for _ in range(3):
                 assert session.get(server.url).status_code == 200
@@ -240,11 +241,11 @@ class TestIdleConnections:
         for manager in (adapter.poolmanager, adapter.proxy_manager_for("http://127.0.0.1:1")):
             for scheme in ("http", "https"):
                 pool = manager.connection_from_host("a.example", scheme=scheme)
-                assert isinstance(pool, lattice_client.requests.HTTPConnectionPool)
+                assert isinstance(pool, HTTPConnectionPool)
         with lattice_client.requests.Session(auth()) as session:
             session.trust_env = False
             session.verify = ca_file
-            monkeypatch.setattr("lattice_client.requests._LONGEST_IDLE", -1.0)
+            monkeypatch.setattr("lattice_client._requests.pools._LONGEST_IDLE", -1.0)
             for _ in range(2):
                 assert session.get(lattice_https.url_for("orders") + "/").status_code == 200
         adapter.close()

@@ -10,7 +10,7 @@ from lattice_client._wire.request import AnySigner, Reroutable
 from lattice_client._wire.urls import DEFAULT_PORT, FINAL_DOT, bracketed, split_port, url_parts
 from lattice_client.names import Endpoint
 
-__all__ = ["Attempt", "RequestsRequest", "requests_header", "server_name"]
+__all__ = ["RequestsAttempt", "RequestsRequest", "requests_header", "server_name"]
 
 
 def requests_header(headers: Any, name: str) -> str | bytes | None:
@@ -140,8 +140,8 @@ class RequestsRequest(Reroutable):
 _SERVER_NAME = "_lattice_client_server_name"
 
 
-class Attempt(RequestsRequest):
-    """A request that nobody else sees, so its Host header may differ from its URL's."""
+class RequestsAttempt(RequestsRequest):
+    """A private copy of a request, so its Host header may differ from its URL's."""
 
     __slots__ = ()
 
