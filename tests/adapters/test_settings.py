@@ -88,7 +88,7 @@ class TestTheLibrarysOwnRetries:
                         await session.request(method, server.url, data=body)
                 # And nothing of it is left.
                 assert (await session.request(method, server.url, data=body)).status == 200
-                assert not any(len(each._given_up._calls) for each in session._middlewares)
+                assert not any(len(each._failed._calls) for each in session._middlewares)
 
         with raw_server(faults=["after the request"] * 2 * expected) as server:
             asyncio.run(calls(server))
@@ -101,7 +101,7 @@ class TestTheLibrarysOwnRetries:
             async with lattice_client.aiohttp.client_session(auth(), retry=ONCE) as session:
                 with pytest.raises(aiohttp.ClientConnectorError):
                     await session.put(url, data=b"body")
-                assert not any(len(each._given_up._calls) for each in session._middlewares)
+                assert not any(len(each._failed._calls) for each in session._middlewares)
 
         with socket.socket() as nobody:
             nobody.bind(("127.0.0.1", 0))

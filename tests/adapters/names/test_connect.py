@@ -341,7 +341,7 @@ class TestOwnTransports:
                 client.get(second)
 
     def test_hosts_are_not_remembered_without_end(self, monkeypatch):
-        monkeypatch.setattr("lattice_client._httpx.connections._MANY_ADDRESSES", 3)
+        monkeypatch.setattr("lattice_client._httpx.connections._MAX_ADDRESSES", 3)
         strangers = [*(f"{letter}.example.com" for letter in "abcdef"), "10.0.0.7"]
         names = Told({name: Endpoint(name, is_lattice=False) for name in strangers})
         names.known[FRIENDLY] = Endpoint(FRIENDLY, REGION, "10.0.0.7")
@@ -374,7 +374,7 @@ class TestManyNames:
     """Each has a pool of its own; what is idle is given up when there are many."""
 
     def test_sync(self, module, lattice, monkeypatch):
-        monkeypatch.setattr("lattice_client._httpx.connections._MANY", 2)
+        monkeypatch.setattr("lattice_client._httpx.connections._MAX_NAMES", 2)
         with module.Client(**self.settings(lattice)) as client:
             with client.stream("GET", f"https://{FRIENDLY}/") as first:
                 for _ in range(2):
@@ -386,7 +386,7 @@ class TestManyNames:
             assert len(client._transport._inner.others()) <= 3
 
     def test_async(self, module, lattice, monkeypatch):
-        monkeypatch.setattr("lattice_client._httpx.connections._MANY", 2)
+        monkeypatch.setattr("lattice_client._httpx.connections._MAX_NAMES", 2)
 
         async def scenario() -> None:
             async with module.AsyncClient(**self.settings(lattice)) as client:
