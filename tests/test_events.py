@@ -367,7 +367,7 @@ class TestLog:
             .getMessage()
             .endswith(
                 "attempt 1 was answered 503; "
-                "another attempt in 0.000 s: the answer says to come again"
+                "another attempt in 0.000 s: the answer's status is one to retry"
             )
         )
 
