@@ -1,4 +1,4 @@
-"""What observers are told: the right events in the right order, and nothing that is secret."""
+"""The events for observers: the right ones in the right order, and without secrets."""
 
 from __future__ import annotations
 
@@ -330,7 +330,7 @@ class TestNobodyWatches:
     @pytest.fixture(autouse=True)
     def _no_watch(self, monkeypatch):
         def made(*_):
-            raise AssertionError("there is nobody to tell")
+            raise AssertionError("no observer listens")
 
         monkeypatch.setattr("lattice_client._calls.watch.CallObserver", made)
 

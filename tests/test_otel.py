@@ -36,7 +36,7 @@ UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbus
 
 
 class Telemetry:
-    """What an OpenTelemetry observer has given off."""
+    """The spans and metrics of an OpenTelemetry observer."""
 
     def __init__(self) -> None:
         self._exporter = InMemorySpanExporter()
@@ -205,7 +205,7 @@ class TestSpans:
 
 
 class TestContext:
-    # The drivers of the others run them in a context of their own.
+    # The other drivers run their calls in a separate context.
     @pytest.mark.parametrize(
         "driver",
         [each for each in CLIENTS if not isinstance(each, AsyncHttpx | Aiohttp)],

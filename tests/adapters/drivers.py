@@ -1,4 +1,4 @@
-"""Each HTTP library behind one small interface, so that one suite can drive them all."""
+"""Drivers: each HTTP library behind one small interface, so that one suite covers all of them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Answer:
     denial: Denial | None
 
 
-class Client(Protocol):
+class Call(Protocol):
     def __call__(
         self,
         method: str,
@@ -68,13 +68,13 @@ class Client(Protocol):
         on_head: Callable[[], None] | None = None,
     ) -> Answer:
         """
-        :param on_head: the answer is streamed, and this is called before its body is read.
+        :param on_head: called before the body of the response, which is streamed, is read.
         """
         ...
 
 
 class Driver(Protocol):
-    """What a library's tests differ in."""
+    """One library with a hook or a client of ours."""
 
     name: str
     # The auth class to use: the library-free one or the library's own.
@@ -84,7 +84,7 @@ class Driver(Protocol):
 
     def client(
         self, auth: object, ca_file: str | None = None, **settings: object
-    ) -> AbstractContextManager[Client]:
+    ) -> AbstractContextManager[Call]:
         """One session with its connection pool.
 
         :param settings: of our clients.
@@ -112,7 +112,7 @@ class Requests:
         return session
 
     @contextmanager
-    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Client]:
+    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Call]:
         with self.session(auth, **settings) as session:
             session.trust_env = False
             if ca_file:
@@ -162,7 +162,7 @@ class Httpx:
         self.prevents_forwarding = module.__name__.startswith("lattice_client")
 
     @contextmanager
-    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Client]:
+    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Call]:
         with self.module.Client(
             auth=auth, verify=_context(ca_file), trust_env=False, timeout=20, **settings
         ) as client:
@@ -191,7 +191,7 @@ class Httpx:
 
 class AsyncHttpx(Httpx):
     @contextmanager
-    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Client]:
+    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Call]:
         with asyncio.Runner() as runner:
             client = self.module.AsyncClient(
                 auth=auth, verify=_context(ca_file), trust_env=False, timeout=20, **settings
@@ -231,7 +231,7 @@ class Aiohttp:
         return aiohttp.ClientSession(middlewares=() if auth is None else (auth,), **arguments)
 
     @contextmanager
-    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Client]:
+    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Call]:
         with asyncio.Runner() as runner:
 
             async def start() -> aiohttp.ClientSession:
@@ -276,15 +276,15 @@ class AiohttpSession(Aiohttp):
         return lattice_client.aiohttp.client_session(auth, **arguments)
 
 
-# Where there is no TLS; httpx would read, for each client, whom the world trusts.
-_NOBODY_IS_TRUSTED = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+# For plain HTTP. Otherwise httpx would load the default certificates for each client.
+_NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _context(ca_file: str | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=ca_file) if ca_file else _NOBODY_IS_TRUSTED
+    return ssl.create_default_context(cafile=ca_file) if ca_file else _NO_AUTHORITIES
 
 
-def _blocking(runner: asyncio.Runner, call: Callable[..., Coroutine[Any, Any, Answer]]) -> Client:
+def _blocking(runner: asyncio.Runner, call: Callable[..., Coroutine[Any, Any, Answer]]) -> Call:
     def blocking(*args: Any, **kwargs: Any) -> Answer:
         return runner.run(call(*args, **kwargs))
 
@@ -312,6 +312,8 @@ CLIENTS: list[Driver] = [
     AiohttpSession(),
 ]
 DRIVERS = [*HOOKS, *CLIENTS]
+# httpx calls a library-free hook as a function, and does not show it the answer.
+ANSWERING = [driver for driver in DRIVERS if "library-free" not in driver.name]
 
 
 def sigv4_auth(driver: Driver) -> type[SigV4Auth]:

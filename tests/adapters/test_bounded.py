@@ -1,4 +1,4 @@
-"""What is read of an answer for our own purposes ends by itself, and takes nothing away."""
+"""Reading an answer ahead of its caller is bounded in bytes and time, and loses nothing."""
 
 from __future__ import annotations
 
@@ -18,17 +18,13 @@ import requests
 import responses
 import trustme
 
-from adapters.drivers import CLIENTS, DRIVERS, Driver
+from adapters.drivers import ANSWERING, CLIENTS, DRIVERS, Driver
 from lattice_client import LatticeAuth, RetryPolicy
 from lattice_client._wire import response_body
 from support import canary
 from support.raw_server import OK, RawRequest, raw_server
 
 REGION = "us-west-2"
-# httpx calls a library-free auth object as a function: it never shows it the answer.
-ANSWERING = [
-    driver for driver in DRIVERS if "httpx" not in driver.name or "free" not in driver.name
-]
 BROKEN = (
     requests.ConnectionError,
     requests.exceptions.ChunkedEncodingError,
@@ -75,7 +71,7 @@ EXPIRED = b"InvalidSignatureException: Signature expired: 20260101T000000Z is no
 
 
 def if_late(rest: bytes):
-    """Refuses what is signed by our own clock, as a Lattice whose clock is an hour ahead."""
+    """Refuse what is signed by the local clock, as a Lattice whose clock is an hour ahead."""
 
     def respond(request: RawRequest) -> bytes:
         signed_at = (request.header("x-amz-date") or "")[:13]
@@ -190,7 +186,7 @@ class TestRefusalsAsAProxySendsThem:
             for _ in range(2):
                 assert call("POST", server.url, body=b"{}").status == 200
             assert len(server.requests) == 3
-            # The refusal was taken to its end, so its connection was used again.
+            # The refusal was read to its end, so its connection was reused.
             assert server.connections == 1 + len(faults)
 
     def test_they_stay_readable(self, driver, rest):
@@ -206,7 +202,7 @@ class TestRefusalsAsAProxySendsThem:
 
 class TestBombs:
     def test_what_is_longer_unpacked_is_not_looked_at(self, driver):
-        """Though it begins with words that have a remedy."""
+        """Although it begins with words that have a remedy."""
         bomb = zlib.compress(EXPIRED + b" " * (10 << 20), 9)
         rest = b"Content-Encoding: deflate\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb
         with raw_server(if_late(rest)) as server, driver.client(auth(driver)) as call:
@@ -238,7 +234,7 @@ def secured(tmp_path_factory):
 
 
 class TestTls:
-    """TLS hands out what it has by records: a readable socket need not mean that there is any."""
+    """TLS delivers whole records: a readable socket may have no data yet."""
 
     def test_a_remedy(self, driver, secured):
         serving, ca_file = secured
@@ -266,7 +262,7 @@ class TestTls:
 
 
 class TestBreakingOff:
-    """A refusal whose body breaks off is handed out; to read it is the library's own error."""
+    """A refusal whose body breaks off is returned; reading it raises the library's error."""
 
     @pytest.mark.parametrize(
         ("rest", "fault"),

@@ -71,8 +71,8 @@ def busy_connections(client: object) -> int:
     if isinstance(client, aiohttp.ClientSession):
         return len(client.connector._acquired)
     pool = client._transport._inner.first._pool
-    # Not those that have been given no request yet: httpcore itself forgets them, with or without
-    # us, where a call is cancelled between connecting and sending (its issue 1093).
+    # Do not count connections that have no request yet: httpcore itself loses them when a call is
+    # cancelled between connecting and sending (its issue 1093).
     active = [connection for connection in pool.connections if ", ACTIVE," in connection.info()]
     return len(active) + len(pool._requests)
 
@@ -111,7 +111,7 @@ def test_while_credentials_are_fetched(client):
                 tasks.start_soon(get, url)
                 await _until(fetching.is_set)
                 tasks.cancel_scope.cancel()
-            # Nobody waited for the thread, which goes on: what it fetches serves the next call.
+            # The thread continues, and the next call uses what it fetches.
             assert not may_end.is_set()
             may_end.set()
             assert busy_connections(inner) == 0
@@ -125,7 +125,7 @@ def test_while_credentials_are_fetched(client):
 
 @pytest.mark.parametrize("client", [*ASYNC_CLIENTS, "aiohttp hook"])
 def test_while_other_credentials_are_awaited(client):
-    """The refusal is not handed out, so its connection is let go of."""
+    """The refusal is not returned, so its connection is released."""
     told = threading.Event()
 
     class NeverRenewed:
@@ -210,7 +210,7 @@ def test_during_the_pause(client, monkeypatch):
 
 
 def test_a_hundred_at_once(client):
-    """Cancelled at whatever point they have reached."""
+    """Cancelled at any point."""
 
     async def scenario(client, server):
         async with calling(client, auth()) as (get, inner):

@@ -242,7 +242,7 @@ def test_single_path_encoding(driver, lattice_http):
         lattice_http.lattice.clear()
         answer = call("GET", lattice_http.url + "/order%20book")
         assert "InvalidSignatureException" in lattice_http.requests[0].refusal
-        # Whoever sees the answer signs anew in the other one.
+        # Drivers that see the answer sign again in the other encoding.
         assert answer.status == (403 if "library-free" in driver.name else 200)
 
 

@@ -1,4 +1,4 @@
-"""What an answer says of itself is believed only in the service's own shape, in every library."""
+"""An answer has a remedy only in the shape of the service's own refusals, in every library."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from email.utils import formatdate
 
 import pytest
 
-from adapters.drivers import CLIENTS, DRIVERS, Driver
-from adapters.test_remedies import ANSWERING
+from adapters.drivers import ANSWERING, CLIENTS, DRIVERS, Driver
 from lattice_client import ConfigurationError, LatticeAuth, RetryPolicy, SigV4Auth
 from lattice_client._auth.recovery import ALL_REMEDIES, Recovery
 from lattice_client._auth.refusal import fault_of
@@ -88,7 +87,7 @@ def test_a_targets_own_403_is_sent_once(driver, answer):
 
 
 class Renewable:
-    """A provider that has others as soon as it is told that the first are refused."""
+    """A provider that has other credentials as soon as the first are refused."""
 
     def __init__(self) -> None:
         self.held = canary.credentials("ASIAFIRST")

@@ -1,4 +1,4 @@
-"""Credentials that a service calls expired go on serving until different ones have landed."""
+"""Credentials that a service calls expired stay in use until others have been fetched."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_the_same_set_again_is_no_remedy(driver, auth, provider, source, clock):
 
 
 def test_others_do_not_wait(driver, provider, auth, source):
-    """While the refused call waits for the fetch, calls to others go on with the old set."""
+    """While the refused call waits for the fetch, calls to other services use the old set."""
     source.open.clear()
     source.entered.clear()
     answers: list[int] = []

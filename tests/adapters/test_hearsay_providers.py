@@ -21,7 +21,11 @@ __all__ = ["driver"]
 
 
 class Own:
-    """A provider of a user's own: what ``refused()`` says, and what ``get()`` gives then."""
+    """A user's provider.
+
+    :param says: what ``refused()`` returns.
+    :param then: what ``get()`` returns or raises.
+    """
 
     def __init__(self, says: object, then: Credentials | Exception) -> None:
         self.held: Credentials | None = generation(1)
@@ -125,7 +129,7 @@ def test_a_provider_that_cannot_be_told(driver):
 
 
 def test_the_client_of_httpx_keeps_its_answer():
-    """The 403 that is handed out after a fetch in vain can still be read."""
+    """The 403 that is returned after a failed fetch can still be read."""
     auth = LatticeAuth(region=REGION, credentials=Own(True, OSError("down")))
     with raw_server(lambda _: refusal(EXPIRED)) as odd:
 

@@ -140,7 +140,7 @@ def test_a_url_that_a_redirect_named_is_not_held_against_another_auth_object(hom
         assert credentials_in(call("GET", f"{stranger.url}/").text)
 
 
-# Ways to write the URL of a stranger that libraries write anew before they follow it.
+# Forms of a foreign URL that libraries rewrite before they follow it.
 SPELLINGS = [
     "http://127.0.0.1:{port}",
     "http://127.0.0.1:{port}/%7e",
@@ -348,7 +348,7 @@ def test_requests_a_prepared_request_is_signed_anew_after_a_redirect():
 
 @pytest.mark.parametrize("driver", CLIENTS, ids=lambda driver: driver.name)
 class TestClients:
-    """Whatever stays with its origin is signed anew; whatever leaves it goes without."""
+    """A redirect within an origin is signed again; one to another origin goes out unsigned."""
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -78,7 +78,7 @@ class TestTheLibrarysOwnRetries:
     @pytest.mark.parametrize(("attempts", "expected"), [(1, 1), (3, 3)])
     @pytest.mark.parametrize("method", ["GET", "PUT"])
     def test_of_aiohttp_are_none(self, make, attempts, expected, method):
-        """aiohttp by itself repeats once what a lost connection has swallowed."""
+        """aiohttp itself repeats a request once after a lost connection."""
         body = None if method == "GET" else b"body"
 
         async def calls(server) -> None:
@@ -86,7 +86,7 @@ class TestTheLibrarysOwnRetries:
                 for _ in range(2):
                     with pytest.raises((aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
                         await session.request(method, server.url, data=body)
-                # And nothing of it is left.
+                # No failed call is kept.
                 assert (await session.request(method, server.url, data=body)).status == 200
                 assert not any(len(each._failed._calls) for each in session._middlewares)
 
@@ -95,7 +95,7 @@ class TestTheLibrarysOwnRetries:
             assert len(server.requests) == 2 * expected + 1
 
     def test_of_a_call_without_a_connection_nothing_is_kept(self):
-        """aiohttp does not repeat it, and its error holds on to the request and its body."""
+        """aiohttp does not repeat it, and its error refers to the request and its body."""
 
         async def call(url: str) -> None:
             async with lattice_client.aiohttp.client_session(auth(), retry=ONCE) as session:
@@ -103,9 +103,9 @@ class TestTheLibrarysOwnRetries:
                     await session.put(url, data=b"body")
                 assert not any(len(each._failed._calls) for each in session._middlewares)
 
-        with socket.socket() as nobody:
-            nobody.bind(("127.0.0.1", 0))
-            asyncio.run(call(f"http://127.0.0.1:{nobody.getsockname()[1]}"))
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            asyncio.run(call(f"http://127.0.0.1:{unused.getsockname()[1]}"))
 
     def test_a_middleware_above_may_repeat(self):
         async def stubborn(request, handler):
@@ -141,7 +141,7 @@ class TestOneCall:
             assert [request.target for request in server.requests] == [b"/", b"/busy"]
 
     def test_no_other_session_s(self):
-        """A hook may make calls of its own while the call is under way."""
+        """A response hook may make other calls during the call."""
         with (
             raw_server(lambda _: UNAVAILABLE) as tokens,
             raw_server() as server,
@@ -266,7 +266,7 @@ class TestIdleConnections:
     ("library", "ours"), [(httpx, lattice_client.httpx), (httpx2, lattice_client.httpx2)]
 )
 def test_a_redirect_leaves_the_extensions_of_other_calls_alone(library, ours):
-    """httpx before 0.28 gives the request the very ones that its caller has given."""
+    """httpx before 0.28 gives the request the caller's own extensions, not a copy."""
     given = {"timeout": {"read": 20}}
     with raw_server(lambda _: redirect_to("/")) as home, ours.Transport(auth()) as transport:
         request = library.Request("GET", home.url)
@@ -290,7 +290,7 @@ def test_a_prepared_request_that_was_redirected_can_be_sent_anywhere():
         prepared.url = other.url + "/"
         session.send(prepared)
         assert other.requests[-1].verified()
-        # Whoever follows a redirect by hand follows one all the same.
+        # Code that follows a redirect by hand follows one all the same.
         prepared.url = home.url + "/"
         following = session.send(prepared, allow_redirects=False).next
         session.send(following)

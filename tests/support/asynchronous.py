@@ -1,4 +1,4 @@
-"""Asynchronous calls of our clients, on either event loop, and such as are cancelled."""
+"""Asynchronous calls of our clients, on both event loops, and cancelled ones."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def calling(client: str, **settings: Any) -> AsyncIterator[Callable[[str],
 
 
 def call_and_cancel(client: str, url: str, under_way: Callable[[], Any], **settings: Any) -> None:
-    """Calls, and cancels the call as soon as it is under way."""
+    """Make a call, and cancel it as soon as it is in progress."""
 
     async def scenario() -> None:
         async with calling(client, **settings) as get, anyio.create_task_group() as tasks:

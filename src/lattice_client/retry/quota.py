@@ -27,9 +27,9 @@ class RetryQuota:
     A retry costs 5 tokens, a retry after a time-out 10. An answer that is no failure returns 1. So
     however a host fails, at most ``calls / 5`` retries are made, in addition to those that a full
     quota allows at once: 40, or 20 after time-outs. First attempts are free, so calls to a host
-    that has recovered never wait. The idea and the prices are those of the AWS SDKs' standard mode ("Retry
-    behavior", AWS SDKs and Tools Reference Guide). There, a quota is larger (500) and a successful
-    retry returns its whole price, which sets no limit as long as some succeed.
+    that has recovered never wait. The idea and the prices are those of the AWS SDKs' standard mode
+    ("Retry behavior", AWS SDKs and Tools Reference Guide). There, a quota is larger (500) and a
+    successful retry returns its whole price, which sets no limit as long as some succeed.
 
     May be used from many threads at once.
     """

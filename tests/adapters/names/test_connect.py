@@ -1,5 +1,4 @@
-"""Friendly names over real sockets: Host, SNI and certificate are the endpoint's, wherever the
-connection goes."""
+"""Friendly names over real sockets: Host, SNI and certificate are the endpoint's at any address."""
 
 from __future__ import annotations
 
@@ -51,7 +50,7 @@ def local() -> LocalLattice:
 
 @pytest.fixture(scope="module")
 def lattice() -> Iterator[RunningLattice]:
-    """Nobody resolves its names."""
+    """Its names resolve nowhere."""
     with serve(local(), tls=True) as running:
         yield running
 
@@ -174,7 +173,7 @@ class TestConnectTo:
         [
             ("127.0.0.1", ["127.0.0.1"]),
             ("::1", ["::1"]),
-            # Nobody listens at this port of the other one: the library's own fallback.
+            # Nothing listens on this port of the other address: the library falls back.
             ("127.0.0.1", ["::1", "127.0.0.1"]),
             ("::1", ["127.0.0.1", "::1"]),
         ],
@@ -254,7 +253,7 @@ TARGETS = [
 
 @pytest.mark.parametrize("driver", DRIVERS, ids=named)
 def test_targets_stay_as_the_library_writes_them(driver, lattice):
-    """Whatever another host in the URL makes of them, what is signed is what is sent."""
+    """With another host in the URL, what is signed is still what is sent."""
     names = Told({"orders.example.com": Endpoint("localhost", REGION)})
     direct = driver.auth(region=REGION, credentials=canary.credentials())
     with (
@@ -323,7 +322,7 @@ class TestOwnTransports:
     @pytest.mark.parametrize("module", [lattice_client.httpx, lattice_client.httpx2])
     @pytest.mark.parametrize("led_first", [True, False])
     def test_a_name_and_the_address_itself_are_refused(self, module, led_first, lattice):
-        """A connection whose certificate was checked for the one is none of the other's."""
+        """A connection whose certificate was checked for one name is not used for another."""
         library = httpx if module is lattice_client.httpx else httpx2
         stranger = "localhost"
         address = f"{stranger}:{lattice.port}"
@@ -371,7 +370,7 @@ class TestOwnTransports:
 
 @pytest.mark.parametrize("module", [lattice_client.httpx, lattice_client.httpx2])
 class TestManyNames:
-    """Each has a pool of its own; what is idle is given up when there are many."""
+    """Each name has a pool; idle pools are closed when there are many."""
 
     def test_sync(self, module, lattice, monkeypatch):
         monkeypatch.setattr("lattice_client._httpx.connections._MAX_NAMES", 2)
@@ -443,7 +442,7 @@ class TestHttp2:
 
 
 class TestProxies:
-    """A proxy connects by itself, so an address of one's own and a proxy exclude each other."""
+    """A proxy chooses the address, so an address to connect to and a proxy exclude each other."""
 
     def names(self) -> Told:
         return Told(

@@ -146,7 +146,7 @@ class TestMoves:
 
 
 class Slow(Told):
-    """Its answers come when they are allowed to. Who asks in a blocking way is told off."""
+    """Answers only once allowed to, and fails a blocking look-up."""
 
     def __init__(self, known: dict[str, Endpoint]) -> None:
         super().__init__(known, cold=True)
@@ -208,7 +208,7 @@ AIOHTTP = {
     + [(way, "asyncio") for way in AIOHTTP],
 )
 def test_the_loop_goes_on_while_a_name_is_looked_up(way, backend):
-    """Were the loop blocked, nobody would allow the answer."""
+    """If the loop were blocked, nothing could allow the answer."""
 
     async def main() -> None:
         names = Slow({"127.0.0.1": Endpoint("127.0.0.1")})
@@ -234,7 +234,7 @@ def test_the_loop_goes_on_while_a_name_is_looked_up(way, backend):
 
 @pytest.mark.parametrize("driver", CLIENTS, ids=named)
 class TestRedirects:
-    """Of a service that is called by an alias; it knows itself by its managed name."""
+    """Redirects of a service that is called by an alias, and uses its managed name in redirects."""
 
     def names(self, port: int) -> Told:
         endpoint = Endpoint(MANAGED, connect_to=f"127.0.0.1:{port}")

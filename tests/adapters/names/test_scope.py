@@ -100,7 +100,7 @@ class TestScope:
             assert server.requests[1].verified()
 
     def test_hosts_are_those_that_are_asked_for(self, driver, client):
-        """Also when a request is signed anew after a refusal."""
+        """Also when a request is signed again after a refusal."""
         if "library-free" in driver.name:
             pytest.skip("this hook does not see the answer")
         lattice = LocalLattice(region=REGION, clock=lambda: time.time() + 600)
