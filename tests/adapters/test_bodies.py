@@ -187,7 +187,7 @@ class TestRewinding:
             assert len(server.requests) == 1
         (message,) = [each for each in caplog.messages if "refused a request" in each]
         assert "cannot be sent again" in message
-        assert "it is signed anew" not in message
+        assert "it is signed" not in message
 
 
 @pytest.fixture(
