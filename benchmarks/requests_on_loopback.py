@@ -24,7 +24,7 @@ __all__ = [
     "CONSTANTS",
     "EMPTY_HOOK",
     "LIBRARIES",
-    "SECOND_LEVEL",
+    "OUR_CLIENT",
     "UNSIGNED",
     "run",
 ]
@@ -33,8 +33,8 @@ UNSIGNED = "unsigned"
 CONSTANTS = "constant headers"
 EMPTY_HOOK = "a hook that writes constants"
 BOTOCORE_HOOK = "botocore's hook"
-# Our own client, which signs each attempt.
-SECOND_LEVEL = "ours, second level"
+# It signs each attempt.
+OUR_CLIENT = "our client"
 
 _TARGET = "/orders/7?status=open&page=3"
 # Requests at a stretch by one client.
@@ -119,9 +119,9 @@ def _with_requests(origin: str, rounds: int) -> Rounds:
             session.auth = auth
             session.headers.update(headers)
             calls[name] = partial(_content, session, origin + _TARGET)
-        second = stack.enter_context(lattice_client.requests.Session(_auth()))
-        second.trust_env = False
-        calls[SECOND_LEVEL] = partial(_content, second, origin + _TARGET)
+        client = stack.enter_context(lattice_client.requests.Session(_auth()))
+        client.trust_env = False
+        calls[OUR_CLIENT] = partial(_content, client, origin + _TARGET)
         return _measured(calls, rounds)
 
 
@@ -131,8 +131,8 @@ def _with_httpx(module: Any, ours: Any, origin: str, rounds: int) -> Rounds:
         for name, auth, headers in _variants(origin, LatticeAuth):
             client = stack.enter_context(module.Client(auth=auth, headers=headers, trust_env=False))
             calls[name] = partial(_content, client, origin + _TARGET)
-        second = stack.enter_context(ours.Client(auth=_auth(), trust_env=False))
-        calls[SECOND_LEVEL] = partial(_content, second, origin + _TARGET)
+        client = stack.enter_context(ours.Client(auth=_auth(), trust_env=False))
+        calls[OUR_CLIENT] = partial(_content, client, origin + _TARGET)
         return _measured(calls, rounds)
 
 
@@ -148,7 +148,7 @@ def _with_httpx_async(origin: str, rounds: int) -> Rounds:
         calls[name] = partial(client.request, METHOD, origin + _TARGET)
         clients.append(client)
     clients.append(lattice_client.httpx.AsyncClient(auth=_auth(), trust_env=False))
-    calls[SECOND_LEVEL] = partial(clients[-1].request, METHOD, origin + _TARGET)
+    calls[OUR_CLIENT] = partial(clients[-1].request, METHOD, origin + _TARGET)
     with asyncio.Runner() as runner:
         try:
             return _measured_async(runner, calls, rounds)
@@ -169,7 +169,7 @@ def _with_aiohttp(origin: str, rounds: int) -> Rounds:
     async def session_of(auth: Any, headers: dict[str, str]) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(middlewares=() if auth is None else (auth,), headers=headers)
 
-    async def second_level() -> aiohttp.ClientSession:
+    async def our_client() -> aiohttp.ClientSession:
         return lattice_client.aiohttp.client_session(_auth())
 
     with asyncio.Runner() as runner:
@@ -179,8 +179,8 @@ def _with_aiohttp(origin: str, rounds: int) -> Rounds:
             session = runner.run(session_of(auth, headers))
             calls[name] = partial(request, session)
             sessions.append(session)
-        sessions.append(runner.run(second_level()))
-        calls[SECOND_LEVEL] = partial(request, sessions[-1])
+        sessions.append(runner.run(our_client()))
+        calls[OUR_CLIENT] = partial(request, sessions[-1])
         try:
             return _measured_async(runner, calls, rounds)
         finally:

@@ -1,4 +1,4 @@
-"""What observers are told: the right events in the right order, and nothing that is secret."""
+"""The events for observers: the right ones in the right order, and without secrets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import requests
 
 import lattice_client.httpx
 import lattice_client.requests
-from adapters.drivers import SECOND_LEVEL, Driver
+from adapters.drivers import CLIENTS, Driver
 from lattice_client import ConfigurationError, LatticeAuth, RefreshingCredentials, RetryPolicy
 from lattice_client._calls.loop import CallSettings, run
 from lattice_client._wire.requests import RequestsRequest
@@ -36,7 +36,7 @@ from lattice_client.events import (
 )
 from lattice_client.testing import LocalLattice, serve
 from support import canary
-from support.asynchronous import CLIENTS, call_and_cancel
+from support.asynchronous import ASYNC_CLIENTS, call_and_cancel
 from support.raw_server import OK, raw_server
 
 REGION = "us-west-2"
@@ -56,7 +56,7 @@ def _no_jitter(monkeypatch):
     monkeypatch.setattr(random, "random", lambda: 0.0)
 
 
-@pytest.fixture(params=SECOND_LEVEL, ids=lambda driver: driver.name)
+@pytest.fixture(params=CLIENTS, ids=lambda driver: driver.name)
 def driver(request) -> Driver:
     return request.param
 
@@ -172,7 +172,7 @@ class TestOrder:
         assert [event.status for event in of(AttemptEnded, seen)] == [403, 200, 200]
         assert len({event.call for event in seen}) == 2
 
-    @pytest.mark.parametrize("client", CLIENTS)
+    @pytest.mark.parametrize("client", ASYNC_CLIENTS)
     def test_cancelled(self, client):
         seen = []
         with raw_server(faults=["silence"]) as server:
@@ -188,7 +188,7 @@ class TestOrder:
         assert seen[-2][1:4] == (1, None, name)
         assert seen[-1][1:4] == (1, None, name)
 
-    @pytest.mark.parametrize("client", CLIENTS)
+    @pytest.mark.parametrize("client", ASYNC_CLIENTS)
     def test_cancelled_during_the_pause(self, client, monkeypatch):
         monkeypatch.setattr(random, "random", lambda: 1.0)
         seen = []
@@ -330,7 +330,7 @@ class TestNobodyWatches:
     @pytest.fixture(autouse=True)
     def _no_watch(self, monkeypatch):
         def made(*_):
-            raise AssertionError("there is nobody to tell")
+            raise AssertionError("no observer listens")
 
         monkeypatch.setattr("lattice_client._calls.watch.CallObserver", made)
 
@@ -367,7 +367,7 @@ class TestLog:
             .getMessage()
             .endswith(
                 "attempt 1 was answered 503; "
-                "another attempt in 0.000 s: the answer says to come again"
+                "another attempt in 0.000 s: the answer's status is one to retry"
             )
         )
 

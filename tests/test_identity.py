@@ -1,4 +1,4 @@
-"""Who calls, read on the service's side: what Lattice writes, and what nobody should."""
+"""The caller's identity, read by the service: what Lattice writes, and what is malformed."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ HEAVY = (
     "trustme",
 )
 EXTRAS = {
+    "_requests": "requests",
     "aiohttp": "aiohttp",
     "cli.app": "cli",
     "httpx": "httpx",
@@ -125,7 +126,7 @@ print("botocore" in sys.modules, "lattice_client.events" in sys.modules)
 
 
 @pytest.mark.parametrize("library", ["requests", "httpx", "httpx2", "aiohttp"])
-def test_the_second_level_loads_no_opentelemetry(library):
+def test_a_client_loads_no_opentelemetry(library):
     loaded = loaded_by(f"import lattice_client.{library}")
     assert "lattice_client.events" in loaded
     assert "lattice_client.otel" not in loaded
@@ -157,7 +158,8 @@ else:
     print("imported")
 """
     )
-    extra = EXTRAS.get(module.removeprefix("lattice_client."))
+    name = module.removeprefix("lattice_client.")
+    extra = EXTRAS.get(name) or EXTRAS.get(name.partition(".")[0])
     if extra:
         assert out.startswith(extra)
         assert f"pip install 'vpc-lattice-client[{extra}]'" in out

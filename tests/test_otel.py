@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
 import lattice_client.requests
-from adapters.drivers import SECOND_LEVEL, Aiohttp, AsyncHttpx, Driver
+from adapters.drivers import CLIENTS, Aiohttp, AsyncHttpx, Driver
 from lattice_client import LatticeAuth
 from lattice_client.events import (
     Call,
@@ -28,7 +28,7 @@ from lattice_client.events import (
 from lattice_client.otel import OpenTelemetry
 from lattice_client.testing import LocalLattice, serve
 from support import canary
-from support.asynchronous import CLIENTS, backend, call_and_cancel, calling
+from support.asynchronous import ASYNC_CLIENTS, backend, call_and_cancel, calling
 from support.raw_server import OK, raw_server
 
 REGION = "us-west-2"
@@ -36,7 +36,7 @@ UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbus
 
 
 class Telemetry:
-    """What an OpenTelemetry observer has given off."""
+    """The spans and metrics of an OpenTelemetry observer."""
 
     def __init__(self) -> None:
         self._exporter = InMemorySpanExporter()
@@ -81,7 +81,7 @@ def _no_jitter(monkeypatch):
     monkeypatch.setattr(random, "random", lambda: 0.0)
 
 
-@pytest.fixture(params=SECOND_LEVEL, ids=lambda driver: driver.name)
+@pytest.fixture(params=CLIENTS, ids=lambda driver: driver.name)
 def driver(request) -> Driver:
     return request.param
 
@@ -185,7 +185,7 @@ class TestSpans:
         assert remedies.value == 1
         assert remedies.attributes["lattice_client.remedy"] == "clock"
 
-    @pytest.mark.parametrize("client", CLIENTS)
+    @pytest.mark.parametrize("client", ASYNC_CLIENTS)
     def test_cancelled(self, client, telemetry):
         with raw_server(faults=["silence"]) as server:
             call_and_cancel(
@@ -205,10 +205,10 @@ class TestSpans:
 
 
 class TestContext:
-    # The drivers of the others run them in a context of their own.
+    # The other drivers run their calls in a separate context.
     @pytest.mark.parametrize(
         "driver",
-        [each for each in SECOND_LEVEL if not isinstance(each, AsyncHttpx | Aiohttp)],
+        [each for each in CLIENTS if not isinstance(each, AsyncHttpx | Aiohttp)],
         ids=lambda driver: driver.name,
     )
     def test_the_span_is_a_child_of_the_callers(self, driver, telemetry):
@@ -225,7 +225,7 @@ class TestContext:
         assert first.parent.span_id == parent.get_span_context().span_id
         assert second.parent is None
 
-    @pytest.mark.parametrize("client", CLIENTS)
+    @pytest.mark.parametrize("client", ASYNC_CLIENTS)
     def test_tasks_do_not_mix_theirs(self, client, telemetry):
         tracer = telemetry.tracers.get_tracer("a user's")
 

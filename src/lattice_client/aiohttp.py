@@ -1,7 +1,7 @@
-"""The second level for aiohttp: a middleware that signs each attempt and retries.
+"""The client for aiohttp: a middleware that signs each attempt and retries.
 
-:func:`client_session` makes an ``aiohttp.ClientSession`` with it; whoever has a session already
-gives it a :class:`middleware`, as the last of its ``middlewares``.
+:func:`client_session` makes an ``aiohttp.ClientSession`` with it. To sign with an existing session,
+add a :class:`middleware` as the last of its ``middlewares``.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ except ModuleNotFoundError as error:
 
 __all__ = ["client_session", "middleware"]
 
-# Calls that were given up; the oldest ones beyond are forgotten.
+# The number of failed calls that are remembered; beyond it, the oldest are forgotten.
 _REMEMBERED = 4096
 
 _Handler = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
 
 
-class middleware:  # noqa: N801 used like a function, as aiohttp's own
-    """Signs and sends each attempt of a request. A redirect to another origin goes out unsigned,
-    and without any ``x-amz-*`` header.
+class middleware:  # noqa: N801 used like a function, as aiohttp's middlewares are
+    """Signs and sends each attempt of a request. A redirect to another origin goes out unsigned and
+    without ``x-amz-*`` headers.
 
-    :param auth: None: a ``LatticeAuth`` of no arguments. Requests to hosts that are not among its
-        ``hosts`` pass through.
-    :param retry: None: a ``RetryPolicy`` of no arguments. For a single call, give that call its own
+    :param auth: None: ``LatticeAuth()``. Requests to hosts outside its ``hosts`` pass unsigned.
+    :param retry: None: ``RetryPolicy()``. For a single call, give that call its own
         ``middlewares``.
-    :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
-    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
+    :param observers: receive the events of each call: see ``lattice_client.events``. None: its
+        ``log`` alone.
+    :param names: resolves each host, as in :class:`LatticeAuth`. None: the resolver of ``auth``.
     :raises ConfigurationError: for an argument that cannot work.
     """
 
@@ -62,12 +62,12 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
     ) -> None:
         self._settings = CallSettings(auth, retry, observers, names)
         self._redirected = RedirectedCalls()
-        self._given_up = _GivenUpCalls()
+        self._failed = _FailedCalls()
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: _Handler
     ) -> aiohttp.ClientResponse:
-        self._given_up.refuse(request)
+        self._failed.refuse(request)
         url, allowed_origins = request.url, self._redirected.allowed_origins_of(request)
         response: aiohttp.ClientResponse
         signer, out = self._settings.signer, AiohttpRequest(request)
@@ -81,9 +81,9 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's own
                 try:
                     response = await run_async(self._settings.steps(ops), ops)
                 except aiohttp.ClientConnectorError:
-                    raise  # not repeated by aiohttp, and it holds on to the request and its body
+                    raise  # aiohttp does not repeat this one, and it refers to the request's body
                 except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-                    self._given_up.note(request, error)
+                    self._failed.note(request, error)
                     raise
             else:
                 response = await handler(request)
@@ -103,12 +103,13 @@ def client_session(
     names: Resolver | None = None,
     **arguments: Any,
 ) -> aiohttp.ClientSession:
-    """An ``aiohttp.ClientSession`` whose every attempt is signed, redirects and retries included.
+    """An ``aiohttp.ClientSession`` that signs every attempt, redirects and retries included.
 
-    :param auth: None: a ``LatticeAuth`` of no arguments.
-    :param retry: None: a ``RetryPolicy`` of no arguments.
-    :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
-    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
+    :param auth: None: ``LatticeAuth()``.
+    :param retry: None: ``RetryPolicy()``.
+    :param observers: receive the events of each call: see ``lattice_client.events``. None: its
+        ``log`` alone.
+    :param names: resolves each host, as in :class:`LatticeAuth`. None: the resolver of ``auth``.
     :param arguments: those of ``aiohttp.ClientSession``; its ``middlewares`` come before ours, so
         that what they change is signed.
     :raises ConfigurationError: for an argument that cannot work.
@@ -119,19 +120,21 @@ def client_session(
 
 
 class _Ops:
+    """The operations of aiohttp for one call."""
+
     def __init__(self, signer: RequestSigner, attempt: AiohttpRequest, handler: _Handler) -> None:
         self.sign = signer.sign_async
         self._signer = signer
         self._handler = handler
-        # The request is aiohttp's own, made for this call: nobody else sees its headers.
+        # aiohttp makes a request for each call, so its headers can be changed in place.
         self._attempt = attempt
-        self._begun = False
+        self._started = False
 
     def attempt(self, request_id: str) -> AiohttpRequest:
-        if self._begun and self._attempt.endpoint is not None:
-            # Where its name leads to is asked for anew.
+        if self._started and self._attempt.endpoint is not None:
+            # Resolve its name again.
             self._attempt.restore()
-        self._begun = True
+        self._started = True
         self._attempt.set_default_header(REQUEST_ID, request_id)
         return self._attempt
 
@@ -144,7 +147,7 @@ class _Ops:
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    def failed(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
+    def outcome(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return None
         if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
@@ -167,33 +170,33 @@ class _Ops:
         try:
             await read_aiohttp(response, seconds)
         finally:
-            # aiohttp uses the connection again where all of the answer has come.
+            # aiohttp reuses the connection if the whole response has arrived.
             response.release()
 
 
-class _GivenUpCalls:
-    """The calls that have been given up. aiohttp repeats by itself what a lost connection has
-    swallowed: such a repeat sends nothing."""
+class _FailedCalls:
+    """The calls that have failed. aiohttp repeats a request by itself after a lost connection; such
+    a repeat must send nothing, because our retry policy has already given up."""
 
     def __init__(self) -> None:
-        # The request that was given up, by its id, and why.
+        # The id of the failed request, and its error.
         self._calls = CallStore[tuple[int, Exception]](_REMEMBERED)
 
     def note(self, request: Any, error: Exception) -> None:
         """Remember a call that ends with an error after which aiohttp makes another request."""
-        # It repeats these methods alone ("Retrying requests", RFC 9112 section 9.3.1).
+        # aiohttp repeats only these methods ("Retrying requests", RFC 9112 section 9.3.1).
         if request.method in IDEMPOTENT_METHODS:
-            # A copy, for the error itself holds on to all that was under way.
+            # Keep a copy: the traceback of the error refers to everything in progress.
             self._calls.keep(request, (id(request), copy(error)))
 
     def refuse(self, request: Any) -> None:
-        """Raise the error of a call that was given up, once more.
+        """Raise the error of a failed call again, for a repeat by aiohttp.
 
-        The same request again is another middleware's doing, and its leave.
+        The same request object comes from another middleware, which may send it again.
         """
         kept = self._calls.get(request)
         if kept is not None:
             self._calls.forget(request)
-            given_up, error = kept
-            if given_up != id(request):
+            failed, error = kept
+            if failed != id(request):
                 raise error

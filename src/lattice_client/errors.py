@@ -1,21 +1,21 @@
 """Everything that lattice_client raises.
 
     LatticeClientError
-    ├── ConfigurationError (ValueError)        an argument or a setting that cannot work
-    │   └── RegionError                        no region to sign for could be found
+    ├── ConfigurationError (ValueError)        an argument or a setting cannot work
+    │   └── RegionError                        no region to sign for was found
     ├── MissingExtraError (ImportError)        an optional library is not installed
     ├── CredentialsError                       no credentials to sign with, or unusable ones
-    │   ├── InvalidCredentialsError (ValueError)   half-configured or malformed
+    │   ├── InvalidCredentialsError (ValueError)   incomplete or malformed credentials
     │   ├── NoCredentialsError                 no source has any
-    │   └── ExpiredCredentialsError            the only ones there are have expired
-    ├── SigningError (ValueError)              a request that cannot be signed as it stands
-    │   ├── InvalidHeaderError                 a header (or method, host, target) that is no HTTP
-    │   └── UnsignablePayloadError             a body that cannot be hashed and then still be sent
-    ├── NameSourceError                        a name could be looked up nowhere
-    ├── NotLatticeError                        a name that is not Lattice's, in strict mode
-    └── DeniedError                            a response that refuses, for those who ask for errors
+    │   └── ExpiredCredentialsError            the only credentials have expired
+    ├── SigningError (ValueError)              a request cannot be signed as it is
+    │   ├── InvalidHeaderError                 a header, method, host or target is not valid HTTP
+    │   └── UnsignablePayloadError             a body cannot be hashed and then still be sent
+    ├── NameSourceError                        no source could look a name up
+    ├── NotLatticeError                        a name is not VPC Lattice's, in strict mode
+    └── DeniedError                            a response is a refusal; only on request
 
-No message holds a secret, a session token or a signature: the errors name the field at fault.
+No message contains a secret, a session token or a signature: it names the field at fault.
 """
 
 from __future__ import annotations
@@ -44,22 +44,22 @@ __all__ = [
 
 
 class LatticeClientError(Exception):
-    """The root: catch this one to catch everything that this package raises."""
+    """The base class of all errors that this package raises."""
 
 
 class ConfigurationError(LatticeClientError, ValueError):
-    """An argument or a setting cannot work; the message names it and the choices."""
+    """An argument or a setting cannot work. The message names it and the choices."""
 
 
 class RegionError(ConfigurationError):
-    """Neither the arguments, the host name nor the environment say which region to sign for, or
-    what they say is no region."""
+    """No region to sign for in the arguments, the host name or the environment, or an invalid
+    one."""
 
 
 class MissingExtraError(LatticeClientError, ImportError):
     """An optional library is not installed.
 
-    ``extra`` is the extra of this package that brings it.
+    ``extra`` is the extra of this package that installs it.
     """
 
     def __init__(self, extra: str, library: str) -> None:
@@ -76,11 +76,11 @@ class MissingExtraError(LatticeClientError, ImportError):
 
 
 class CredentialsError(LatticeClientError):
-    """There are no credentials to sign with, or they cannot be used."""
+    """There are no credentials to sign with, or they are unusable."""
 
 
 class InvalidCredentialsError(CredentialsError, ValueError):
-    """Credentials that are half there or malformed; the message names the field, not its value."""
+    """Credentials are incomplete or malformed. The message names the field, not its value."""
 
 
 class NoCredentialsError(CredentialsError):
@@ -92,27 +92,27 @@ class ExpiredCredentialsError(CredentialsError):
 
 
 class NameSourceError(LatticeClientError):
-    """No source of names could be asked about a name, and nothing about it is remembered."""
+    """No source could look a name up, and no earlier answer is cached."""
 
 
 class NotLatticeError(LatticeClientError):
-    """A name turned out not to be VPC Lattice's, and only such are to be called (``strict``)."""
+    """A name is not VPC Lattice's, and ``strict`` allows no others."""
 
 
 class SigningError(LatticeClientError, ValueError):
-    """A request that cannot be signed as it stands."""
+    """A request cannot be signed as it is."""
 
 
 class InvalidHeaderError(SigningError):
-    """A method, host, target or header that must not go on the wire (CR, LF, NUL, non-ASCII)."""
+    """A method, host, target or header must not be sent (CR, LF, NUL, non-ASCII)."""
 
 
 class UnsignablePayloadError(SigningError):
-    """The service wants the body's hash, and hashing the body would use it up."""
+    """The service requires the body's hash, and hashing would consume the body."""
 
 
 class DeniedError(LatticeClientError):
-    """A request was refused; ``denial`` says why, and what to do about it.
+    """A request was refused. ``denial`` says why, and what to do about it.
 
     Only ``raise_for_denial()`` raises it.
     """

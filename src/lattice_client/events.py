@@ -1,9 +1,9 @@
-"""What observers are told: of each call its attempts and what lies between them, and of refreshes.
+"""Events for observers: calls with their attempts, remedies and retries, and credential refreshes.
 
-An observer is a function of one event, or any object that can be called so. Events are immutable,
-and none holds a query, a header's value other than the request id, a body, a token or a signature.
-An observer is called where the call is made, in its thread or task and with its context variables,
-so it should be quick, and must not block an event loop.
+An observer is any callable of one event. Events are immutable, and none contains a query, a body, a
+token, a signature, or the value of a header other than the request id. An observer runs where the
+call is made, in its thread or task and with its context variables. So it should be quick, and must
+not block an event loop.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ _LOGGER = logging.getLogger("lattice_client.calls")
 
 
 class Call(NamedTuple):
-    """Which call an event is about. All events of one call hold the same value, and those of no
-    other call of this process do, so it serves as a key.
+    """The call that an event is about. All events of one call hold the same value, which is unique
+    in this process, so it serves as a key.
 
     ``host`` is the Host header, ``path`` is without the query, and ``request_id`` is the
-    ``x-amzn-requestid`` that stands in Lattice's access log too.
+    ``x-amzn-requestid``, which is also in Lattice's access log.
     """
 
     method: str
@@ -72,9 +72,9 @@ class CallStarted(NamedTuple):
 
 
 class Signed(NamedTuple):
-    """An attempt has a signature. ``region`` is a set of regions where it is a SigV4A signature.
+    """An attempt was signed. For SigV4A, ``region`` is the region set.
 
-    ``duration``, in seconds, includes fetching credentials where that was necessary.
+    ``duration``, in seconds, includes fetching credentials if that was necessary.
     """
 
     call: Call
@@ -92,8 +92,8 @@ class AttemptStarted(NamedTuple):
 
 
 class AttemptEnded(NamedTuple):
-    """The head of an answer came, and ``status`` is its status; or none did, and ``error`` is the
-    type of what was raised, as ``httpx.ConnectError``. ``duration`` is in seconds."""
+    """An attempt ended with the head of a response and its ``status``, or with an exception whose
+    type is ``error``, such as ``httpx.ConnectError``. ``duration`` is in seconds."""
 
     call: Call
     attempt: int
@@ -103,8 +103,8 @@ class AttemptEnded(NamedTuple):
 
 
 class RemedyApplied(NamedTuple):
-    """Lattice refused an attempt; the next one, at once, is signed with another clock, newer
-    credentials or another form of the path."""
+    """Lattice refused an attempt. The next one follows at once, signed with a corrected clock,
+    newer credentials or another path encoding."""
 
     call: Call
     attempt: int
@@ -112,8 +112,8 @@ class RemedyApplied(NamedTuple):
 
 
 class RetryPlanned(NamedTuple):
-    """After this attempt another one is to follow, in ``delay`` seconds. ``status`` and ``error``
-    are the attempt's."""
+    """Another attempt follows in ``delay`` seconds. ``status`` and ``error`` are those of the
+    attempt that has ended."""
 
     call: Call
     attempt: int
@@ -124,12 +124,12 @@ class RetryPlanned(NamedTuple):
 
 
 class CallEnded(NamedTuple):
-    """The last event of a call, also of one that was cancelled.
+    """The last event of a call, also of a cancelled one.
 
-    ``status`` is that of the response that is handed out, its body perhaps not yet read; ``error``
-    is the type of what was raised instead. ``duration`` is in seconds, pauses included. ``gave_up``
-    says why there was no other attempt after one that went wrong, in a word of the retry policy's:
-    ``attempts``, ``quota``, ``method``, …; None where nothing went wrong, or for good.
+    ``status`` is that of the returned response, whose body may still be unread; ``error`` is the
+    type of the exception that was raised instead. ``duration`` is in seconds, pauses included.
+    ``gave_up`` is the retry policy's reason for no further attempt after a failure: ``attempts``,
+    ``quota``, ``method``, …; None if the call succeeded, or failed in a way that is never retried.
     """
 
     call: Call
@@ -142,7 +142,7 @@ class CallEnded(NamedTuple):
 
 class CredentialsRefreshed(NamedTuple):
     """New credentials were fetched, or fetching failed and ``error`` is the kind of the failure.
-    Only for those who asked for it, with :func:`observe_credentials`."""
+    Sent only to observers registered with :func:`observe_credentials`."""
 
     source: str
     expires_at: datetime | None
@@ -159,44 +159,44 @@ Event = (
     | CallEnded
     | CredentialsRefreshed
 )
-"""What observers are told."""
+"""All events."""
 
 Observer = Callable[[Event], object]
-"""Whoever is told; what it gives back does not matter."""
+"""A callable that receives events; its return value is ignored."""
 
 
 # --- The observers of a client ----------------------------------------------------------------
 
 
 class Observers:
-    """Those who observe the calls of one client.
+    """The observers of one client.
 
     :param given: None: :func:`log` alone.
-    :raises ConfigurationError: for what cannot be called.
+    :raises ConfigurationError: for an observer that is not callable.
     """
 
     def __init__(self, given: Iterable[Observer] | None = None) -> None:
-        self.given = None if given is None else _checked(given)
+        self.given = None if given is None else _check_observers(given)
         self._all = (log,) if self.given is None else self.given
-        # Those that have raised something.
+        # The positions of observers that have raised.
         self._broken: set[int] = set()
 
     def are_listening(self) -> bool:
-        """Whether anything that is told would be heard."""
+        """Whether any observer would use an event."""
         return bool(self._all) and (self.given is not None or _LOGGER.isEnabledFor(logging.INFO))
 
     def tell(self, event: Event) -> None:
-        """An observer that raises is logged, once, and goes on."""
+        """Pass an event to each observer. One that raises is logged once, and stays in use."""
         for place, observer in enumerate(self._all):
             try:
                 observer(event)
-            except Exception as error:  # noqa: BLE001 no call fails because somebody looks on
+            except Exception as error:  # noqa: BLE001 an observer must not fail the call
                 if place not in self._broken:
                     self._broken.add(place)
                     _log_broken(observer, error)
 
 
-def _checked(given: object) -> tuple[Observer, ...]:
+def _check_observers(given: object) -> tuple[Observer, ...]:
     if callable(given) or not isinstance(given, Iterable):
         raise ConfigurationError("observers must be a list of functions: observers=[…]")
     observers = tuple(cast("Iterable[object]", given))
@@ -215,7 +215,7 @@ def _name_of(thing: object) -> str:
 
 
 def _log_broken(observer: object, error: Exception) -> None:
-    # Not its text, nor that of what was being handled: those may hold anything.
+    # Do not log the texts of the error and its context: they may contain anything.
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -229,21 +229,19 @@ def _log_broken(observer: object, error: Exception) -> None:
 
 
 def error_name(error: BaseException) -> str:
+    """The type of an error with its module, such as ``httpx.ConnectError``."""
     kind = type(error)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     return module + kind.__qualname__
-
-
-# --- One call ---------------------------------------------------------------------------------
 
 
 # --- The default observer ---------------------------------------------------------------------
 
 
 def log(event: Event) -> None:
-    """Logs attempts at DEBUG and planned retries at INFO (``lattice_client.calls``).
+    """Log attempts at DEBUG and planned retries at INFO (``lattice_client.calls``).
 
-    Remedies, denials and failing refreshes are logged where they are found, with or without it.
+    Remedies, denials and failed refreshes are logged where they occur, whatever the observers.
     """
     if isinstance(event, RetryPlanned):
         if _LOGGER.isEnabledFor(logging.INFO):
@@ -276,11 +274,11 @@ def _outcome(event: AttemptEnded | RetryPlanned) -> str:
 
 
 def observe_credentials(observer: Observer) -> Callable[[], None]:
-    """Let an observer know of each fetch of credentials in this process, by any provider that
-    refreshes its own; for clients share them. It is called in the thread that fetches.
+    """Call an observer after each fetch of credentials in this process, by any provider that
+    refreshes: clients share providers. It runs in the thread that fetches.
 
-    :returns: a function that ends it.
-    :raises ConfigurationError: for what cannot be called.
+    :returns: a function that ends the observation.
+    :raises ConfigurationError: for an observer that is not callable.
     """
     tell = Observers((observer,)).tell
 

@@ -1,10 +1,10 @@
 """Signed calls with httpx.
 
-``httpx.Client(auth=LatticeAuth())`` works with the library-free auth object too; the one of this
-module also keeps an ``AsyncClient``'s event loop free while credentials are fetched.
+``httpx.Client(auth=LatticeAuth())`` also works with the library-free auth object. The one of this
+module keeps the event loop of an ``AsyncClient`` free while credentials are fetched.
 
-:class:`Client` and :class:`AsyncClient` sign each attempt, redirects and retries included. Whoever
-brings a client of their own gives it a :class:`Transport` or :class:`AsyncTransport`.
+:class:`Client` and :class:`AsyncClient` sign each attempt, redirects and retries included. To sign
+with an existing client, give it a :class:`Transport` or :class:`AsyncTransport`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who calls, read on the service's side: the headers that VPC Lattice adds to a request.
+"""The caller of a request, read by the service from the headers that VPC Lattice adds.
 
 >>> from lattice_client.identity import CallerIdentity
 >>> caller = CallerIdentity.from_headers({
@@ -9,14 +9,14 @@
 ('shop', '123456789012', 'task-1')
 
 **Only Lattice makes these headers trustworthy.** It strips incoming copies of
-``x-amzn-lattice-identity``, ``-identity-tags``, ``-network`` and ``-target`` and writes its own.
-Whoever reaches the service by another way (its address in the VPC, a load balancer, another
-container of the same task) can write what they like. Let the service's security group admit
-Lattice alone: the prefix list ``com.amazonaws.REGION.vpc-lattice``. ``x-amzn-requestid`` is the
-caller's own text even behind Lattice: good for logs, good for nothing else.
+``x-amzn-lattice-identity``, ``-identity-tags``, ``-network`` and ``-target`` and writes its own. A
+request that reaches the service another way (its address in the VPC, a load balancer, another
+container of the same task) can carry any values. Let the service's security group admit only
+Lattice: the prefix list ``com.amazonaws.REGION.vpc-lattice``. ``x-amzn-requestid`` is the caller's
+text even behind Lattice: use it for logs only.
 
-Source: "HTTP targets in VPC Lattice" (VPC Lattice User Guide) and what others have observed: keys
-come in any order, may be empty or new, and the space after ``;`` is not always there.
+Source: "HTTP targets in VPC Lattice" (VPC Lattice User Guide) and observation: keys come in any
+order, may be empty or new, and the space after ``;`` may be missing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 SCOPE_KEY: Final = "lattice.identity"
-"""Where the middlewares put the identity: a key of the ASGI scope and of the WSGI environ."""
+"""The key of the ASGI scope or WSGI environ under which the middlewares store the identity."""
 
 HeaderSource: TypeAlias = (
     Mapping[str, str]
@@ -44,7 +44,7 @@ HeaderSource: TypeAlias = (
     | Iterable[tuple[str, str]]
     | Iterable[tuple[bytes, bytes]]
 )
-"""Headers as any framework has them."""
+"""Headers as the frameworks represent them."""
 
 _IDENTITY = "x-amzn-lattice-identity"
 _TAGS = "x-amzn-lattice-identity-tags"
@@ -55,17 +55,17 @@ _READ = frozenset({_IDENTITY, _TAGS, _NETWORK, _TARGET, _REQUEST_ID})
 
 _OWS = " \t"
 _SEPARATOR = re.compile(r"(?<!\\);")
-# Servers and frameworks join what comes twice with a comma: before a field's name, or after a type,
-# which has none.
+# Servers and frameworks join repeated headers with a comma: before the name of a field, or after a
+# type, which contains none.
 _JOINED = re.compile(
     r",[ \t]*(?:Principal|PrincipalOrgID|PrincipalOrgPath|SessionName|Type|X509[\w/]*)="
     r"|(?:^|;)[ \t]*Type=[^;]*,",
     re.IGNORECASE | re.ASCII,
 )
-# Lattice writes these before the tags. They are none: what they say stands in the identity as well,
-# where no tag of a caller's can be taken for it.
-_NO_TAGS = ("principal", "principalorgid", "principalorgpath")
-# The characters of IAM's names: "IAM and AWS STS quotas" (IAM User Guide).
+# Lattice writes these fields before the tags. They are no tags. The identity has them too, and no
+# tag of the caller's can be mistaken for them there.
+_FIELDS_BEFORE_TAGS = ("principal", "principalorgid", "principalorgpath")
+# The characters of IAM names: "IAM and AWS STS quotas" (IAM User Guide).
 _PRINCIPAL = re.compile(
     r"arn:aws[a-z-]*:(?:iam|sts)::(?P<account>[0-9]{12}):"
     r"(?P<kind>[a-z-]+)(?:/(?P<name>[\w+=,.@/-]+))?",
@@ -74,7 +74,7 @@ _PRINCIPAL = re.compile(
 
 
 class Fields(Mapping[str, str]):
-    """Names and values as Lattice wrote them; a mapping that is hashable and cannot be changed."""
+    """Names and values as Lattice wrote them: an immutable, hashable mapping."""
 
     __slots__ = ("_values",)
 
@@ -102,26 +102,26 @@ _NO_FIELDS = Fields()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerIdentity:
-    """What Lattice says of a request's caller, and of its way.
+    """What Lattice states about a request's caller and its route.
 
-    :param status: ``authenticated``: there is a ``principal``. ``anonymous``: Lattice named nobody,
-        for the request was not signed. ``unknown``: what it said could not be read, or came twice;
-        treat it as anonymous, and look at the logs.
+    :param status: ``authenticated``: there is a ``principal``. ``anonymous``: Lattice named no
+        caller, because the request was not signed. ``unknown``: the headers were unreadable or came
+        twice; treat the caller as anonymous, and look at the logs.
     :param principal: the caller's ARN.
     :param account: the account in that ARN.
-    :param role: the role's name, without its path; None where the principal is no role.
+    :param role: the role's name, without its path; None if the principal is no role.
     :param session: the role session's name.
     :param organization: the id of the account's organization.
-    :param organization_path: where the account stands in its organization, such as
+    :param organization_path: the account's path in its organization, such as
         ``o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/``.
     :param type: how the caller was authenticated, ``AWS_IAM``.
-    :param tags: the principal's tags, without the fields of Lattice's own that stand before them.
-    :param fields: all of ``x-amzn-lattice-identity``, also what is new.
+    :param tags: the principal's tags, without the fields that Lattice writes before them.
+    :param fields: all fields of ``x-amzn-lattice-identity``, including unknown ones.
     :param source_vpc: the ARN of the VPC that the request came from.
     :param service: the ARN of the service that was called.
     :param service_network: the ARN of the service network that it was called through.
     :param target_group: the ARN of the target group.
-    :param request_id: ``x-amzn-requestid``: the caller's own text, if the caller sent one.
+    :param request_id: ``x-amzn-requestid``: the caller's text, if the caller sent one.
     """
 
     status: Literal["authenticated", "anonymous", "unknown"]
@@ -146,9 +146,9 @@ class CallerIdentity:
 
         :param headers: a mapping or pairs, of text or bytes, names in any case: ASGI's
             ``scope["headers"]``, or the ``headers`` of a request of Starlette, Flask or Django.
-        :returns: the identity. Nothing that stands in a header makes this raise.
+        :returns: the identity. No header value makes this raise.
         """
-        sent = _sent(headers)
+        sent = _values_by_name(headers)
         identity = _fields(sent.get(_IDENTITY, []))
         tags = _tags(sent.get(_TAGS, []))
         network = _fields(sent.get(_NETWORK, [])) or {}
@@ -162,7 +162,7 @@ class CallerIdentity:
             "request_id": (sent.get(_REQUEST_ID) or [""])[0] or None,
         }
         if _IDENTITY not in sent:
-            # Tags without a principal are a mistake.
+            # Ignore tags without a principal.
             return cls(**facts | {"status": "anonymous", "tags": _NO_FIELDS})
         principal = _PRINCIPAL.fullmatch(_value(identity or {}, "Principal") or "")
         if identity is None or tags is None or principal is None:
@@ -184,13 +184,13 @@ class CallerIdentity:
 
     @property
     def authenticated(self) -> bool:
-        """Whether Lattice verified who called."""
+        """Whether Lattice authenticated the caller."""
         return self.status == "authenticated"
 
     @property
     def x509(self) -> Fields:
-        """The certificate's fields of a caller that uses IAM Roles Anywhere, ``X509SubjectCN``
-        among them."""
+        """The certificate fields of a caller that uses IAM Roles Anywhere, such as
+        ``X509SubjectCN``."""
         return Fields(
             (name, value) for name, value in self.fields.items() if name.upper().startswith("X509")
         )
@@ -199,7 +199,7 @@ class CallerIdentity:
 class IdentityMiddleware:
     """Puts the ``CallerIdentity`` into the scope of an ASGI application: ``scope[SCOPE_KEY]``.
 
-    It refuses nobody: what an anonymous caller may do is the application's affair.
+    It refuses no request: the application decides what an anonymous caller may do.
     """
 
     def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
@@ -219,10 +219,10 @@ class IdentityMiddleware:
 class WSGIIdentityMiddleware:
     """Puts the ``CallerIdentity`` into the environ of a WSGI application: ``environ[SCOPE_KEY]``.
 
-    WSGI spells ``x_amzn_lattice_identity`` and ``x-amzn-lattice-identity`` alike. Lattice is not
-    known to strip the former: let the server drop names with underscores, as gunicorn does unless
-    told otherwise (``header_map``). Where both arrive and are joined, the status is ``unknown``, as
-    far as that can be seen; of joined tags it cannot.
+    WSGI cannot distinguish ``x_amzn_lattice_identity`` from ``x-amzn-lattice-identity``. Lattice is
+    not known to strip the former: let the server drop names with underscores, as gunicorn does by
+    default (``header_map``). If both arrive joined, the status is ``unknown`` if that can be
+    detected; in joined tags it cannot.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
@@ -240,20 +240,20 @@ class WSGIIdentityMiddleware:
         return self.app(environ, start_response)
 
 
-def _sent(headers: HeaderSource) -> dict[str, list[str]]:
-    """The values of the headers that count here, by lower-case name."""
+def _values_by_name(headers: HeaderSource) -> dict[str, list[str]]:
+    """The values of the headers that are read here, by lower-case name."""
     pairs: Any = headers.items() if isinstance(headers, Mapping) else headers
     sent: dict[str, list[str]] = {}
     for name, value in pairs:
         name = _text(name)
-        # lower() makes ASCII letters of some that are not.
+        # lower() turns some non-ASCII letters into ASCII ones.
         if name.isascii() and name.lower() in _READ:
             sent.setdefault(name.lower(), []).append(_text(value).strip(_OWS))
     return sent
 
 
 def _text(raw: str | bytes) -> str:
-    """UTF-8 where it is UTF-8, else Latin-1; frameworks hand on bytes, or bytes as Latin-1."""
+    """Decode UTF-8, else Latin-1. Frameworks pass bytes, or bytes decoded as Latin-1."""
     try:
         octets = raw.encode("latin-1") if isinstance(raw, str) else raw
     except UnicodeEncodeError:
@@ -277,12 +277,12 @@ def _fields(values: list[str]) -> _Pairs | None:
 
 
 def _tags(values: list[str]) -> Fields | None:
-    """The tags, which may differ in case alone; None for several values, or a tag twice."""
+    """The tags, whose names may differ in case only; None for several values, or a tag twice."""
     pairs = _pairs(values)
     if pairs is None:
         return None
-    for own in _NO_TAGS:
-        # The first of the name is Lattice's. A second one is a tag that a caller calls so.
+    for own in _FIELDS_BEFORE_TAGS:
+        # The first field of this name is Lattice's; a second one is a tag of the caller's.
         for pair in pairs:
             if pair[0].lower() == own:
                 pairs.remove(pair)
@@ -310,7 +310,7 @@ def _value(fields: _Pairs, name: str) -> str | None:
 
 
 def _role_session(principal: re.Match[str]) -> tuple[str | None, str | None]:
-    """The role and the session that an ARN names, as far as it does."""
+    """The role and the session that an ARN names; None for what it does not name."""
     name = principal["name"] or ""
     if principal["kind"] == "assumed-role":
         role, _, session = name.rpartition("/")

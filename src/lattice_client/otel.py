@@ -1,7 +1,7 @@
-"""Calls as OpenTelemetry sees them: a span for each, and metrics.
+"""OpenTelemetry spans and metrics of calls.
 
-Names and units are those of "Semantic conventions for HTTP spans" and "… for HTTP metrics"
-(OpenTelemetry), and ``lattice_client.…`` where these have none.
+Names and units are those of "Semantic conventions for HTTP spans" and "Semantic conventions for
+HTTP metrics" (OpenTelemetry), and ``lattice_client.…`` where these define none.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lattice_client.events import (
 try:
     from opentelemetry import metrics, trace
 except ImportError as error:
-    # Other packages of OpenTelemetry's share its folder, so it may be there in part.
+    # OpenTelemetry is a namespace package, so a part of it may be installed.
     if error.name not in ("opentelemetry", "opentelemetry.metrics", "opentelemetry.trace"):
         raise
     raise MissingExtraError("otel", "opentelemetry-api") from None
@@ -34,11 +34,11 @@ __all__ = ["OpenTelemetry"]
 
 _SCHEMA = "https://opentelemetry.io/schemas/1.30.0"
 
-# Any others are one to a metric, or whoever sends them could make ever more time series.
+# A metric counts all other methods as one: arbitrary methods would create unlimited time series.
 _METHODS = frozenset(
     ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 )
-# In seconds, as the conventions have them: the SDK's own are meant for milliseconds.
+# Seconds, as in the conventions; the SDK's default buckets are for milliseconds.
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 _ERRORS = 400
 _PORTS = {"http": 80, "https": 443}
@@ -48,16 +48,16 @@ _Attributes = dict[str, str | int | float]
 
 class OpenTelemetry:
     """An observer (``observers=[OpenTelemetry()]``) that makes a CLIENT span of each call, from its
-    first attempt to the head of the answer, with attempts, retries and remedies as its events.
+    first attempt to the head of the response, with attempts, retries and remedies as span events.
 
-    The span is a child of the one that is current where the call is made. It does not become the
-    current one itself.
+    The span is a child of the span that is current where the call is made. It does not become the
+    current span itself.
 
     :param tracer_provider: None: the global one.
     :param meter_provider: None: the global one.
 
-    May be shared by clients, threads and event loops. No query, header or error's text goes into
-    a span: ``url.full`` ends where the query begins.
+    May be shared by clients, threads and event loops. A span contains no query, header or error
+    text: ``url.full`` ends where the query begins.
     """
 
     def __init__(
@@ -75,17 +75,17 @@ class OpenTelemetry:
             explicit_bucket_boundaries_advisory=_BUCKETS,
         )
         self._retries = meter.create_counter(
-            "lattice_client.retries", "{retry}", "Attempts that repeat one that went wrong."
+            "lattice_client.retries", "{retry}", "Attempts that repeat a failed one."
         )
         self._remedies = meter.create_counter(
             "lattice_client.remedies",
             "{remedy}",
-            "Attempts signed anew because Lattice refused.",
+            "Attempts signed again after a refusal.",
         )
         self._refreshes = meter.create_counter(
             "lattice_client.credentials.refreshes", "{refresh}", "Fetches of credentials."
         )
-        # Of the calls that are under way.
+        # The spans of the calls in progress.
         self._spans: dict[Call, trace.Span] = {}
 
     def __reduce__(self) -> tuple[type[OpenTelemetry], tuple[object, object]]:
@@ -111,8 +111,8 @@ class OpenTelemetry:
         if call.method not in _METHODS:
             attributes["http.request.method_original"] = call.method
         name = call.method if call.method in _METHODS else "HTTP"
-        # Not made the current one: a context attached here would outlive the step in which the
-        # call's generator runs, and stay with whoever runs next.
+        # Do not make it the current span: a context attached here would outlive the step that the
+        # call's generator runs in, and leak into other code of the thread.
         self._spans[call] = self._tracer.start_span(
             name, kind=trace.SpanKind.CLIENT, attributes=attributes
         )
@@ -148,7 +148,7 @@ class OpenTelemetry:
         if event.attempts > 1:
             span.set_attribute("http.request.resend_count", event.attempts - 1)
         if "error.type" in outcome:
-            # Where the status says it all, the conventions want no description.
+            # The conventions allow no description if the status explains the error.
             span.set_status(trace.StatusCode.ERROR, event.error)
         self._durations.record(
             event.duration,
@@ -159,7 +159,7 @@ class OpenTelemetry:
 
 
 def _shared(call: Call) -> _Attributes:
-    """What spans and metrics have in common."""
+    """The attributes that spans and metrics share."""
     address, colon, port = call.host.rpartition(":")
     if not colon or not port.isdigit():
         address, port = call.host, ""

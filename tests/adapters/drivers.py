@@ -1,4 +1,4 @@
-"""Each HTTP library behind one small interface, so that one suite can drive them all."""
+"""Drivers: each HTTP library behind one small interface, so that one suite covers all of them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Answer:
     denial: Denial | None
 
 
-class Client(Protocol):
+class Call(Protocol):
     def __call__(
         self,
         method: str,
@@ -68,13 +68,13 @@ class Client(Protocol):
         on_head: Callable[[], None] | None = None,
     ) -> Answer:
         """
-        :param on_head: the answer is streamed, and this is called before its body is read.
+        :param on_head: called before the body of the response, which is streamed, is read.
         """
         ...
 
 
 class Driver(Protocol):
-    """What a library's tests differ in."""
+    """One library with a hook or a client of ours."""
 
     name: str
     # The auth class to use: the library-free one or the library's own.
@@ -84,10 +84,10 @@ class Driver(Protocol):
 
     def client(
         self, auth: object, ca_file: str | None = None, **settings: object
-    ) -> AbstractContextManager[Client]:
+    ) -> AbstractContextManager[Call]:
         """One session with its connection pool.
 
-        :param settings: of our second level.
+        :param settings: of our clients.
         """
         ...
 
@@ -102,7 +102,7 @@ async def _async_chunks() -> AsyncIterator[bytes]:
 
 
 class Requests:
-    name = "requests"
+    name = "requests hook"
     auth: type[SigV4Auth] = LatticeAuth
     prevents_forwarding = True
 
@@ -112,7 +112,7 @@ class Requests:
         return session
 
     @contextmanager
-    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Client]:
+    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Call]:
         with self.session(auth, **settings) as session:
             session.trust_env = False
             if ca_file:
@@ -147,7 +147,7 @@ class Requests:
 
 
 class RequestsSession(Requests):
-    name = "requests, second level"
+    name = "requests client"
 
     def session(self, auth: Any, **settings: Any) -> requests.Session:
         return lattice_client.requests.Session(auth, **settings)
@@ -162,7 +162,7 @@ class Httpx:
         self.prevents_forwarding = module.__name__.startswith("lattice_client")
 
     @contextmanager
-    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Client]:
+    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Call]:
         with self.module.Client(
             auth=auth, verify=_context(ca_file), trust_env=False, timeout=20, **settings
         ) as client:
@@ -191,7 +191,7 @@ class Httpx:
 
 class AsyncHttpx(Httpx):
     @contextmanager
-    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Client]:
+    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Call]:
         with asyncio.Runner() as runner:
             client = self.module.AsyncClient(
                 auth=auth, verify=_context(ca_file), trust_env=False, timeout=20, **settings
@@ -223,7 +223,7 @@ class AsyncHttpx(Httpx):
 
 
 class Aiohttp:
-    name = "aiohttp"
+    name = "aiohttp hook"
     auth: type[SigV4Auth] = LatticeAuth
     prevents_forwarding = True
 
@@ -231,7 +231,7 @@ class Aiohttp:
         return aiohttp.ClientSession(middlewares=() if auth is None else (auth,), **arguments)
 
     @contextmanager
-    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Client]:
+    def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Call]:
         with asyncio.Runner() as runner:
 
             async def start() -> aiohttp.ClientSession:
@@ -270,21 +270,21 @@ class Aiohttp:
 
 
 class AiohttpSession(Aiohttp):
-    name = "aiohttp, second level"
+    name = "aiohttp client"
 
     def session(self, auth: Any, **arguments: Any) -> aiohttp.ClientSession:
         return lattice_client.aiohttp.client_session(auth, **arguments)
 
 
-# Where there is no TLS; httpx would read, for each client, whom the world trusts.
-_NOBODY_IS_TRUSTED = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+# For plain HTTP. Otherwise httpx would load the default certificates for each client.
+_NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _context(ca_file: str | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=ca_file) if ca_file else _NOBODY_IS_TRUSTED
+    return ssl.create_default_context(cafile=ca_file) if ca_file else _NO_AUTHORITIES
 
 
-def _blocking(runner: asyncio.Runner, call: Callable[..., Coroutine[Any, Any, Answer]]) -> Client:
+def _blocking(runner: asyncio.Runner, call: Callable[..., Coroutine[Any, Any, Answer]]) -> Call:
     def blocking(*args: Any, **kwargs: Any) -> Answer:
         return runner.run(call(*args, **kwargs))
 
@@ -293,25 +293,27 @@ def _blocking(runner: asyncio.Runner, call: Callable[..., Coroutine[Any, Any, An
 
 HOOKS: list[Driver] = [
     Requests(),
-    Httpx(httpx, LatticeAuth, "httpx, library-free"),
-    Httpx(httpx, lattice_client.httpx.LatticeAuth, "httpx"),
-    AsyncHttpx(httpx, LatticeAuth, "httpx async, library-free"),
-    AsyncHttpx(httpx, lattice_client.httpx.LatticeAuth, "httpx async"),
-    Httpx(httpx2, LatticeAuth, "httpx2, library-free"),
-    Httpx(httpx2, lattice_client.httpx2.LatticeAuth, "httpx2"),
-    AsyncHttpx(httpx2, LatticeAuth, "httpx2 async, library-free"),
-    AsyncHttpx(httpx2, lattice_client.httpx2.LatticeAuth, "httpx2 async"),
+    Httpx(httpx, LatticeAuth, "httpx library-free hook"),
+    Httpx(httpx, lattice_client.httpx.LatticeAuth, "httpx hook"),
+    AsyncHttpx(httpx, LatticeAuth, "httpx async library-free hook"),
+    AsyncHttpx(httpx, lattice_client.httpx.LatticeAuth, "httpx async hook"),
+    Httpx(httpx2, LatticeAuth, "httpx2 library-free hook"),
+    Httpx(httpx2, lattice_client.httpx2.LatticeAuth, "httpx2 hook"),
+    AsyncHttpx(httpx2, LatticeAuth, "httpx2 async library-free hook"),
+    AsyncHttpx(httpx2, lattice_client.httpx2.LatticeAuth, "httpx2 async hook"),
     Aiohttp(),
 ]
-SECOND_LEVEL: list[Driver] = [
+CLIENTS: list[Driver] = [
     RequestsSession(),
-    Httpx(lattice_client.httpx, LatticeAuth, "httpx, second level"),
-    AsyncHttpx(lattice_client.httpx, LatticeAuth, "httpx async, second level"),
-    Httpx(lattice_client.httpx2, LatticeAuth, "httpx2, second level"),
-    AsyncHttpx(lattice_client.httpx2, LatticeAuth, "httpx2 async, second level"),
+    Httpx(lattice_client.httpx, LatticeAuth, "httpx client"),
+    AsyncHttpx(lattice_client.httpx, LatticeAuth, "httpx async client"),
+    Httpx(lattice_client.httpx2, LatticeAuth, "httpx2 client"),
+    AsyncHttpx(lattice_client.httpx2, LatticeAuth, "httpx2 async client"),
     AiohttpSession(),
 ]
-DRIVERS = [*HOOKS, *SECOND_LEVEL]
+DRIVERS = [*HOOKS, *CLIENTS]
+# httpx calls a library-free hook as a function, and does not show it the answer.
+ANSWERING = [driver for driver in DRIVERS if "library-free" not in driver.name]
 
 
 def sigv4_auth(driver: Driver) -> type[SigV4Auth]:

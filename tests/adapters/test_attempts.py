@@ -1,4 +1,4 @@
-"""The second level under faults: the right number of attempts, each with a signature of its own."""
+"""Clients under faults: the right number of attempts, each with its own signature."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import lattice_client.aiohttp
 import lattice_client.httpx
 import lattice_client.httpx2
 import lattice_client.requests
-from adapters.drivers import SECOND_LEVEL, Client, Driver
+from adapters.drivers import CLIENTS, Call, Driver
 from lattice_client import ConfigurationError, LatticeAuth, RetryPolicy
 from lattice_client._calls import loop as calls
 from lattice_client.retry.quota import RetryQuota, RetryQuotas
@@ -40,17 +40,17 @@ TRANSPORT_ERRORS = (
 
 @pytest.fixture(autouse=True)
 def _no_jitter(monkeypatch):
-    """No waiting: the random part of each pause is nothing of it."""
+    """No waiting: the random part of each pause is 0."""
     monkeypatch.setattr(random, "random", lambda: 0.0)
 
 
-@pytest.fixture(params=SECOND_LEVEL, ids=lambda driver: driver.name)
+@pytest.fixture(params=CLIENTS, ids=lambda driver: driver.name)
 def driver(request) -> Driver:
     return request.param
 
 
 @pytest.fixture
-def client(driver) -> Iterator[Client]:
+def client(driver) -> Iterator[Call]:
     with driver.client(auth()) as call:
         yield call
 
@@ -174,7 +174,7 @@ class TestNotSent:
     def test_refused_then_well(self, client, monkeypatch):
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
-            # Bound, it is nobody else's; but nobody listens there yet.
+            # The port is bound, so no other program can use it, and nothing listens on it yet.
             port = listener.getsockname()[1]
             servers = []
 
@@ -251,7 +251,7 @@ class TestPerhapsSent:
     def test_a_post_within_the_handling_of_another_error_is_not(
         self, client, driver, nobody_listens
     ):
-        """What the caller handles already says nothing about this call."""
+        """An exception that the caller is handling says nothing about this call."""
         if "aiohttp" in driver.name or "async" in driver.name:
             pytest.skip("their calls run in another context here")
         with raw_server(faults=["after the request"] * 5) as server:

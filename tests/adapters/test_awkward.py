@@ -1,4 +1,4 @@
-"""Bodies and URLs that go on the wire otherwise than they look: signed as sent, or refused."""
+"""Bodies and URLs that are sent in another form than given: signed as sent, or refused."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def packed() -> aiohttp.MultipartWriter:
 
 
 class Reversed(aiohttp.payload.BytesPayload):
-    """A payload that is sent otherwise than it looks."""
+    """A payload that is sent in another form than given."""
 
     async def write(self, writer):
         await writer.write(self._value[::-1])
@@ -199,7 +199,7 @@ class TestHttpxBodies:
 
 
 class TestRequestsUrls:
-    """Through a proxy, for that shows the target and Host header that a name would get."""
+    """Through a proxy, which shows the target and Host header that a name would get."""
 
     def call(self, server, url: str, auth=None, **arguments) -> requests.Response:
         proxies = {"http": server.url}
@@ -263,7 +263,7 @@ class TestSignedAlready:
 
 
 def test_what_is_not_signed_stays_as_it_is_written(server):
-    """A plus sign may be part of somebody else's signature."""
+    """A plus sign may be part of another signature."""
     auth = lattice(hosts=["none.example"])
     url = f"{server.url}/?q=a+b"
     requests.get(url, auth=auth, timeout=20)

@@ -53,7 +53,7 @@ def of_another_time() -> bytes:
 
 
 class ReadOnce(io.BytesIO):
-    """Says that it can be put back, and cannot once it has been read."""
+    """Claims to be seekable, but cannot be rewound once it has been read."""
 
     read_at_all = False
 
@@ -187,7 +187,7 @@ class TestRewinding:
             assert len(server.requests) == 1
         (message,) = [each for each in caplog.messages if "refused a request" in each]
         assert "cannot be sent again" in message
-        assert "it is signed anew" not in message
+        assert "it is signed" not in message
 
 
 @pytest.fixture(
@@ -200,7 +200,7 @@ def driver(request) -> Driver:
 
 class TestExpect100:
     @pytest.mark.parametrize("refusal", [UNAVAILABLE, of_another_time()], ids=["503", "403"])
-    def test_second_level(self, refusal):
+    def test_client(self, refusal):
         async def call(url: str) -> int:
             async with (
                 lattice_client.aiohttp.client_session(auth()) as session,
@@ -228,7 +228,7 @@ class TestExpect100:
 
 
 class TestRawReaders:
-    """A refusal was read to look for a remedy; it streams as if nobody had."""
+    """A refusal that was read to look for a remedy still streams."""
 
     @pytest.fixture
     def url(self):
@@ -298,7 +298,7 @@ class TestRawReaders:
 
 
 class TestRefusalsThatBreakOff:
-    """Whoever is refused is told that the body did not come, as by the library itself."""
+    """A refusal whose body does not arrive raises the library's own error."""
 
     @pytest.fixture
     def url(self):
@@ -352,7 +352,7 @@ class TestRefusalsThatBreakOff:
 
 
 def test_no_answer_holds_up_aiohttp(monkeypatch):
-    """Of a 503 that is not handed out, the rest is not waited for until the call's time is over."""
+    """The rest of a 503 that is not returned is not awaited until the call times out."""
     monkeypatch.setattr("lattice_client._wire.response_body.PATIENCE", 0.01)
 
     async def call(url: str) -> int:

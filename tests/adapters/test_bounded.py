@@ -1,8 +1,7 @@
-"""What is read of an answer for our own purposes ends by itself, and takes nothing away."""
+"""Reading an answer ahead of its caller is bounded in bytes and time, and loses nothing."""
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import random
 import socket
@@ -19,19 +18,13 @@ import requests
 import responses
 import trustme
 
-import lattice_client.httpx
-import lattice_client.httpx2
-from adapters.drivers import DRIVERS, SECOND_LEVEL, Driver
+from adapters.drivers import ANSWERING, CLIENTS, DRIVERS, Driver
 from lattice_client import LatticeAuth, RetryPolicy
 from lattice_client._wire import response_body
 from support import canary
 from support.raw_server import OK, RawRequest, raw_server
 
 REGION = "us-west-2"
-# httpx calls a library-free auth object as a function: it never shows it the answer.
-ANSWERING = [
-    driver for driver in DRIVERS if "httpx" not in driver.name or "free" not in driver.name
-]
 BROKEN = (
     requests.ConnectionError,
     requests.exceptions.ChunkedEncodingError,
@@ -78,7 +71,7 @@ EXPIRED = b"InvalidSignatureException: Signature expired: 20260101T000000Z is no
 
 
 def if_late(rest: bytes):
-    """Refuses what is signed by our own clock, as a Lattice whose clock is an hour ahead."""
+    """Refuse what is signed by the local clock, as a Lattice whose clock is an hour ahead."""
 
     def respond(request: RawRequest) -> bytes:
         signed_at = (request.header("x-amz-date") or "")[:13]
@@ -125,7 +118,7 @@ class TestDripping:
             assert call("GET", server.url).status == 403
 
     @pytest.mark.parametrize("body", BODIES)
-    @pytest.mark.parametrize("driver", SECOND_LEVEL, ids=lambda driver: driver.name)
+    @pytest.mark.parametrize("driver", CLIENTS, ids=lambda driver: driver.name)
     def test_an_answer_that_is_not_handed_out_is_let_go_of(self, driver, body):
         respond = answers(unavailable(BODIES[body]))
         with raw_server(respond, ["drip"]) as server, driver.client(auth(driver)) as call:
@@ -134,7 +127,7 @@ class TestDripping:
             # The rest of the answer would have come before the next one.
             assert server.connections == 2
 
-    @pytest.mark.parametrize("driver", SECOND_LEVEL, ids=lambda driver: driver.name)
+    @pytest.mark.parametrize("driver", CLIENTS, ids=lambda driver: driver.name)
     def test_the_deadline_counts_too(self, driver, monkeypatch):
         monkeypatch.setattr(response_body, "PATIENCE", 3600.0)
         retry = RetryPolicy(deadline=0.3)
@@ -193,7 +186,7 @@ class TestRefusalsAsAProxySendsThem:
             for _ in range(2):
                 assert call("POST", server.url, body=b"{}").status == 200
             assert len(server.requests) == 3
-            # The refusal was taken to its end, so its connection was used again.
+            # The refusal was read to its end, so its connection was reused.
             assert server.connections == 1 + len(faults)
 
     def test_they_stay_readable(self, driver, rest):
@@ -209,7 +202,7 @@ class TestRefusalsAsAProxySendsThem:
 
 class TestBombs:
     def test_what_is_longer_unpacked_is_not_looked_at(self, driver):
-        """Though it begins with words that have a remedy."""
+        """Although it begins with words that have a remedy."""
         bomb = zlib.compress(EXPIRED + b" " * (10 << 20), 9)
         rest = b"Content-Encoding: deflate\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb
         with raw_server(if_late(rest)) as server, driver.client(auth(driver)) as call:
@@ -241,7 +234,7 @@ def secured(tmp_path_factory):
 
 
 class TestTls:
-    """TLS hands out what it has by records: a readable socket need not mean that there is any."""
+    """TLS delivers whole records: a readable socket may have no data yet."""
 
     def test_a_remedy(self, driver, secured):
         serving, ca_file = secured
@@ -269,7 +262,7 @@ class TestTls:
 
 
 class TestBreakingOff:
-    """A refusal whose body breaks off is handed out; to read it is the library's own error."""
+    """A refusal whose body breaks off is returned; reading it raises the library's error."""
 
     @pytest.mark.parametrize(
         ("rest", "fault"),
@@ -295,72 +288,21 @@ class TestBreakingOff:
             assert len(server.requests) == 1
 
 
-HTTPX = [(httpx, lattice_client.httpx), (httpx2, lattice_client.httpx2)]
-
-
-@pytest.mark.parametrize(("library", "ours"), HTTPX)
-class TestOtherTransports:
-    """Their streams are iterated: between two pieces it is seen whether a limit is reached."""
-
-    def handler(self, library, pieces, error=None):
-        class Stream(library.SyncByteStream, library.AsyncByteStream):
-            def __iter__(self):
-                yield from pieces
-                if error:
-                    raise error
-
-            async def __aiter__(self):
-                for piece in self:
-                    yield piece
-
-        def handle(request):
-            if request.headers["x-amz-date"][:11] != time.strftime("%Y%m%dT%H", time.gmtime()):
-                return library.Response(200)
-            date = formatdate(time.time() + 7200, usegmt=True)
-            return library.Response(403, headers={"date": date}, stream=Stream())
-
-        return library.MockTransport(handle)
-
-    def get(self, library, ours, transport) -> list[tuple[int, bytes]]:
-        """The answers to the hook and the client, each synchronous and asynchronous."""
-        found = []
-        hook = {"auth": ours.LatticeAuth(region=REGION, credentials=canary.credentials())}
-        for module, settings in ((library, hook), (ours, hook)):
-            with (
-                module.Client(transport=transport, **settings) as client,
-                client.stream("GET", "http://a.example/") as response,
-            ):
-                found.append((response.status_code, response.read()))
-
-            async def get(module=module) -> tuple[int, bytes]:
-                again = ours.LatticeAuth(region=REGION, credentials=canary.credentials())
-                async with (
-                    module.AsyncClient(transport=transport, auth=again) as client,
-                    client.stream("GET", "http://a.example/") as response,
-                ):
-                    return response.status_code, await response.aread()
-
-            found.append(asyncio.run(get()))
-        return found
-
-    def test_a_remedy(self, library, ours):
-        transport = self.handler(library, [EXPIRED[:10], EXPIRED[10:]])
-        assert self.get(library, ours, transport) == [(200, b"")] * 4
-
-    def test_too_long(self, library, ours):
-        pieces = [EXPIRED, *[b" " * 1000] * 100]
-        transport = self.handler(library, pieces)
-        assert self.get(library, ours, transport) == [(403, b"".join(pieces))] * 4
-
-    def test_out_of_time(self, library, ours, monkeypatch):
-        monkeypatch.setattr(response_body, "PATIENCE", 0.0)
-        transport = self.handler(library, [EXPIRED])
-        assert self.get(library, ours, transport) == [(403, EXPIRED)] * 4
-
-    def test_breaking_off(self, library, ours):
-        transport = self.handler(library, [EXPIRED], library.ReadError("gone"))
-        with pytest.raises(library.ReadError, match="gone"):
-            self.get(library, ours, transport)
+def test_a_small_buffer_is_not_waited_for(monkeypatch):
+    """aiohttp reads no more of a refusal than its buffer holds until its caller reads."""
+    monkeypatch.setattr(response_body, "PATIENCE", 3600.0)
+    rest = b"Content-Length: 10000\r\n\r\n" + b"x" * 10_000
+    for driver in DRIVERS:
+        if "aiohttp" not in driver.name:
+            continue
+        with (
+            raw_server(lambda _: refusal(rest)) as server,
+            driver.client(auth(driver), read_bufsize=1024) as call,
+        ):
+            # The call itself times out after 20 s.
+            answer = call("GET", server.url)
+            assert (answer.status, len(answer.text)) == (403, 10_000)
+            assert len(server.requests) == 1
 
 
 def test_a_tool_that_answers_requests():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -19,14 +20,22 @@ from lattice_client import Credentials, LatticeAuth, RetryPolicy
 from lattice_client.events import AttemptEnded
 from support import canary
 from support.asynchronous import closing
-from support.raw_server import raw_server
+from support.raw_server import OK, raw_server
 
 REGION = "us-west-2"
 UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
-CLIENTS = ["httpx on asyncio", "httpx on trio", "httpx2 on asyncio", "httpx2 on trio", "aiohttp"]
+_WORDS = b"ExpiredTokenException: The security token included in the request is expired"
+EXPIRED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%b" % (len(_WORDS), _WORDS)
+ASYNC_CLIENTS = [
+    "httpx on asyncio",
+    "httpx on trio",
+    "httpx2 on asyncio",
+    "httpx2 on trio",
+    "aiohttp",
+]
 
 
-@pytest.fixture(params=CLIENTS)
+@pytest.fixture(params=ASYNC_CLIENTS)
 def client(request) -> str:
     return request.param
 
@@ -34,8 +43,11 @@ def client(request) -> str:
 @asynccontextmanager
 async def calling(client: str, auth: LatticeAuth, retry: RetryPolicy | None = None, **settings):
     """An asynchronous function that makes a call and gives its status; and the client."""
-    if client == "aiohttp":
-        made = lattice_client.aiohttp.client_session(auth, retry=retry, **settings)
+    if client.startswith("aiohttp"):
+        if client == "aiohttp hook":
+            made = aiohttp.ClientSession(middlewares=(auth,))
+        else:
+            made = lattice_client.aiohttp.client_session(auth, retry=retry, **settings)
         async with closing(made) as session:
 
             async def get(url: str) -> int:
@@ -59,8 +71,8 @@ def busy_connections(client: object) -> int:
     if isinstance(client, aiohttp.ClientSession):
         return len(client.connector._acquired)
     pool = client._transport._inner.first._pool
-    # Not those that have been given no request yet: httpcore itself forgets them, with or without
-    # us, where a call is cancelled between connecting and sending (its issue 1093).
+    # Do not count connections that have no request yet: httpcore itself loses them when a call is
+    # cancelled between connecting and sending (its issue 1093).
     active = [connection for connection in pool.connections if ", ACTIVE," in connection.info()]
     return len(active) + len(pool._requests)
 
@@ -99,7 +111,7 @@ def test_while_credentials_are_fetched(client):
                 tasks.start_soon(get, url)
                 await _until(fetching.is_set)
                 tasks.cancel_scope.cancel()
-            # Nobody waited for the thread, which goes on: what it fetches serves the next call.
+            # The thread continues, and the next call uses what it fetches.
             assert not may_end.is_set()
             may_end.set()
             assert busy_connections(inner) == 0
@@ -109,6 +121,35 @@ def test_while_credentials_are_fetched(client):
         run(client, scenario, server.url)
         assert len(server.requests) == 1
         assert server.requests[0].verified()
+
+
+@pytest.mark.parametrize("client", [*ASYNC_CLIENTS, "aiohttp hook"])
+def test_while_other_credentials_are_awaited(client):
+    """The refusal is not returned, so its connection is released."""
+    told = threading.Event()
+
+    class NeverRenewed:
+        def peek(self):
+            return canary.credentials()
+
+        get = peek
+
+        def refused(self, _: Credentials) -> Future[None]:
+            told.set()
+            return Future()
+
+    async def scenario(client, url):
+        async with calling(client, auth(NeverRenewed())) as (get, inner):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(get, f"{url}/refused")
+                await _until(told.is_set)
+                tasks.cancel_scope.cancel()
+            assert busy_connections(inner) == 0
+            assert await get(url) == 200
+
+    with raw_server(lambda request: EXPIRED if request.target == b"/refused" else OK) as server:
+        run(client, scenario, server.url)
+        assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("status", [503, 403])
@@ -169,7 +210,7 @@ def test_during_the_pause(client, monkeypatch):
 
 
 def test_a_hundred_at_once(client):
-    """Cancelled at whatever point they have reached."""
+    """Cancelled at any point."""
 
     async def scenario(client, server):
         async with calling(client, auth()) as (get, inner):

@@ -8,7 +8,7 @@ import pickle
 
 import pytest
 
-from adapters.drivers import CHUNKS, DRIVERS, SECOND_LEVEL, STREAM, Driver
+from adapters.drivers import CHUNKS, CLIENTS, DRIVERS, STREAM, Driver
 from lattice_client.testing import RunningLattice
 from support import canary
 
@@ -242,7 +242,7 @@ def test_single_path_encoding(driver, lattice_http):
         lattice_http.lattice.clear()
         answer = call("GET", lattice_http.url + "/order%20book")
         assert "InvalidSignatureException" in lattice_http.requests[0].refusal
-        # Whoever sees the answer signs anew in the other one.
+        # Drivers that see the answer sign again in the other encoding.
         assert answer.status == (403 if "library-free" in driver.name else 200)
 
 
@@ -290,7 +290,7 @@ def test_a_region_set_without_the_region_is_refused(driver, lattice_http):
 def test_what_the_refused_see(driver, lattice_http):
     unknown = driver.auth(region=REGION, credentials=canary.credentials("ASIAUNKNOWN"))
     elsewhere = driver.auth(region="eu-west-1", credentials=canary.credentials())
-    # The second level has no clients without an auth object.
-    for auth in (unknown, elsewhere) if driver in SECOND_LEVEL else (None, unknown, elsewhere):
+    # Our clients are never without an auth object.
+    for auth in (unknown, elsewhere) if driver in CLIENTS else (None, unknown, elsewhere):
         with driver.client(auth) as call:
             assert call("GET", lattice_http.url + "/").status == 403

@@ -1,4 +1,4 @@
-"""What an answer says of itself is believed only in the service's own shape, in every library."""
+"""An answer has a remedy only in the shape of the service's own refusals, in every library."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from email.utils import formatdate
 
 import pytest
 
-from adapters.drivers import DRIVERS, Driver, sigv4_auth
-from adapters.test_remedies import ANSWERING
+from adapters.drivers import ANSWERING, CLIENTS, DRIVERS, Driver, sigv4_auth
 from lattice_client import ConfigurationError, LatticeAuth, RetryPolicy, SigV4Auth
 from lattice_client._auth.recovery import ALL_REMEDIES, Recovery
 from lattice_client._auth.refusal import fault_of
@@ -52,7 +51,7 @@ def driver(request) -> Driver:
 
 def once_only(driver: Driver) -> dict[str, object]:
     """A client's settings that rule out every retry; a hook has none."""
-    return {"retry": RetryPolicy(attempts=1)} if "second level" in driver.name else {}
+    return {"retry": RetryPolicy(attempts=1)} if driver in CLIENTS else {}
 
 
 TARGETS_OWN = {
@@ -122,7 +121,7 @@ def test_s3s_own_xml_has_a_remedy(driver, content_type):
 
 
 class Renewable:
-    """A provider that has others as soon as it is told that the first are refused."""
+    """A provider that has other credentials as soon as the first are refused."""
 
     def __init__(self) -> None:
         self.held = canary.credentials("ASIAFIRST")
@@ -328,7 +327,7 @@ def test_the_log_of_denials_stays_bounded(caplog):
 
 def test_the_hooks_that_see_no_answer_send_once():
     """httpx shows a library-free hook no answer."""
-    (driver,) = [one for one in DRIVERS if one.name == "httpx, library-free"]
+    (driver,) = [one for one in DRIVERS if one.name == "httpx library-free hook"]
     auth = driver.auth(region=REGION, credentials=Renewable())
     with raw_server(lambda _: refusal(EXPIRED)) as target, driver.client(auth) as call:
         assert call("POST", target.url, body=b"{}").status == 403

@@ -1,4 +1,4 @@
-"""Credentials that a service calls expired go on serving until different ones have landed."""
+"""Credentials that a service calls expired stay in use until others have been fetched."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from collections.abc import Callable
 from contextlib import contextmanager
 
 import aiohttp
-import httpx
 import pytest
 import trio
 
-from adapters.drivers import SECOND_LEVEL, STREAM, Driver
+from adapters.drivers import CLIENTS, STREAM, Driver
 from adapters.test_hearsay import EXPIRED, driver, refusal
 from lattice_client import (
     Credentials,
@@ -110,7 +109,7 @@ def test_the_same_set_again_is_no_remedy(driver, auth, provider, source, clock):
 
 
 def test_others_do_not_wait(driver, provider, auth, source):
-    """While the refused call waits for the fetch, calls to others go on with the old set."""
+    """While the refused call waits for the fetch, calls to other services use the old set."""
     source.open.clear()
     source.entered.clear()
     answers: list[int] = []
@@ -171,7 +170,7 @@ def test_a_body_that_cannot_be_sent_again_waits_for_nothing(driver, auth, source
     assert len(service.requests) == 2
 
 
-@pytest.mark.parametrize("driver", SECOND_LEVEL, ids=lambda driver: driver.name)
+@pytest.mark.parametrize("driver", CLIENTS, ids=lambda driver: driver.name)
 def test_a_calls_deadline_bounds_the_wait(driver, auth, source):
     """A hook knows no deadline."""
     source.open.clear()
@@ -249,63 +248,6 @@ def test_trios_loop_runs_on(provider, source):
         trio.run(main)
 
 
-# --- Providers --------------------------------------------------------------------------------
-
-
-class Own:
-    """A provider of a user's own: what ``refused()`` says, and what ``get()`` gives then."""
-
-    def __init__(self, says: object, then: Credentials | Exception) -> None:
-        self.held: Credentials | None = generation(1)
-        self.says = says
-        self.then = then
-        self.gets = 0
-
-    def peek(self) -> Credentials | None:
-        return self.held
-
-    def get(self) -> Credentials:
-        self.gets += 1
-        if isinstance(self.then, Exception):
-            raise self.then
-        self.held = self.then
-        return self.then
-
-    def refused(self, _: Credentials) -> object:
-        return self.says
-
-
-@pytest.mark.parametrize(
-    ("says", "then", "status"),
-    [
-        (True, generation(2), 200),
-        (True, generation(1), 403),
-        (True, CredentialsError("down"), 403),
-        (True, OSError("down"), 403),
-        (False, generation(2), 403),
-        (None, generation(2), 403),
-    ],
-)
-def test_a_provider_of_ones_own(driver, says, then, status):
-    auth = driver.auth(region=REGION, credentials=Own(says, then))
-    with raw_server(in_scope(2)) as service, driver.client(auth) as call:
-        assert call("POST", service.url, body=b"{}").status == status
-    assert len(service.requests) == (2 if status == 200 else 1)
-
-
-def test_a_provider_that_cannot_be_told(driver):
-    class Plain:
-        def peek(self) -> Credentials:
-            return generation(1)
-
-        get = peek
-
-    auth = driver.auth(region=REGION, credentials=Plain())
-    with raw_server(in_scope(2)) as service, driver.client(auth) as call:
-        assert call("POST", service.url, body=b"{}").status == 403
-    assert len(service.requests) == 1
-
-
 class TestRefused:
     def test_says_whether_to_wait(self, provider, source, clock):
         first = provider.peek()
@@ -381,19 +323,3 @@ class TestRefused:
         environ.clear()
         assert not variables.refused(first)
         assert variables.peek() is first
-
-
-def test_the_client_of_httpx_keeps_its_answer():
-    """The 403 that is handed out after a fetch in vain can still be read."""
-    auth = LatticeAuth(region=REGION, credentials=Own(True, OSError("down")))
-    with raw_server(lambda _: refusal(EXPIRED)) as odd:
-
-        async def main() -> bytes:
-            async with (
-                AsyncClient(auth=auth, trust_env=False) as client,
-                client.stream("GET", odd.url) as response,
-            ):
-                assert isinstance(response, httpx.Response)
-                return await response.aread()
-
-        assert asyncio.run(main()) == EXPIRED

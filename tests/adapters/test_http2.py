@@ -1,4 +1,4 @@
-"""The second level of httpx and httpx2 over HTTP/2."""
+"""The clients of httpx and httpx2 over HTTP/2."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ import pytest
 
 import lattice_client.httpx
 import lattice_client.httpx2
-from adapters.drivers import CHUNKS, DRIVERS, SECOND_LEVEL, STREAM, Driver, Form, sigv4_auth
+from adapters.drivers import CHUNKS, CLIENTS, DRIVERS, STREAM, Driver, Form, sigv4_auth
 from lattice_client import SigV4Auth, UnsignablePayloadError
 from lattice_client._wire.body import QUICK_TO_HASH
 from lattice_client.signing import EMPTY_PAYLOAD
@@ -157,7 +157,7 @@ SENT_AGAIN = [
     pytest.param(driver, refusal, id=f"{driver.name}-{refusal}")
     for driver in DRIVERS
     for refusal in ("503", "remedy")
-    if "library-free" not in driver.name and (refusal == "remedy" or driver in SECOND_LEVEL)
+    if "library-free" not in driver.name and (refusal == "remedy" or driver in CLIENTS)
 ]
 
 

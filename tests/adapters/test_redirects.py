@@ -14,7 +14,7 @@ import pytest
 import requests
 
 import lattice_client.aiohttp
-from adapters.drivers import DRIVERS, HOOKS, SECOND_LEVEL, Driver
+from adapters.drivers import CLIENTS, DRIVERS, HOOKS, Driver
 from lattice_client import LatticeAuth, RetryPolicy
 from lattice_client.testing import LocalLattice, RunningLattice, serve
 from support import canary
@@ -140,7 +140,7 @@ def test_a_url_that_a_redirect_named_is_not_held_against_another_auth_object(hom
         assert credentials_in(call("GET", f"{stranger.url}/").text)
 
 
-# Ways to write the URL of a stranger that libraries write anew before they follow it.
+# Forms of a foreign URL that libraries rewrite before they follow it.
 SPELLINGS = [
     "http://127.0.0.1:{port}",
     "http://127.0.0.1:{port}/%7e",
@@ -301,14 +301,14 @@ def test_aiohttp_what_is_remembered_of_calls_is_bounded(monkeypatch):
         asyncio.run(call(home.url))
 
 
-@pytest.mark.parametrize("middleware", ["hook", "second level"])
+@pytest.mark.parametrize("middleware", ["hook", "client"])
 @pytest.mark.parametrize("timeout", [20, None])
 @pytest.mark.parametrize("fault", [None, "after the request"])
 def test_aiohttp_an_auth_object_keeps_no_closed_loop_alive(middleware, timeout, fault):
     """It may be shared, and outlives loops: of redirected calls and of those that were given up."""
     auth = _auth()
     shared = auth
-    if middleware == "second level":
+    if middleware == "client":
         shared = lattice_client.aiohttp.middleware(auth, retry=RetryPolicy(attempts=1))
 
     async def call(url: str) -> weakref.ref[asyncio.AbstractEventLoop]:
@@ -346,9 +346,9 @@ def test_requests_a_prepared_request_is_signed_anew_after_a_redirect():
     assert all(request.verified() for request in home.requests)
 
 
-@pytest.mark.parametrize("driver", SECOND_LEVEL, ids=lambda driver: driver.name)
-class TestSecondLevel:
-    """Whatever stays with its origin is signed anew; whatever leaves it goes without."""
+@pytest.mark.parametrize("driver", CLIENTS, ids=lambda driver: driver.name)
+class TestClients:
+    """A redirect within an origin is signed again; one to another origin goes out unsigned."""
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -419,7 +419,7 @@ class TestSecondLevel:
 
 @pytest.mark.parametrize(
     "driver",
-    [*SECOND_LEVEL, next(each for each in HOOKS if each.name == "aiohttp")],
+    [*CLIENTS, next(each for each in HOOKS if each.name == "aiohttp hook")],
     ids=lambda driver: driver.name,
 )
 class TestARedirectThatRepeatsTheQuery:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters.drivers import DRIVERS, HOOKS, Driver
+from adapters.drivers import CLIENTS, DRIVERS, HOOKS, Driver
 from adapters.test_redirects import redirector
 from lattice_client.testing import LocalLattice, RunningLattice, serve
 from support import canary
@@ -112,7 +112,7 @@ def test_on_the_same_origin(tls, plain, caplog):
 
 
 def test_without_a_redirect_it_says_so_as_ever(driver, tls, plain):
-    with driver.client(None if "second" not in driver.name else _none(driver)) as call:
+    with driver.client(_none(driver) if driver in CLIENTS else None) as call:
         denial = call("GET", f"http://{HOST}:{plain.port}/parking", redirects=True).denial
     assert "send it with LatticeAuth()" in denial.next_step
 

@@ -10,7 +10,7 @@ from email.utils import formatdate
 
 import pytest
 
-from adapters.drivers import DRIVERS, HOOKS, STREAM, Driver, as_written
+from adapters.drivers import ANSWERING, DRIVERS, HOOKS, STREAM, Driver, as_written
 from lattice_client import Credentials, EnvironmentCredentials, LatticeAuth, RefreshingCredentials
 from lattice_client.auth import request_signer
 from lattice_client.testing import LocalLattice, RefusedError, Verifier, WireRequest, serve
@@ -19,11 +19,6 @@ from support.raw_server import OK, RawRequest, raw_server, redirect_to
 
 REGION = "us-west-2"
 
-# httpx calls a library-free auth object as a function: it never shows it the answer.
-ANSWERING = [
-    driver for driver in DRIVERS if "httpx" not in driver.name or "free" not in driver.name
-]
-
 
 @pytest.fixture(params=ANSWERING, ids=lambda driver: driver.name)
 def driver(request) -> Driver:
@@ -31,7 +26,7 @@ def driver(request) -> Driver:
 
 
 class Clock:
-    """The local Lattice's, which is ahead of ours or behind."""
+    """The clock of the local Lattice, ahead of this machine's or behind."""
 
     ahead = 0.0
 
@@ -123,7 +118,7 @@ class TestClockOfAHost:
 
     @pytest.mark.parametrize("date", ["none", "the same", "right"])
     def test_a_wrong_one_is_unlearned_by_the_next_call(self, driver, date):
-        """Somebody has made the client believe in a wrong time once."""
+        """The client has learned a wrong time before."""
         auth = driver.auth(region=REGION, credentials=canary.credentials())
 
         def respond(request: RawRequest) -> bytes:
@@ -295,7 +290,7 @@ class TestFormsOfThePath:
 
 class TestCredentials:
     def test_expired_ones_are_fetched_anew(self, driver, clock):
-        """They expire at the service while we think that they are good."""
+        """They expire at the service before their expiry here."""
         fetched = [
             canary.credentials("ASIAFIRST"),
             canary.credentials("ASIASECOND"),
@@ -365,7 +360,7 @@ class TestBodies:
             assert outcomes(lattice) == [False, True]
 
     def test_the_answer_stays_readable(self, driver):
-        """Looking for a remedy reads a refusal; whoever gets it reads it too."""
+        """Looking for a remedy reads a refusal; its caller can still read it."""
         auth = driver.auth(region="eu-west-1", credentials=canary.credentials())
         with running() as lattice, driver.client(auth) as call:
             answer = call("GET", lattice.url + "/")
@@ -408,7 +403,7 @@ def test_it_is_logged_once(clock, caplog):
 
 
 def test_other_services_paths_are_certain():
-    """Only of VPC Lattice is it unknown how it reads paths."""
+    """How a service reads paths is unknown only for VPC Lattice."""
     from lattice_client import SigV4Auth
 
     auth = SigV4Auth("execute-api", region=REGION, credentials=canary.credentials())

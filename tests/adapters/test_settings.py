@@ -1,4 +1,4 @@
-"""What a client of the second level is told: for all its calls, for one, and what it refuses."""
+"""The settings of a client: for all its calls, for one, and what it refuses."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import lattice_client.httpx
 import lattice_client.httpx2
 import lattice_client.requests
 from lattice_client import ConfigurationError, LatticeAuth, RetryPolicy
+from lattice_client._requests.pools import HTTPConnectionPool
 from support import canary
 from support.raw_server import raw_server, redirect_to
 
@@ -77,7 +78,7 @@ class TestTheLibrarysOwnRetries:
     @pytest.mark.parametrize(("attempts", "expected"), [(1, 1), (3, 3)])
     @pytest.mark.parametrize("method", ["GET", "PUT"])
     def test_of_aiohttp_are_none(self, make, attempts, expected, method):
-        """aiohttp by itself repeats once what a lost connection has swallowed."""
+        """aiohttp itself repeats a request once after a lost connection."""
         body = None if method == "GET" else b"body"
 
         async def calls(server) -> None:
@@ -85,26 +86,26 @@ class TestTheLibrarysOwnRetries:
                 for _ in range(2):
                     with pytest.raises((aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
                         await session.request(method, server.url, data=body)
-                # And nothing of it is left.
+                # No failed call is kept.
                 assert (await session.request(method, server.url, data=body)).status == 200
-                assert not any(len(each._given_up._calls) for each in session._middlewares)
+                assert not any(len(each._failed._calls) for each in session._middlewares)
 
         with raw_server(faults=["after the request"] * 2 * expected) as server:
             asyncio.run(calls(server))
             assert len(server.requests) == 2 * expected + 1
 
     def test_of_a_call_without_a_connection_nothing_is_kept(self):
-        """aiohttp does not repeat it, and its error holds on to the request and its body."""
+        """aiohttp does not repeat it, and its error refers to the request and its body."""
 
         async def call(url: str) -> None:
             async with lattice_client.aiohttp.client_session(auth(), retry=ONCE) as session:
                 with pytest.raises(aiohttp.ClientConnectorError):
                     await session.put(url, data=b"body")
-                assert not any(len(each._given_up._calls) for each in session._middlewares)
+                assert not any(len(each._failed._calls) for each in session._middlewares)
 
-        with socket.socket() as nobody:
-            nobody.bind(("127.0.0.1", 0))
-            asyncio.run(call(f"http://127.0.0.1:{nobody.getsockname()[1]}"))
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            asyncio.run(call(f"http://127.0.0.1:{unused.getsockname()[1]}"))
 
     def test_a_middleware_above_may_repeat(self):
         async def stubborn(request, handler):
@@ -140,7 +141,7 @@ class TestOneCall:
             assert [request.target for request in server.requests] == [b"/", b"/busy"]
 
     def test_no_other_session_s(self):
-        """A hook may make calls of its own while the call is under way."""
+        """A response hook may make other calls during the call."""
         with (
             raw_server(lambda _: UNAVAILABLE) as tokens,
             raw_server() as server,
@@ -225,7 +226,7 @@ class TestIdleConnections:
 
     @pytest.mark.parametrize(("longest", "connections"), [(55.0, 1), (-1.0, 3)])
     def test_of_requests(self, monkeypatch, longest, connections):
-        monkeypatch.setattr("lattice_client.requests._LONGEST_IDLE", longest)
+        monkeypatch.setattr("lattice_client._requests.pools._LONGEST_IDLE", longest)
         with raw_server() as server, lattice_client.requests.Session(auth()) as session:
             for _ in range(3):
                 assert session.get(server.url).status_code == 200
@@ -240,11 +241,11 @@ class TestIdleConnections:
         for manager in (adapter.poolmanager, adapter.proxy_manager_for("http://127.0.0.1:1")):
             for scheme in ("http", "https"):
                 pool = manager.connection_from_host("a.example", scheme=scheme)
-                assert isinstance(pool, lattice_client.requests.HTTPConnectionPool)
+                assert isinstance(pool, HTTPConnectionPool)
         with lattice_client.requests.Session(auth()) as session:
             session.trust_env = False
             session.verify = ca_file
-            monkeypatch.setattr("lattice_client.requests._LONGEST_IDLE", -1.0)
+            monkeypatch.setattr("lattice_client._requests.pools._LONGEST_IDLE", -1.0)
             for _ in range(2):
                 assert session.get(lattice_https.url_for("orders") + "/").status_code == 200
         adapter.close()
@@ -265,7 +266,7 @@ class TestIdleConnections:
     ("library", "ours"), [(httpx, lattice_client.httpx), (httpx2, lattice_client.httpx2)]
 )
 def test_a_redirect_leaves_the_extensions_of_other_calls_alone(library, ours):
-    """httpx before 0.28 gives the request the very ones that its caller has given."""
+    """httpx before 0.28 gives the request the caller's own extensions, not a copy."""
     given = {"timeout": {"read": 20}}
     with raw_server(lambda _: redirect_to("/")) as home, ours.Transport(auth()) as transport:
         request = library.Request("GET", home.url)
@@ -289,7 +290,7 @@ def test_a_prepared_request_that_was_redirected_can_be_sent_anywhere():
         prepared.url = other.url + "/"
         session.send(prepared)
         assert other.requests[-1].verified()
-        # Whoever follows a redirect by hand follows one all the same.
+        # Code that follows a redirect by hand follows one all the same.
         prepared.url = home.url + "/"
         following = session.send(prepared, allow_redirects=False).next
         session.send(following)

@@ -1,4 +1,4 @@
-"""What a signature takes the place of: an earlier one goes, somebody's own token stays in a query.
+"""A signature replaces an earlier one, and leaves a token in the query alone.
 
 The quick ways are compared with the general one, and the bytes on the wire are looked at.
 """

@@ -1,4 +1,4 @@
-"""A service that fails under fifty workers: it is not hammered, and all recover when it is back."""
+"""A service that fails under fifty workers is not overloaded, and all recover with it."""
 
 from __future__ import annotations
 

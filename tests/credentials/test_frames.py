@@ -17,7 +17,7 @@ import lattice_client.httpx
 import lattice_client.httpx2
 import lattice_client.names as names_of
 import lattice_client.requests
-from adapters.drivers import DRIVERS, SECOND_LEVEL
+from adapters.drivers import CLIENTS, DRIVERS
 from lattice_client import (
     AssumeRole,
     BotocoreCredentials,
@@ -211,7 +211,7 @@ def test_without_cryptography(monkeypatch):
     assert seen_in(caught.value) == []
 
 
-@pytest.mark.parametrize("driver", SECOND_LEVEL, ids=lambda driver: driver.name)
+@pytest.mark.parametrize("driver", CLIENTS, ids=lambda driver: driver.name)
 def test_a_pair_to_a_client(driver):
     with pytest.raises(ConfigurationError) as caught, driver.client(PAIR):
         pass

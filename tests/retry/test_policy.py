@@ -1,5 +1,5 @@
-"""When a request is sent again: the rules one by one, then under any sequence of outcomes, then in
-a storm. All with a clock and a chance of the tests' own."""
+"""When to send a request again: each rule, any sequence of outcomes, and a storm. All use a
+fake clock and fake random numbers."""
 
 from __future__ import annotations
 
@@ -672,7 +672,7 @@ def test_a_storm(outcome, lasts, seed):
     assert seen.factor(STORM[0]) <= 1.2
     # Nothing succeeds, so nothing is given back: once those paid for are sent, there are no others.
     assert not [at for at in seen.retries if seen.spent_at + 0.2 < at < STORM[1]]
-    # It is back, and every call that is made from then on succeeds: nobody waits for a quota.
+    # It is back, and every later call succeeds: none waits for a quota.
     later = [well for began, _, well in seen.ends if began >= STORM[1]]
     assert len(later) > WORKERS * 100
     assert all(later)

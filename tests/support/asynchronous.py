@@ -1,4 +1,4 @@
-"""Asynchronous calls with the clients, on either event loop, and cancelled ones."""
+"""Asynchronous calls of our clients, on both event loops, and cancelled ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import lattice_client.httpx
 if TYPE_CHECKING:
     import aiohttp
 
-CLIENTS = ["httpx on asyncio", "httpx on trio", "aiohttp"]
+ASYNC_CLIENTS = ["httpx on asyncio", "httpx on trio", "aiohttp"]
 
 
 async def closed(session: aiohttp.ClientSession) -> None:
@@ -51,7 +51,7 @@ def backend(client: str) -> str:
 async def calling(client: str, **settings: Any) -> AsyncIterator[Callable[[str], Awaitable[None]]]:
     """A function that fetches a URL.
 
-    :param settings: of the client.
+    :param settings: of our clients.
     """
     if client == "aiohttp":
         async with closing(lattice_client.aiohttp.client_session(**settings)) as session:
@@ -71,7 +71,7 @@ async def calling(client: str, **settings: Any) -> AsyncIterator[Callable[[str],
 
 
 def call_and_cancel(client: str, url: str, under_way: Callable[[], Any], **settings: Any) -> None:
-    """Start a call, and cancel it once it is in progress."""
+    """Make a call, and cancel it as soon as it is in progress."""
 
     async def scenario() -> None:
         async with calling(client, **settings) as get, anyio.create_task_group() as tasks:

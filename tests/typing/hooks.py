@@ -60,7 +60,7 @@ async def aiohttp_session(
     assert_type(await auth(request, handler), aiohttp.ClientResponse)
 
 
-def second_level(auth: LatticeAuth) -> None:
+def clients(auth: LatticeAuth) -> None:
     retry = RetryPolicy(attempts=5).replace(deadline=2.0)
     with lattice_client.requests.Session(auth, retry=retry) as session:
         assert_type(session.get("https://orders.example.com/"), requests.Response)
@@ -76,7 +76,7 @@ def second_level(auth: LatticeAuth) -> None:
     lattice_client.httpx.Client(auth=("a", "b"))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
-async def second_level_async(auth: LatticeAuth) -> None:
+async def clients_async(auth: LatticeAuth) -> None:
     async with lattice_client.httpx.AsyncClient(auth=auth) as client:
         assert_type(await client.get("https://orders.example.com/"), httpx.Response)
     async with lattice_client.httpx2.AsyncClient(auth=auth) as client2:

@@ -1,1 +1,1 @@
-"""One call of a client: attempts, each of them signed, and what observers are told."""
+"""One call of a client: its attempts, each signed, and the events for observers."""

@@ -1,7 +1,7 @@
-"""The course of one call: attempts, each of them signed, and pauses between them.
+"""The sans-I/O retry loop of one call: signed attempts, remedies, and pauses between them.
 
-A course is a generator that says what to do next, so that synchronous and asynchronous libraries
-share it; :func:`run` and :func:`run_async` do what it says, with the hands of a library.
+The loop is a generator that yields steps, so that synchronous and asynchronous libraries share it.
+:func:`run` and :func:`run_async` execute each step with the operations of a library.
 """
 
 from __future__ import annotations
@@ -28,19 +28,20 @@ from lattice_client.retry.quota import RetryQuotas
 
 __all__ = ["REQUEST_ID", "CallSettings", "refuse_retries", "run", "run_async", "wait"]
 
-# Lattice takes the caller's, hands it to the target, sends it back and logs it ("Access logs for
-# Amazon VPC Lattice", VPC Lattice User Guide).
+# Lattice keeps the caller's value, forwards it to the target, returns it and logs it ("Access logs
+# for Amazon VPC Lattice", VPC Lattice User Guide).
 REQUEST_ID = "x-amzn-requestid"
 
 
 class CallSettings:
-    """What all calls of one client share: whom they are signed for, and when they are repeated.
+    """The settings that all calls of one client share.
 
-    :param auth: None: a :class:`LatticeAuth` of no arguments.
-    :param retry: None: a :class:`RetryPolicy` of no arguments.
-    :param observers: who is told of calls (``lattice_client.events``). None: ``events.log`` alone.
-    :param names: who is asked of each host. None: whom ``auth`` asks.
-    :raises ConfigurationError: for anything else.
+    :param auth: signs each attempt. None: ``LatticeAuth()``.
+    :param retry: None: ``RetryPolicy()``.
+    :param observers: receive the events of each call (``lattice_client.events``). None:
+        ``events.log`` alone.
+    :param names: resolves each host. None: the resolver of ``auth``.
+    :raises ConfigurationError: for an argument of another type.
     """
 
     def __init__(
@@ -56,18 +57,18 @@ class CallSettings:
             )
         signer = request_signer(LatticeAuth() if auth is None else auth)
         self.signer = signer if names is None else signer.with_names(names)
-        self.retry = _checked(retry) if retry is not None else RetryPolicy()
+        self.retry = _check_policy(retry) if retry is not None else RetryPolicy()
         self.quotas = RetryQuotas()
         self.observers = Observers(observers)
 
     def steps(self, ops: LibraryOps, retry: object = None) -> CallSteps:
-        """The course of one call.
+        """The steps of one call.
 
-        :param retry: a policy for this call alone.
+        :param retry: a policy for this call alone. None: that of the client.
         """
-        policy = self.retry if retry is None else _checked(retry)
+        policy = self.retry if retry is None else _check_policy(retry)
         observer = watch(self.observers, ops)
-        return observer.along(self._steps(ops, policy, observer))
+        return observer.observe(self._steps(ops, policy, observer))
 
     def _steps(self, ops: LibraryOps, policy: RetryPolicy, observer: AnyCallObserver) -> CallSteps:
         began = time.monotonic()
@@ -80,73 +81,75 @@ class CallSettings:
             try:
                 response = yield "send", attempt
             except Exception as error:
-                failed = ops.failed(error, attempt.rewind())
-                if failed is None:
+                outcome = ops.outcome(error, attempt.rewind())
+                if outcome is None:
                     raise
                 attempts = attempts or self._attempts(policy, attempt, began)
-                decision = attempts.after(failed, time.monotonic())
+                decision = attempts.after(outcome, time.monotonic())
                 if decision.delay is None:
                     observer.gave_up(decision)
                     raise
             else:
                 status = ops.status(response)
                 if status == FORBIDDEN:
-                    remedy = yield from _remedy(policy, began, attempt, response, tried)
+                    remedy = yield from _find_remedy(policy, began, attempt, response, tried)
                     if remedy is not None:
                         observer.remedy(remedy)
                         continue
-                # Nearly every call ends here, with nothing made for those that do not.
+                # Nearly every call ends here, so nothing is allocated before this line.
                 if status not in policy.statuses and not self.quotas:
                     return response
                 attempts = attempts or self._attempts(policy, attempt, began)
-                # Rewound while the answer is there to be handed out, should that fail.
-                again = status in policy.statuses and attempt.rewind()
+                # Rewind first: if that fails, the response must still be there to return.
+                replayable = status in policy.statuses and attempt.rewind()
                 decided = time.monotonic()
-                decision = attempts.after(_answered(status, response, again), decided)
+                decision = attempts.after(_answered(status, response, replayable), decided)
                 if decision.delay is None:
                     observer.gave_up(decision)
                     return response
                 observer.retry(decision)
                 with suppress(Exception):
                     yield "discard", (response, patience(policy.deadline, began))
-                yield "pause", _rest_of(decision.delay, decided)
+                yield "pause", _remaining_pause(decision.delay, decided)
                 continue
             observer.retry(decision)
             yield "pause", decision.delay
 
     def _attempts(self, policy: RetryPolicy, attempt: SignableRequest, began: float) -> Attempts:
-        names = attempt.request.headers
-        return policy.start(attempt.method, attempt.host, began, headers=names, quotas=self.quotas)
+        headers = attempt.request.headers
+        return policy.start(
+            attempt.method, attempt.host, began, headers=headers, quotas=self.quotas
+        )
 
 
-def _remedy(
-    policy: RetryPolicy, began: float, refused: Any, response: Any, tried: Tried
+def _find_remedy(
+    policy: RetryPolicy, began: float, attempt: Any, response: Any, tried: Tried
 ) -> Generator[tuple[Step, Any], Any, Remedy | None]:
-    """What to sign with now, after a 403; None where that is of no use. Where there is something,
-    the response is let go of."""
+    """The remedy for a 403, or None. With a remedy, the response is discarded."""
     body = yield "read", (response, patience(policy.deadline, began))
-    waits = patience(policy.deadline, began, longest=PATIENCE)
+    wait_at_most = patience(policy.deadline, began, longest=PATIENCE)
+    refusal = (attempt, response.headers, body, tried, wait_at_most)
     try:
-        remedy: Remedy | None = yield "remedy", (refused, response.headers, body, tried, waits)
-    except BaseException:  # a caller that is cancelled gets no response to close
+        remedy: Remedy | None = yield "remedy", refusal
+    except BaseException:  # a cancelled caller gets no response that it could close
         with suppress(Exception):
             yield "discard", (response, 0.0)
         raise
     if remedy is not None:
-        with suppress(Exception):  # it is let go of all the same
+        with suppress(Exception):  # the response is of no use, whether or not it can be closed
             yield "discard", (response, patience(policy.deadline, began))
     return remedy
 
 
-# Seconds. A body that has come already takes less to read, and leaves the pause as it is.
-_AT_ONCE = 0.01
+# Seconds. Reading a body that has already arrived takes less, and does not shorten the pause.
+_NEGLIGIBLE = 0.01
 
 
-def _rest_of(delay: float, decided: float) -> float:
-    """What is left of a pause after a response was read to its end: the deadline was reckoned from
-    before that."""
+def _remaining_pause(delay: float, decided: float) -> float:
+    """The pause minus the time that discarding the response took: the deadline was computed before
+    that."""
     spent = time.monotonic() - decided
-    return delay if spent < _AT_ONCE else max(0.0, delay - spent)
+    return delay if spent < _NEGLIGIBLE else max(0.0, delay - spent)
 
 
 def _answered(status: int, response: Any, replayable: bool) -> Outcome:  # noqa: FBT001
@@ -160,28 +163,28 @@ def _answered(status: int, response: Any, replayable: bool) -> Outcome:  # noqa:
 
 
 def wait(seconds: float) -> None:
-    """The pause of the synchronous libraries."""
+    """Pause a synchronous call."""
     time.sleep(seconds)
 
 
-def _checked(retry: object) -> RetryPolicy:
+def _check_policy(retry: object) -> RetryPolicy:
     if isinstance(retry, RetryPolicy):
         return retry
     raise ConfigurationError(
         f"retry must be a RetryPolicy, not a {type(retry).__name__}; "
-        f"for no retries, RetryPolicy(attempts={NO_RETRIES.attempts})"
+        f"for no retries, use RetryPolicy(attempts={NO_RETRIES.attempts})"
     )
 
 
 def refuse_retries(name: str, given: object) -> None:
-    """A library's own retries lie below ours.
+    """Refuse retries by the library itself: they would send the signature of one attempt again, and
+    outside our retry policy.
 
-    :raises ConfigurationError: where there are to be any. They would send an attempt's signature
-        again, and no policy would know.
+    :raises ConfigurationError: if any retry is allowed.
     """
-    # urllib3's Retry has them in one field.
+    # urllib3's Retry keeps its number in ``total``.
     if getattr(given, "total", given) not in (0, False):
         raise ConfigurationError(
-            f"{name} would send one signature several times: leave it at 0, and say how often a "
-            "request is sent with retry=RetryPolicy(attempts=…)"
+            f"{name} would send one signature several times: leave it at 0, and set the number of "
+            "attempts with retry=RetryPolicy(attempts=…)"
         )

@@ -1,4 +1,4 @@
-"""The steps of a call, and what a library does for each."""
+"""The steps of a call, and the operations that a library provides for them."""
 
 from __future__ import annotations
 
@@ -9,48 +9,45 @@ from lattice_client.retry.policy import Outcome
 
 __all__ = ["Answer", "CallSteps", "LibraryOps", "Step"]
 
-
 Step = Literal["sign", "send", "read", "remedy", "discard", "pause"]
-
 
 CallSteps = Generator[tuple[Step, Any], Any, Any]
 
-
-# A response, and for how many seconds its body may be waited for.
+# A response, and how many seconds to wait for its body.
 Answer = tuple[Any, float]
 
 
 class LibraryOps(Protocol):
-    """How one library handles the request of one call. The first three do no I/O."""
+    """One library's operations on the request of one call. The first three do no I/O."""
 
     def attempt(self, request_id: str) -> Any:
-        """A copy of the request to sign and send; before another one, its body is rewound."""
+        """A copy of the request to sign and send; its body is rewound before each retry."""
         ...
 
     def status(self, response: Any) -> int: ...
 
-    def failed(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001 a protocol
-        """What an exception of ``send`` means; None where another attempt would meet it again."""
+    def outcome(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001 a protocol
+        """The outcome that an exception of ``send`` stands for; None if a retry cannot help."""
         ...
 
-    # Each of these returns an awaitable in an asynchronous library.
+    # An asynchronous library returns an awaitable from each of these.
 
     def sign(self, attempt: Any, /) -> Any: ...
 
     def send(self, attempt: Any) -> Any: ...
 
     def read(self, answer: Answer) -> Any:
-        """The body of a response, which stays readable; None where it does not come within the
-        limits (``lattice_client._wire.requests_response``)."""
+        """The body of a response, which stays readable; None if it does not arrive within the
+        limits of ``lattice_client._wire.response_body``."""
         ...
 
     def remedy(self, refusal: tuple[Any, ...]) -> Any:
-        """What to sign with after a 403: ``auth.remedy`` or ``auth.remedy_async`` of these."""
+        """The remedy for a 403: ``RequestSigner.remedy`` or ``remedy_async`` of these arguments."""
         ...
 
     def discard(self, answer: Answer) -> Any:
-        """Let go of a response that is not handed out. Its connection is used again where its body
-        comes within the limits, else closed."""
+        """Drop a response that the caller does not get. Its connection is reused if the body
+        arrives within the limits, else closed."""
         ...
 
     def pause(self, seconds: float) -> Any: ...

@@ -1,4 +1,4 @@
-"""One call as its observers see it."""
+"""The events of one call for its observers."""
 
 from __future__ import annotations
 
@@ -28,12 +28,11 @@ if TYPE_CHECKING:
 
 __all__ = ["AnyCallObserver", "watch"]
 
-
 _numbers = count(1)
 
 
 class CallObserver:
-    """Goes along with the course of one call, and tells observers what happens in it."""
+    """Passes the steps of one call through, and tells observers about them."""
 
     def __init__(self, observers: Observers, ops: LibraryOps) -> None:
         self._tell = observers.tell
@@ -43,22 +42,22 @@ class CallObserver:
         self._error: str | None = None
         self._gave_up: Reason | None = None
 
-    def along(self, course: CallSteps) -> CallSteps:
-        """The same course, observed."""
+    def observe(self, steps: CallSteps) -> CallSteps:
+        """The same steps, observed."""
         began = time.perf_counter()
-        # Nothing is to be told of a call that does not come to its first attempt.
-        step, argument = next(course)
+        # A call that fails before its first attempt has no events.
+        step, argument = next(steps)
         self._call = _call_of(argument)
         self._tell(CallStarted(self._call))
         try:
-            response = yield from self._steps(course, step, argument)
+            response = yield from self._observe(steps, step, argument)
         except BaseException as error:
             self._status, self._error = None, error_name(error)
             raise
         else:
             return response
         finally:
-            course.close()
+            steps.close()
             self._tell(
                 CallEnded(
                     self._call,
@@ -70,7 +69,7 @@ class CallObserver:
                 )
             )
 
-    def _steps(self, course: CallSteps, step: Any, argument: Any) -> CallSteps:
+    def _observe(self, steps: CallSteps, step: Any, argument: Any) -> CallSteps:
         try:
             while True:
                 began = time.perf_counter()
@@ -79,16 +78,16 @@ class CallObserver:
                     self._tell(AttemptStarted(self._call, self._attempt))
                 try:
                     result = yield step, argument
-                except BaseException as error:  # noqa: BLE001 the course decides
+                except BaseException as error:  # noqa: BLE001 the loop decides
                     if step == "send":
                         self._ended(None, error_name(error), began)
-                    step, argument = course.throw(error)
+                    step, argument = steps.throw(error)
                 else:
                     if step == "sign":
                         self._signed(argument, began)
                     elif step == "send":
                         self._ended(self._ops.status(result), None, began)
-                    step, argument = course.send(result)
+                    step, argument = steps.send(result)
         except StopIteration as end:
             return end.value
 
@@ -104,7 +103,7 @@ class CallObserver:
         duration = time.perf_counter() - began
         self._tell(AttemptEnded(self._call, self._attempt, status, error, duration))
 
-    # What only the course itself knows.
+    # The retry loop calls these.
 
     def remedy(self, remedy: Remedy) -> None:
         self._tell(RemedyApplied(self._call, self._attempt, remedy))
@@ -120,10 +119,10 @@ class CallObserver:
 
 
 class _NoObserver:
-    """Where there is nobody to tell: nothing is made, and nothing stands in between."""
+    """For a call without observers: makes no events and adds no layer."""
 
-    def along(self, course: CallSteps) -> CallSteps:
-        return course
+    def observe(self, steps: CallSteps) -> CallSteps:
+        return steps
 
     def remedy(self, remedy: Remedy) -> None: ...
 
@@ -134,12 +133,11 @@ class _NoObserver:
 
 NO_OBSERVER = _NoObserver()
 
-
 AnyCallObserver = CallObserver | _NoObserver
 
 
 def watch(observers: Observers, ops: LibraryOps) -> AnyCallObserver:
-    """What tells the observers of a call; nothing where none would hear it."""
+    """The observer of one call; one that does nothing if no observer listens."""
     return CallObserver(observers, ops) if observers.are_listening() else NO_OBSERVER
 
 
@@ -151,7 +149,8 @@ def _call_of(attempt: SignableRequest) -> Call:
         attempt.scheme,
         attempt.host,
         attempt.target.partition("?")[0],
-        # The caller's own is not looked at before the library sends it, and a log has lines.
+        # A request id of the caller's is not validated before it is sent. Escape what would break
+        # a log line.
         request_id if request_id.isprintable() else ascii(request_id),
         next(_numbers),
     )

@@ -1,1 +1,1 @@
-"""httpx and httpx2: the transports, their connections and the auth flow."""
+"""httpx and httpx2: the auth flow, the transports and their connections."""

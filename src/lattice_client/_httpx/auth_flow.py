@@ -1,4 +1,4 @@
-"""The auth flow of httpx and httpx2, which differ in their import name alone."""
+"""The auth flow of httpx and httpx2. The two differ only in their import name."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ __all__ = ["HttpxFlow"]
 
 
 class HttpxFlow(SigV4Auth):
-    """Signs in httpx's own auth flow: so an asynchronous client never waits for credentials on its
-    event loop, asyncio's or trio's, and a refusal that has a remedy is answered with it."""
+    """Signs in httpx's auth flow, which keeps the event loop of an asynchronous client (asyncio or
+    trio) free while credentials are fetched, and lets a refusal be remedied."""
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         out, tried, signer = wrap_request(request), Tried(), request_signer(self)
@@ -43,8 +43,8 @@ class HttpxFlow(SigV4Auth):
 
 
 def _is_refused(signed: SignableRequest, response: Any) -> bool:
-    """Whether this very request, signed, was refused. httpx shows a flow the answer at the end of a
-    chain of redirects, and that refuses another request, perhaps another host's."""
+    """Whether the signed request itself was refused. After redirects, httpx hands a flow the last
+    response of the chain, which refuses another request, perhaps to another host."""
     return (
         response.status_code == FORBIDDEN
         and signed.signer is not None

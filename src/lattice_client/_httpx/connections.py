@@ -1,8 +1,8 @@
-"""The second level of httpx and httpx2: connections to an address that is not the URL's host.
+"""The clients of httpx and httpx2: connections to an address that is not the URL's host.
 
-Their pools hold connections by the URL's host alone. So each name that is spoken to over TLS at
-another address has a pool of its own: two names at one address would else share connections, with
-the SNI of whichever came first.
+Their pools keep connections by the URL's host alone. Two names at one address would share TLS
+connections, with the SNI of the first. So each name that is reached over TLS at another address has
+a separate pool.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from lattice_client._wire.httpx import HttpxRequest
 from lattice_client.errors import ConfigurationError
 from lattice_client.names import Endpoint
 
-__all__ = ["Attempt", "TransportPool", "maker", "with_context"]
+__all__ = ["HttpxAttempt", "TransportPool", "maker", "with_context"]
 
-# Extensions of a request: the library's own for SNI and certificate, and ours, which says that it
-# was us who set it.
+# Extensions of a request: the library's, for SNI and certificate, and ours, which marks that it was
+# set here.
 _SNI = "sni_hostname"
 _NAME = "lattice_name"
 
-# So many names, and then the pools that are idle are given up.
-_MANY = 64
-# And so many hosts that the caller's own transport has called.
-_MANY_ADDRESSES = 4096
+# With this many names, idle pools are closed.
+_MAX_NAMES = 64
+# With this many addresses called through a transport of the caller's, entries are dropped.
+_MAX_ADDRESSES = 4096
 
 
-class Attempt(HttpxRequest):
-    """A request that nobody else sees, so its URL may be another than the caller's."""
+class HttpxAttempt(HttpxRequest):
+    """A private copy of a request, so its URL may differ from the caller's."""
 
     __slots__ = ()
 
@@ -42,8 +42,8 @@ class Attempt(HttpxRequest):
         self.request.extensions = {**self.request.extensions, _SNI: name, _NAME: name}
 
 
-class _Own:
-    """A transport of one name, and how many requests are being sent through it."""
+class _NamedTransport:
+    """The transport of one name, and the number of requests that are being sent through it."""
 
     def __init__(self, transport: Any) -> None:
         self.transport = transport
@@ -51,7 +51,7 @@ class _Own:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way; an answer that is still read keeps its connection busy."""
+        """Whether nothing is in progress; a response that is being read keeps a connection busy."""
         pool = getattr(self.transport, "_pool", None)
         connections = getattr(pool, "connections", None)
         return (
@@ -62,86 +62,87 @@ class _Own:
 
 
 class TransportPool:
-    """The transport that all requests go through, but for those to other addresses than their
-    URL's host, over TLS: these have one for each name.
+    """One transport for all requests, and one for each name that is reached over TLS at an address
+    other than the URL's host.
 
-    :param first: the one for all.
-    :param make: makes another such. None: ``first`` is the caller's own, or there are no names.
+    :param first: the transport for all other requests.
+    :param make: makes another transport like it. None: ``first`` is the caller's, or no names are
+        resolved.
     """
 
     def __init__(self, first: Any, make: Callable[[], Any] | None) -> None:
         self.first = first
         self._make = make
-        self._of_name: dict[str, _Own] = {}
+        self._of_name: dict[str, _NamedTransport] = {}
         self._retired: list[Any] = []
-        # Whose connections the caller's own transport has at an address.
+        # The name that the caller's transport has connections for at an address.
         self._names: dict[tuple[str, int | None], str] = {}
         self._lock = threading.Lock()
 
     @contextmanager
     def acquire(self, request: Any) -> Iterator[Any]:
-        """The transport for a request, until its answer begins.
+        """The transport for a request, until the response begins.
 
-        :raises ConfigurationError: where the caller's own would mix up two names, or goes through
-            a proxy.
+        :raises ConfigurationError: if the caller's transport would mix up two names, or uses a
+            proxy.
         """
-        own = self._own(request)
-        if own is None:
+        named = self._named(request)
+        if named is None:
             yield self.first
             return
         try:
-            yield own.transport
+            yield named.transport
         finally:
             with self._lock:
-                own.sending -= 1
+                named.sending -= 1
 
-    def _own(self, request: Any) -> _Own | None:
+    def _named(self, request: Any) -> _NamedTransport | None:
         name = request.extensions.get(_NAME)
         if name is None:
             if self._make is None and request.url.scheme == "https":
-                # Its connections are its URL's host's, which may be another's address.
-                self._claim(request.url.host, request)
+                # The URL's host may be the address of another name.
+                self._reserve(request.url.host, request)
             return None
         if "Proxy" in type(getattr(self.first, "_pool", None)).__name__:
             raise ConfigurationError(
-                f"{name!r} is to be reached at {request.url.host!r} (connect_to), and through a "
+                f"{name!r} has an address to connect to, {request.url.host!r} (connect_to), and a "
                 "proxy: one of them has to go"
             )
         if request.url.scheme != "https":
             return None
         if self._make is None:
-            self._claim(name, request)
+            self._reserve(name, request)
             return None
         with self._lock:
-            own = self._of_name.get(name)
-            if own is None:
-                if len(self._of_name) >= _MANY:
+            named = self._of_name.get(name)
+            if named is None:
+                if len(self._of_name) >= _MAX_NAMES:
                     self._retire()
-                own = self._of_name[name] = _Own(self._make())
-            own.sending += 1
-            return own
+                named = self._of_name[name] = _NamedTransport(self._make())
+            named.sending += 1
+            return named
 
-    def _claim(self, name: str, request: Any) -> None:
-        """The first who asks has an address for himself."""
+    def _reserve(self, name: str, request: Any) -> None:
+        """Reserve the address for the first name; raise for any other."""
         address = request.url.host, request.url.port
         with self._lock:
-            if len(self._names) >= _MANY_ADDRESSES:
-                # Most are of hosts by their own names, whose connections have long been closed.
-                self._names = {at: by for at, by in self._names.items() if by != at[0]}
+            if len(self._names) >= _MAX_ADDRESSES:
+                # Drop hosts that are called by their own names: most have no connection left.
+                self._names = {at: owner for at, owner in self._names.items() if owner != at[0]}
             owner = self._names.setdefault(address, name)
         if owner != name:
             raise ConfigurationError(
-                f"{name!r} and {owner!r} are to be reached at one address, {address[0]!r} "
-                "(connect_to), and would share TLS connections in a transport of your own: leave "
-                "transport=… out, so that each has its own"
+                f"{name!r} and {owner!r} have one address to connect to, {address[0]!r} "
+                "(connect_to), and would share TLS connections in your own transport: leave "
+                "transport=… out, so that each name gets its own"
             )
 
     def _retire(self) -> None:
-        idle = [name for name, own in self._of_name.items() if own.idle]
+        idle = [name for name, named in self._of_name.items() if named.idle]
         self._retired += [self._of_name.pop(name).transport for name in idle]
 
     def retired(self) -> list[Any]:
-        """Those that nobody uses any more, to be closed by whoever asks; nearly always none."""
+        """The transports that are no longer used, for the caller to close; nearly always none."""
         if not self._retired:
             return []
         with self._lock:
@@ -149,23 +150,25 @@ class TransportPool:
             return retired
 
     def others(self) -> list[Any]:
-        """Those that were made here, to be closed."""
+        """The transports that were made here, for the caller to close."""
         with self._lock:
-            return [*self._retired, *(own.transport for own in self._of_name.values())]
+            return [*self._retired, *(named.transport for named in self._of_name.values())]
 
 
-# What a client hands on to the transport that it makes.
-_OF_A_CLIENT = ("verify", "trust_env", "http1", "http2", "limits")
+# The arguments that a client passes to the transport that it makes.
+_TRANSPORT_ARGUMENTS = ("verify", "trust_env", "http1", "http2", "limits")
 
 
 def with_context(library: ModuleType, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a transport or client, with the TLS context that it would make of them: it
-    is shared by all that are made with these, and no event loop has to wait for another one."""
+    """The arguments of a transport or client, with the TLS context that it would make of them. All
+    transports share this context, so that an event loop never waits for another to be made."""
     tls = {name: arguments[name] for name in ("verify", "cert", "trust_env") if name in arguments}
     others = {name: value for name, value in arguments.items() if name != "cert"}
     return {**others, "verify": library.create_ssl_context(**tls)}
 
 
 def maker(kind: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[[], Any]:
-    """A function that makes more transports of this kind, as a client with these arguments does."""
-    return partial(kind, **{name: arguments[name] for name in _OF_A_CLIENT if name in arguments})
+    """A function that makes transports of this kind, as a client with these arguments does."""
+    return partial(
+        kind, **{name: arguments[name] for name in _TRANSPORT_ARGUMENTS if name in arguments}
+    )

@@ -1,4 +1,4 @@
-"""The second level of httpx and httpx2, which differ in their import name alone."""
+"""The transports and clients of httpx and httpx2. The two differ only in their import name."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, Self
 
 from lattice_client._auth.recovery import Remedy
 from lattice_client._auth.request_signer import RequestSigner
-from lattice_client._calls import loop as calls
+from lattice_client._calls import loop
 from lattice_client._calls.loop import REQUEST_ID, CallSettings, refuse_retries, run, run_async
 from lattice_client._calls.steps import Answer
-from lattice_client._httpx.connections import Attempt, TransportPool, maker, with_context
+from lattice_client._httpx.connections import HttpxAttempt, TransportPool, maker, with_context
 from lattice_client._secrecy import forgetful
 from lattice_client._wire.httpx_response import (
     discard_httpx,
@@ -29,24 +29,24 @@ from lattice_client.retry.policy import Outcome, RetryPolicy
 
 __all__ = ["RETRY", "AsyncSigningTransport", "SigningClient", "SigningTransport"]
 
-# Extensions of a request: a retry policy for it alone, and the origins that a redirected call was
-# made to. httpx hands extensions on to the request that follows a redirect.
+# Extensions of a request: its own retry policy, and the origins that a redirected call was made to.
+# httpx copies extensions to the request that follows a redirect.
 RETRY = "lattice_retry"
-_ALLOWED_ORIGINS = "lattice_home"
+_ALLOWED_ORIGINS = "lattice_allowed_origins"
 
 _CLIENT_ERRORS = 400
-# How OpenSSL says it. The exception itself does not come through httpcore's.
+# OpenSSL's words: httpcore does not chain the exception itself.
 _CERTIFICATE = "CERTIFICATE_VERIFY_FAILED"
-# RFC 9113 section 7.
+# The error code REFUSED_STREAM (RFC 9113 section 7).
 _REFUSED_STREAM = 7
 
 
 class _SigningTransport:
-    """What both kinds of transports are made of."""
+    """What synchronous and asynchronous transports share."""
 
-    # httpx or httpx2, and its own transport.
+    # httpx or httpx2, and the name of its transport.
     _library: ModuleType
-    _sends: str
+    _transport_name: str
 
     @forgetful
     def __init__(
@@ -61,33 +61,33 @@ class _SigningTransport:
     ) -> None:
         self._settings = CallSettings(auth, retry, observers, names)
         refuse_retries("retries", arguments.get("retries", 0))
-        kind = getattr(self._library, self._sends)
+        kind = getattr(self._library, self._transport_name)
         self._inner = _transports(self._library, kind, self._settings, transport, arguments)
 
     @classmethod
-    def _of_client(cls, level: CallSettings, inner: TransportPool) -> Self:
-        """One of the transports of a client, which share its settings."""
+    def _of_client(cls, settings: CallSettings, inner: TransportPool) -> Self:
+        """A transport of a client; all of these share the client's settings."""
         made = cls.__new__(cls)
-        made._settings, made._inner = level, inner  # noqa: SLF001 its own
+        made._settings, made._inner = settings, inner  # noqa: SLF001 its own
         return made
 
 
 class SigningTransport(_SigningTransport):
-    """Signs and sends each attempt of a request: a copy of it, so that the request itself stays as
-    it was. A redirect to another origin goes out unsigned, and without any ``x-amz-*`` header.
+    """Signs and sends each attempt of a request. An attempt is a copy, so the request itself stays
+    as it was. A redirect to another origin goes out unsigned and without ``x-amz-*`` headers.
 
-    :param auth: None: a ``LatticeAuth`` of no arguments. Requests to hosts that are not among its
-        ``hosts`` pass through.
-    :param retry: None: a ``RetryPolicy`` of no arguments. A request's extension ``lattice_retry``
-        is a policy for it alone.
-    :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
-    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
-    :param transport: what sends. None: the library's own transport, made with the other arguments,
-        but for ``retries``.
+    :param auth: None: ``LatticeAuth()``. Requests to hosts outside its ``hosts`` pass unsigned.
+    :param retry: None: ``RetryPolicy()``. A request's extension ``lattice_retry`` is a policy for
+        that request alone.
+    :param observers: receive the events of each call: see ``lattice_client.events``. None: its
+        ``log`` alone.
+    :param names: resolves each host, as in :class:`LatticeAuth`. None: the resolver of ``auth``.
+    :param transport: sends the attempts. None: the library's transport, made with the other
+        arguments, of which ``retries`` must be 0.
     :raises ConfigurationError: for an argument that cannot work.
     """
 
-    _sends = "HTTPTransport"
+    _transport_name = "HTTPTransport"
 
     def __enter__(self) -> Self:
         self._inner.first.__enter__()
@@ -105,9 +105,9 @@ class SigningTransport(_SigningTransport):
         if not signs or ops.is_foreign_origin():
             response = ops.send(ops.unsigned())
         else:
-            course = self._settings.steps(ops, request.extensions.get(RETRY))
-            response = run(course, ops)
-            ops.leave_for_explain(response)
+            steps = self._settings.steps(ops, request.extensions.get(RETRY))
+            response = run(steps, ops)
+            ops.attach_for_explain(response)
         if response.status_code in REDIRECTS:
             _remember(request, ops.origins())
         return response
@@ -120,7 +120,7 @@ class SigningTransport(_SigningTransport):
 class AsyncSigningTransport(_SigningTransport):
     __doc__ = SigningTransport.__doc__
 
-    _sends = "AsyncHTTPTransport"
+    _transport_name = "AsyncHTTPTransport"
 
     async def __aenter__(self) -> Self:
         await self._inner.first.__aenter__()
@@ -142,9 +142,9 @@ class AsyncSigningTransport(_SigningTransport):
         if not signs or ops.is_foreign_origin():
             response = await ops.send(ops.unsigned())
         else:
-            course = self._settings.steps(ops, request.extensions.get(RETRY))
-            response = await run_async(course, ops)
-            ops.leave_for_explain(response)
+            steps = self._settings.steps(ops, request.extensions.get(RETRY))
+            response = await run_async(steps, ops)
+            ops.attach_for_explain(response)
         if response.status_code in REDIRECTS:
             _remember(request, ops.origins())
         return response
@@ -155,14 +155,15 @@ class AsyncSigningTransport(_SigningTransport):
 
 
 class SigningClient:
-    """A client whose every attempt is signed, redirects and retries included.
+    """A client that signs every attempt, redirects and retries included.
 
-    :param auth: None: a ``LatticeAuth`` of no arguments.
-    :param retry: None: a ``RetryPolicy`` of no arguments; ``extensions={"lattice_retry": …}`` is
-        one for one call.
-    :param observers: who is told of calls: see ``lattice_client.events``. None: its ``log`` alone.
-    :param names: who is asked of each host, as of :class:`LatticeAuth`. None: whom ``auth`` asks.
-    :param arguments: those of the library's own client.
+    :param auth: None: ``LatticeAuth()``.
+    :param retry: None: ``RetryPolicy()``. ``extensions={"lattice_retry": …}`` is a policy for one
+        call.
+    :param observers: receive the events of each call: see ``lattice_client.events``. None: its
+        ``log`` alone.
+    :param names: resolves each host, as in :class:`LatticeAuth`. None: the resolver of ``auth``.
+    :param arguments: those of the library's client.
     :raises ConfigurationError: for an argument that cannot work.
     """
 
@@ -181,20 +182,20 @@ class SigningClient:
         names: Resolver | None = None,
         **arguments: Any,
     ) -> None:
-        # One for all transports, and checked before they are made.
-        level = CallSettings(auth, retry, observers, names)
-        own = level.signer.names is not None and arguments.get("transport") is None
-        if own:
+        # All transports share these, and they are checked before any is made.
+        settings = CallSettings(auth, retry, observers, names)
+        pools_by_name = settings.signer.names is not None and arguments.get("transport") is None
+        if pools_by_name:
             arguments = with_context(self._signing._library, arguments)  # noqa: SLF001
         super().__init__(**arguments)
-        # Not through arguments: the library takes the environment's proxies only where it makes the
-        # transports itself.
+        # Replace the transports instead of passing ours as an argument: the library uses the
+        # environment's proxies only if it makes the transports itself.
         first = self._transport
-        inner = TransportPool(first, maker(type(first), arguments) if own else None)
+        inner = TransportPool(first, maker(type(first), arguments) if pools_by_name else None)
         signing = self._signing._of_client  # noqa: SLF001
-        self._transport = signing(level, inner)
+        self._transport = signing(settings, inner)
         self._mounts = {
-            pattern: mounted and signing(level, TransportPool(mounted, None))
+            pattern: mounted and signing(settings, TransportPool(mounted, None))
             for pattern, mounted in self._mounts.items()
         }
 
@@ -202,36 +203,37 @@ class SigningClient:
 def _transports(
     library: ModuleType,
     kind: Callable[..., Any],
-    level: CallSettings,
+    settings: CallSettings,
     transport: Any,
     arguments: dict[str, Any],
 ) -> TransportPool:
     if transport is not None:
         return TransportPool(transport, None)
-    if level.signer.names is None:
+    if settings.signer.names is None:
         return TransportPool(kind(**arguments), None)
     make = partial(kind, **with_context(library, arguments))
     return TransportPool(make(), make)
 
 
 def _remember(request: Any, origins: tuple[str, ...]) -> None:
-    """Not in the extensions as they were given: they may be those of other calls too."""
+    """Attach the origins of a call to its redirected request. The extensions are copied: the caller
+    may pass the same ones to other calls."""
     if _ALLOWED_ORIGINS not in request.extensions:
         request.extensions = {**request.extensions, _ALLOWED_ORIGINS: origins}
 
 
 def _copy(library: ModuleType, request: Any) -> Any:
-    """A copy that shares all but the headers."""
+    """A copy with its own headers that shares everything else."""
     copied = library.Request.__new__(library.Request)
     copied.__dict__ = {**vars(request), "headers": library.Headers(request.headers)}
     return copied
 
 
 def _is_unprocessed(error: Exception) -> bool:
-    """Whether an HTTP/2 server says that it has not processed a request (RFC 9113 section 8.7).
+    """Whether an HTTP/2 server states that it has not processed a request (RFC 9113 section 8.7).
 
-    httpcore gives h2's event as the reason. Where GOAWAY names a last stream, httpcore itself sends
-    those beyond on another connection, so the reason is left for GOAWAY with none.
+    httpcore passes h2's event as the reason. If GOAWAY names a last stream, httpcore itself sends
+    later streams on another connection, so only a GOAWAY without one gets here.
     """
     reasons = getattr(error.__cause__, "args", ())
     event = reasons[0] if reasons else None
@@ -244,7 +246,7 @@ def _is_unprocessed(error: Exception) -> bool:
 
 
 class _Ops:
-    """What both kinds of clients have in common."""
+    """What the operations of both kinds of transports share, for one call."""
 
     def __init__(
         self, library: ModuleType, signer: RequestSigner, request: Any, inner: TransportPool
@@ -253,37 +255,35 @@ class _Ops:
         self._signer = signer
         self._request = request
         self._inner = inner
-        self._begun = False
-        self.last = Attempt(_copy(library, request))
+        self._started = False
+        self.last = HttpxAttempt(_copy(library, request))
 
     def is_foreign_origin(self) -> bool:
-        """Whether a redirect has led the request away from its call's origins."""
-        allowed_origins = self._request.extensions.get(_ALLOWED_ORIGINS)
-        return (
-            allowed_origins is not None and origin_of(str(self._request.url)) not in allowed_origins
-        )
+        """Whether a redirect has led the request away from the origins of its call."""
+        allowed = self._request.extensions.get(_ALLOWED_ORIGINS)
+        return allowed is not None and origin_of(str(self._request.url)) not in allowed
 
     def origins(self) -> tuple[str, ...]:
-        """The origin that was asked for, and the one of the same service that names led to."""
-        last, asked = self.last, origin_of(str(self._request.url))
-        return (asked,) if last.endpoint is None else (asked, f"{last.scheme}://{last.host}")
+        """The origin that was called, and the one of the same service that its name resolved to."""
+        last, called = self.last, origin_of(str(self._request.url))
+        return (called,) if last.endpoint is None else (called, f"{last.scheme}://{last.host}")
 
-    def unsigned(self) -> Attempt:
-        """The only attempt of a request that is not to be signed."""
+    def unsigned(self) -> HttpxAttempt:
+        """The only attempt of a request that must not be signed."""
         if self.is_foreign_origin():
             self._signer.strip_credentials(self.last, self._request.extensions[_ALLOWED_ORIGINS])
         return self.last
 
-    def attempt(self, request_id: str) -> Attempt:
-        if self._begun:
-            self.last = Attempt(_copy(self._library, self._request))
-        self._begun = True
+    def attempt(self, request_id: str) -> HttpxAttempt:
+        if self._started:
+            self.last = HttpxAttempt(_copy(self._library, self._request))
+        self._started = True
         attempt = self.last
         attempt.set_default_header(REQUEST_ID, request_id)
         return attempt
 
-    def leave_for_explain(self, response: Any) -> None:
-        """The response belongs to the caller's request, and that was not signed."""
+    def attach_for_explain(self, response: Any) -> None:
+        """Attach the signed attempt for ``explain()``: ``response.request`` is the caller's."""
         if response.status_code >= _CLIENT_ERRORS:
             response.extensions[ATTEMPT] = self.last.request
 
@@ -291,7 +291,7 @@ class _Ops:
         status: int = response.status_code
         return status
 
-    def failed(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
+    def outcome(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
         library = self._library
         if _CERTIFICATE in str(error):
             return None
@@ -308,7 +308,7 @@ class _Ops:
 
 
 class _SyncOps(_Ops):
-    def send(self, attempt: Attempt) -> Any:
+    def send(self, attempt: HttpxAttempt) -> Any:
         inner = self._inner
         if attempt.endpoint is None:
             return inner.first.handle_request(attempt.request)
@@ -317,11 +317,11 @@ class _SyncOps(_Ops):
                 retired.close()
             return transport.handle_request(attempt.request)
 
-    def sign(self, attempt: Attempt) -> None:
+    def sign(self, attempt: HttpxAttempt) -> None:
         self._signer.sign(attempt)
 
     def pause(self, seconds: float) -> None:
-        calls.wait(seconds)
+        loop.wait(seconds)
 
     def read(self, answer: Answer) -> bytes | None:
         return read_httpx(*answer)
@@ -334,7 +334,7 @@ class _SyncOps(_Ops):
 
 
 class _AsyncOps(_Ops):
-    async def send(self, attempt: Attempt) -> Any:
+    async def send(self, attempt: HttpxAttempt) -> Any:
         inner = self._inner
         if attempt.endpoint is None:
             return await inner.first.handle_async_request(attempt.request)
@@ -343,7 +343,7 @@ class _AsyncOps(_Ops):
                 await retired.aclose()
             return await transport.handle_async_request(attempt.request)
 
-    def sign(self, attempt: Attempt) -> Awaitable[None]:
+    def sign(self, attempt: HttpxAttempt) -> Awaitable[None]:
         return self._signer.sign_async(attempt)
 
     async def pause(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""When a request is sent again: the policy, and the quota of each host."""
+"""When to send a request again: the policy, and the quota of each host."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """When to send a request again: the outcome of an attempt in, a delay or "give up" out.
 
-Nothing here sends, sleeps or looks at a clock. A transport, synchronous or not, does::
+Nothing here sends, sleeps or reads a clock. A transport, synchronous or not, does that::
 
     attempts = policy.start(method, host, time.monotonic(), headers=names, quotas=quotas)
     while True:
-        outcome = ...  # send a copy of the request and say what became of it
+        outcome = ...  # send a copy of the request
         decision = attempts.after(outcome, time.monotonic())
         if decision.delay is None:
-            break  # hand out the response, or raise the error
+            break  # return the response, or raise the error
         ...  # wait for decision.delay seconds
 
 The rules are those of RFC 9110 sections 9.2.2 (idempotent methods) and 10.2.3 (Retry-After), and of
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 IDEMPOTENT_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
-"""Those of RFC 9110 section 9.2.2."""
+"""The idempotent methods of RFC 9110 section 9.2.2."""
 
 Sent = Literal["no", "perhaps", "answered"]
 Reason = Literal[
@@ -58,8 +58,8 @@ Reason = Literal[
 _WORDS: dict[Reason, str] = {
     "not sent": "the request was not sent",
     "perhaps sent": "the request was perhaps sent, and may be sent twice",
-    "answered": "the answer says to come again",
-    "finished": "the answer is one to keep",
+    "answered": "the answer's status is one to retry",
+    "finished": "the answer is final",
     "method": "it was perhaps processed, and its method is not idempotent",
     "body": "its body cannot be sent again",
     "attempts": "all attempts are used up",
@@ -70,7 +70,7 @@ _WORDS: dict[Reason, str] = {
 
 
 class Outcome(NamedTuple):
-    """What became of one attempt; made by one of its three class methods."""
+    """The outcome of one attempt; made by one of its three class methods."""
 
     sent: Sent
     replayable: bool
@@ -82,18 +82,18 @@ class Outcome(NamedTuple):
 
     @classmethod
     def not_sent(cls, *, replayable: bool = True, timed_out: bool = False) -> Outcome:
-        """No byte of the request left: its name did not resolve, no connection was made or free, or
-        the peer said that it has not looked at it (HTTP/2 REFUSED_STREAM).
+        """No byte of the request was sent: its name did not resolve, or no connection was made or
+        free. Or the peer stated that it has not processed it (HTTP/2 REFUSED_STREAM).
 
-        :param replayable: whether the body can be sent from its beginning; one that has not been
-            touched can.
-        :param timed_out: whether that was found out by waiting; another attempt costs more then.
+        :param replayable: whether the body can be sent from its beginning; an unread body can.
+        :param timed_out: whether a time-out ended the attempt; a retry costs more then.
         """
         return cls("no", replayable, timed_out)
 
     @classmethod
     def perhaps_sent(cls, *, replayable: bool, timed_out: bool = False) -> Outcome:
-        """The request, or a part of it, left and no whole answer came: reset, closed, timed out."""
+        """All or part of the request was sent, and no complete answer came: reset, closed, timed
+        out."""
         return cls("perhaps", replayable, timed_out)
 
     @classmethod
@@ -106,12 +106,12 @@ class Outcome(NamedTuple):
         date: str | None = None,
         received_at: float | None = None,
     ) -> Outcome:
-        """A response came, whatever it says.
+        """A response came, with any status.
 
         :param retry_after: its Retry-After header.
-        :param date: its Date header, from which a Retry-After that is a date is counted, so that
-            it does not matter whose clock is right.
-        :param received_at: when it came, in seconds since the epoch; stands in for a missing Date.
+        :param date: its Date header. A Retry-After that is a date counts from it, so that the local
+            clock does not matter.
+        :param received_at: when it came, in seconds since the epoch; replaces a missing Date.
         """
         return cls(
             "answered",
@@ -130,8 +130,8 @@ _GATEWAY_TIMEOUT = 504
 class Decision(NamedTuple):
     """What to do next.
 
-    ``delay`` is how many seconds to wait before the next attempt, or None to leave it at this one.
-    ``reason`` says why, in one of a few fixed words (for metrics); ``str()`` says it in a sentence.
+    ``delay`` is how many seconds to wait before the next attempt, or None for no further attempt.
+    ``reason`` is one of a few fixed values (for metrics); ``str()`` gives a sentence.
     """
 
     delay: float | None
@@ -139,7 +139,7 @@ class Decision(NamedTuple):
 
     @property
     def gave_up(self) -> bool:
-        """Whether the outcome was bad and is nevertheless the last one."""
+        """Whether the outcome is a failure and no attempt follows."""
         return self.delay is None and self.reason != "finished"
 
     def __str__(self) -> str:
@@ -153,32 +153,33 @@ _FINISHED = Decision(None, "finished")
 
 
 class RetryPolicy:
-    """How often, how soon and after what a request is sent again. Immutable; one for all libraries.
+    """How often, how soon and after what a request is sent again. Immutable; the same for all
+    libraries.
 
-    :param attempts: how many attempts a call has, the first included.
+    :param attempts: the number of attempts of a call, the first included.
     :param base: seconds; the n-th wait is a random part of ``base * 2 ** (n - 1)`` ("full jitter").
-    :param cap: seconds that this never exceeds.
-    :param deadline: seconds from a call's beginning to its end, waits included. No attempt begins
-        that is not expected to end in time: it is expected to take as long as the longest one of
-        this call so far, and ``shortest_attempt`` at least. None: no such limit.
-    :param shortest_attempt: seconds; with less than that left, an attempt is of no use.
-    :param max_retry_after: seconds; a response that asks for a longer wait is final. A wait that is
-        asked for is kept in full, and the random part comes on top of it.
-    :param statuses: responses with these are worth another attempt.
-    :param methods: methods that may be sent twice: those that RFC 9110 calls idempotent. Adding
-        POST is leave to send every POST twice.
-    :param key_headers: headers that make any request one that may be sent twice, for the service
-        knows by them what it has seen.
+    :param cap: seconds; the upper limit of ``base * 2 ** (n - 1)``.
+    :param deadline: seconds for the whole call, waits included. An attempt begins only if it is
+        expected to end in time: it is expected to take as long as the longest attempt of this call
+        so far, and at least ``shortest_attempt``. None: no limit.
+    :param shortest_attempt: seconds; an attempt does not begin with less time left than that.
+    :param max_retry_after: seconds; a response that asks for a longer wait is final. A requested
+        wait is kept in full, and the random part is added to it.
+    :param statuses: the statuses to retry after.
+    :param methods: the methods that may be sent twice; by default those that RFC 9110 calls
+        idempotent. With POST among them, every POST may be sent twice.
+    :param key_headers: headers with which any request may be sent twice, because the service uses
+        them to recognise a repeat.
     :param unprocessed: those of ``statuses`` with which the service promises that it has done
-        nothing, so that after them every method is sent again. None by default: behind a status
-        may stand a proxy that knows no better, and no POST is sent twice without leave.
+        nothing, so that every method is sent again after them. Empty by default: a proxy that does
+        not know may have sent the status, and no POST is sent twice without permission.
     :raises ConfigurationError: for a setting that cannot work.
 
-    May be compared, hashed and pickled. Retry quotas change, so they are kept elsewhere: see
+    May be compared, hashed and pickled. Retry quotas change, so they are separate: see
     :class:`RetryQuotas`.
     """
 
-    # By hand and no dataclass: importing dataclasses takes longer than all of this module.
+    # Not a dataclass: importing dataclasses takes longer than all of this module.
     __slots__ = (
         "attempts",
         "base",
@@ -233,7 +234,7 @@ class RetryPolicy:
         if not self.unprocessed <= self.statuses:
             raise ConfigurationError(
                 f"unprocessed has {sorted(self.unprocessed - self.statuses)}, which are not among "
-                "statuses: nothing is sent again after them"
+                "statuses: no request is sent again after them"
             )
 
     def start(
@@ -248,11 +249,11 @@ class RetryPolicy:
     ) -> Attempts:
         """Begin a call: its first attempt starts now.
 
-        :param host: whose quota its retries are taken from.
+        :param host: its retries are paid from the quota of this host.
         :param now: seconds of any clock that does not step, such as ``time.monotonic()``.
         :param headers: the names of the request's headers, in any case.
         :param quotas: None: no quota.
-        :param random: gives numbers from 0 to 1 for the jitter; ``random.random`` by default.
+        :param random: returns numbers from 0 to 1 for the jitter; ``random.random`` by default.
         """
         repeatable = method in self.methods or (
             any(name.lower() in self.key_headers for name in headers)
@@ -261,14 +262,14 @@ class RetryPolicy:
         return Attempts(self, repeatable, quota, now, random)
 
     def replace(self, **changes: Any) -> RetryPolicy:
-        """The same policy but for these settings: ``policy.replace(attempts=1)`` for one call.
+        """The same policy with other settings, such as ``policy.replace(attempts=1)``.
 
         :raises ConfigurationError: as the constructor.
-        :raises TypeError: for a setting that there is not.
+        :raises TypeError: for an unknown setting.
         """
         return type(self)(**{**dict(zip(self.__slots__, self._settings(), strict=True)), **changes})
 
-    # For copy.replace(), from Python 3.13 on.
+    # For copy.replace() of Python 3.13.
     __replace__ = replace
 
     def _settings(self) -> tuple[Any, ...]:
@@ -306,7 +307,7 @@ def _policy_of(settings: dict[str, Any]) -> RetryPolicy:
 class Attempts:
     """The attempts of one call; made by :meth:`RetryPolicy.start`, for one thread or task.
 
-    ``number`` is the number of the attempt that is under way, from 1 on.
+    ``number`` is the number of the current attempt, from 1 on.
     """
 
     __slots__ = (
@@ -338,14 +339,14 @@ class Attempts:
         self._until = None if policy.deadline is None else now + policy.deadline
 
     def time_left(self, now: float) -> float | None:
-        """Seconds to the deadline, 0 at least, or None where there is none.
+        """Seconds to the deadline, at least 0, or None if there is no deadline.
 
-        An attempt that is given no longer time-out than that ends in time, whatever happens.
+        An attempt whose time-out is no longer than this ends in time.
         """
         return None if self._until is None else max(0.0, self._until - now)
 
     def after(self, outcome: Outcome, now: float) -> Decision:
-        """What to do after an attempt. Where that is to wait, the next attempt counts as begun.
+        """What to do after an attempt. If it is to wait, the next attempt counts as begun.
 
         :param now: seconds, of the clock that the call was started with.
         """
@@ -355,22 +356,22 @@ class Attempts:
                 self._quota.give_back()
             return _FINISHED
         self._longest = max(self._longest, now - self._began)
-        asked = _asked_wait(outcome)
-        ceiling = min(policy.cap, policy.base * 2.0 ** min(self.number - 1, _MANY_DOUBLINGS))
+        requested = _requested_wait(outcome)
+        ceiling = min(policy.cap, policy.base * 2.0 ** min(self.number - 1, _MAX_DOUBLINGS))
         if self._until is not None:
-            ceiling = min(ceiling, self._until - self._longest - now - asked)
-        refusal = self._refusal(outcome, asked, ceiling)
+            ceiling = min(ceiling, self._until - self._longest - now - requested)
+        refusal = self._refusal(outcome, requested, ceiling)
         if refusal is not None:
             return Decision(None, refusal)
-        delay = asked + ceiling * (self._random or _random())()
+        delay = requested + ceiling * (self._random or _random())()
         self.number += 1
         self._began = now + delay
         return Decision(delay, _REASONS[outcome.sent])
 
     def _refusal(  # noqa: PLR0911 one for each reason
-        self, outcome: Outcome, asked: float, ceiling: float
+        self, outcome: Outcome, requested: float, ceiling: float
     ) -> Reason | None:
-        """Why there is no other attempt, or None; the quota is asked last, for that spends it."""
+        """Why no attempt follows, or None. The quota comes last, because checking it spends it."""
         policy = self._policy
         unprocessed = outcome.sent == "no" or outcome.status in policy.unprocessed
         if not self._repeatable and not unprocessed:
@@ -379,7 +380,7 @@ class Attempts:
             return "body"
         if self.number >= policy.attempts:
             return "attempts"
-        if asked > policy.max_retry_after:
+        if requested > policy.max_retry_after:
             return "retry-after"
         if ceiling < 0:
             return "deadline"
@@ -389,8 +390,8 @@ class Attempts:
 
 
 _SERVER_ERRORS = 500
-# By then any cap is reached, and a float can still hold it.
-_MANY_DOUBLINGS = 64
+# By then any cap is reached, and the product still fits a float.
+_MAX_DOUBLINGS = 64
 _REASONS: dict[Sent, Reason] = {
     "no": "not sent",
     "perhaps": "perhaps sent",
@@ -399,7 +400,7 @@ _REASONS: dict[Sent, Reason] = {
 
 
 def _random() -> Callable[[], float]:
-    from random import random  # not loaded by a call that succeeds
+    from random import random  # a call that succeeds does not load it
 
     return random
 
@@ -407,12 +408,11 @@ def _random() -> Callable[[], float]:
 # --- Retry-After ------------------------------------------------------------------------------
 
 
-def _asked_wait(outcome: Outcome) -> float:
-    """The seconds that Retry-After asks for; 0 where it is absent or makes no sense."""
+def _requested_wait(outcome: Outcome) -> float:
+    """The seconds that Retry-After asks for; 0 if it is absent or invalid."""
     text = (outcome.retry_after or "").strip(" \t")
     if text.isascii() and text.isdigit():
-        # int() refuses thousands of digits; nobody waits that long.
-        return float(text) if len(text) <= _MANY_DIGITS else math.inf
+        return float(text)  # infinity from 309 digits on
     until = http_date(text)
     if until is None:
         return 0.0
@@ -420,9 +420,6 @@ def _asked_wait(outcome: Outcome) -> float:
     if since is None:
         since = outcome.received_at
     return 0.0 if since is None else max(0.0, until - since)
-
-
-_MANY_DIGITS = 300
 
 
 # --- Settings ---------------------------------------------------------------------------------
@@ -439,7 +436,7 @@ def _statuses(name: str, statuses: object) -> frozenset[int]:
     for status in _several(name, statuses):
         if not isinstance(status, int) or not 400 <= status <= 599:  # noqa: PLR2004 RFC 9110 section 15
             raise ConfigurationError(f"{name} must be HTTP's from 400 to 599, not {status!r}")
-        checked.append(int(status))  # of an IntEnum too
+        checked.append(int(status))  # an IntEnum becomes a plain int
     return frozenset(checked)
 
 
@@ -459,4 +456,4 @@ def _several(name: str, values: object) -> Iterable[object]:
 
 
 NO_RETRIES = RetryPolicy(attempts=1)
-"""For a call that is to have one attempt and no more."""
+"""For a call with a single attempt."""

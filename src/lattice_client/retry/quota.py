@@ -1,4 +1,4 @@
-"""The retry quotas of hosts: so that one which fails is not hammered as well."""
+"""The retry quotas of hosts, so that retries do not overload a host that is failing."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import threading
 
 __all__ = ["RetryQuota", "RetryQuotas"]
 
-# One lock for all quotas: it is taken for a failure, and for a success that follows one.
+# One lock for all quotas. Only a failure, and a success after one, takes it.
 _lock = threading.Lock()
 
 
 def _renew_lock() -> None:
-    # Another thread of the parent may have held it, and is not there to release it.
+    # A thread that held it in the parent process does not exist in the child.
     global _lock  # noqa: PLW0603
     _lock = threading.Lock()
 
@@ -22,15 +22,14 @@ if hasattr(os, "register_at_fork"):
 
 
 class RetryQuota:
-    """Tokens that retries to one host cost.
+    """The tokens that pay for retries to one host.
 
-    A retry costs 5 tokens, one after a time-out 10; an answer that is no failure gives 1 back.
-    So however a host fails, ``calls / 5`` retries are made at most, beside those that a full quota
-    allows at once: 40, or 20 after time-outs. First attempts are always free, so there is no
-    waiting for a host that is well again. The idea and the prices are those of the AWS SDKs'
-    standard mode ("Retry behavior", AWS SDKs and Tools Reference Guide); there, a quota is larger
-    (500) and a retry that succeeds gives its whole price back, which bounds nothing while some
-    succeed.
+    A retry costs 5 tokens, a retry after a time-out 10. An answer that is no failure returns 1. So
+    however a host fails, at most ``calls / 5`` retries are made, in addition to those that a full
+    quota allows at once: 40, or 20 after time-outs. First attempts are free, so calls to a host
+    that has recovered never wait. The idea and the prices are those of the AWS SDKs' standard mode
+    ("Retry behavior", AWS SDKs and Tools Reference Guide). There, a quota is larger (500) and a
+    successful retry returns its whole price, which sets no limit as long as some succeed.
 
     May be used from many threads at once.
     """
@@ -48,7 +47,7 @@ class RetryQuota:
         return f"<RetryQuota, {self.tokens} of {self.capacity}>"
 
     def spend(self, *, timed_out: bool = False) -> bool:
-        """Pay for a retry; False, and nothing paid, where there are too few tokens."""
+        """Pay for a retry. False, with nothing paid, if there are too few tokens."""
         price = self.RETRY_AFTER_TIMEOUT if timed_out else self.RETRY
         with _lock:
             if self.tokens < price:
@@ -57,20 +56,20 @@ class RetryQuota:
             return True
 
     def give_back(self) -> None:
-        """Note an answer that is no failure."""
+        """Return a token, for an answer that is no failure."""
         if self.tokens < self.capacity:
             with _lock:
                 self.tokens = min(self.capacity, self.tokens + 1)
 
 
 class RetryQuotas:
-    """The quotas of many hosts; a session or transport has one of these, or several share one.
+    """The quotas of many hosts, for one client or shared by several.
 
-    :param hosts: how many are kept. Beyond that those that are full go first, for a full one says
-        no more than a new one.
-    :param capacity: the tokens of each.
+    :param hosts: how many quotas are kept. Beyond that, full quotas are dropped first, because a
+        full one equals a new one.
+    :param capacity: the tokens of each quota.
 
-    May be used from many threads at once. A pickle holds no quotas: they are all full again.
+    May be used from many threads at once. A pickle holds no quotas: all are full again.
     """
 
     def __init__(self, hosts: int = 256, capacity: int = 200) -> None:

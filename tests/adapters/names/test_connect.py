@@ -1,5 +1,4 @@
-"""Friendly names over real sockets: Host, SNI and certificate are the endpoint's, wherever the
-connection goes."""
+"""Friendly names over real sockets: Host, SNI and certificate are the endpoint's at any address."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ import lattice_client.aiohttp
 import lattice_client.httpx
 import lattice_client.httpx2
 import lattice_client.requests
-from adapters.drivers import DRIVERS, HOOKS, SECOND_LEVEL, Driver
+from adapters.drivers import CLIENTS, DRIVERS, HOOKS, Driver
 from lattice_client import ConfigurationError, Endpoint, LatticeAuth
 from lattice_client.testing import LocalLattice, RunningLattice, serve
 from support import canary
@@ -33,7 +32,7 @@ from support.raw_server import raw_server
 REGION = "us-west-2"
 FRIENDLY = "payments.internal.example.com"
 # Those whose requests can be led to an address: aiohttp's hook is a middleware, too.
-LEADING = [HOOKS[-1], *SECOND_LEVEL]
+LEADING = [HOOKS[-1], *CLIENTS]
 NOT_LEADING = HOOKS[:-1]
 
 
@@ -51,7 +50,7 @@ def local() -> LocalLattice:
 
 @pytest.fixture(scope="module")
 def lattice() -> Iterator[RunningLattice]:
-    """Nobody resolves its names."""
+    """Its names resolve nowhere."""
     with serve(local(), tls=True) as running:
         yield running
 
@@ -174,7 +173,7 @@ class TestConnectTo:
         [
             ("127.0.0.1", ["127.0.0.1"]),
             ("::1", ["::1"]),
-            # Nobody listens at this port of the other one: the library's own fallback.
+            # Nothing listens on this port of the other address: the library falls back.
             ("127.0.0.1", ["::1", "127.0.0.1"]),
             ("::1", ["127.0.0.1", "::1"]),
         ],
@@ -254,7 +253,7 @@ TARGETS = [
 
 @pytest.mark.parametrize("driver", DRIVERS, ids=named)
 def test_targets_stay_as_the_library_writes_them(driver, lattice):
-    """Whatever another host in the URL makes of them, what is signed is what is sent."""
+    """With another host in the URL, what is signed is still what is sent."""
     names = Told({"orders.example.com": Endpoint("localhost", REGION)})
     direct = driver.auth(region=REGION, credentials=canary.credentials())
     with (
@@ -291,9 +290,9 @@ class TestAliasOnly:
             answer = call("GET", f"https://orders.example.com:{lattice.port}/a?b=+", headers={})
             assert answer.status == 200
             assert_led(lattice, managed)
-            # The second level keeps to itself whom it has called.
-            second = driver in SECOND_LEVEL or "aiohttp" in driver.name
-            host = "orders.example.com" if second else managed
+            # These keep the address that they connect to out of the answer.
+            hidden = driver in CLIENTS or "aiohttp" in driver.name
+            host = "orders.example.com" if hidden else managed
             assert answer.url.startswith(f"https://{host}:{lattice.port}/a?b=")
 
 
@@ -323,7 +322,7 @@ class TestOwnTransports:
     @pytest.mark.parametrize("module", [lattice_client.httpx, lattice_client.httpx2])
     @pytest.mark.parametrize("led_first", [True, False])
     def test_a_name_and_the_address_itself_are_refused(self, module, led_first, lattice):
-        """A connection whose certificate was checked for the one is none of the other's."""
+        """A connection whose certificate was checked for one name is not used for another."""
         library = httpx if module is lattice_client.httpx else httpx2
         stranger = "localhost"
         address = f"{stranger}:{lattice.port}"
@@ -341,7 +340,7 @@ class TestOwnTransports:
                 client.get(second)
 
     def test_hosts_are_not_remembered_without_end(self, monkeypatch):
-        monkeypatch.setattr("lattice_client._httpx.connections._MANY_ADDRESSES", 3)
+        monkeypatch.setattr("lattice_client._httpx.connections._MAX_ADDRESSES", 3)
         strangers = [*(f"{letter}.example.com" for letter in "abcdef"), "10.0.0.7"]
         names = Told({name: Endpoint(name, is_lattice=False) for name in strangers})
         names.known[FRIENDLY] = Endpoint(FRIENDLY, REGION, "10.0.0.7")
@@ -371,10 +370,10 @@ class TestOwnTransports:
 
 @pytest.mark.parametrize("module", [lattice_client.httpx, lattice_client.httpx2])
 class TestManyNames:
-    """Each has a pool of its own; what is idle is given up when there are many."""
+    """Each name has a pool; idle pools are closed when there are many."""
 
     def test_sync(self, module, lattice, monkeypatch):
-        monkeypatch.setattr("lattice_client._httpx.connections._MANY", 2)
+        monkeypatch.setattr("lattice_client._httpx.connections._MAX_NAMES", 2)
         with module.Client(**self.settings(lattice)) as client:
             with client.stream("GET", f"https://{FRIENDLY}/") as first:
                 for _ in range(2):
@@ -386,7 +385,7 @@ class TestManyNames:
             assert len(client._transport._inner.others()) <= 3
 
     def test_async(self, module, lattice, monkeypatch):
-        monkeypatch.setattr("lattice_client._httpx.connections._MANY", 2)
+        monkeypatch.setattr("lattice_client._httpx.connections._MAX_NAMES", 2)
 
         async def scenario() -> None:
             async with module.AsyncClient(**self.settings(lattice)) as client:
@@ -443,7 +442,7 @@ class TestHttp2:
 
 
 class TestProxies:
-    """A proxy connects by itself, so an address of one's own and a proxy exclude each other."""
+    """A proxy chooses the address, so an address to connect to and a proxy exclude each other."""
 
     def names(self) -> Told:
         return Told(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.drivers import DRIVERS, HOOKS, SECOND_LEVEL, Driver
+from adapters.drivers import CLIENTS, DRIVERS, HOOKS, Driver
 from lattice_client import Endpoint, LatticeAuth, Names, NameSourceError, NotLatticeError
 from lattice_client.names import DnsNames
 from lattice_client.testing import LocalLattice, RunningLattice, serve
@@ -23,7 +23,7 @@ from support.name_server import NameServer, name_server
 
 REGION = "us-west-2"
 FRIENDLY = "payments.internal.example.com"
-LEADING = [HOOKS[-1], *SECOND_LEVEL]
+LEADING = [HOOKS[-1], *CLIENTS]
 # What stands in for Lattice's own addresses.
 LOOPBACK = ["127.0.0.0/8"]
 

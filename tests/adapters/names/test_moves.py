@@ -17,7 +17,7 @@ import pytest
 import lattice_client.aiohttp
 import lattice_client.httpx
 import lattice_client.httpx2
-from adapters.drivers import HOOKS, SECOND_LEVEL, Driver
+from adapters.drivers import CLIENTS, HOOKS, Driver
 from lattice_client import Endpoint, LatticeAuth
 from lattice_client.testing import LocalLattice, RunningLattice, serve
 from support import canary
@@ -27,7 +27,7 @@ from support.raw_server import OK, RawRequest, raw_server, redirect_to
 REGION = "us-west-2"
 FRIENDLY = "payments.internal.example.com"
 MANAGED = "payments-0123456789abcdef0.7d67968.vpc-lattice-svcs.us-west-2.on.aws"
-LEADING = [HOOKS[-1], *SECOND_LEVEL]
+LEADING = [HOOKS[-1], *CLIENTS]
 
 
 def named(driver: Driver) -> str:
@@ -103,7 +103,7 @@ class TestMoves:
         assert sum(len(backend.requests) for backend in backends) == 100
         assert all(backend.requests for backend in backends)
 
-    @pytest.mark.parametrize("driver", SECOND_LEVEL, ids=named)
+    @pytest.mark.parametrize("driver", CLIENTS, ids=named)
     def test_each_attempt_asks_anew(self, driver, client, monkeypatch):
         """The first address is dead; by the second attempt the name has moved."""
         names = Told()
@@ -126,7 +126,7 @@ class TestMoves:
             assert request.verified()
         assert names.peeked == [FRIENDLY, FRIENDLY]
 
-    @pytest.mark.parametrize("driver", SECOND_LEVEL, ids=named)
+    @pytest.mark.parametrize("driver", CLIENTS, ids=named)
     def test_an_attempt_at_a_stranger_bears_no_signature(self, driver, client, monkeypatch):
         names = Told()
         busy = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
@@ -146,7 +146,7 @@ class TestMoves:
 
 
 class Slow(Told):
-    """Its answers come when they are allowed to. Who asks in a blocking way is told off."""
+    """Answers only once allowed to, and fails a blocking look-up."""
 
     def __init__(self, known: dict[str, Endpoint]) -> None:
         super().__init__(known, cold=True)
@@ -182,21 +182,21 @@ def httpx_hook(library, ours):
     return lambda auth, url: call_httpx(library, ours.LatticeAuth(**auth), url)
 
 
-def httpx_level(ours):
+def httpx_client(ours):
     return lambda auth, url: call_httpx(ours, LatticeAuth(**auth), url)
 
 
 HTTPX = {
-    "httpx": httpx_hook(httpx, lattice_client.httpx),
-    "httpx, second level": httpx_level(lattice_client.httpx),
-    "httpx2": httpx_hook(httpx2, lattice_client.httpx2),
-    "httpx2, second level": httpx_level(lattice_client.httpx2),
+    "httpx hook": httpx_hook(httpx, lattice_client.httpx),
+    "httpx client": httpx_client(lattice_client.httpx),
+    "httpx2 hook": httpx_hook(httpx2, lattice_client.httpx2),
+    "httpx2 client": httpx_client(lattice_client.httpx2),
 }
 AIOHTTP = {
-    "aiohttp": lambda auth, url: call_aiohttp(
+    "aiohttp hook": lambda auth, url: call_aiohttp(
         lambda: aiohttp.ClientSession(middlewares=(LatticeAuth(**auth),)), url
     ),
-    "aiohttp, second level": lambda auth, url: call_aiohttp(
+    "aiohttp client": lambda auth, url: call_aiohttp(
         lambda: lattice_client.aiohttp.client_session(LatticeAuth(**auth)), url
     ),
 }
@@ -208,7 +208,7 @@ AIOHTTP = {
     + [(way, "asyncio") for way in AIOHTTP],
 )
 def test_the_loop_goes_on_while_a_name_is_looked_up(way, backend):
-    """Were the loop blocked, nobody would allow the answer."""
+    """If the loop were blocked, nothing could allow the answer."""
 
     async def main() -> None:
         names = Slow({"127.0.0.1": Endpoint("127.0.0.1")})
@@ -232,9 +232,9 @@ def test_the_loop_goes_on_while_a_name_is_looked_up(way, backend):
         anyio.run(main, backend=backend)
 
 
-@pytest.mark.parametrize("driver", SECOND_LEVEL, ids=named)
+@pytest.mark.parametrize("driver", CLIENTS, ids=named)
 class TestRedirects:
-    """Of a service that is called by an alias; it knows itself by its managed name."""
+    """Redirects of a service that is called by an alias, and uses its managed name in redirects."""
 
     def names(self, port: int) -> Told:
         endpoint = Endpoint(MANAGED, connect_to=f"127.0.0.1:{port}")

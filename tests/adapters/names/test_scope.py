@@ -11,7 +11,7 @@ import requests
 
 import lattice_client.httpx
 import lattice_client.requests
-from adapters.drivers import DRIVERS, SECOND_LEVEL, Driver
+from adapters.drivers import CLIENTS, DRIVERS, Driver
 from lattice_client import (
     ConfigurationError,
     Endpoint,
@@ -100,7 +100,7 @@ class TestScope:
             assert server.requests[1].verified()
 
     def test_hosts_are_those_that_are_asked_for(self, driver, client):
-        """Also when a request is signed anew after a refusal."""
+        """Also when a request is signed again after a refusal."""
         if "library-free" in driver.name:
             pytest.skip("this hook does not see the answer")
         lattice = LocalLattice(region=REGION, clock=lambda: time.time() + 600)
@@ -198,7 +198,7 @@ class TestArguments:
         request = auth(requests.Request("GET", "https://api.example.com/").prepare())
         assert region(request.headers) == "eu-north-1"
 
-    @pytest.mark.parametrize("driver", SECOND_LEVEL, ids=lambda driver: driver.name)
+    @pytest.mark.parametrize("driver", CLIENTS, ids=lambda driver: driver.name)
     def test_of_a_client(self, driver):
         """As of its auth object."""
         names = Told({"127.0.0.1": Endpoint("127.0.0.1", REGION)})

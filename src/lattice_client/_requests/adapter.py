@@ -1,0 +1,235 @@
+"""The adapter that signs and sends each attempt of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from requests.utils import select_proxy
+
+from lattice_client._auth.recovery import Remedy
+from lattice_client._auth.request_signer import RequestSigner
+from lattice_client._calls import loop
+from lattice_client._calls.loop import REQUEST_ID, CallSettings, refuse_retries, run
+from lattice_client._calls.steps import Answer
+from lattice_client._requests.pools import POOLS
+from lattice_client._requests.redirects import allowed_origins_of, remember
+from lattice_client._secrecy import forgetful
+from lattice_client._wire.requests import RequestsAttempt, server_name
+from lattice_client._wire.requests_response import discard_requests, read_requests
+from lattice_client._wire.urls import REDIRECTS, origin_of
+from lattice_client.auth import SigV4Auth
+from lattice_client.errors import ConfigurationError
+from lattice_client.events import Observer
+from lattice_client.names import Resolver
+from lattice_client.retry.policy import Outcome, RetryPolicy
+
+__all__ = ["Adapter"]
+
+_NOT_CONNECTED = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+
+
+class Adapter(HTTPAdapter):
+    """Signs and sends each attempt of a request. An attempt is a copy, so the request itself stays
+    as it was. A redirect to another origin goes out unsigned and without ``x-amz-*`` headers.
+
+    :param auth: None: ``LatticeAuth()``. Requests to hosts outside its ``hosts`` pass unsigned, as
+        through ``requests.adapters.HTTPAdapter``.
+    :param retry: None: ``RetryPolicy()``.
+    :param observers: receive the events of each call: see ``lattice_client.events``. None: its
+        ``log`` alone.
+    :param names: resolves each host, as in :class:`LatticeAuth`. None: the resolver of ``auth``.
+    :param arguments: those of ``requests.adapters.HTTPAdapter`` except ``max_retries``: urllib3
+        would send the same signature again.
+    :raises ConfigurationError: for an argument that cannot work.
+    """
+
+    @forgetful
+    def __init__(
+        self,
+        auth: SigV4Auth | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+        observers: Iterable[Observer] | None = None,
+        names: Resolver | None = None,
+        **arguments: Any,
+    ) -> None:
+        self._settings = CallSettings(auth, retry, observers, names)
+        refuse_retries("max_retries", arguments.get("max_retries", 0))
+        super().__init__(**arguments)
+
+    def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
+        super().init_poolmanager(*arguments, **named)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **named: Any) -> Any:
+        manager: Any = super().proxy_manager_for(*arguments, **named)
+        # SOCKSProxyManager has its own pools, which connect through the proxy.
+        if isinstance(manager, urllib3.ProxyManager):
+            manager.pool_classes_by_scheme = POOLS
+        return manager
+
+    def __getstate__(self) -> dict[str, Any]:
+        settings: Any = super().__getstate__()
+        return {**settings, "_settings": self._settings}
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: FBT001, FBT002 as in requests
+        timeout: Any = None,
+        verify: bool | str = True,  # noqa: FBT001, FBT002 as in requests
+        cert: Any = None,
+        proxies: Any = None,
+        *,
+        retry: RetryPolicy | None = None,
+    ) -> requests.Response:
+        """As ``HTTPAdapter.send``.
+
+        :param retry: a policy for this request alone.
+        """
+        signer = self._settings.signer
+        if signer.names is not None and proxies:
+            # Choose the proxy by the name that was called, not by the one that it resolves to.
+            proxy = select_proxy(str(request.url), proxies)
+            proxies = {"all": proxy} if proxy else None
+        how = {
+            "stream": stream,
+            "timeout": timeout,
+            "verify": verify,
+            "cert": cert,
+            "proxies": proxies,
+        }
+        ops = _Ops(signer, request, super().send, how)
+        allowed_origins = allowed_origins_of(request)
+        signs = signer.is_in_scope(ops.last) if signer.names is None else signer.route(ops.last)
+        response: requests.Response
+        if allowed_origins is not None and origin_of(request.url or "") not in allowed_origins:
+            signer.strip_credentials(ops.last, allowed_origins)
+            response = ops.send(ops.last)
+        elif not signs:
+            response = ops.send(ops.last)
+        else:
+            response = run(self._settings.steps(ops, retry), ops)
+        if signer.names is not None and request.url:
+            # A redirect is relative to the URL that was called.
+            response.url = request.url
+        if response.status_code in REDIRECTS:
+            remember(request, allowed_origins or ops.origins())
+            # Code that follows redirects by hand may start from the request that was sent.
+            response.request.hooks = request.hooks
+        return response
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> Any:
+        """As in ``HTTPAdapter``, with a pool for each TLS server name at one address."""
+        host: Any
+        tls: Any
+        host, tls = super().build_connection_pool_key_attributes(request, verify, cert)
+        name = server_name(request)
+        if name is not None and host["scheme"] == "https":
+            tls["server_hostname"] = name
+        return host, tls
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """As in ``HTTPAdapter``.
+
+        :raises ConfigurationError: for a proxy together with an address to connect to.
+        """
+        name = server_name(request)
+        if name is not None and select_proxy(str(request.url), proxies):
+            raise ConfigurationError(
+                f"{name!r} has an address to connect to (connect_to) and a proxy: "
+                "one of them has to go"
+            )
+        return super().get_connection_with_tls_context(request, verify, proxies, cert)
+
+
+def _copy(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """A copy with its own headers; ``request.copy()`` would copy the cookies too."""
+    copied = requests.PreparedRequest.__new__(requests.PreparedRequest)
+    copied.__dict__ = {**vars(request), "headers": _copy_of_headers(request.headers)}
+    return copied
+
+
+def _copy_of_headers(headers: Any) -> Any:
+    """As ``headers.copy()``, in 1 µs instead of 8: that looks up and sets each header again."""
+    store = getattr(headers, "_store", None)
+    if store is None or type(headers) is not CaseInsensitiveDict:
+        return headers.copy()
+    copied: CaseInsensitiveDict[str] = CaseInsensitiveDict.__new__(CaseInsensitiveDict)
+    copied.__dict__ = {"_store": store.copy()}
+    return copied
+
+
+class _Ops:
+    """The operations of requests for one call."""
+
+    def __init__(
+        self,
+        signer: RequestSigner,
+        request: requests.PreparedRequest,
+        send: Any,
+        how: dict[str, Any],
+    ) -> None:
+        self.sign = signer.sign
+        self._signer = signer
+        self._request = request
+        self._send = send
+        self._how = how
+        self._started = False
+        self.last = RequestsAttempt(_copy(request))
+
+    def origins(self) -> tuple[str, ...]:
+        """The origin that was called, and the one of the same service that its name resolved to."""
+        last, called = self.last, origin_of(self._request.url or "")
+        return (called,) if last.endpoint is None else (called, f"{last.scheme}://{last.host}")
+
+    def attempt(self, request_id: str) -> RequestsAttempt:
+        if self._started:
+            self.last = RequestsAttempt(_copy(self._request))
+        self._started = True
+        self.last.set_default_header(REQUEST_ID, request_id)
+        return self.last
+
+    def send(self, attempt: RequestsAttempt) -> requests.Response:
+        response: requests.Response = self._send(attempt.request, **self._how)
+        return response
+
+    def pause(self, seconds: float) -> None:
+        loop.wait(seconds)
+
+    def outcome(self, error: Exception, replayable: bool) -> Outcome | None:  # noqa: FBT001
+        if isinstance(error, requests.exceptions.SSLError):
+            return None
+        if isinstance(error, requests.exceptions.ConnectTimeout):
+            return Outcome.not_sent(timed_out=True)
+        if isinstance(error, requests.exceptions.ReadTimeout):
+            return Outcome.perhaps_sent(replayable=replayable, timed_out=True)
+        if isinstance(error, requests.exceptions.ConnectionError):
+            # urllib3 also raises ProxyError if a connection breaks after the request was sent.
+            reason = getattr(error.args[0] if error.args else None, "reason", None)
+            reason = getattr(reason, "original_error", reason)
+            if isinstance(reason, _NOT_CONNECTED):
+                return Outcome.not_sent()
+            return Outcome.perhaps_sent(replayable=replayable)
+        return None
+
+    def status(self, response: requests.Response) -> int:
+        return response.status_code
+
+    def read(self, answer: Answer) -> bytes | None:
+        return read_requests(*answer)
+
+    def remedy(self, refusal: tuple[Any, ...]) -> Remedy | None:
+        return self._signer.remedy(*refusal)
+
+    def discard(self, answer: Answer) -> None:
+        discard_requests(*answer)
