@@ -7,7 +7,6 @@ import contextlib
 import errno
 import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from lattice_client.testing.model.auth_layer import AuthLayer
     from lattice_client.testing.server.running import RunningLattice
 
-__all__ = ["entered", "interruptible", "loaded", "pair", "until_interrupted"]
+__all__ = ["entered", "interruptible", "loaded", "pair"]
 
 _LAST_PORT: Final = 65535
 
@@ -136,11 +135,3 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def until_interrupted() -> None:
-    """Wait.
-
-    :raises KeyboardInterrupt: in the end.
-    """
-    threading.Event().wait()
