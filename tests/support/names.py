@@ -14,8 +14,8 @@ __all__ = ["Told", "landed"]
 
 def landed(names: Names) -> None:
     """Waits until no look-up is under way."""
-    for flight in list(names._flights.values()):
-        flight.result(30)
+    for look_up in list(names._look_ups.values()):
+        look_up.result(30)
 
 
 class Told:
