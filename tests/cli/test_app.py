@@ -196,7 +196,7 @@ def test_a_disk_that_is_full(arguments, buffered):
             check=False,
             timeout=60,
         )
-    told = b"lattice-client: Not all could be written: No space left on device.\n"
+    told = b"lattice-client: The output could not be written: No space left on device.\n"
     assert (result.returncode, result.stderr) == (23, told)
 
 
@@ -252,7 +252,7 @@ def test_ctrl_c_also_ends_the_wait_for_a_pipe_that_nobody_empties(tmp_path, monk
 
     with (tmp_path / "output").open("wb") as file:
         monkeypatch.setattr(sys, "stdout", Stuck(file))
-        terminal.let_go()
+        terminal.discard_unwritten()
         assert os.path.samestat(os.fstat(file.fileno()), Path(os.devnull).stat())
 
 
@@ -315,7 +315,7 @@ def on_a_terminal(columns, *arguments, **changes):
         select.select([master], [], [], 60)
         try:
             piece = os.read(master, 65536)
-        except OSError:  # as Linux says that nobody holds the other end
+        except OSError:  # Linux, when the other end is closed
             break
         if not piece:
             break

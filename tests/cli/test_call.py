@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import pytest
 
 from lattice_client.cli.redaction import Redaction
-from lattice_client.cli.talk import VerboseLog
+from lattice_client.cli.verbose_log import VerboseLog
 from lattice_client.cli.write_out import WriteOut
 from lattice_client.testing import LocalLattice, serve
 from support import canary
@@ -261,14 +261,14 @@ def test_a_proxy_without_a_scheme(run, credentials, server):
     [
         ("ftp://user:word@proxy", "ftp://proxy (the proxy of --proxy)"),
         ("socks5://user:word@proxy:1", "socks5://proxy:1 (the proxy of --proxy)"),
-        ("http://user:word@pro xy:no", "what is given (the proxy of --proxy)"),
-        ("user:word", "what is given (the proxy of --proxy)"),
+        ("http://user:word@pro xy:no", "the given value (the proxy of --proxy)"),
+        ("user:word", "the given value (the proxy of --proxy)"),
     ],
 )
 def test_a_proxy_that_is_none(run, credentials, url, proxy, shown):
     result = run("call", url, "--proxy", proxy)
     assert result.code == 2
-    assert f"{shown} is no HTTP proxy, of the form http://HOST:PORT." in result.stderr
+    assert f"{shown} is not an HTTP proxy of the form http://HOST:PORT." in result.stderr
     assert "word" not in result.stderr
 
 
@@ -321,7 +321,7 @@ def test_an_option_comes_before_the_environments_names(run, credentials, server,
 
 def test_a_failure_is_told_once(run, url, monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    result = run("call", url, "--profile", "nobody", "--region", "us-west-2")
+    result = run("call", url, "--profile", "no-such-profile", "--region", "us-west-2")
     assert result.code == 67
     assert result.stderr.count("ProfileNotFound") == 1
 
@@ -403,8 +403,8 @@ def test_what_cannot_be_said_stays_empty_and_is_named(run, credentials, server):
     result = run("call", "-s", server.url, "-w", template)
     assert (result.code, result.text) == (0, "ok200|||||")
     assert result.stderr.splitlines()[::2] == [
-        "lattice-client: -w: curl's %{time_namelookup} is not told here.",
-        "lattice-client: -w: curl's %{url.host} is not told here.",
+        "lattice-client: -w: curl's %{time_namelookup} is not supported.",
+        "lattice-client: -w: curl's %{url.host} is not supported.",
     ]
     assert "there is no variable 'http_kode'; there are: content_type, " in result.stderr
 
@@ -721,7 +721,7 @@ def test_no_retries_unless_asked_for(run, credentials):
         (["https://127.0.0.1:LATTICE"], 35, "No TLS with 127.0.0.1"),
         (["ftp://orders.example.com"], 3, "https://HOST/PATH"),
         (["https://"], 3, "URL"),
-        (["https://me:secret-of-mine"], 3, "That is no URL"),
+        (["https://me:secret-of-mine"], 3, "That is not a URL"),
         (["https://me:password@orders.example.com"], 3, "Authorization"),
         (["http://127.0.0.1:PLAIN", "-d", "@/no/such/file"], 26, "/no/such/file cannot be read"),
         (["http://127.0.0.1:PLAIN", "--cacert", "/no/such/file"], 26, "/no/such/file"),
@@ -734,7 +734,7 @@ def test_no_retries_unless_asked_for(run, credentials):
         (["http://127.0.0.1:PLAIN", "--aws-sigv4", "aws:amz", "-u", ":"], 2, "ACCESS_KEY"),
         (["http://127.0.0.1:PLAIN", "-d", "a", "--json", "{}"], 2, "a body once"),
         (["http://127.0.0.1:PLAIN", "--resolve", "orders"], 2, "NAME=TARGET"),
-        (["http://127.0.0.1:PLAIN", "--profile", "nobody"], 67, "nobody"),
+        (["http://127.0.0.1:PLAIN", "--profile", "no-such-profile"], 67, "no-such-profile"),
         (["http://127.0.0.1:PLAIN", "--assume-role", "orders"], 2, "is no role's ARN"),
         ([], 2, "Missing argument 'URL'"),
         (["http://127.0.0.1:PLAIN", "--frobnicate"], 2, "No such option"),
@@ -747,10 +747,14 @@ def test_no_retries_unless_asked_for(run, credentials):
             2,
             "'--cookie': the value of Cookie",
         ),
-        (["http://127.0.0.1:PLAIN", "-e", ";auto"], 2, "';auto' is not here"),
-        (["http://127.0.0.1:PLAIN", "-F", "file=@a"], 2, "Curl's -F is not here: forms of"),
-        (["http://127.0.0.1:PLAIN", "-Ffile=@a"], 2, "Curl's -F is not here: forms of"),
-        (["http://127.0.0.1:PLAIN", "--cert", "a.pem"], 2, "--cert is not here: HTTPS listeners"),
+        (["http://127.0.0.1:PLAIN", "-e", ";auto"], 2, "';auto' is not supported"),
+        (["http://127.0.0.1:PLAIN", "-F", "file=@a"], 2, "Curl's -F is not supported: multipart"),
+        (["http://127.0.0.1:PLAIN", "-Ffile=@a"], 2, "Curl's -F is not supported: multipart"),
+        (
+            ["http://127.0.0.1:PLAIN", "--cert", "a.pem"],
+            2,
+            "--cert is not supported: HTTPS",
+        ),
     ],
 )
 def test_exit_codes(run, credentials, server, lattice_http, nobody_listens, arguments, code, says):
@@ -806,8 +810,8 @@ def test_a_connection_that_is_gone_before_anybody_looks():
     redaction = Redaction()
     talk = VerboseLog(redaction, verbose=True)
     out = WriteOut("%{remote_ip}%{http_code}", redaction)
-    for watcher in (talk, out):
-        watcher.connected(Stream())
+    for observer in (talk, out):
+        observer.connected(Stream())
     assert out.text(None) == "000"
 
 
@@ -843,7 +847,7 @@ def test_a_body_that_cannot_be_hashed(run, credentials, server, monkeypatch):
 def test_errors_that_nobody_thought_of_are_not_hidden(run, credentials, server, monkeypatch):
     from lattice_client.cli import call_command
 
-    monkeypatch.setattr(call_command, "explained", lambda *_: {}["oops"])
+    monkeypatch.setattr(call_command, "explain_response", lambda *_: {}["oops"])
     with pytest.raises(KeyError):
         run("call", server.url)
 

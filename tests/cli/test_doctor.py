@@ -247,7 +247,7 @@ def test_another_region_than_the_name_says(diagnose, lattice_http):
         f"http://{managed}:{lattice_http.port}", "--region", "eu-west-1"
     )
     assert faults[0] == "wrong region"
-    assert "in us-west-2 by its name" in said
+    assert "the service's name says us-west-2" in said
     assert checks[1]["fault"] == "wrong region"
 
 
@@ -255,7 +255,7 @@ def test_another_region_than_the_name_says(diagnose, lattice_http):
 def test_a_wrong_service_name(diagnose, url, service):
     faults, said, _ = diagnose(url, "--service", service)
     assert faults == ["wrong service name"]
-    assert "leave --service out" in said.lower()
+    assert "leave out --service" in said.lower()
 
 
 # Name, connection, TLS
@@ -456,7 +456,7 @@ def test_aws_that_does_not_tell(diagnose, url, monkeypatch):
         monkeypatch.setenv("AWS_ENDPOINT_URL_VPC_LATTICE", aws.url)
         faults, _, checks = diagnose(url, "--ask-aws")
     assert faults == []
-    assert "AWS does not tell more" in checks[2]["text"]
+    assert "AWS adds nothing" in checks[2]["text"]
 
 
 def test_a_service_that_is_not_in_the_network(diagnose, lattice_http):
@@ -546,7 +546,7 @@ def test_a_proxy_that_changes_a_header_of_the_users(diagnose, lattice_http):
 
 
 def test_a_proxy_that_changes_a_header_of_the_signers(diagnose, lattice_http):
-    """An upstream that dates anew: another second of the same minute."""
+    """An upstream that sets its Date: another second of the same minute."""
 
     def dated(lines):
         return [
@@ -661,7 +661,7 @@ def test_where_credentials_and_names_come_from(diagnose, lattice_http, monkeypat
     faults, _, checks = diagnose(f"http://{NAME}", "--profile", "orders")
     assert faults == []
     assert "from the configuration file, profile orders." in checks[0]["text"]
-    assert checks[1]["text"] == "us-west-2, by LATTICE_CLIENT_NAMES."
+    assert checks[1]["text"] == "us-west-2, from LATTICE_CLIENT_NAMES."
     assert f"led to 127.0.0.1:{lattice_http.port} by LATTICE_CLIENT_NAMES" in checks[2]["text"]
 
 
@@ -678,7 +678,7 @@ def test_a_proxy_of_the_environment(diagnose, lattice_http, monkeypatch):
     [
         ("socks9://user:word@proxy:1080", "socks9://proxy:1080 (the proxy of http_proxy) is no"),
         ("proxy.nowhere.invalid:3128", "proxy.nowhere.invalid:3128 (the proxy of http_proxy) does"),
-        ("http://127.0.0.1:REFUSED", "takes no connection: Connection refused."),
+        ("http://127.0.0.1:REFUSED", "accepts no connection: Connection refused."),
     ],
 )
 def test_an_unusable_proxy(diagnose, lattice_http, monkeypatch, nobody_listens, proxy, says):

@@ -56,7 +56,7 @@ def file(tmp_path):
 @pytest.fixture
 def start(run, monkeypatch):
     """Runs the command in this process; it ends where it would begin to wait."""
-    monkeypatch.setattr(local_command._Shown, "until_it_fails", lambda _: None)
+    monkeypatch.setattr(local_command._AccessLogOutput, "wait_for_failure", lambda _: None)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.chdir(TESTS)
     return functools.partial(run, "local")
@@ -214,7 +214,7 @@ def test_an_address_that_others_reach_is_said_once(start, file):
 def test_a_target_without_a_name_shows_no_password(start, file):
     result = start(file, "--target=http://user:hunter2@127.0.0.1:8000")
     assert result.code == 2
-    assert "'127.0.0.1:8000' has not the form NAME=VALUE" in result.stderr
+    assert "'127.0.0.1:8000' is not of the form NAME=VALUE" in result.stderr
     assert "hunter2" not in result.stderr
 
 
@@ -246,7 +246,7 @@ def test_records_for_machines_over_tls(run, file, monkeypatch):
         (["/no/such/file.toml"], 2, "/no/such/file.toml cannot be read"),
         (["FILE", "--target", "orders"], 2, "NAME=VALUE"),
         (["FILE", "--parameter", "a=b"], 2, "only CloudFormation templates"),
-        (["FILE", "--port", "TAKEN"], 7, "There is no listening at 127.0.0.1"),
+        (["FILE", "--port", "TAKEN"], 7, "Cannot listen at 127.0.0.1"),
         (["WRONG"], 2, "wrong.toml: 'service' is not known here"),
         (["FILE", "--account", "12"], 2, "an account has 12 digits"),
         (["FILE", "--region", "Nope"], 2, "'Nope' is no region"),
@@ -316,7 +316,7 @@ def test_the_view_fits_the_terminal(records, width, columns):
     assert ("denied by" in plain) == (width == 140)
 
 
-def test_nobody_repaints_the_terminal_by_a_path(records):
+def test_a_path_cannot_repaint_the_terminal(records):
     line = line_of({**records[0], "requestPath": "/\x1b[2J\r"})
     assert "\x1b" not in line
     assert "\r" not in line
@@ -324,14 +324,14 @@ def test_nobody_repaints_the_terminal_by_a_path(records):
 
 @pytest.mark.parametrize("reader", ["full", "gone"])
 def test_a_log_that_cannot_be_written(run, file, monkeypatch, reader):
-    """Who serves without one would not notice."""
+    """Without the log, the user would not notice the failure."""
     if reader == "full":
         if not Path("/dev/full").exists():
             pytest.skip("no device that is always full")
         stdout = os.open("/dev/full", os.O_WRONLY)
     else:
-        nobody, stdout = os.pipe()
-        os.close(nobody)
+        reader, stdout = os.pipe()
+        os.close(reader)
     try:
         with serving(file, "--json", stdout=stdout) as local:
             for name, value in local.settings("orders-frontend").items():
@@ -341,5 +341,5 @@ def test_a_log_that_cannot_be_written(run, file, monkeypatch, reader):
             said = local.process.stderr.read()
     finally:
         os.close(stdout)
-    no_room = "lattice-client: Not all could be written: No space left on device.\n"
+    no_room = "lattice-client: The output could not be written: No space left on device.\n"
     assert said == (no_room if reader == "full" else "")

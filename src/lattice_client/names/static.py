@@ -137,7 +137,7 @@ def _endpoint(name: str, key: str, target: object, source: str) -> Endpoint:
     service = _managed(managed) if managed else None
     if managed and (service is None or not service.is_lattice):
         raise ConfigurationError(
-            f"{source}: {managed!r}, for {key!r}, is not the managed name of a VPC Lattice service, "
+            f"{source}: {managed!r}, for {key!r}, is not the managed name of a service, "
             "such as orders-….vpc-lattice-svcs.eu-west-1.on.aws"
         )
     if service and region not in (None, service.region):
