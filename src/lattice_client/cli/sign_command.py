@@ -205,14 +205,15 @@ def _parts(request: httpx.Request) -> dict[str, Any]:
 
 
 def _print(text: str) -> None:
-    print(text)  # noqa: T201 what was asked for, to the letter
+    print(text)  # noqa: T201 rich would wrap it
 
 
 def _describe(signed: _Signed) -> None:
-    """What may be seen by anybody."""
+    """Show the request without signature and token."""
+    from rich.table import Table
+
     redaction = Redaction()
     redaction.learn(signed.credentials.token)
-    from rich.table import Table
 
     expires = signed.credentials.expires_at
     unknown = "not known" if signed.credentials.token else "never"
