@@ -12,7 +12,7 @@ from typing import IO, Any
 import click
 import httpx
 
-from lattice_client import Credentials, CredentialsProvider, RetryPolicy
+from lattice_client import RetryPolicy
 from lattice_client._version import __version__
 from lattice_client.cli.addresses import Addresses, address_options, destination
 from lattice_client.cli.bodies import Body, body_of, headers_of, short_headers
@@ -27,6 +27,7 @@ from lattice_client.cli.unsupported_curl_options import CurlCommand
 from lattice_client.cli.verbose_log import (
     MAX_EXPLAINED_BYTES,
     LogNotes,
+    RedactingProvider,
     VerboseLog,
     explain_response,
 )
@@ -322,7 +323,7 @@ class _CurlCall:
         if given["unsigned"]:
             return httpx.Client(**settings)
         inner = self._signing.provider(self._token, patience=given["max_time"])
-        provider = _RedactingProvider(inner, self._verbose_log)
+        provider = RedactingProvider(inner, self._verbose_log)
         retry = RetryPolicy(attempts=given["retry"] + 1, deadline=given["max_time"])
         return Client(
             auth=self._signing.auth(provider),
@@ -383,32 +384,6 @@ class _CurlCall:
     def _failed(self, response: httpx.Response) -> bool:
         fails = self._given["fail"] or self._given["fail_with_body"]
         return fails and response.status_code >= _CLIENT_ERRORS
-
-
-class _RedactingProvider:
-    """A provider that has the secrets it returns redacted in the verbose log."""
-
-    def __init__(self, provider: CredentialsProvider, verbose_log: VerboseLog) -> None:
-        self._provider = provider
-        self._verbose_log = verbose_log
-
-    def peek(self) -> Credentials | None:
-        credentials = self._provider.peek()
-        self._verbose_log.redact(credentials)
-        return credentials
-
-    def get(self) -> Credentials:
-        credentials = self._provider.get()
-        self._verbose_log.redact(credentials)
-        return credentials
-
-    def region(self) -> Any:
-        region = getattr(self._provider, "region", None)
-        return region() if callable(region) else None
-
-    def refused(self, credentials: Credentials) -> Any:
-        refused = getattr(self._provider, "refused", None)
-        return refused is not None and refused(credentials)
 
 
 def _drop_headers(request: httpx.Request, headers: dict[bytes, bytes | None]) -> None:

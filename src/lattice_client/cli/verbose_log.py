@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rich.text import Text
 
-from lattice_client import Credentials
+from lattice_client import Credentials, CredentialsProvider
 from lattice_client.cli.redaction import Redaction
 from lattice_client.cli.terminal import note, printable, say
 from lattice_client.cli.transport import peer_address
@@ -19,7 +19,7 @@ from lattice_client.events import Event, RemedyApplied, RetryPlanned, Signed
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["LogNotes", "VerboseLog", "explain_response"]
+__all__ = ["LogNotes", "RedactingProvider", "VerboseLog", "explain_response"]
 
 # As much of a body as explaining a refusal reads.
 MAX_EXPLAINED_BYTES = 8192
@@ -94,6 +94,32 @@ class VerboseLog:
             line = Text(f"{mark} {text}".rstrip())
             line.stylize("dim" if mark == "*" else "cyan" if mark == ">" else "green", 0, 1)
             say(line, whole=True)
+
+
+class RedactingProvider:
+    """A provider that has the secrets it returns redacted in the verbose log."""
+
+    def __init__(self, provider: CredentialsProvider, verbose_log: VerboseLog) -> None:
+        self._provider = provider
+        self._verbose_log = verbose_log
+
+    def peek(self) -> Credentials | None:
+        credentials = self._provider.peek()
+        self._verbose_log.redact(credentials)
+        return credentials
+
+    def get(self) -> Credentials:
+        credentials = self._provider.get()
+        self._verbose_log.redact(credentials)
+        return credentials
+
+    def region(self) -> Any:
+        region = getattr(self._provider, "region", None)
+        return region() if callable(region) else None
+
+    def refused(self, credentials: Credentials) -> Any:
+        refused = getattr(self._provider, "refused", None)
+        return refused is not None and refused(credentials)
 
 
 class LogNotes(logging.Handler):
