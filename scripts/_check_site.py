@@ -1,4 +1,4 @@
-"""Checks a built site as a reader's browser would meet it, and that its reference has every public
+"""Checks the links and resources of a built site, and that its reference has every public
 name:  _check_site.py SITE DOCS SOURCE"""
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
-# What is fetched by showing a page, and with which attribute.
+# The tags and attributes that a browser fetches to show a page.
 FETCHED = {
     ("img", "src"),
     ("script", "src"),
@@ -18,7 +18,7 @@ FETCHED = {
     ("source", "src"),
 }
 
-# The modules that users import from; the others are for these alone.
+# The modules that users import from.
 PUBLIC = (
     "",
     "aiohttp",
@@ -36,7 +36,7 @@ PUBLIC = (
     "signing",
     "testing",
 )
-# The pages say of these in words that they are like others. So they do of all of httpx2's.
+# Described in prose as being like others, as are all names of httpx2.
 IN_WORDS = {"__version__", "httpx.LatticeAuth", "httpx.SigV4Auth"}
 
 
@@ -63,7 +63,7 @@ class Page(HTMLParser):
 
 
 def faults(site: Path, docs: Path) -> list[str]:
-    """All that is wrong, one line each."""
+    """The faults of the pages, one line each."""
     pages = {
         path.relative_to(site).as_posix(): Page(path.read_text(encoding="utf-8"))
         for path in sorted(site.rglob("*.html"))
@@ -104,7 +104,7 @@ def faults(site: Path, docs: Path) -> list[str]:
 
 
 def unlisted(site: Path, package: Path) -> list[str]:
-    """The public names that have no place in the reference, one line each."""
+    """The public names missing from the reference, one line each."""
     anchors: set[str] = set()
     for page in (site / "reference").glob("*.html"):
         anchors |= Page(page.read_text(encoding="utf-8")).anchors
@@ -114,7 +114,7 @@ def unlisted(site: Path, package: Path) -> list[str]:
         source = path / "__init__.py" if path.is_dir() else path
         dotted = f"{package.name}.{module}".rstrip(".")
         for name in public_names(source.read_text(encoding="utf-8")):
-            # What a package has from one of its modules may stand under that module.
+            # A package's name may be listed under the module that defines it.
             listed = any(
                 anchor.startswith(f"{dotted}.") and anchor.endswith(f".{name}")
                 for anchor in anchors

@@ -12,15 +12,15 @@ _FIELDS = re.compile(r"^:(?:param|raises|returns)\b.*\n?(?:[ \t]+\S.*\n?)*", re.
 
 
 def shown(docstring: str) -> str:
-    """Roles such as :class:`Name` become code, and what follows the list of parameters comes before
-    it: otherwise it would be taken for a part of the last one."""
+    """Turn roles such as :class:`Name` into code, and move the list of parameters to the end:
+    otherwise the text after it would belong to the last parameter."""
     text = _ROLE.sub(r"`\1`", docstring)
     fields = "".join(f"{field.rstrip()}\n" for field in _FIELDS.findall(text))
     return f"{_FIELDS.sub('', text).rstrip()}\n\n{fields}".strip()
 
 
 class Shown(griffe.Extension):
-    """Taken by the handler of mkdocstrings: see zensical.toml."""
+    """An extension for mkdocstrings: see zensical.toml."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         if obj.docstring is not None:

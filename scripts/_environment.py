@@ -1,6 +1,6 @@
-"""Makes a virtual environment inside the checkout, one for each version of Python, and uses it.
+"""Makes virtual environments inside the checkout, for each version of Python, and uses them.
 
-Nothing but Python 3.11 or later is needed to start.
+It needs only Python 3.11 or later.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
-# What the tests and checks are run with.
+# The requirements of the tests, and of tests and checks.
 TESTS = ("--editable", ".[all]", "--group", "test")
 DEVELOPMENT = (*TESTS, "--group", "check")
 VERSIONS = [(3, minor) for minor in range(11, 20)]
 
 
 def need_python(oldest: tuple[int, int] = OLDEST) -> None:
-    """Goes on under a newer interpreter of this machine where this one is too old."""
+    """Runs the script under a newer interpreter of this machine if this one is too old."""
     if sys.version_info < oldest:
         for interpreter in reversed(interpreters(oldest)):
             os.execv(interpreter, [interpreter, *sys.argv])
@@ -37,7 +37,7 @@ def interpreters(oldest: tuple[int, int] = OLDEST) -> list[str]:
     found: dict[tuple[int, ...], str] = {}
     for candidate in candidates:
         ask = "import sys; print(*sys.version_info[:2])"
-        answer = subprocess.run(  # noqa: PLW1510 a shim without its interpreter fails, and is passed over
+        answer = subprocess.run(  # noqa: PLW1510 a shim without its interpreter fails, and is skipped
             [candidate, "-c", ask], capture_output=True, text=True
         )
         version = tuple(int(part) for part in answer.stdout.split()[:2])
@@ -61,7 +61,7 @@ def python(name: str, *requirements: str) -> str:
     if not stamp.exists() or stamp.read_text() != wanted:
         print(f"Setting up .venv/{folder.name} (once; a minute or two) …", file=sys.stderr)
         run(sys.executable, "-m", "venv", "--clear", str(folder))
-        # Dependency groups want a newer pip than some interpreters bring along.
+        # Dependency groups need a newer pip than some interpreters include.
         run(str(executable), "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1")
         run(str(executable), "-m", "pip", "install", "--quiet", *requirements)
         stamp.write_text(wanted)
@@ -69,7 +69,7 @@ def python(name: str, *requirements: str) -> str:
 
 
 def run(*command: str) -> None:
-    """Runs a command in the checkout; its failure is this script's."""
+    """Runs a command in the checkout; exits with its code if it fails."""
     code = subprocess.run(command, cwd=ROOT, check=False).returncode
     if code:
         sys.exit(code)

@@ -1,4 +1,4 @@
-"""What scripts/release-check does, step by step."""
+"""The steps of scripts/release-check."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _started = monotonic()
 
 
 class ReleaseFaultError(Exception):
-    """What is wrong with the release, in a sentence."""
+    """A fault of the release, in a sentence."""
 
 
 def say(text: str) -> None:
@@ -42,7 +42,7 @@ def need(holds: object, fault: str) -> None:
 
 
 def quietly(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
-    """Runs a command; shows what it said only where it fails."""
+    """Runs a command; shows its output only if it fails."""
     result = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -58,11 +58,11 @@ def quietly(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
     return result.stdout
 
 
-# What is released
+# The distributions
 
 
 def build(tools: str) -> tuple[Path, Path]:
-    """The wheel and the sdist, in dist/; the sdist leads to the same of both, byte for byte."""
+    """Builds wheel and sdist in dist/; both must be reproducible, byte for byte, from the sdist."""
     shutil.rmtree(DIST, ignore_errors=True)
     quietly(tools, "-m", "build", "--no-isolation", "--outdir", DIST)
     (wheel,), (sdist,) = DIST.glob("*.whl"), DIST.glob("*.tar.gz")
@@ -78,7 +78,7 @@ def build(tools: str) -> tuple[Path, Path]:
         ):
             need(
                 filecmp.cmp(one, other, shallow=False),
-                f"{one.name} is not the same when built again",
+                f"{one.name} differs when built again",
             )
     return wheel, sdist
 
@@ -104,7 +104,7 @@ def check_contents(wheel: Path, sdist: Path) -> None:
     need(not missing, f"the sdist lacks {missing}")
 
 
-# Environments that hold the wheel and nothing of this checkout
+# Environments with the wheel and nothing of this checkout
 
 
 class Interpreter:
@@ -118,7 +118,7 @@ class Interpreter:
         self.house = self.folder / "wheelhouse"
 
     def fetch(self) -> None:
-        """Everything that any extra needs, so that the registry is asked once."""
+        """Downloads the dependencies of all extras once."""
         bare = self._make("bare")
         self._pip(bare, "download", "--dest", self.house, f"{self.wheel}[all]")
 
@@ -131,7 +131,7 @@ class Interpreter:
         return executable
 
     def oldest_libraries(self) -> str:
-        """The interpreter of a new environment with everything, as old as it may be."""
+        """The interpreter of a new environment with the oldest supported libraries."""
         executable = self._make("oldest")
         floors = ROOT / "tests" / "floors.txt"
         self._pip(executable, "install", "--constraint", floors, f"{self.wheel}[all]")
@@ -152,7 +152,7 @@ class Interpreter:
 
 @contextmanager
 def local_lattice(executable: str) -> Iterator[dict[str, str]]:
-    """A local Lattice, served from the wheel; gives the environment variables that lead there."""
+    """Serves a local Lattice from the wheel; yields the environment variables for its callers."""
     server = subprocess.Popen(
         [executable, "-I", SMOKE, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -172,7 +172,7 @@ def try_extras(interpreter: Interpreter, *, oldest: bool) -> tuple[str, str]:
     interpreter.fetch()
     version = interpreter.wheel.name.split("-")[1]
     sets = {"all": EXTRAS, "core": (), **{extra: (extra,) for extra in EXTRAS}}
-    # Two at a time, or more: pip is busy rather than waiting.
+    # In parallel: pip uses the processor more than the network.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         made = dict(zip(sets, pool.map(interpreter.environment, sets, sets.values()), strict=True))
         with local_lattice(made["all"]) as settings:
@@ -202,7 +202,7 @@ def check_types(executable: str, dev: str) -> None:
 
 
 def check_size(executable: str) -> None:
-    """README's figures: how large the package is, how many it brings along, and how large these."""
+    """Checks README's figures: the sizes of the package and its dependencies, and their number."""
     measure = (
         "import json; from importlib.metadata import distributions as all;"
         "size = lambda files: sum(file.locate().stat().st_size for file in files);"
@@ -215,18 +215,18 @@ def check_size(executable: str) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     pattern = r"less\s+than\s+([\d.]+)\s+MB\b.*?brings\s+(\d+)\s+packages.*?(\d+)\s+MB"
     stated = re.search(pattern, readme, re.DOTALL)
-    need(stated, "README does not say how large the package is")
+    need(stated, "README does not state the package's size")
     assert stated  # noqa: S101 for the type checkers
     need(own < float(stated[1]), f"README says less than {stated[1]} MB; it is {own:.2f} MB")
     need(len(sizes) == int(stated[2]), f"README says {stated[2]} packages; it is {sorted(sizes)}")
     need(
         abs(others - float(stated[3])) <= 0.2 * others,
-        f"README says that what comes along takes {stated[3]} MB; it is {others:.1f} MB",
+        f"README says that the dependencies take {stated[3]} MB; it is {others:.1f} MB",
     )
 
 
 def list_parts(executable: str, tools: str) -> None:
-    """The bill of materials and the licences of all that the extras bring."""
+    """Writes the bill of materials and the licences of all dependencies."""
     scripts = Path(tools).parent
     quietly(
         scripts / "cyclonedx-py", "environment", executable, "--pyproject", "pyproject.toml",
@@ -239,7 +239,7 @@ def list_parts(executable: str, tools: str) -> None:
 
 
 def test_suite(interpreter: Interpreter, executable: str, sdist: Path) -> None:
-    """All tests, from the sdist without its src/, against the wheel."""
+    """Runs all tests of the sdist, without its src/, against the wheel."""
     interpreter.install(executable, "--group", f"{ROOT / 'pyproject.toml'}:test")
     with TemporaryDirectory() as temporary:
         source = unpacked(sdist, Path(temporary))

@@ -24,7 +24,7 @@ from urllib.request import Request, urlopen
 import lattice_client
 from lattice_client import Credentials, LatticeAuth, MissingExtraError
 
-# What each extra brings, and a module or a use of this package that needs it.
+# The libraries of each extra.
 LIBRARIES = {
     "requests": ["requests"],
     "httpx": ["httpx"],
@@ -57,7 +57,7 @@ def serve() -> None:
         sys.stdin.read()
 
 
-# One signed call, or another use, for each extra; and for none.
+# A signed call, or another use, for each extra and for none.
 
 
 def with_the_signer(url: str, kind: str = "SigV4Signer") -> Any:
@@ -114,7 +114,7 @@ def with_dns(url: str) -> Any:
 
     try:
         Names(DnsNames(nameservers=["127.0.0.1:9"], timeout=0.1)).resolve("orders.example.com")
-    except NameSourceError:  # nothing listens there
+    except NameSourceError:  # the port is closed
         return with_the_signer(url)
     raise AssertionError("a name server that is not there has answered")
 
@@ -130,8 +130,8 @@ def with_testing(url: str) -> Any:
 
 def with_cli(url: str) -> Any:
     command = Path(sysconfig.get_path("scripts"), "lattice-client")
-    told = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
-    assert version("vpc-lattice-client") in told.stdout, told
+    result = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert version("vpc-lattice-client") in result.stdout, result
     return with_the_signer(url)
 
 
@@ -149,7 +149,7 @@ USES: dict[str, Callable[[str], Any]] = {
 
 
 def missing(extra: str) -> MissingExtraError | None:
-    """What using an extra that is not installed leads to."""
+    """The error on use of an extra that is not installed."""
     try:
         if extra == "sigv4a":
             from lattice_client.signing import SigV4ASigner
@@ -170,12 +170,12 @@ def try_all(wanted_version: str, extras: list[str]) -> None:
     assert (Path(lattice_client.__file__).parent / "py.typed").exists()
     url = os.environ["ORDERS_URL"]
     installed = {extra for extra, libraries in LIBRARIES.items() if all(map(find_spec, libraries))}
-    assert set(extras) <= LIBRARIES.keys(), "say in _smoke.py what the new extra brings"
+    assert set(extras) <= LIBRARIES.keys(), "add the libraries of the new extra to _smoke.py"
     assert installed >= set(extras), f"{extras} did not bring {set(extras) - installed}"
     assert with_the_signer(url)["caller"]
     for extra in sorted(installed):
         assert USES[extra](url)["caller"].endswith("assumed-role/release/session"), extra
-    # The command comes without its extra too; what it then says is tested elsewhere.
+    # The command is installed without its extra too; its error then is tested elsewhere.
     for extra in sorted(LIBRARIES.keys() - installed - {"cli"}):
         error = missing(extra)
         assert error is not None, f"{extra} is not installed, and no error says so"

@@ -1,4 +1,4 @@
-"""The small changes that can be made to a module, each of which some test should notice.
+"""The small changes to a module that a test should notice.
 
 A change is a piece of text in place of another, so the rest of the file stays as it is.
 """
@@ -38,7 +38,7 @@ _OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitOr: ast.BitAnd,
     ast.BitXor: ast.BitAnd,
 }
-# What says something to a person; its wording is no behaviour.
+# Texts for people, whose wording is not behaviour.
 _LOGGING = {"debug", "info", "warning", "error", "exception"}
 _WORDS = {"__repr__", "__all__", "__slots__"}
 
@@ -58,7 +58,7 @@ class Change(NamedTuple):
 
 
 def places(text: str) -> list[list[Change]]:
-    """For each place where something can be changed, the changes that it has."""
+    """The possible changes, by place."""
     found = _Finder(text)
     found.visit(ast.parse(text))
     return [changes for changes in found.places if changes]
@@ -77,7 +77,7 @@ class _Finder(ast.NodeVisitor):
     def visit(self, node: ast.AST) -> None:
         before = self._lines, self._in_function
         if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
-            # What runs on import alone is seen by all that use the module.
+            # Code that runs on import affects every test that imports the module.
             local = self._in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             self._lines = _lines_of(node, self._lines) if local else self._all_lines
         if isinstance(node, ast.stmt):
@@ -153,7 +153,7 @@ def _lines_of(
 
 
 def _children(node: ast.AST) -> Iterable[ast.AST]:  # noqa: C901 one for each kind of node
-    """Without annotations, docstrings, patterns, and what is said to a person."""
+    """The children, without annotations, docstrings, patterns and texts for people."""
     children: Iterable[ast.AST] = ast.iter_child_nodes(node)
     match node:
         case ast.Expr(value=ast.Constant()) | ast.Raise():

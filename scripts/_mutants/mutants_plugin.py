@@ -1,6 +1,6 @@
-"""Plugin of pytest: names the test that runs to the recorder, or runs the tests that are named.
+"""A pytest plugin: tells the recorder which test runs, or runs the selected tests.
 
-MUTANTS_RECORD is a folder for what is recorded. MUTANTS_SELECT is a file with the names of the
+MUTANTS_RECORD is the folder for the recordings. MUTANTS_SELECT is a file with the names of the
 tests to run, one a line, in this order.
 """
 
@@ -45,7 +45,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # First, so that what conftest.py puts last stays last.
+    # First, so that tests that conftest.py puts last stay last.
     selected = os.environ.get("MUTANTS_SELECT")
     if not selected:
         return

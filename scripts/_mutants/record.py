@@ -19,7 +19,7 @@ __all__ = ["HERE", "Record", "copy_tree", "environment", "record"]
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 _CACHE = ROOT / ".cache" / "mutants"
-# It judges what all other tests said, so it says something of every line.
+# It checks the output of all other tests, so it is relevant to every line.
 _SWEEP = "tests/test_secrets.py"
 
 
@@ -43,14 +43,14 @@ class Record(NamedTuple):
 
 
 def copy_tree(copy: Path) -> None:
-    """Copy what git knows or would add to a new folder."""
+    """Copy the files that git tracks, or would add, to a new folder."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, names.split("\0")):
         if (ROOT / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, copy / name)
-    # Where AWS's signing test suite lies beside the checkout, tests look for it there.
+    # Tests look for AWS's signing test suite in shared/ beside the checkout.
     beside = ROOT.parent / "shared"
     if beside.is_dir():
         copy.with_name("shared").symlink_to(beside)

@@ -1,6 +1,6 @@
-"""Records which lines of the package run, in every Python that a run of the tests starts.
+"""Records which lines of the package run, in every Python process of a test run.
 
-Its folder is on PYTHONPATH then, so each interpreter imports it as it starts.
+Its folder is on PYTHONPATH during the run, so each interpreter imports it at start-up.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ _SOURCE = os.environ.get("MUTANTS_SOURCE", "")
 
 
 class Recorder:
-    """Writes a line for each line that runs, once for each test, after a line that names the test.
+    """Writes a line for each line that runs, once per test, after a line that names the test.
 
-    What is written is not lost where a process ends by ``os._exit``, and a forked child appends.
+    Unbuffered, so that nothing is lost at ``os._exit``. A forked child appends.
     """
 
     def __init__(self, folder: str) -> None:
@@ -43,5 +43,5 @@ class Recorder:
 recorder = None
 if _FOLDER and sys.version_info >= (3, 12):
     recorder = Recorder(_FOLDER)
-    # Set by pytest; a command that a test starts belongs to that test.
+    # Set by pytest: the lines of a command that a test starts belong to that test.
     recorder.begin(os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0])

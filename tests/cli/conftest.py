@@ -29,7 +29,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(capsysbinary, sweep) -> Run:
-    """Runs the command in this process; what it says is looked through for secrets."""
+    """Runs the command in this process, and searches its stderr for secrets."""
 
     def run(*arguments: object) -> Result:
         capsysbinary.readouterr()
@@ -44,7 +44,7 @@ def run(capsysbinary, sweep) -> Run:
 
 @pytest.fixture
 def credentials(monkeypatch):
-    """Those of the session's caller, in the environment."""
+    """The credentials of the session's caller, in the environment."""
     held = canary.credentials()
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", held.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", held.secret_key)

@@ -161,7 +161,7 @@ BUFFERED = pytest.mark.parametrize("buffered", ["", "1"], ids=["buffered", "unbu
 
 @BUFFERED
 @pytest.mark.parametrize("arguments", [["policy", "lint", "policy.json"], ["--help"]], ids=" ".join)
-def test_a_pipe_that_nobody_reads(tmp_path, arguments, buffered):
+def test_a_pipe_that_is_not_read(tmp_path, arguments, buffered):
     policy = tmp_path / "policy.json"
     policy.write_text('{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*"}}')
     read, write = os.pipe()
@@ -196,7 +196,7 @@ def test_a_disk_that_is_full(arguments, buffered):
             check=False,
             timeout=60,
         )
-    told = b"lattice-client: Not all could be written: No space left on device.\n"
+    told = b"lattice-client: The output could not be written: No space left on device.\n"
     assert (result.returncode, result.stderr) == (23, told)
 
 
@@ -242,7 +242,7 @@ def test_streams_may_be_closed(arguments, code, closed):
     assert b"Traceback" not in result.stderr
 
 
-def test_ctrl_c_also_ends_the_wait_for_a_pipe_that_nobody_empties(tmp_path, monkeypatch):
+def test_ctrl_c_also_ends_the_wait_for_a_full_pipe(tmp_path, monkeypatch):
     class Stuck:
         def __init__(self, file):
             self.fileno = file.fileno
@@ -252,7 +252,7 @@ def test_ctrl_c_also_ends_the_wait_for_a_pipe_that_nobody_empties(tmp_path, monk
 
     with (tmp_path / "output").open("wb") as file:
         monkeypatch.setattr(sys, "stdout", Stuck(file))
-        terminal.let_go()
+        terminal.discard_unwritten()
         assert os.path.samestat(os.fstat(file.fileno()), Path(os.devnull).stat())
 
 
@@ -266,7 +266,7 @@ def test_no_stdin_is_an_empty_one():
 
 @pytest.fixture
 def interruptible():
-    """Children ignore what their parent does: in the background, that is Ctrl-C."""
+    """A child inherits an ignored SIGINT, as in a background job."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -284,7 +284,7 @@ def test_ctrl_c(interruptible):
     ):
         assert process.stderr is not None
         for line in process.stderr:
-            if line == b">\n":  # all of the request's head is told, so it is being sent
+            if line == b">\n":  # the head is printed, so the body is being sent
                 break
         process.send_signal(signal.SIGINT)
         try:
@@ -299,7 +299,7 @@ def test_ctrl_c(interruptible):
 
 
 def on_a_terminal(columns, *arguments, **changes):
-    """What the command shows on a terminal of so many columns, and its exit code."""
+    """The command's output on a terminal with this many columns, and its exit code."""
     master, slave = pty.openpty()
     ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = subprocess.Popen(
@@ -315,7 +315,7 @@ def on_a_terminal(columns, *arguments, **changes):
         select.select([master], [], [], 60)
         try:
             piece = os.read(master, 65536)
-        except OSError:  # as Linux says that nobody holds the other end
+        except OSError:  # Linux, when the other end is closed
             break
         if not piece:
             break
@@ -336,7 +336,7 @@ def test_a_progress_bar_on_a_terminal(tmp_path):
     assert (tmp_path / "file").stat().st_size == 4 << 20
 
 
-def test_the_prompt_stands_in_a_line_of_its_own():
+def test_the_shells_prompt_begins_a_line():
     with raw_server() as server:
         assert on_a_terminal(80, "call", server.url) == (0, "ok\r\n")
 

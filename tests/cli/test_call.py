@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import pytest
 
 from lattice_client.cli.redaction import Redaction
-from lattice_client.cli.talk import VerboseLog
+from lattice_client.cli.verbose_log import VerboseLog
 from lattice_client.cli.write_out import WriteOut
 from lattice_client.testing import LocalLattice, serve
 from support import canary
@@ -41,7 +41,7 @@ def server():
 
 @pytest.fixture
 def sent(run, credentials, server):
-    """The request that arrives."""
+    """The request as received."""
 
     def sent(*arguments, code=0):
         result = run("call", f"{server.url}/orders", *arguments)
@@ -83,7 +83,7 @@ def test_it_sends_what_curl_sends(sent):
 
 
 def test_the_curl_example_of_a_tutorial(run, server):
-    """As in "SIGv4 authenticated requests" and the blog posts, with the command's name changed."""
+    """From "SIGv4 authenticated requests" and the blog posts, with another command name."""
     held = canary.credentials()
     result = run(
         "call",
@@ -146,7 +146,7 @@ def test_headers(sent, tmp_path):
     assert request.header("x-from-file") == "yes"
 
 
-def test_headers_that_have_options_of_their_own(sent):
+def test_headers_with_their_own_options(sent):
     request = sent("-A", "me", "-e", "https://example.com/", "-b", "a=1", "-b", "b=2; c=3")
     assert request.header("user-agent") == "me"
     assert request.header("referer") == "https://example.com/"
@@ -261,14 +261,14 @@ def test_a_proxy_without_a_scheme(run, credentials, server):
     [
         ("ftp://user:word@proxy", "ftp://proxy (the proxy of --proxy)"),
         ("socks5://user:word@proxy:1", "socks5://proxy:1 (the proxy of --proxy)"),
-        ("http://user:word@pro xy:no", "what is given (the proxy of --proxy)"),
-        ("user:word", "what is given (the proxy of --proxy)"),
+        ("http://user:word@pro xy:no", "the given value (the proxy of --proxy)"),
+        ("user:word", "the given value (the proxy of --proxy)"),
     ],
 )
 def test_a_proxy_that_is_none(run, credentials, url, proxy, shown):
     result = run("call", url, "--proxy", proxy)
     assert result.code == 2
-    assert f"{shown} is no HTTP proxy, of the form http://HOST:PORT." in result.stderr
+    assert f"{shown} is not an HTTP proxy of the form http://HOST:PORT." in result.stderr
     assert "word" not in result.stderr
 
 
@@ -302,7 +302,7 @@ def test_a_proxy_that_refuses(run, credentials, monkeypatch, status, step):
     assert f"{named}: it answered {status}. {step}" in result.stderr
 
 
-def test_what_fails_behind_a_proxy_is_not_laid_to_it(run, credentials):
+def test_a_failure_behind_a_proxy_is_not_the_proxys(run, credentials):
     with raw_server(faults=["after the request"]) as proxy:
         result = run("call", f"http://{NAME}/", "-x", proxy.url)
     assert result.code in (52, 56)
@@ -321,7 +321,7 @@ def test_an_option_comes_before_the_environments_names(run, credentials, server,
 
 def test_a_failure_is_told_once(run, url, monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    result = run("call", url, "--profile", "nobody", "--region", "us-west-2")
+    result = run("call", url, "--profile", "no-such-profile", "--region", "us-west-2")
     assert result.code == 67
     assert result.stderr.count("ProfileNotFound") == 1
 
@@ -363,7 +363,7 @@ def test_the_head_on_stdout(run, credentials, server):
     assert result.text == "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-def test_what_is_said_when_it_is_over(run, credentials, server, tmp_path):
+def test_write_out(run, credentials, server, tmp_path):
     template = tmp_path / "template"
     template.write_text(r"%{http_code} %{size_download} 100%% %header{content-length}\n")
     url = f"{server.url}/orders"
@@ -376,7 +376,7 @@ def test_what_is_said_when_it_is_over(run, credentials, server, tmp_path):
     assert result.text == f"GET http 1.1 200 127.0.0.1 0 {url} |||0"
 
 
-def test_times_are_said_when_it_is_over(run, credentials, lattice_https):
+def test_write_out_of_times(run, credentials, lattice_https):
     names = ["time_connect", "time_appconnect", "time_pretransfer", "time_starttransfer"]
     names += ["time_total", "time_redirect"]
     template = " ".join(f"%{{{name}}}" for name in names)
@@ -387,7 +387,7 @@ def test_times_are_said_when_it_is_over(run, credentials, lattice_https):
     assert times[:-1] == sorted(set(times[:-1]))
 
 
-def test_the_time_that_redirects_take(run, credentials, server):
+def test_write_out_of_the_time_of_redirects(run, credentials, server):
     template = "%{time_starttransfer} %{time_redirect} %{remote_port}"
     with raw_server(lambda _: redirect_to(server.url)) as first:
         said = run("call", first.url, "-w", template).text.split()
@@ -397,14 +397,14 @@ def test_the_time_that_redirects_take(run, credentials, server):
     assert said[3] == str(server.port)
 
 
-def test_what_cannot_be_said_stays_empty_and_is_named(run, credentials, server):
-    """As in curl's best-known template, which its users keep in a file."""
+def test_an_unsupported_variable_stays_empty_and_is_named(run, credentials, server):
+    """As in curl's best-known template, which users keep in a file."""
     template = "%{http_code}|%{time_namelookup}|%{http_kode}|%{time_namelookup}|%{url.host}|"
     result = run("call", "-s", server.url, "-w", template)
     assert (result.code, result.text) == (0, "ok200|||||")
     assert result.stderr.splitlines()[::2] == [
-        "lattice-client: -w: curl's %{time_namelookup} is not told here.",
-        "lattice-client: -w: curl's %{url.host} is not told here.",
+        "lattice-client: -w: curl's %{time_namelookup} is not supported.",
+        "lattice-client: -w: curl's %{url.host} is not supported.",
     ]
     assert "there is no variable 'http_kode'; there are: content_type, " in result.stderr
 
@@ -415,14 +415,14 @@ def test_the_speed_of_a_download(run, credentials, server):
     assert speed == pytest.approx(size / total, rel=0.01, abs=1)
 
 
-def test_what_is_said_of_a_redirect_that_is_not_followed(run, credentials, server):
+def test_write_out_of_a_redirect_that_is_not_followed(run, credentials, server):
     with raw_server(lambda _: redirect_to(server.url)) as first:
         assert run("call", first.url, "-w", "%{redirect_url}").text == server.url
         result = run("call", "-L", first.url, "-w", " %{num_redirects} %{redirect_url}")
     assert result.text == "ok 1 "
 
 
-def test_what_is_said_of_a_call_that_failed(run, credentials, nobody_listens):
+def test_write_out_of_a_failed_call(run, credentials, nobody_listens):
     url = f"http://127.0.0.1:{nobody_listens}"
     template = "%{http_code} %{exitcode} %{size_download} %{errormsg}"
     result = run("call", "-s", url, "-w", template)
@@ -437,14 +437,14 @@ def test_what_is_said_of_a_call_that_failed(run, credentials, nobody_listens):
     assert result.text == f"000 {url}/a GET http 1"
 
 
-def test_what_is_said_of_a_call_without_credentials(run, server):
+def test_write_out_without_credentials(run, server):
     template = "%{http_code} %{url_effective} %{method} %{num_redirects}"
     result = run("call", f"{server.url}/a", "--region", "us-west-2", "-w", template)
     assert (result.code, result.text) == (67, f"000 {server.url}/a GET 0")
 
 
 @pytest.mark.parametrize("status", [403, 500])
-def test_what_is_said_of_a_refusal(run, credentials, status):
+def test_write_out_of_a_refusal(run, credentials, status):
     answer = f"HTTP/1.1 {status} Oh\r\nContent-Length: 2\r\n\r\nno".encode()
     template = "%{http_code} %{exitcode} %{errormsg}"
     with raw_server(lambda _: answer) as server:
@@ -455,7 +455,7 @@ def test_what_is_said_of_a_refusal(run, credentials, status):
 
 
 @pytest.mark.parametrize("limit", [0, 2])
-def test_what_is_said_of_too_many_redirects(run, credentials, tmp_path, limit):
+def test_write_out_of_too_many_redirects(run, credentials, tmp_path, limit):
     template = "%{http_code} %{num_redirects} %{url_effective}"
     heads = tmp_path / "heads"
     with raw_server(lambda _: redirect_to("/b")) as server:
@@ -468,7 +468,7 @@ def test_what_is_said_of_too_many_redirects(run, credentials, tmp_path, limit):
 
 @pytest.fixture(params=["", "1"], ids=["buffered", "unbuffered"])
 def without_room(request, credentials):
-    """Calls whose stdout takes nothing: their exit codes, and what they say."""
+    """Makes calls whose stdout cannot be written; gives exit code and stderr."""
     if not Path("/dev/full").exists():
         pytest.skip("no device that is always full")
 
@@ -503,7 +503,7 @@ def test_a_disk_that_is_full(without_room, server, options, unwritten):
     assert without_room(server.url, *options.split()) == (23, told if unwritten else "")
 
 
-def test_what_failed_first_counts(without_room, nobody_listens):
+def test_the_first_failure_decides(without_room, nobody_listens):
     assert without_room("-s", "-w", "x", f"http://127.0.0.1:{nobody_listens}/") == (7, "")
 
 
@@ -514,8 +514,8 @@ def test_what_is_binary_stays_as_it_is(run, credentials):
         assert run("call", server.url).stdout == body
 
 
-def test_what_has_come_is_written_at_once(run, credentials, monkeypatch):
-    """As of a service that goes on telling what happens."""
+def test_a_received_piece_is_written_at_once(run, credentials, monkeypatch):
+    """As from a service that streams events."""
     written = threading.Event()
 
     class Buffer(io.BytesIO):
@@ -559,12 +559,12 @@ def test_redirects_are_followed_where_asked_for(run, credentials, server):
         assert run("call", first.url).stdout == b""
         assert run("call", "-L", first.url).stdout == b"ok"
         assert first.requests[0].signed
-    # Another origin: it gets nothing of ours.
+    # Another origin gets no credentials.
     assert not server.requests[0].signed
 
 
 @pytest.mark.parametrize("options", [[], ["-b", "mine=1"], ["--unsigned"]])
-def test_cookies_go_no_further_than_the_first_request(run, credentials, server, options):
+def test_cookies_are_sent_with_the_first_request_only(run, credentials, server, options):
     redirect = redirect_to(f"{server.url}/b").replace(b"\r\n\r\n", b"\r\nSet-Cookie: own=2\r\n\r\n")
     with raw_server(lambda _: redirect) as first:
         assert run("call", "-L", first.url, *options).code == 0
@@ -621,7 +621,7 @@ def test_a_refusal_is_explained(run, lattice, monkeypatch):
     assert run(*arguments, "-sS").stderr != ""
 
 
-# Everything but secrets
+# Verbose output, without secrets
 
 
 def test_verbose(run, credentials, lattice_http, url):
@@ -657,8 +657,8 @@ def test_verbose_of_a_server_that_repeats_what_it_got(run, credentials):
     assert "X-Amz-Security-Token=***" in in_query.stderr
 
 
-def test_what_is_said_when_it_is_over_has_no_secrets(run, credentials, server):
-    """Of a server that keeps the query where it leads, and repeats what it got."""
+def test_write_out_has_no_secrets(run, credentials, server):
+    """A server that keeps the query in its redirect, and repeats the request."""
 
     def elsewhere(request):
         query = request.target.partition(b"?")[2]
@@ -681,7 +681,7 @@ def test_what_is_said_when_it_is_over_has_no_secrets(run, credentials, server):
 
 
 def test_a_signature_within_a_parameter_is_a_secret_too(run, credentials):
-    """As where one is sent to log in, and has to come back."""
+    """As in a redirect to a login page, which has to lead back."""
 
     def to_the_log_in(request):
         return redirect_to(f"/log-in?next={quote(request.target.decode(), safe='')}")
@@ -710,7 +710,7 @@ def test_no_retries_unless_asked_for(run, credentials):
         assert len(server.requests) == 1
 
 
-# What goes wrong
+# Failures
 
 
 @pytest.mark.parametrize(
@@ -721,7 +721,7 @@ def test_no_retries_unless_asked_for(run, credentials):
         (["https://127.0.0.1:LATTICE"], 35, "No TLS with 127.0.0.1"),
         (["ftp://orders.example.com"], 3, "https://HOST/PATH"),
         (["https://"], 3, "URL"),
-        (["https://me:secret-of-mine"], 3, "That is no URL"),
+        (["https://me:secret-of-mine"], 3, "That is not a URL"),
         (["https://me:password@orders.example.com"], 3, "Authorization"),
         (["http://127.0.0.1:PLAIN", "-d", "@/no/such/file"], 26, "/no/such/file cannot be read"),
         (["http://127.0.0.1:PLAIN", "--cacert", "/no/such/file"], 26, "/no/such/file"),
@@ -734,7 +734,7 @@ def test_no_retries_unless_asked_for(run, credentials):
         (["http://127.0.0.1:PLAIN", "--aws-sigv4", "aws:amz", "-u", ":"], 2, "ACCESS_KEY"),
         (["http://127.0.0.1:PLAIN", "-d", "a", "--json", "{}"], 2, "a body once"),
         (["http://127.0.0.1:PLAIN", "--resolve", "orders"], 2, "NAME=TARGET"),
-        (["http://127.0.0.1:PLAIN", "--profile", "nobody"], 67, "nobody"),
+        (["http://127.0.0.1:PLAIN", "--profile", "no-such-profile"], 67, "no-such-profile"),
         (["http://127.0.0.1:PLAIN", "--assume-role", "orders"], 2, "is no role's ARN"),
         ([], 2, "Missing argument 'URL'"),
         (["http://127.0.0.1:PLAIN", "--frobnicate"], 2, "No such option"),
@@ -747,10 +747,14 @@ def test_no_retries_unless_asked_for(run, credentials):
             2,
             "'--cookie': the value of Cookie",
         ),
-        (["http://127.0.0.1:PLAIN", "-e", ";auto"], 2, "';auto' is not here"),
-        (["http://127.0.0.1:PLAIN", "-F", "file=@a"], 2, "Curl's -F is not here: forms of"),
-        (["http://127.0.0.1:PLAIN", "-Ffile=@a"], 2, "Curl's -F is not here: forms of"),
-        (["http://127.0.0.1:PLAIN", "--cert", "a.pem"], 2, "--cert is not here: HTTPS listeners"),
+        (["http://127.0.0.1:PLAIN", "-e", ";auto"], 2, "';auto' is not supported"),
+        (["http://127.0.0.1:PLAIN", "-F", "file=@a"], 2, "Curl's -F is not supported: multipart"),
+        (["http://127.0.0.1:PLAIN", "-Ffile=@a"], 2, "Curl's -F is not supported: multipart"),
+        (
+            ["http://127.0.0.1:PLAIN", "--cert", "a.pem"],
+            2,
+            "--cert is not supported: HTTPS",
+        ),
     ],
 )
 def test_exit_codes(run, credentials, server, lattice_http, nobody_listens, arguments, code, says):
@@ -797,7 +801,7 @@ def test_a_connection_that_breaks(run, credentials, fault, codes):
         assert run("call", server.url).code in codes
 
 
-def test_a_connection_that_is_gone_before_anybody_looks():
+def test_a_connection_that_is_closed_before_it_is_examined():
     class Stream:
         def get_extra_info(self, name):
             if name == "server_addr":
@@ -806,8 +810,8 @@ def test_a_connection_that_is_gone_before_anybody_looks():
     redaction = Redaction()
     talk = VerboseLog(redaction, verbose=True)
     out = WriteOut("%{remote_ip}%{http_code}", redaction)
-    for watcher in (talk, out):
-        watcher.connected(Stream())
+    for observer in (talk, out):
+        observer.connected(Stream())
     assert out.text(None) == "000"
 
 
@@ -840,10 +844,10 @@ def test_a_body_that_cannot_be_hashed(run, credentials, server, monkeypatch):
     assert "bod" in result.stderr
 
 
-def test_errors_that_nobody_thought_of_are_not_hidden(run, credentials, server, monkeypatch):
+def test_unexpected_errors_are_not_hidden(run, credentials, server, monkeypatch):
     from lattice_client.cli import call_command
 
-    monkeypatch.setattr(call_command, "explained", lambda *_: {}["oops"])
+    monkeypatch.setattr(call_command, "explain_response", lambda *_: {}["oops"])
     with pytest.raises(KeyError):
         run("call", server.url)
 
@@ -867,7 +871,7 @@ def test_a_large_download(run, credentials, tmp_path):
     assert (tmp_path / "large").stat().st_size == 8 << 20
 
 
-def test_it_is_json_that_others_can_read(run, credentials, url):
+def test_the_body_is_valid_json(run, credentials, url):
     assert json.loads(run("call", url).stdout)["method"] == "GET"
 
 

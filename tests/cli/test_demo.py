@@ -1,4 +1,4 @@
-"""The demo, run as users run it; and that it tells when something is not as it should be."""
+"""The demo, run as users run it, and its verdict when an outcome is not the expected one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from lattice_client.cli.demo import clients as _demo_clients
 from lattice_client.cli.demo import run as demo
-from lattice_client.cli.demo.report import terminal
+from lattice_client.cli.terminal import console as make_console
 from lattice_client.testing import ALLOW_AUTHENTICATED
 
 CLIENTS = [
@@ -27,7 +27,7 @@ CLIENTS = [
     "aiohttp",
 ]
 CALLS = ["GET awkward query", "POST JSON", "PUT streamed upload"]
-# Settings of a user's that would get in the way if the demo heeded them.
+# A user's settings, which the demo must ignore.
 HOSTILE = {
     "AWS_ACCESS_KEY_ID": "AKIAOFTHEUSER",
     "AWS_SECRET_ACCESS_KEY": "secret-of-the-user",
@@ -55,7 +55,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module")
 def piped() -> str:
-    result = run("-m", "lattice_client.cli.demo.run", **HOSTILE)
+    result = run("-m", "lattice_client.cli", "demo", **HOSTILE)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr == ""
     return result.stdout
@@ -92,7 +92,7 @@ def test_nothing_that_looks_like_a_secret_is_shown(piped):
 
 
 def test_it_runs_in_colour_where_told_to():
-    result = run("-m", "lattice_client.cli.demo.run", FORCE_COLOR="1", TERM="xterm-256color")
+    result = run("-m", "lattice_client.cli", "demo", FORCE_COLOR="1", TERM="xterm-256color")
     assert result.returncode == 0, result.stdout
     assert "\x1b[32m200" in result.stdout
 
@@ -111,7 +111,7 @@ def test_colour_where_the_terminal_has_it(monkeypatch, environment, coloured):
     monkeypatch.setenv("FORCE_COLOR", "1")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    console = terminal()
+    console = make_console()
     with console.capture() as capture:
         console.print("x", style="bold green")
     assert ("\x1b[" in capture.get()) is coloured
@@ -212,7 +212,7 @@ def test_a_call_that_arrives_changed_fails_it(local, console, monkeypatch):
     def losing(auth, ca_file):
         with make(auth, ca_file) as send:
             yield lambda call: send(
-                demo.Call(call.name, call.method, call.url.replace("&gift", ""), call.json)
+                demo.DemoCall(call.name, call.method, call.url.replace("&gift", ""), call.json)
             )
 
     monkeypatch.setitem(demo.CLIENTS, "httpx.Client", losing)

@@ -1,4 +1,4 @@
-"""The doctor names what is wrong: each fault staged, over real sockets."""
+"""The doctor names each fault, which is staged over real sockets."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DENY = {
 
 @pytest.fixture
 def diagnose(run, credentials):
-    """The faults that the doctor finds, and what it says of the first one."""
+    """The doctor's faults, and its text about the first one."""
 
     def diagnose(url, *arguments):
         result = run("doctor", "--json", url, *arguments)
@@ -103,7 +103,7 @@ def test_no_credentials(diagnose, url, anonymous):
     faults, said, checks = diagnose(url)
     assert faults == ["no credentials"]
     assert "AWS_PROFILE" in said
-    # What needs none is looked at all the same.
+    # Checks that need no credentials are made.
     assert checks[3]["status"] == checks[5]["status"] == "ok"
     assert checks[6]["status"] == "skipped"
 
@@ -147,7 +147,7 @@ def test_a_profile_that_gives_none(diagnose, url, profile):
 
 
 def test_a_process_that_waits_for_a_person(diagnose, url, profile, monkeypatch, tmp_path):
-    """The library would give it up sooner."""
+    """The library's own patience is shorter."""
     monkeypatch.setattr("lattice_client.credentials.refreshing._PATIENCE", 0.05)
     held = canary.credentials()
     answer = {
@@ -202,7 +202,7 @@ def test_credentials_that_lattice_calls_expired(diagnose, own):
     assert faults == ["expired credentials"]
 
 
-def test_credentials_that_nobody_knows(diagnose, own):
+def test_unknown_credentials(diagnose, own):
     own.caller("orders-frontend").revoke()
     faults, _, _ = diagnose(own.url_for("orders"))
     assert faults == ["unknown credentials"]
@@ -247,7 +247,7 @@ def test_another_region_than_the_name_says(diagnose, lattice_http):
         f"http://{managed}:{lattice_http.port}", "--region", "eu-west-1"
     )
     assert faults[0] == "wrong region"
-    assert "in us-west-2 by its name" in said
+    assert "the service's name says us-west-2" in said
     assert checks[1]["fault"] == "wrong region"
 
 
@@ -255,7 +255,7 @@ def test_another_region_than_the_name_says(diagnose, lattice_http):
 def test_a_wrong_service_name(diagnose, url, service):
     faults, said, _ = diagnose(url, "--service", service)
     assert faults == ["wrong service name"]
-    assert "leave --service out" in said.lower()
+    assert "leave out --service" in said.lower()
 
 
 # Name, connection, TLS
@@ -394,7 +394,7 @@ def test_an_alias_without_a_custom_domain(diagnose, lattice_http, monkeypatch):
     assert faults == ["alias without custom domain"]
     assert f"--resolve shop.example.com={managed}" in said
     assert "CNAME" in checks[2]["text"]
-    # And that is a cure.
+    # And its advice helps.
     assert diagnose(url, "--resolve", f"shop.example.com={managed}")[0] == []
 
 
@@ -450,13 +450,13 @@ def test_aws_knows_what_dns_does_not_show(diagnose, lattice_http, monkeypatch, d
     assert faults == ["alias without custom domain"]
 
 
-def test_aws_that_does_not_tell(diagnose, url, monkeypatch):
+def test_aws_that_refuses_to_answer(diagnose, url, monkeypatch):
     with raw_server(lambda _: b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n") as aws:
         monkeypatch.setenv("AWS_ENDPOINT_URL_ROUTE_53", aws.url)
         monkeypatch.setenv("AWS_ENDPOINT_URL_VPC_LATTICE", aws.url)
         faults, _, checks = diagnose(url, "--ask-aws")
     assert faults == []
-    assert "AWS does not tell more" in checks[2]["text"]
+    assert "AWS adds nothing" in checks[2]["text"]
 
 
 def test_a_service_that_is_not_in_the_network(diagnose, lattice_http):
@@ -546,7 +546,7 @@ def test_a_proxy_that_changes_a_header_of_the_users(diagnose, lattice_http):
 
 
 def test_a_proxy_that_changes_a_header_of_the_signers(diagnose, lattice_http):
-    """An upstream that dates anew: another second of the same minute."""
+    """An upstream that sets its Date: another second of the same minute."""
 
     def dated(lines):
         return [
@@ -601,7 +601,7 @@ def test_a_path_that_is_read_in_the_other_encoding(diagnose, credentials):
     assert "--path-encoding single" in said
 
 
-# Who one is
+# The identity
 
 
 STS = (
@@ -639,7 +639,7 @@ def test_sts_cannot_be_reached(diagnose, url, monkeypatch, nobody_listens):
     assert "STS cannot be reached from here" in checks[0]["text"]
 
 
-def test_nobody_asks_sts_unless_told_to(diagnose, url, monkeypatch):
+def test_sts_is_asked_only_with_whoami(diagnose, url, monkeypatch):
     with raw_server() as sts:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
         assert diagnose(url)[0] == []
@@ -661,8 +661,11 @@ def test_where_credentials_and_names_come_from(diagnose, lattice_http, monkeypat
     faults, _, checks = diagnose(f"http://{NAME}", "--profile", "orders")
     assert faults == []
     assert "from the configuration file, profile orders." in checks[0]["text"]
-    assert checks[1]["text"] == "us-west-2, by LATTICE_CLIENT_NAMES."
-    assert f"led to 127.0.0.1:{lattice_http.port} by LATTICE_CLIENT_NAMES" in checks[2]["text"]
+    assert checks[1]["text"] == "us-west-2, from LATTICE_CLIENT_NAMES."
+    assert (
+        f"connects to 127.0.0.1:{lattice_http.port}, set by LATTICE_CLIENT_NAMES"
+        in checks[2]["text"]
+    )
 
 
 def test_a_proxy_of_the_environment(diagnose, lattice_http, monkeypatch):
@@ -678,7 +681,7 @@ def test_a_proxy_of_the_environment(diagnose, lattice_http, monkeypatch):
     [
         ("socks9://user:word@proxy:1080", "socks9://proxy:1080 (the proxy of http_proxy) is no"),
         ("proxy.nowhere.invalid:3128", "proxy.nowhere.invalid:3128 (the proxy of http_proxy) does"),
-        ("http://127.0.0.1:REFUSED", "takes no connection: Connection refused."),
+        ("http://127.0.0.1:REFUSED", "accepts no connection: Connection refused."),
     ],
 )
 def test_an_unusable_proxy(diagnose, lattice_http, monkeypatch, nobody_listens, proxy, says):
@@ -697,7 +700,7 @@ def test_a_proxy_that_refuses(diagnose, monkeypatch):
         faults, said, checks = diagnose("https://orders.nowhere.invalid/")
     assert faults == ["unusable proxy"]
     assert "does not let it through: it answered 407. It wants a user and a password" in said
-    # The proxy asks for the name, from where it stands.
+    # The proxy resolves the name.
     assert checks[2]["status"] == "warning"
     assert "does not resolve" in checks[2]["text"]
 
@@ -718,7 +721,7 @@ def test_a_failing_service(diagnose, own, status):
     assert "access log" in said
 
 
-def test_a_refusal_of_somebody_elses(diagnose):
+def test_a_refusal_not_by_lattice(diagnose):
     answer = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 7\r\n\r\nblocked"
     with raw_server(lambda _: answer) as server:
         faults, said, _ = diagnose(server.url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
@@ -19,16 +20,28 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from lattice_client.cli import local_command
 from lattice_client.cli.access_view import AccessView, line_of
 from lattice_client.testing import LocalLattice, serve
 from support import canary
 
+TESTS = Path(__file__).parents[1]
 FILE = """
 region = "us-west-2"
 [services.orders]
 domain = "orders.internal.example.com"
 [callers.orders-frontend]
 [callers.reports]
+"""
+TWO_NETWORKS = """
+[networks.shop]
+[networks.partners]
+[services.orders]
+domain = "orders.internal.example.com"
+target = "blue"
+[targets]
+blue = "support.applications:blue"
+[callers.orders-frontend]
 """
 URL = "http://orders.internal.example.com/orders?status=open"
 
@@ -40,8 +53,25 @@ def file(tmp_path):
     return path
 
 
+@pytest.fixture
+def start(run, monkeypatch):
+    """Runs the command in this process; it ends where it would begin to wait."""
+    monkeypatch.setattr(local_command._AccessLogOutput, "wait_for_failure", lambda _: None)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(TESTS)
+    return functools.partial(run, "local")
+
+
+@pytest.fixture
+def hears_hangups():
+    """A child inherits an ignored SIGHUP, as under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 class Serving:
-    """What it said until it served, and what is to be known for calls."""
+    """The process, what it printed before it served, and each caller's settings."""
 
     def __init__(self, process):
         self.process = process
@@ -68,6 +98,7 @@ def serving(file, *arguments, stdout=subprocess.PIPE):
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=TESTS,
     ) as process:
         try:
             yield Serving(process)
@@ -101,10 +132,90 @@ def test_it_is_called_and_shows_its_log(run, file, monkeypatch):
     assert "aws_secret" not in local.said
 
 
-def test_an_address_that_others_reach_is_told_in_a_line(file):
-    with serving(file, "--host", "0.0.0.0") as local:
-        assert "lattice-client: the local Lattice listens at 0.0.0.0" in local.said
-        assert ".py" not in local.said
+@pytest.mark.usefixtures("hears_hangups")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_each_network_is_served_until_a_signal(file, number):
+    file.write_text(TWO_NETWORKS)
+    with serving(file, "--json") as local:
+        networks = re.findall(r"^Service network (\w+)\n  \S+:(\d+)$", local.said, re.MULTILINE)
+        assert [name for name, _ in networks] == ["shop", "partners"]
+        for _, port in networks:
+            response = httpx.get(
+                f"http://127.0.0.1:{port}", headers={"host": "orders.internal.example.com"}
+            )
+            assert response.status_code == 403
+        local.process.send_signal(number)
+        records, errors = local.process.communicate(timeout=20)
+        assert local.process.returncode == 130
+    assert not errors.strip()
+    assert [json.loads(record)["responseCode"] for record in records.splitlines()] == [403] * 2
+
+
+def test_the_target_of_a_file_is_found_in_the_working_directory(run, file, monkeypatch):
+    file.write_text(TWO_NETWORKS)
+    with serving(file) as local:
+        for name, value in local.settings("orders-frontend").items():
+            monkeypatch.setenv(name, value)
+        assert run("call", URL).text == "blue"
+
+
+def test_a_template_with_what_it_leaves_open(start):
+    result = start(
+        "testing/templates/shop.yaml",
+        "--target=OrdersStable=support.applications:blue",
+        "--target=OrdersCanary=http://127.0.0.1:8000",
+        "--parameter=VpcId=vpc-0123456789abcdef0",
+        "--caller=batch",
+        "--region=eu-central-1",
+        "--account=222233334444",
+    )
+    assert result.code == 0
+    assert "/batch.sh" in result.stderr
+    assert "/orders-frontend-test.sh" in result.stderr
+    assert result.stderr.startswith(
+        "lattice-client: shop.yaml: Resources.OrdersHooks: nothing stands for this target group, "
+        "so an echo does; map 'OrdersHooks' to a target\n"
+    )
+
+
+def test_without_callers_there_is_one(start, file):
+    file.write_text("services.orders = {}")
+    assert "/local-caller.sh" in start(file).stderr
+
+
+def test_what_nothing_reaches_is_said(start, file):
+    file.write_text(TWO_NETWORKS + '[[services.books.listeners]]\nprotocol = "HTTPS"\n')
+    said = start(file, "--target", "bleu=http://127.0.0.1:1").stderr
+    assert "target bleu: no rule forwards to it; rules do to blue" in said
+    assert "the service books has no HTTP listener" in said
+    said = start(file, "--target", "blue=http://127.0.0.1:1", "--tls").stderr
+    assert "forwards" not in said
+    assert "listener" not in said
+
+
+@pytest.mark.parametrize(("port", "named"), [(70000, 70001), (-1, -1), (65535, 65536)])
+def test_a_port_out_of_range_is_named(start, file, port, named):
+    """The second service network's too, which is the port after the first's."""
+    file.write_text(TWO_NETWORKS)
+    result = start(file, f"--port={port}")
+    assert result.code == 7
+    assert f"127.0.0.1:{named}: ports are from 1 to 65535." in result.stderr
+
+
+def test_an_address_that_others_reach_is_said_once(start, file):
+    file.write_text(TWO_NETWORKS)
+    for host in ("127.0.0.1", "localhost"):
+        assert "listens at" not in start(file, f"--host={host}").stderr
+    said = start(file, "--host=0.0.0.0").stderr
+    assert said.count("lattice-client: the local Lattice listens at 0.0.0.0, where") == 1
+    assert ".py" not in said
+
+
+def test_a_target_without_a_name_shows_no_password(start, file):
+    result = start(file, "--target=http://user:hunter2@127.0.0.1:8000")
+    assert result.code == 2
+    assert "'127.0.0.1:8000' is not of the form NAME=VALUE" in result.stderr
+    assert "hunter2" not in result.stderr
 
 
 def test_a_service_of_two_networks_is_called_through_the_first(run, file, monkeypatch):
@@ -135,18 +246,19 @@ def test_records_for_machines_over_tls(run, file, monkeypatch):
         (["/no/such/file.toml"], 2, "/no/such/file.toml cannot be read"),
         (["FILE", "--target", "orders"], 2, "NAME=VALUE"),
         (["FILE", "--parameter", "a=b"], 2, "only CloudFormation templates"),
-        (["FILE", "--port", "TAKEN"], 7, "There is no listening at 127.0.0.1"),
-        (["FILE", "--port", "70000"], 7, "127.0.0.1:70000: ports are from 1 to 65535."),
+        (["FILE", "--port", "TAKEN"], 7, "Cannot listen at 127.0.0.1"),
+        (["WRONG"], 2, "wrong.toml: 'service' is not known here"),
         (["FILE", "--account", "12"], 2, "an account has 12 digits"),
         (["FILE", "--region", "Nope"], 2, "'Nope' is not a region"),
         ([], 2, "Missing argument 'FILE'"),
     ],
 )
-def test_what_goes_wrong(run, file, monkeypatch, arguments, code, says):
-    monkeypatch.setattr(sys, "path", list(sys.path))
+def test_what_goes_wrong(start, file, arguments, code, says):
+    wrong = file.with_name("wrong.toml")
+    wrong.write_text("service.orders = {}")
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        known = {"FILE": str(file), "TAKEN": str(taken.getsockname()[1])}
-        result = run("local", *(known.get(one, one) for one in arguments))
+        known = {"FILE": file, "WRONG": wrong, "TAKEN": taken.getsockname()[1]}
+        result = start(*(known.get(one, one) for one in arguments))
     assert result.code == code
     assert says in result.stderr
     assert "Traceback" not in result.stderr
@@ -204,7 +316,7 @@ def test_the_view_fits_the_terminal(records, width, columns):
     assert ("denied by" in plain) == (width == 140)
 
 
-def test_nobody_repaints_the_terminal_by_a_path(records):
+def test_a_path_cannot_repaint_the_terminal(records):
     line = line_of({**records[0], "requestPath": "/\x1b[2J\r"})
     assert "\x1b" not in line
     assert "\r" not in line
@@ -212,14 +324,14 @@ def test_nobody_repaints_the_terminal_by_a_path(records):
 
 @pytest.mark.parametrize("reader", ["full", "gone"])
 def test_a_log_that_cannot_be_written(run, file, monkeypatch, reader):
-    """Who serves without one would not notice."""
+    """Without the log, the user would not notice the failure."""
     if reader == "full":
         if not Path("/dev/full").exists():
             pytest.skip("no device that is always full")
         stdout = os.open("/dev/full", os.O_WRONLY)
     else:
-        nobody, stdout = os.pipe()
-        os.close(nobody)
+        reader, stdout = os.pipe()
+        os.close(reader)
     try:
         with serving(file, "--json", stdout=stdout) as local:
             for name, value in local.settings("orders-frontend").items():
@@ -229,5 +341,5 @@ def test_a_log_that_cannot_be_written(run, file, monkeypatch, reader):
             said = local.process.stderr.read()
     finally:
         os.close(stdout)
-    no_room = "lattice-client: Not all could be written: No space left on device.\n"
+    no_room = "lattice-client: The output could not be written: No space left on device.\n"
     assert said == (no_room if reader == "full" else "")

@@ -122,7 +122,7 @@ def test_lint(run, policy):
         ("{", "not JSON"),
         ('{"Statement": []}', "Statement"),
         ('{"Statement": {"Effect": "Maybe"}}', "Effect"),
-        (b"\xff", "no UTF-8"),
+        (b"\xff", "not UTF-8"),
     ],
 )
 def test_a_document_that_aws_would_refuse(run, monkeypatch, text, says):
@@ -147,7 +147,7 @@ def test_a_document_that_aws_would_refuse(run, monkeypatch, text, says):
         (["FILE", "--as", "x", "--tag", "a"], 2, "KEY=VALUE"),
         (["FILE", "--as", "x", "--source-ip", "10.0"], 2, "'10.0' does not appear to be an IP"),
         (["FILE", "--as", "x", "--port", "65536"], 2, "65536 is not in the range"),
-        (["FILE", "--as", ""], 2, "nobody is named"),
+        (["FILE", "--as", ""], 2, "no caller is named"),
     ],
 )
 def test_what_goes_wrong(run, policy, arguments, code, says):

@@ -1,4 +1,4 @@
-"""``lattice-client sign``: what it shows is what would be sent."""
+"""``lattice-client sign``: its output is what would be sent."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_without_a_format_nothing_is_given_away(run, credentials, arguments):
     assert str(credentials.token) not in result.text
     assert "region: us-west-2" in result.text
     assert "Signature=***" in result.text
-    assert "expires: not known" in result.text  # they have a token, so they do
+    assert "expires: not known" in result.text  # but they expire, because they have a token
     assert "--headers, --curl" in result.stderr
 
 

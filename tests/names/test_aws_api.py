@@ -25,7 +25,7 @@ from lattice_client.names import (
     Route53Names,
     region_of,
 )
-from lattice_client.names.source import led_to
+from lattice_client.names.source import alias_endpoint
 from support import canary
 from support.names import landed
 from support.raw_server import RawRequest, raw_server
@@ -202,7 +202,7 @@ class TestRoute53:
         with pytest.raises(NameSourceError, match="too many names"):
             source.find(names[0], 0)
 
-    def test_somebody_elses_host(self, zones, source):
+    def test_a_host_that_is_not_lattices(self, zones, source):
         name, bucket = zones.named("orders"), "bucket.s3.amazonaws.com"
         zones.change(zones.add(), record(name, "CNAME", bucket))
         found = source.find(name, 0)
@@ -331,7 +331,7 @@ class TestRoute53:
             clock.now += 61
         assert called == [(True, MANAGED)] * 3 + [(True, OTHER)]
         weigh(50, 50)
-        with pytest.raises(NameSourceError, match=f"leads to several places.*{MANAGED}"):
+        with pytest.raises(NameSourceError, match=f"leads to several targets.*{MANAGED}"):
             Names(aliases, clock=clock).resolve(name)
 
     def test_thousands_of_records_and_more_zones_than_a_page_holds(self, zones, source, moto_url):
@@ -539,14 +539,14 @@ class TestLattice:
                 assert (found.host, found.region) == ("shadow.example.com", None)
 
     def test_what_it_knows_counts_for_more_than_where_a_name_leads(self, plane, source, clock):
-        """Who lies about a custom domain chooses neither Host nor region."""
+        """A false answer about a custom domain decides neither Host nor region."""
         orders = plane.service(1, "orders.example.com")
         plane.services.append(orders)
         other = plane.service(2, region="eu-west-3")["dnsEntry"]["domainName"]
 
         class Liar:
             def find(self, name, now):
-                return led_to(name, other, "a liar", now + 60, "managed")
+                return alias_endpoint(name, other, "a liar", now + 60, "managed")
 
         found = Names(Liar(), source, clock=clock).resolve("orders.example.com")
         assert (found.host, found.service_arn) == ("orders.example.com", orders["arn"])
@@ -560,7 +560,7 @@ class TestLattice:
         names = Names({"orders.example.com": "eu-west-1"}, listing(gone.url))
         assert names.resolve("orders.example.com").expires_at is None
 
-    def test_a_name_that_nobody_can_call_spoils_no_list(self, plane, source):
+    def test_a_name_that_cannot_be_called_does_not_break_the_list(self, plane, source):
         plane.services += [plane.service(1, "*.example.com"), plane.service(2, "b.example.com")]
         assert source.find("b.example.com", 0) is not None
 
@@ -738,7 +738,7 @@ class TestCloudMap:
             with pytest.raises(NameSourceError, match="answered RequestLimitExceeded"):
                 source.find(f"alias.{namespace}", 0)
 
-    def test_nobody_there(self):
+    def test_no_server(self):
         with raw_server() as gone:
             pass
         source = CloudMapNames(endpoint_url=gone.url, **SETTINGS)

@@ -115,14 +115,14 @@ class TestWhatIsNotBelieved:
         server.add(NAME, "AAAA", address)
         assert not dns.find(NAME, 0).is_lattice
 
-    def test_one_strange_address_among_lattices(self, server, dns):
+    def test_one_foreign_address_among_lattices(self, server, dns):
         server.add(NAME, "A", V4, "93.184.216.34")
         assert not dns.find(NAME, 0).is_lattice
         server.add(NAME, "A", V4)
         server.add(NAME, "AAAA", "2606:2800:21f:cb07::1")
         assert not dns.find(NAME, 0).is_lattice
 
-    def test_a_chain_to_a_strangers_host(self, server, dns):
+    def test_a_chain_to_a_foreign_host(self, server, dns):
         server.add(NAME, "CNAME", "cdn.evil.example.")
         server.add("cdn.evil.example", "A", "93.184.216.34")
         assert not dns.find(NAME, 0).is_lattice
@@ -182,7 +182,7 @@ class TestStrict:
         clock.now += 21
         assert not names.resolve(MANAGED).is_lattice
 
-    def test_an_address_to_connect_to_is_somebodys_decision(self, server, dns):
+    def test_an_address_to_connect_to_is_not_checked(self, server, dns):
         names = Names({NAME: "eu-west-1@127.0.0.1:80"}, dns, strict=True)
         assert names.resolve(NAME).is_lattice
         assert not server.queries
@@ -231,7 +231,7 @@ class TestFailures:
         with pytest.raises(NameSourceError, match="no end"):
             dns.find("n0.example.com", 0)
 
-    def test_nobody_listens(self):
+    def test_no_server(self):
         with name_server() as gone:
             dns = DnsNames(nameservers=[gone.address], timeout=0.3)
         with pytest.raises(NameSourceError, match=r"orders\.example\.com"):

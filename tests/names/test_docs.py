@@ -1,4 +1,4 @@
-"""docs/names.md says nothing that does not run."""
+"""The examples of docs/names.md run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One spelling for each name, and an answer for what is none."""
+"""The normal form of host names, and the error for what is not one."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_name_has_one_spelling(host, name):
 def test_what_is_no_name_is_refused(host):
     names = Names({})
     assert names.peek(host) is None
-    with pytest.raises(ConfigurationError, match="is no host name; give one such as"):
+    with pytest.raises(ConfigurationError, match="is not a host name; give one such as"):
         names.resolve(host)
 
 
@@ -99,7 +99,7 @@ def test_any_text_is_a_name_or_refused(host):
     "address",
     ["127.0.0.1", "::1", "169.254.171.1", "127.1", "2130706433", "0x7f000001", "a.b.0x1f", "1.2.3"],
 )
-def test_an_address_is_not_looked_up_and_nobodys_name(address, monkeypatch):
+def test_an_address_is_not_looked_up_and_not_lattices(address, monkeypatch):
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: pytest.fail("looked up"))
     assert is_address(address)
     assert not Names(ManagedNames(), DnsNames()).resolve(address).is_lattice
@@ -167,7 +167,7 @@ def test_no_managed_name(name):
     assert told.source == "no source knows it"
 
 
-def test_a_resource_gets_no_signature_for_nobody_there_verifies_it():
+def test_a_resource_gets_no_signature():
     told = Names(ManagedNames()).resolve("rcfg-0a1b.4e5f.vpc-lattice-rsc.eu-west-1.on.aws")
     assert told.region == "eu-west-1"
     assert not told.is_lattice

@@ -1,4 +1,4 @@
-"""The region that a host name names."""
+"""The region in a managed host name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is remembered of names, for how long, and who looks them up."""
+"""How long answers are cached, and which thread looks names up."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ import pytest
 
 from lattice_client import ConfigurationError, MissingExtraError, NameSourceError
 from lattice_client.names import DnsNames, Endpoint, ManagedNames, Names
-from lattice_client.names.cached_list import Listing
-from lattice_client.names.resolver import _MOST_THREADS
+from lattice_client.names.cached_list import CachedList
+from lattice_client.names.resolver import _MAX_THREADS
 from support.names import landed
 from support.processes import run_script
 from support.sources import Clock
@@ -32,7 +32,7 @@ V4 = "169.254.171.33"
 
 
 class Source:
-    """Counts, fails and waits when told to."""
+    """Records its calls; fails and waits on demand."""
 
     def __init__(self, ttl: float | None = 60.0, **fields: object) -> None:
         self.ttl = ttl
@@ -41,7 +41,7 @@ class Source:
         self.asked: list[str] = []
         self.threads: set[int] = set()
         self.failure: BaseException | None = None
-        # Set: nobody waits.
+        # Cleared: find() waits.
         self.open = threading.Event()
         self.open.set()
 
@@ -110,7 +110,7 @@ class TestTime:
         source.fields["is_lattice"] = True
         assert names.resolve(NAME).is_lattice
 
-    def test_a_name_that_nobody_knows_holds_briefly(self, names, source, clock):
+    def test_an_unknown_name_is_cached_briefly(self, names, source, clock):
         source.knows = lambda _: False
         assert not names.resolve(NAME).is_lattice
         clock.now += 9.9
@@ -164,9 +164,7 @@ class TestFailures:
         assert told[0] == "WARNING"
         assert told.count("WARNING") == 1
 
-    def test_nobody_waits_while_a_source_fails_and_something_is_remembered(
-        self, names, source, clock
-    ):
+    def test_no_call_waits_while_a_source_fails_and_an_answer_is_cached(self, names, source, clock):
         found = names.resolve(NAME)
         clock.now += 60
         source.failure = NameSourceError("it is down")
@@ -230,7 +228,7 @@ class TestFailures:
             names.resolve(NAME)
 
     @pytest.mark.parametrize("kind", [NameSourceError, MissingExtraError, ValueError, SystemExit])
-    def test_with_nothing_remembered_whoever_asks_is_told(self, kind, names, source):
+    def test_with_nothing_cached_each_caller_gets_the_error(self, kind, names, source):
         source.failure = kind("dns", "dnspython") if kind is MissingExtraError else kind("a/secret")
         expected = kind if kind is MissingExtraError else NameSourceError
         raised = []
@@ -249,10 +247,10 @@ class TestFailures:
     def test_a_source_may_have_errors_of_its_own(self, names, source):
         class ConsulError(NameSourceError):
             def __init__(self, host: str, port: int) -> None:
-                super().__init__(f"nobody at {host}:{port}")
+                super().__init__(f"no Consul at {host}:{port}")
 
         source.failure = ConsulError("127.0.0.1", 8500)
-        with pytest.raises(NameSourceError, match=r"nobody at 127\.0\.0\.1:8500"):
+        with pytest.raises(NameSourceError, match=r"no Consul at 127\.0\.0\.1:8500"):
             names.resolve(NAME)
 
     def test_a_source_that_does_not_answer_is_not_waited_for_for_ever(self, source):
@@ -260,9 +258,9 @@ class TestFailures:
         source.open.clear()
         with pytest.raises(NameSourceError, match=r"no answer in 0\.2 s"):
             names.resolve(NAME)
-        # Whoever comes later, as after 35 seconds of 30, does not wait as long again.
+        # A caller that joins after 35 of 30 seconds does not wait as long again.
         names._patience = 30
-        names._flights[NAME].begun -= 35
+        names._look_ups[NAME].started -= 35
         with pytest.raises(NameSourceError, match="no answer"):
             names.resolve(NAME)
         assert source.asked == [NAME]
@@ -282,7 +280,7 @@ class TestFailures:
         assert "orders.example.com: no answer in 0.01 s" in caplog.text
         assert names.peek(NAME) is found  # without waiting
         clock.now += 5
-        assert names._left(NAME, names._flight(NAME)) == 0
+        assert names._seconds_to_wait(NAME, names._join_look_up(NAME)) == 0
         source.open.set()
         landed(names)
         assert names.peek(NAME).expires_at == clock.now + 55
@@ -316,7 +314,7 @@ class TestCombining:
         assert Names(Source(), second, clock=clock).resolve(NAME).region == "eu-west-1"
         assert not second.asked
 
-    def test_nobodys_name_is_final(self, clock):
+    def test_a_name_that_is_not_lattices_is_final(self, clock):
         second = Source()
         assert not Names(Source(is_lattice=False), second, clock=clock).resolve(NAME).is_lattice
         assert not second.asked
@@ -400,7 +398,7 @@ class TestManyWhoAsk:
         assert asyncio.run(names.resolve_async(NAME)).region == "eu-west-1"
 
     @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-    def test_a_cancelled_task_takes_nobody_along(self, backend, names, source):
+    def test_a_cancelled_task_cancels_no_other(self, backend, names, source):
         source.open.clear()
         found: list[Endpoint] = []
 
@@ -441,13 +439,13 @@ class TestManyWhoAsk:
         source.open.clear()
         hosts = [f"n{n}.example.com" for n in range(200)]
         before = set(threading.enumerate())
-        flights = [names._flight(host) for host in hosts]
+        look_ups = [names._join_look_up(host) for host in hosts]
         new = set(threading.enumerate()) - before
         workers = [thread for thread in new if thread.name == "names"]
-        assert len(workers) == _MOST_THREADS
+        assert len(workers) == _MAX_THREADS
         source.open.set()
-        for flight in flights:
-            flight.result(30)
+        for look_up in look_ups:
+            look_up.result(30)
         assert sorted(source.asked) == sorted(hosts)
         for worker in workers:
             worker.join(30)
@@ -529,7 +527,7 @@ class TestSize:
                 managed = f"orders-{n:017x}.7d67968.vpc-lattice-svcs.eu-west-1.on.aws"
                 arn = f"arn:aws:vpc-lattice:eu-west-1:111122223333:service/svc-{n:017x}"
                 found = Endpoint(name, "eu-west-1", None, managed, arn, "VPC Lattice", clock.now)
-                names._keep(name, found, clock.now)
+                names._store(name, found, clock.now)
 
         gc.collect()
         tracemalloc.start()
@@ -589,7 +587,7 @@ class TestWatching:
         clock.now += 59
         assert names.peek(NAME).expires_at == clock.now + 1
 
-    def test_what_nobody_asks_for_is_left_alone(self, names, source, clock):
+    def test_an_unused_name_is_not_renewed(self, names, source, clock):
         names.resolve(NAME)
         clock.now += 50
         assert names.refresh() == 1
@@ -661,7 +659,7 @@ class Source:
 names = Names(Source())
 watch = names.watch(every=0.001)
 names.resolve("a.example")
-names._flight("b.example")
+names._join_look_up("b.example")
 hanging.wait()
 print("done")
 """
@@ -691,7 +689,7 @@ parent = os.getpid()
 names = Names(Source())
 watch = names.watch(every=0.001)
 names.resolve("a.example")
-names._flight("slow.example")
+names._join_look_up("slow.example")
 entered.wait(30)
 names._lock.acquire()
 event = watch._stopped
@@ -736,9 +734,9 @@ def test_the_default_clock_is_the_systems():
     assert isinstance(Clock()(), float)
 
 
-def test_a_list_serves_those_who_waited_for_it():
-    """They have begun before whoever fetched it."""
+def test_a_list_also_serves_the_callers_that_waited_for_it():
+    """They took their time before the fetch began."""
     fetched = iter("abc")
-    listing = Listing[str](60.0)
+    listing = CachedList[str](60.0)
     lists = [listing.get(now, fetched.__next__)[1] for now in (1000, 999.99, 1059.9, 1060, 900)]
     assert lists == ["a", "a", "a", "b", "c"]

@@ -1,4 +1,4 @@
-"""Maps that somebody has written down."""
+"""Maps in code, files and the environment."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ def test_a_bad_target_is_refused_by_its_name(target):
 
 @pytest.mark.parametrize("key", ["", "*", "*.", "a.*.b", "https://a.example", 7, "a b"])
 def test_a_bad_key_is_refused(key):
-    with pytest.raises(ConfigurationError, match=r"static map: .* is no host name"):
+    with pytest.raises(ConfigurationError, match=r"static map: .* is not a host name"):
         StaticNames({key: "eu-west-1"})
 
 
 def test_twice_the_same_name():
-    with pytest.raises(ConfigurationError, match=r"'a\.example' stands there twice"):
+    with pytest.raises(ConfigurationError, match=r"'a\.example' is there twice"):
         StaticNames({"a.example": "eu-west-1", "A.example.": "eu-west-2"})
 
 
@@ -123,10 +123,10 @@ def test_a_file(kind, nested, tmp_path):
     [
         ("names.toml", None, "No such file"),
         ("names.toml", b"\xff", "cannot be read"),
-        ("names.toml", b"a = ", "is no TOML"),
-        ("names.json", b"{", "is no JSON"),
+        ("names.toml", b"a = ", "is not TOML"),
+        ("names.json", b"{", "is not JSON"),
         ("names.json", b"[]", "must map names"),
-        ("names.json", b'{"a.example": "nowhere"}', "'nowhere' is nothing"),
+        ("names.json", b'{"a.example": "nowhere"}', "'nowhere' cannot be the target"),
     ],
 )
 def test_a_bad_file_is_named(name, text, said, tmp_path):

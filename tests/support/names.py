@@ -13,9 +13,9 @@ __all__ = ["Told", "landed"]
 
 
 def landed(names: Names) -> None:
-    """Wait until no look-up is in progress."""
-    for flight in list(names._flights.values()):
-        flight.result(30)
+    """Waits until no look-up is under way."""
+    for look_up in list(names._look_ups.values()):
+        look_up.result(30)
 
 
 class Told:

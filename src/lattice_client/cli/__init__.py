@@ -1,6 +1,6 @@
 """The command ``lattice-client`` (extra ``cli``).
 
-Each command has a file of its own, and uses what any program can use of this package.
+Each command has its own file, and builds on what any program can import from this package.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["main"]
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command with these arguments; by default those of the process.
+    """Run the command with these arguments; None: those of the process.
 
     :returns: the exit code (``lattice_client.cli.failures``).
     """

@@ -1,4 +1,4 @@
-"""What ``lattice-client local`` shows of a local Lattice: its access log, live."""
+"""The live view of ``lattice-client local``: a local Lattice's access log."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 __all__ = ["AccessView", "line_of"]
 
-# Columns of the terminal from which on there is room for more of a record.
+# Terminal columns from which on more of a record fits.
 _TIMES, _CALLERS, _DETAILS = 60, 80, 120
-# Lines that the table itself takes, and the least records to show.
-_FRAME, _FEWEST = 3, 3
-_KEPT = 500
+# Lines of the table's frame, and the least number of records to show.
+_FRAME, _MIN_RECORDS = 3, 3
+_MAX_RECORDS = 500
 
 
 class AccessView:
-    """A head, and below it the newest records that fit.
+    """A heading, and below it the newest records that fit.
 
-    :param head: lines that stay.
+    :param head: the heading's lines.
     """
 
     def __init__(self, head: Sequence[Text]) -> None:
         self._head = head
-        self._records: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self._records: deque[dict[str, Any]] = deque(maxlen=_MAX_RECORDS)
         self._count = 0
 
     def add(self, record: dict[str, Any]) -> None:
@@ -45,7 +45,7 @@ class AccessView:
         width = options.max_width
         head = [Text("\n").join(self._head)] if self._head else []
         lines = sum(len(console.render_lines(one, options, pad=False)) for one in head)
-        room = max(_FEWEST, options.size.height - lines - _FRAME - 1)
+        room = max(_MIN_RECORDS, options.size.height - lines - _FRAME - 1)
         yield Group(*head, self._table(list(self._records)[-room:], width))
 
     def _table(self, records: Iterable[dict[str, Any]], width: int) -> RenderableType:

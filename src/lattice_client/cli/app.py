@@ -33,8 +33,8 @@ del _rich
 
 __all__ = ["app", "run"]
 
-# What each command is for. Its module is loaded when it is asked for: completions, and --help of
-# all of them, need none of what a call needs.
+# A command's module is imported when the command runs: completions and the list of commands do not
+# need what a call needs.
 _COMMANDS = {
     "call": "Send one signed request, as curl would.",
     "demo": "Call a local Lattice with every library.",
@@ -49,12 +49,12 @@ _QUIET = logging.NullHandler()
 
 
 class _Commands(Group):
-    """Commands that are loaded when they are needed."""
+    """Commands that are imported when they run."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 click's
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 click
         return sorted(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 click's
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 click
         if cmd_name not in _COMMANDS:
             return None
         try:
@@ -67,18 +67,18 @@ class _Commands(Group):
         return command
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        with _broken_pipes_end():
+        with _exit_on_broken_pipe():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _broken_pipes_end():
+        with _exit_on_broken_pipe():
             return super().invoke(ctx)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 click's
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 click
         with formatter.section("Commands"):
             formatter.write_dl(sorted(_COMMANDS.items()))
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 click's
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 click
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(code), words) for code, words in EXIT_CODES.items()])
 
@@ -109,16 +109,16 @@ def run(argv: list[str] | None = None) -> int:
 
     :returns: the exit code.
     """
-    from lattice_client.cli.terminal import have_streams, let_go, note
+    from lattice_client.cli.terminal import discard_unwritten, note, replace_closed_streams
 
-    # What the package logs is told by the commands, in their own way.
+    # The commands print the package's log records themselves.
     logging.getLogger("lattice_client").addHandler(_QUIET)
-    have_streams()
+    replace_closed_streams()
     try:
         code = _code_of(argv)
         sys.stdout.flush()
     except click.ClickException as error:
-        with suppress(OSError):  # stderr's
+        with suppress(OSError):  # stderr may be closed
             error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -133,21 +133,21 @@ def run(argv: list[str] | None = None) -> int:
             with suppress(OSError):
                 note(f"{failure.text} {failure.next_step}".rstrip())
         code = failure.code
-    let_go()
+    discard_unwritten()
     return code
 
 
 def _code_of(argv: list[str] | None) -> int:
     try:
         result: Any = app.main(argv, _PROGRAM, standalone_mode=False)
-    except SystemExit as end:  # the demo's own parser, and click's shell completion
+    except SystemExit as end:  # from the demo's argparse, and click's shell completion
         result = end.code
     return result if isinstance(result, int) else 0
 
 
 @contextmanager
-def _broken_pipes_end() -> Iterator[None]:
-    """Whoever read the output has gone. Click would call that a failure."""
+def _exit_on_broken_pipe() -> Iterator[None]:
+    """Exit with ``BROKEN_PIPE`` when the output's reader has closed it; click would exit with 1."""
     try:
         yield
     except BrokenPipeError:

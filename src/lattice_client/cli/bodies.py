@@ -1,4 +1,4 @@
-"""Headers and bodies, as curl's options give them."""
+"""Headers and bodies from curl's options."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from lattice_client.cli.failures import READ, Failure
 __all__ = [
     "Body",
     "body_of",
+    "display_name",
     "headers_of",
-    "opened",
-    "read",
+    "open_file",
+    "read_file",
     "short_headers",
-    "shown",
     "urlencoded",
 ]
 
@@ -32,7 +32,7 @@ _FORM = ((b"Content-Type", b"application/x-www-form-urlencoded"),)
 
 
 class Body(NamedTuple):
-    """What is sent, and the headers that say so unless the user says otherwise."""
+    """What is sent, and its headers unless the user sets others."""
 
     content: bytes | IO[bytes] | None = None
     headers: tuple[Header, ...] = ()
@@ -44,16 +44,16 @@ class Body(NamedTuple):
 def headers_of(
     given: tuple[str, ...], *, hint: str = "'-H' / '--header'"
 ) -> dict[bytes, bytes | None]:
-    """Curl's ``-H``: ``Name: value``, ``Name;`` for one without a value, ``Name:`` for none at all,
+    """Curl's ``-H``: ``Name: value``, ``Name;`` for an empty value, ``Name:`` to remove the header,
     and ``@FILE`` for a file of such lines.
 
-    :param hint: which options they are, for errors.
-    :returns: by name as it is written; None for one that is to be left out.
+    :param hint: the options that gave them, for errors.
+    :returns: values by name as written; None for a header to remove.
     """
     lines: list[str] = []
     for one in given:
         if one.startswith("@"):
-            lines += read(one[1:]).decode("utf-8", "surrogateescape").splitlines()
+            lines += read_file(one[1:]).decode("utf-8", "surrogateescape").splitlines()
         else:
             lines.append(one)
     headers: dict[bytes, bytes | None] = {}
@@ -63,7 +63,7 @@ def headers_of(
             name, colon = line.rstrip()[:-1], ";"
         name, value = name.strip(), value.strip()
         if not colon or not _NAME.fullmatch(name):
-            # Not the line: a secret may stand there.
+            # Without the line, which may contain a secret.
             raise click.BadParameter("a header has the form 'Name: value'", param_hint=hint)
         if _NOT_IN_A_VALUE.search(value):
             raise click.BadParameter(f"the value of {name} has a line break in it", param_hint=hint)
@@ -74,19 +74,19 @@ def headers_of(
 def short_headers(
     *, user_agent: str | None, referer: str | None, cookies: tuple[str, ...]
 ) -> dict[bytes, bytes | None]:
-    """Curl's ``-A``, ``-e`` and ``-b``, which are headers.
+    """The headers of curl's ``-A``, ``-e`` and ``-b``.
 
-    :returns: as ``headers_of``; an empty value leaves the header out, as with curl.
+    :returns: as ``headers_of``; an empty value removes the header, as with curl.
     """
     cookies = tuple(filter(None, cookies))
     if any("=" not in cookie for cookie in cookies):
-        # Not the cookie: it may be a secret.
+        # Without the cookie, which may be a secret.
         raise click.BadParameter(
             "a cookie has the form NAME=VALUE; files of cookies are not read",
             param_hint="'-b' / '--cookie'",
         )
     if referer is not None and referer.endswith(";auto"):
-        raise click.BadParameter("';auto' is not here", param_hint="'-e' / '--referer'")
+        raise click.BadParameter("';auto' is not supported", param_hint="'-e' / '--referer'")
     given = {"User-Agent": user_agent, "Referer": referer, "Cookie": "; ".join(cookies) or None}
     lines = [f"{name}: {value}" for name, value in given.items() if value is not None]
     return headers_of(tuple(lines), hint="'--user-agent', '--referer' or '--cookie'")
@@ -106,7 +106,7 @@ def body_of(
             "Give a body once: with --data and its kin, --json or --upload-file."
         )
     if upload:
-        return Body(opened(upload))
+        return Body(open_file(upload))
     if json:
         return Body(b"".join(map(_data_binary, json)), _JSON)
     if pieces:
@@ -114,19 +114,19 @@ def body_of(
     return Body()
 
 
-def opened(path: str) -> IO[bytes]:
-    """A file to stream, ``-`` and ``.`` being stdin."""
+def open_file(path: str) -> IO[bytes]:
+    """A file to stream; ``-`` and ``.`` are stdin."""
     if path in ("-", "."):
         return sys.stdin.buffer
     try:
-        return open(path, "rb")  # noqa: PTH123 closed with the process, or by the caller
+        return open(path, "rb")  # noqa: PTH123 the caller closes it, or the end of the process
     except OSError as error:
         raise _unreadable(path, error) from None
 
 
-def read(path: str) -> bytes:
-    """The whole of a file, ``-`` being stdin."""
-    file = opened(path)
+def read_file(path: str) -> bytes:
+    """The contents of a file; ``-`` is stdin."""
+    file = open_file(path)
     try:
         return file.read()
     except OSError as error:
@@ -136,8 +136,8 @@ def read(path: str) -> bytes:
             file.close()
 
 
-def shown(path: str) -> str:
-    """How a file is called."""
+def display_name(path: str) -> str:
+    """A file's name in messages."""
     return "stdin" if path == "-" else path
 
 
@@ -148,12 +148,12 @@ def _unreadable(path: str, error: OSError) -> Failure:
 def _data(value: str) -> bytes:
     if not value.startswith("@"):
         return os.fsencode(value)
-    # As curl does, which is why there is --data-binary.
-    return re.sub(rb"[\r\n\0]", b"", read(value[1:]))
+    # As curl does; --data-binary keeps line breaks.
+    return re.sub(rb"[\r\n\0]", b"", read_file(value[1:]))
 
 
 def _data_binary(value: str) -> bytes:
-    return read(value[1:]) if value.startswith("@") else os.fsencode(value)
+    return read_file(value[1:]) if value.startswith("@") else os.fsencode(value)
 
 
 def urlencoded(value: str) -> bytes:
@@ -164,7 +164,7 @@ def urlencoded(value: str) -> bytes:
         return quote(value, safe="").encode()
     name, sign = found.groups()
     rest = value[found.end() :]
-    content = quote(read(rest) if sign == "@" else os.fsencode(rest), safe="")
+    content = quote(read_file(rest) if sign == "@" else os.fsencode(rest), safe="")
     return f"{name}={content}".encode() if name else content.encode()
 
 

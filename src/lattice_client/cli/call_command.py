@@ -12,31 +12,37 @@ from typing import IO, Any
 import click
 import httpx
 
-from lattice_client import Credentials, CredentialsProvider, RetryPolicy
+from lattice_client import RetryPolicy
 from lattice_client._version import __version__
 from lattice_client.cli.addresses import Addresses, address_options, destination
 from lattice_client.cli.bodies import Body, body_of, headers_of, short_headers
 from lattice_client.cli.failures import HTTP_ERROR, Failure, failure_of
-from lattice_client.cli.left_out import CurlCommand
 from lattice_client.cli.output import Output, head_of
 from lattice_client.cli.proxies import proxy_of
 from lattice_client.cli.redaction import Redaction
-from lattice_client.cli.sending import Deadline, Sending, trust
 from lattice_client.cli.signing_options import Signing, signing_options
-from lattice_client.cli.talk import LOOKED_AT, Remarks, VerboseLog, explained
 from lattice_client.cli.terminal import note
+from lattice_client.cli.transport import Deadline, Transport, tls_context
+from lattice_client.cli.unsupported_curl_options import CurlCommand
+from lattice_client.cli.verbose_log import (
+    MAX_EXPLAINED_BYTES,
+    LogNotes,
+    RedactingProvider,
+    VerboseLog,
+    explain_response,
+)
 from lattice_client.cli.write_out import WriteOut
 from lattice_client.httpx import Client
 
 __all__ = ["command"]
 
 _CLIENT_ERRORS = 400
-# Whoever sends nothing else than curl does can be compared with it.
-_TYPICAL = {b"User-Agent": f"lattice-client/{__version__}".encode(), b"Accept": b"*/*"}
+# Only headers that curl sends too, so that the two can be compared.
+_DEFAULT_HEADERS = {b"User-Agent": f"lattice-client/{__version__}".encode(), b"Accept": b"*/*"}
 
 
 def _in_order(kind: str) -> Any:
-    """Options that are joined: those of one kind in the order in which they were given."""
+    """A callback that collects options whose values are joined, in the order of the options."""
 
     def keep(ctx: click.Context, _: click.Parameter, values: tuple[str, ...]) -> None:
         ctx.meta.setdefault("pieces", []).extend((kind, value) for value in values)
@@ -91,11 +97,13 @@ def _data(kind: str, *names: str, text: str) -> _Decorator:
     metavar="FILE",
     help="Write the heads there, redirects' too.",
 )
-@click.option("-w", "--write-out", metavar="FORMAT", help="Say this of it: %{http_code}.")
-@click.option("-f", "--fail", is_flag=True, help="End with 22, and no body, from 400 on.")
+@click.option(
+    "-w", "--write-out", metavar="FORMAT", help="Print facts about the call, as %{http_code}."
+)
+@click.option("-f", "--fail", is_flag=True, help="Exit with 22, without the body, from 400 on.")
 @click.option("--fail-with-body", is_flag=True, help="The same, with the body.")
 @click.option("-L", "--location", is_flag=True, help="Follow redirects.")
-@click.option("--max-redirs", type=int, default=50, metavar="N", help="So many at most.")
+@click.option("--max-redirs", type=int, default=50, metavar="N", help="Follow at most N.")
 @click.option("--compressed", is_flag=True, help="Ask for compression, and undo it.")
 @click.option("--retry", type=click.IntRange(0), default=0, metavar="N", help="Try again N times.")
 @click.option("-m", "--max-time", type=click.FloatRange(0, min_open=True), metavar="SECONDS")
@@ -112,7 +120,7 @@ def _data(kind: str, *names: str, text: str) -> _Decorator:
 @click.option("-k", "--insecure", is_flag=True, help="Trust any certificate.")
 @click.option("-x", "--proxy", metavar="URL", help="Through this proxy.")
 @click.option("--unsigned", is_flag=True, help="Do not sign.")
-@click.option("-v", "--verbose", is_flag=True, help="Tell everything but secrets.")
+@click.option("-v", "--verbose", is_flag=True, help="Show requests and responses, without secrets.")
 @click.option("-s", "--silent", is_flag=True, help="No progress, and no errors either.")
 @click.option("-S", "--show-error", is_flag=True, help="Errors also with --silent.")
 @address_options
@@ -130,16 +138,16 @@ def command(
 ) -> None:
     """Send one signed request, as curl would.
 
-    The options are curl's where curl has them, so its examples work with "lattice-client call" in
-    curl's place. The answer's body goes to stdout as it is, and everything else to stderr, without
-    any secret, token or signature.
+    The options are curl's if curl has them, so its examples work with "lattice-client call" instead
+    of curl. The answer's body goes to stdout unchanged, and everything else to stderr, without any
+    secret, token or signature.
     """
-    asked = [*urls] if url is None else [url, *urls]
-    if not asked:
+    given_urls = [*urls] if url is None else [url, *urls]
+    if not given_urls:
         raise click.MissingParameter(ctx=ctx, param_hint="'URL'", param_type="argument")
-    if len(asked) > 1:
-        raise click.UsageError("Give one URL: there is one request for each command.", ctx)
-    call = _Call(asked[0], signing, addresses, ctx.meta.get("pieces", []), given)
+    if len(given_urls) > 1:
+        raise click.UsageError("Give one URL: each command sends one request.", ctx)
+    call = _CurlCall(given_urls[0], signing, addresses, ctx.meta.get("pieces", []), given)
     try:
         call.run()
     except BrokenPipeError:
@@ -148,16 +156,16 @@ def command(
         failure = call.failure_of(error)
         if failure is None:
             raise
-        with suppress(Failure):  # the first one is told
+        with suppress(Failure):  # the first failure is reported
             call.write_out(failure)
-        if call.quiet or failure.text in call.remarks.told:
-            raise Failure(failure.code) from None  # there is no more to say
+        if call.quiet or failure.text in call.log_notes.printed:
+            raise Failure(failure.code) from None  # its text is printed already
         raise failure from None
     call.write_out()
 
 
-class _Call:
-    """One call as the options say it."""
+class _CurlCall:
+    """A call with curl's options."""
 
     def __init__(
         self,
@@ -179,11 +187,11 @@ class _Call:
         self._token = self._take_token()
         self._refuse_authorization()
         self._redaction = Redaction()
-        self._talk = VerboseLog(self._redaction, verbose=given["verbose"])
-        self.remarks = Remarks()
+        self._verbose_log = VerboseLog(self._redaction, verbose=given["verbose"])
+        self.log_notes = LogNotes()
         self._deadline = Deadline(given["max_time"])
         self._proxy = proxy_of(self._url, given["proxy"])
-        self._sending: Sending | None = None
+        self._transport: Transport | None = None
         self._responses: list[httpx.Response] = []
         self._write_out = WriteOut(given["write_out"] or "", self._redaction)
 
@@ -200,14 +208,14 @@ class _Call:
         return "GET" if self._body.content is None else "POST"
 
     def _all_headers(self) -> dict[bytes, bytes | None]:
-        typical = dict(_TYPICAL)
-        typical[b"Accept-Encoding"] = b"gzip, deflate" if self._given["compressed"] else b""
+        defaults = dict(_DEFAULT_HEADERS)
+        defaults[b"Accept-Encoding"] = b"gzip, deflate" if self._given["compressed"] else b""
         short = short_headers(
             user_agent=self._given["user_agent"],
             referer=self._given["referer"],
             cookies=self._given["cookies"],
         )
-        headers: dict[bytes, bytes | None] = {**typical, **dict(self._body.headers), **short}
+        headers: dict[bytes, bytes | None] = {**defaults, **dict(self._body.headers), **short}
         for name, value in headers_of(self._given["header"]).items():
             for known in [known for known in headers if known.lower() == name.lower()]:
                 del headers[known]
@@ -219,7 +227,7 @@ class _Call:
         }
 
     def _take_token(self) -> str | None:
-        """The session token of a curl example, which goes with --user."""
+        """The session token of a curl example, which belongs to --user. Removes the header."""
         for name in list(self._headers):
             if name.lower() == b"x-amz-security-token":
                 return (self._headers.pop(name) or b"").decode("latin-1") or None
@@ -229,16 +237,16 @@ class _Call:
         signs = not self._given["unsigned"] and self._signing.placement == "header"
         if signs and any(name.lower() == b"authorization" for name in self._headers):
             raise click.UsageError(
-                "The signature takes the place of your Authorization header: --query signs in the "
-                "URL instead, and leaves it alone."
+                "The signature replaces your Authorization header: --query signs in the URL "
+                "instead, and keeps it."
             )
 
     # The call.
 
     def failure_of(self, error: Exception) -> Failure | None:
-        """What an exception of ``run`` means."""
-        sending = self._sending
-        reached = sending is None or not sending.at_proxy
+        """An exception of ``run`` as a failure."""
+        transport = self._transport
+        reached = transport is None or not transport.connecting_proxy
         return failure_of(error, self._url.host, self._proxy, reached=reached)
 
     @property
@@ -249,73 +257,79 @@ class _Call:
         given, quiet = self._given, self.quiet
         with ExitStack() as stack:
             if not quiet:
-                stack.enter_context(self.remarks)
+                stack.enter_context(self.log_notes)
             client = stack.enter_context(self._client())
             request = client.build_request(
                 self._method, self._url, headers=self._header_pairs(), content=self._content(stack)
             )
-            _leave_out(request, self._headers)
+            _drop_headers(request, self._headers)
             self._write_out.request = request
             try:
                 response = client.send(request, stream=True)
             finally:
                 self._dump_heads()
             stack.callback(response.close)
-            looked_at = self._write(response)
-            denial = explained(response, self._talk.request or request, looked_at)
-            ended = Failure(HTTP_ERROR, f"{response.status_code} from {self._url.host}.")
+            beginning = self._write(response)
+            denial = explain_response(response, self._verbose_log.request or request, beginning)
+            http_error = Failure(HTTP_ERROR, f"{response.status_code} from {self._url.host}.")
             if denial is not None and not quiet:
                 note(f"{denial}")
-                self.remarks.told.add(ended.text)
+                self.log_notes.printed.add(http_error.text)
                 if given["verbose"] and denial.canonical_request:
                     lines = denial.canonical_request.split("\n")
                     signed = "\n".join(map(self._redaction.target, lines))
                     note(f"what was signed:\n{signed}")
             if self._failed(response):
-                raise ended
+                raise http_error
 
     def write_out(self, failure: Failure | None = None) -> None:
-        """Say on stdout what is asked for of the call, however it ended.
+        """Print --write-out on stdout, also for a failed call.
 
-        :raises Failure: if that cannot be written.
+        :raises Failure: if it cannot be written.
         """
-        # Also with -s, as curl does: what is missing from stdout needs a reason.
-        for remark in self._write_out.remarks:
-            note(remark)
+        # Also with -s, as curl does: a variable that is missing from stdout needs a reason.
+        for problem in self._write_out.problems:
+            note(problem)
         text = os.fsencode(self._write_out.text(failure))
         Output("-", progress=False).write(text, iter(()), None)
 
     def _client(self) -> httpx.Client:
         given = self._given
-        verify = trust(
+        verify = tls_context(
             given["cacert"],
             insecure=given["insecure"],
             needed=self._url.scheme == "https" or given["location"] or bool(self._proxy),
         )
-        self._sending = Sending(
+        self._transport = Transport(
             verify=verify,
             connect_to=self._addresses.connect_to,
             proxy=self._proxy,
             deadline=self._deadline,
             connect_timeout=given["connect_timeout"],
-            watchers=(self._talk, self._write_out),
+            observers=(self._verbose_log, self._write_out),
         )
         settings: dict[str, Any] = {
-            "transport": self._sending,
+            "transport": self._transport,
             "trust_env": False,
             "follow_redirects": given["location"],
             "max_redirects": given["max_redirs"],
-            # None are kept, not even from a redirect for the request that follows.
+            # No cookies are stored, not even from a redirect for the next request.
             "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            "event_hooks": {"request": [self._write_out.asked], "response": [self._answered]},
+            "event_hooks": {
+                "request": [self._write_out.request_started],
+                "response": [self._answered],
+            },
         }
         if given["unsigned"]:
             return httpx.Client(**settings)
-        found = self._signing.provider(self._token, patience=given["max_time"])
-        provider = _Watched(found, self._talk)
+        inner = self._signing.provider(self._token, patience=given["max_time"])
+        provider = RedactingProvider(inner, self._verbose_log)
         retry = RetryPolicy(attempts=given["retry"] + 1, deadline=given["max_time"])
         return Client(
-            auth=self._signing.auth(provider), retry=retry, observers=[self._talk], **settings
+            auth=self._signing.auth(provider),
+            retry=retry,
+            observers=[self._verbose_log],
+            **settings,
         )
 
     def _header_pairs(self) -> list[tuple[bytes, bytes]]:
@@ -332,7 +346,7 @@ class _Call:
     # The response.
 
     def _answered(self, response: httpx.Response) -> None:
-        """Each one, redirects too, however the call ends."""
+        """Record each response, redirects included, even if the call fails later."""
         self._responses.append(response)
         self._write_out.response = response
 
@@ -342,9 +356,9 @@ class _Call:
             Output(self._given["dump_header"], progress=False).write(heads, iter(()), None)
 
     def _write(self, response: httpx.Response) -> bytes:
-        """Write it.
+        """Write a response.
 
-        :returns: its beginning, for those who explain.
+        :returns: the beginning of its body, for explaining a refusal.
         """
         given = self._given
         head = head_of(response) if given["include"] or given["head"] else b""
@@ -352,7 +366,7 @@ class _Call:
         body = self._pieces(response, beginning)
         if self._failed(response) and not given["fail_with_body"]:
             for _ in body:
-                if len(beginning) >= LOOKED_AT:
+                if len(beginning) >= MAX_EXPLAINED_BYTES:
                     break
             body = iter(())
         size = response.headers.get("Content-Length", "")
@@ -361,45 +375,19 @@ class _Call:
         return bytes(beginning)
 
     def _pieces(self, response: httpx.Response, beginning: bytearray) -> Iterator[bytes]:
-        """The body as it comes; what it begins with is kept."""
+        """The body as it is received; its beginning is kept too."""
         for piece in response.iter_bytes() if self._given["compressed"] else response.iter_raw():
-            self._deadline.left()
-            beginning += piece[: LOOKED_AT - len(beginning)]
+            self._deadline.remaining()
+            beginning += piece[: MAX_EXPLAINED_BYTES - len(beginning)]
             yield piece
 
     def _failed(self, response: httpx.Response) -> bool:
-        wants = self._given["fail"] or self._given["fail_with_body"]
-        return wants and response.status_code >= _CLIENT_ERRORS
+        fails = self._given["fail"] or self._given["fail_with_body"]
+        return fails and response.status_code >= _CLIENT_ERRORS
 
 
-class _Watched:
-    """A provider whose secrets are told to whoever leaves them out of what is shown."""
-
-    def __init__(self, provider: CredentialsProvider, talk: VerboseLog) -> None:
-        self._provider = provider
-        self._talk = talk
-
-    def peek(self) -> Credentials | None:
-        credentials = self._provider.peek()
-        self._talk.holder(credentials)
-        return credentials
-
-    def get(self) -> Credentials:
-        credentials = self._provider.get()
-        self._talk.holder(credentials)
-        return credentials
-
-    def region(self) -> Any:
-        ask = getattr(self._provider, "region", None)
-        return ask() if callable(ask) else None
-
-    def refused(self, credentials: Credentials) -> Any:
-        tell = getattr(self._provider, "refused", None)
-        return tell is not None and tell(credentials)
-
-
-def _leave_out(request: httpx.Request, headers: dict[bytes, bytes | None]) -> None:
-    """What httpx adds by itself, and what the user wants left out."""
+def _drop_headers(request: httpx.Request, headers: dict[bytes, bytes | None]) -> None:
+    """Remove the headers that httpx adds, and those that the user removes."""
     given = {name.lower() for name, value in headers.items() if value is not None}
     unwanted = {name.lower() for name, value in headers.items() if value is None}
     for name in (b"accept-encoding", b"connection", *unwanted):

@@ -14,13 +14,13 @@ from rich.text import Text
 
 from lattice_client.cli.addresses import Addresses, address_options, destination
 from lattice_client.cli.bodies import headers_of
-from lattice_client.cli.doctor.examination import Question, examination
 from lattice_client.cli.doctor.findings import Finding, Status
+from lattice_client.cli.doctor.run_checks import CheckOptions, run_checks
 from lattice_client.cli.failures import FAULT
 from lattice_client.cli.help import Command
-from lattice_client.cli.sending import trust
 from lattice_client.cli.signing_options import Signing, signing_options
 from lattice_client.cli.terminal import console
+from lattice_client.cli.transport import tls_context
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,17 +33,17 @@ _MARKS: dict[Status, tuple[str, str]] = {
     "fault": ("✗", "bold red"),
     "skipped": ("·", "dim"),
 }
-# Columns. In less than that, a check's name and its text stand below each other.
+# Terminal columns. On a narrower terminal, a check's text goes below its name.
 _NARROW = 60
-_NAMES = len("credentials")
+_NAME_WIDTH = len("credentials")
 
 
 @click.command("doctor", cls=Command)
 @click.argument("url")
 @click.option("-X", "--request", "method", metavar="METHOD", default="GET", help="The method.")
 @click.option("-H", "--header", multiple=True, metavar="LINE", help="A header to send along.")
-@click.option("--json", "as_json", is_flag=True, help="Tell it to machines.")
-@click.option("--whoami", is_flag=True, help="Ask STS as whom the credentials count.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--whoami", is_flag=True, help="Ask STS who the caller is.")
 @click.option(
     "--ask-aws", is_flag=True, help="Ask Route 53 and VPC Lattice what they know of the name."
 )
@@ -67,13 +67,13 @@ def command(
 ) -> int:
     """Find out why calls to a URL fail.
 
-    It looks at the credentials, the region, the name, the connection, TLS and the clock, and makes
-    a signed call. If its signature does not hold, further calls (GET, HEAD and OPTIONS alone) find
-    out which part of it is changed on the way. The exit code is 1 if there is a fault.
+    It checks the credentials, the region, the name, the connection, TLS and the clock, and makes a
+    signed call. If the signature is not accepted, further calls (GET, HEAD and OPTIONS alone) find
+    out which part is changed on the way. The exit code is 1 if there is a fault.
     """
     to, addresses, signing = destination(url, addresses, signing)
     needed = to.scheme == "https"
-    question = Question(
+    options = CheckOptions(
         url=to,
         method=given["method"],
         headers={
@@ -82,26 +82,26 @@ def command(
         },
         signing=signing,
         addresses=addresses,
-        verify=trust(given["cacert"], insecure=given["insecure"], needed=needed),
+        verify=tls_context(given["cacert"], insecure=given["insecure"], needed=needed),
         timeout=given["timeout"],
         unsigned=given["unsigned"],
         whoami=given["whoami"],
         ask_aws=given["ask_aws"],
     )
-    findings = examination(question)
-    faults = _as_json(question, findings) if as_json else _in_words(findings)
+    findings = run_checks(options)
+    faults = _as_json(options, findings) if as_json else _in_words(findings)
     return FAULT if faults else 0
 
 
-def _as_json(question: Question, findings: Iterable[Finding]) -> list[Finding]:
+def _as_json(options: CheckOptions, findings: Iterable[Finding]) -> list[Finding]:
     found = list(findings)
     faults = [finding for finding in found if finding.fault]
-    told = {
-        "url": str(question.url.copy_with(query=None)),
+    result = {
+        "url": str(options.url.copy_with(query=None)),
         "faults": [finding.fault for finding in faults],
         "checks": [finding.as_json() for finding in found],
     }
-    print(json.dumps(told, indent=2))  # noqa: T201 for machines
+    print(json.dumps(result, indent=2))  # noqa: T201 rich would wrap it
     return faults
 
 
@@ -113,7 +113,7 @@ def _in_words(findings: Iterable[Finding]) -> list[Finding]:
         if finding.fault:
             faults.append(finding)
     style = "bold red" if faults else "bold green"
-    # The first one is as a rule the cause of those that follow.
+    # The first fault is usually the cause of the others.
     verdict = f"Fault: {faults[0].fault}." if faults else "No fault found."
     if out.is_terminal:
         out.print()
@@ -124,7 +124,7 @@ def _in_words(findings: Iterable[Finding]) -> list[Finding]:
 def _show(out: Console, finding: Finding) -> None:
     if not out.is_terminal:
         step = f" {finding.next_step}" if finding.next_step else ""
-        line = f"{finding.status:<8} {finding.check:<{_NAMES}}  {finding.text}{step}"
+        line = f"{finding.status:<8} {finding.check:<{_NAME_WIDTH}}  {finding.text}{step}"
         out.print(line, soft_wrap=True)
         return
     sign, style = _MARKS[finding.status]
@@ -138,7 +138,7 @@ def _show(out: Console, finding: Finding) -> None:
         return
     row = Table.grid(padding=(0, 2, 0, 0))
     row.add_column(width=1)
-    row.add_column(width=_NAMES, no_wrap=True)
+    row.add_column(width=_NAME_WIDTH, no_wrap=True)
     row.add_column(overflow="fold")
     row.add_row(Text(sign, style), name, text)
     out.print(row)

@@ -1,6 +1,6 @@
-"""What can go wrong with a command, as a sentence and an exit code.
+"""The failures of a command: a sentence and an exit code for each.
 
-The codes are curl's where curl has one ("EXIT CODES", curl(1)), so that scripts translate too.
+The codes are curl's if curl has one ("EXIT CODES", curl(1)), so that scripts can be translated.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ HTTP_ERROR, WRITE, READ, TIMEOUT, TLS, REDIRECTS = 22, 23, 26, 28, 35, 47
 NO_ANSWER, SEND, RECEIVE, CERTIFICATE, CREDENTIALS, PROXY = 52, 55, 56, 60, 67, 97
 
 EXIT_CODES = {
-    OK: "done; of call: there was an answer, whatever it says",
+    OK: "done; for call: there was an answer, whatever it says",
     FAULT: "doctor found a fault, policy check says no, policy lint found something",
     USAGE: "wrong arguments, or no region",
-    URL: "no URL",
+    URL: "not a URL",
     PROXY_NAME: "the proxy's name did not resolve",
     NAME: "the name did not resolve",
     CONNECT: "no connection",
@@ -52,15 +52,15 @@ EXIT_CODES = {
     CREDENTIALS: "no credentials, or expired ones",
     PROXY: "the proxy refused",
     INTERRUPTED: "interrupted",
-    BROKEN_PIPE: "whoever read the output has gone",
+    BROKEN_PIPE: "the reader of the output has closed it",
 }
 
 
-class Failure(Exception):  # noqa: N818 it is what the user sees, and no fault of the program's
+class Failure(Exception):  # noqa: N818 what the user sees, not an error of the program
     """The end of a command.
 
-    :param text: a sentence for stderr; empty where there is nothing to say.
-    :param next_step: what to do about it, as another sentence, where that can be told.
+    :param text: a sentence for stderr; may be empty.
+    :param next_step: what to do about it, as another sentence; may be empty.
     """
 
     def __init__(self, code: int, text: str = "", next_step: str = "") -> None:
@@ -77,11 +77,11 @@ def failure_of(
     *,
     reached: bool = True,
 ) -> Failure | None:
-    """An exception of this package or of httpx as a failure; None for what nobody has thought of.
+    """An exception of this package or of httpx as a failure; None for an unexpected exception.
 
-    :param host: whom the command was talking to, as a person would say it.
-    :param proxy: what it went through.
-    :param reached: whether there was a connection to the proxy.
+    :param host: the server's name, for people.
+    :param proxy: the proxy that the call went through.
+    :param reached: whether the proxy was connected.
     """
     if isinstance(error, Failure):
         return error
@@ -93,10 +93,10 @@ def failure_of(
 
 
 def failure_to_write(error: Exception) -> Failure | None:
-    """An exception that says that there is no room, or no terminal any more; None for any other."""
+    """An exception for a full disk or a closed terminal as a failure; None for any other."""
     numbers = errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO
     if isinstance(error, OSError) and error.errno in numbers and error.filename is None:
-        return Failure(WRITE, f"Not all could be written: {error.strerror}.")
+        return Failure(WRITE, f"The output could not be written: {error.strerror}.")
     return None
 
 
@@ -106,7 +106,7 @@ def _failure_of_proxy(
     import httpx
 
     if isinstance(error, httpx.ProxyError):
-        # httpcore has the status of the answer to CONNECT there, and the proxy's own words.
+        # httpcore's message is the status and reason of the answer to CONNECT.
         status = str(error).partition(" ")[0]
         said = f": it answered {status}" if status.isdecimal() else ""
         text = f"{proxy} does not let it through{said}."
@@ -136,20 +136,22 @@ def _failure_at(error: BaseException, where: str) -> Failure | None:
             return Failure(TLS, f"No TLS with {where}: {reason}.")
     system = next((cause.strerror for cause in causes if isinstance(cause, OSError)), None)
     why = f": {system}" if system else ""
-    told: tuple[tuple[type[BaseException], int, str], ...] = (
+    failures: tuple[tuple[type[BaseException], int, str], ...] = (
         (httpx.ConnectTimeout, TIMEOUT, f"No connection to {where} in time."),
         (httpx.TimeoutException, TIMEOUT, f"No answer from {where} in time."),
         (httpx.ConnectError, CONNECT, f"No connection to {where}{why}."),
         (httpx.WriteError, SEND, f"{where} broke off while the request was sent{why}."),
         (httpx.ReadError, RECEIVE, f"{where} broke off in its answer{why}."),
         (httpx.RemoteProtocolError, NO_ANSWER, f"{where} closed without a whole answer."),
-        (httpx.LocalProtocolError, USAGE, "The request is no proper HTTP."),
+        (httpx.LocalProtocolError, USAGE, "The request is not valid HTTP."),
         (httpx.TooManyRedirects, REDIRECTS, f"Too many redirects from {where}."),
         (httpx.UnsupportedProtocol, URL, "The URL must begin with http:// or https://."),
-        (httpx.InvalidURL, URL, "That is no URL."),
+        (httpx.InvalidURL, URL, "That is not a URL."),
         (httpx.DecodingError, RECEIVE, f"{where} sent what cannot be decompressed."),
     )
-    return next((Failure(code, text) for kind, code, text in told if isinstance(error, kind)), None)
+    return next(
+        (Failure(code, text) for kind, code, text in failures if isinstance(error, kind)), None
+    )
 
 
 def _code_of(error: LatticeClientError) -> int:

@@ -1,4 +1,4 @@
-"""Help texts that fit narrow terminals too."""
+"""Help texts that also fit narrow terminals."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import click
 
 __all__ = ["Command", "Context", "Group"]
 
-# Columns: the least that two columns of text take, and the most that are easy to read.
+# Terminal columns: two columns of text need _NARROW; lines longer than _WIDE are hard to read.
 _NARROW, _WIDE = 60, 100
 
 
 class _Formatter(click.HelpFormatter):
-    """Click's own takes 50 columns at least."""
+    """Click's formatter uses at least 50 columns."""
 
     def __init__(self, *_: object, **__: object) -> None:
         super().__init__(width=min(shutil.get_terminal_size().columns, _WIDE) - 1)
@@ -22,7 +22,7 @@ class _Formatter(click.HelpFormatter):
     def write_dl(
         self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
     ) -> None:
-        # On a narrow terminal a text stands below its name.
+        # On a narrow terminal, the text goes below the name.
         super().write_dl(list(rows), 4 if self.width < _NARROW else col_max, col_spacing)
 
 

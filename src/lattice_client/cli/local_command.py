@@ -1,4 +1,4 @@
-"""``lattice-client local``: the local Lattice that a file describes, and its access log, live."""
+"""``lattice-client local``: serve the local Lattice of a file, and show its access log."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from lattice_client.cli.access_view import AccessView, line_of
 from lattice_client.cli.failures import CONNECT, Failure
 from lattice_client.cli.help import Command
 from lattice_client.cli.serving import (
-    entered,
     interruptible,
-    loaded,
-    pair,
+    load_lattice,
+    parse_pair,
+    serve_networks,
 )
 from lattice_client.cli.terminal import console, note, say
 from lattice_client.testing import Caller, LocalLattice, RunningLattice
@@ -41,8 +41,8 @@ __all__ = ["command"]
 )
 @click.option("--parameter", multiple=True, metavar="NAME=VALUE", help="One of the template's.")
 @click.option("--caller", multiple=True, metavar="NAME", help="Add a caller.")
-@click.option("--region", metavar="REGION", help="In place of the file's.")
-@click.option("--account", metavar="ID", help="In place of the file's.")
+@click.option("--region", metavar="REGION", help="Instead of the file's.")
+@click.option("--account", metavar="ID", help="Instead of the file's.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option(
     "--port", type=int, default=0, help="Of the first service network. [default: a free one]"
@@ -52,15 +52,15 @@ __all__ = ["command"]
 def command(*, file: str, as_json: bool, **given: Any) -> None:
     """Serve a local Lattice and show its access log.
 
-    FILE is TOML, YAML, or a CloudFormation template. Its callers are put into an AWS configuration
-    file of their own, as profiles; no credentials are shown.
+    FILE is TOML, YAML, or a CloudFormation template. Its callers become profiles of a separate AWS
+    configuration file; no credentials are shown.
     """
     out = console()
     live = out.is_terminal and not as_json
-    show = _Shown(None if live else (json.dumps if as_json else line_of))
+    show = _AccessLogOutput(None if live else (json.dumps if as_json else line_of))
     with ExitStack() as stack:
         stack.enter_context(interruptible())
-        lattice = loaded(
+        lattice = load_lattice(
             file,
             targets=_pairs("--target", given["target"]),
             parameters=_pairs("--parameter", given["parameter"]),
@@ -72,26 +72,26 @@ def command(*, file: str, as_json: bool, **given: Any) -> None:
         )
         at = {name: given[name] for name in ("host", "port", "tls")}
         try:
-            running = stack.enter_context(entered(lattice, **at, note=note))
+            running = stack.enter_context(serve_networks(lattice, **at, note=note))
         except OSError as error:
             raise Failure(
-                CONNECT, f"There is no listening at {error.filename}: {error.strerror}."
+                CONNECT, f"Cannot listen at {error.filename}: {error.strerror}."
             ) from None
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lattice-client-")))
         _write_settings(lattice, running, folder)
-        told = _told(lattice, running, folder)
+        heading = _heading(lattice, running, folder)
         if live:
-            show.view = view = AccessView(told)
+            show.view = view = AccessView(heading)
             stack.enter_context(Live(view, console=out, refresh_per_second=8))
         else:
-            for line in told:
+            for line in heading:
                 say(line)
             say("Serving; Ctrl-C ends it.")
-        show.until_it_fails()
+        show.wait_for_failure()
 
 
-class _Shown:
-    """Where the access log goes: into a view, or line by line to stdout."""
+class _AccessLogOutput:
+    """Writes the access log, into a live view or line by line to stdout."""
 
     def __init__(self, form: Callable[[dict[str, Any]], str] | None) -> None:
         self.view: AccessView | None = None
@@ -103,38 +103,37 @@ class _Shown:
         if self.view is not None:
             self.view.add(record)
         elif self._form is not None:
-            with self._lock, suppress(InvalidStateError):  # the first failure counts
+            with self._lock, suppress(InvalidStateError):  # only the first failure is kept
                 try:
-                    print(self._form(record), flush=True)  # noqa: T201 it may be JSON
+                    print(self._form(record), flush=True)  # noqa: T201 rich would wrap JSON
                 except OSError as error:
                     self._failed.set_exception(error)
 
-    def until_it_fails(self) -> None:
-        """Wait.
+    def wait_for_failure(self) -> None:
+        """Wait until stdout cannot be written.
 
-        :raises OSError: when stdout takes no more.
-        :raises KeyboardInterrupt: as it comes.
+        :raises OSError: the failure to write.
         """
         self._failed.result()
 
 
 def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
     try:
-        return dict(map(pair, given))
+        return dict(map(parse_pair, given))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=option) from None
 
 
 def _write_settings(lattice: LocalLattice, running: list[RunningLattice], folder: Path) -> None:
-    """An AWS configuration with a profile for each caller, and for each a file to source. Both are
-    in a folder that is private to its owner."""
+    """Write an AWS configuration with a profile for each caller, and for each caller a file to
+    source. The folder must be private to its owner."""
     config = folder / "config"
     config.write_text("".join(_profile(caller, lattice) for caller in lattice.callers.values()))
     names: dict[str, str] = {}
-    for network, entrance in zip(lattice.networks.values(), running, strict=True):
+    for network, served in zip(lattice.networks.values(), running, strict=True):
         for service in network.services:
-            # A name leads to one entrance: that of the first network that it is in.
-            address = entrance.url.partition("://")[2]
+            # A name leads to one address: that of the first network that contains it.
+            address = served.url.partition("://")[2]
             names.setdefault(service.host, f"{service.host}={lattice.region}@{address}")
     for caller in lattice.callers.values():
         settings = {
@@ -145,7 +144,7 @@ def _write_settings(lattice: LocalLattice, running: list[RunningLattice], folder
         if running[0].scheme == "https":
             settings["SSL_CERT_FILE"] = running[0].ca_file
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in settings.items()]
-        # Keys in the environment would come before the profile's.
+        # Keys in the environment would take precedence over the profile's.
         _settings_of(caller, folder).write_text(f"unset {_KEYS}\n{''.join(lines)}")
 
 
@@ -165,13 +164,13 @@ def _profile(caller: Caller, lattice: LocalLattice) -> str:
     )
 
 
-def _told(lattice: LocalLattice, running: list[RunningLattice], folder: Path) -> list[Text]:
-    """What there is, and how to call it."""
+def _heading(lattice: LocalLattice, running: list[RunningLattice], folder: Path) -> list[Text]:
+    """The services' URLs, and how to call them."""
     lines = []
-    for network, entrance in zip(lattice.networks.values(), running, strict=True):
+    for network, served in zip(lattice.networks.values(), running, strict=True):
         lines.append(Text.assemble("Service network ", (network.name, "bold")))
         for service in network.services:
-            line = Text.assemble("  ", (entrance.url_for(service), "cyan"), overflow="fold")
+            line = Text.assemble("  ", (served.url_for(service), "cyan"), overflow="fold")
             lines.append(line)
     lines.append(Text("To call them from another shell, as one of the callers:"))
     for caller in lattice.callers.values():

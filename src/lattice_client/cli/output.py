@@ -1,4 +1,4 @@
-"""Where a response goes: stdout, or a file with a progress bar on a terminal."""
+"""Writing a response to stdout, or to a file with a progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lattice_client.cli.failures import WRITE, Failure
-from lattice_client.cli.terminal import binary, console
+from lattice_client.cli.terminal import binary_stream, console
 
 if TYPE_CHECKING:
     import httpx
@@ -21,21 +21,21 @@ _BINARY_ON_A_TERMINAL = (
 
 
 class Output:
-    """:param path: a file; ``-`` for stdout, whatever comes; None for stdout.
-    :param progress: whether to show a bar, if stderr is a terminal.
+    """:param path: a file; None for stdout; ``-`` for stdout, binary data on a terminal included.
+    :param progress: whether to show a bar if stderr is a terminal.
     """
 
     def __init__(self, path: str | None, *, progress: bool) -> None:
         self._path = None if path == "-" else path
         self._progress = progress
-        self._careful = path is None and sys.stdout.isatty()
+        self._guards_terminal = path is None and sys.stdout.isatty()
 
     def write(self, head: bytes, pieces: Iterator[bytes], size: int | None) -> None:
         """Write a response.
 
-        :param head: what comes before the body.
-        :param size: the body's, if it is known.
-        :raises Failure: if that cannot be done.
+        :param head: what precedes the body.
+        :param size: the body's size in bytes, if known.
+        :raises Failure: if it cannot be written.
         """
         if self._path is None:
             self._to_stdout(head, pieces)
@@ -44,24 +44,24 @@ class Output:
 
     def _to_stdout(self, head: bytes, pieces: Iterator[bytes]) -> None:
         last = b""
-        with _written("stdout"):
-            out = binary(sys.stdout)
+        with _write_failures("stdout"):
+            out = binary_stream(sys.stdout)
             out.write(head)
         for piece in pieces:
-            if self._careful and not last and b"\0" in piece:
+            if self._guards_terminal and not last and b"\0" in piece:
                 raise Failure(WRITE, _BINARY_ON_A_TERMINAL)
-            with _written("stdout"):
+            with _write_failures("stdout"):
                 out.write(piece)
                 out.flush()
             last = piece or last
-        with _written("stdout"):
-            if self._careful and last and not last.endswith(b"\n"):
-                out.write(b"\n")  # or the shell's prompt would stand in the same line
+        with _write_failures("stdout"):
+            if self._guards_terminal and last and not last.endswith(b"\n"):
+                out.write(b"\n")  # or the shell's prompt would follow on the same line
             out.flush()
 
     def _to_file(self, path: str, head: bytes, pieces: Iterator[bytes], size: int | None) -> None:
-        # Closing writes, too.
-        with _written(path), open(path, "wb") as file, self._bar(path, size) as advance:  # noqa: PTH123 as given
+        # Closing the file writes too.
+        with _write_failures(path), open(path, "wb") as file, self._bar(path, size) as advance:  # noqa: PTH123 the path as given
             file.write(head)
             for piece in pieces:
                 file.write(piece)
@@ -82,7 +82,7 @@ class Output:
 
 
 @contextmanager
-def _written(where: str) -> Iterator[None]:
+def _write_failures(where: str) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
@@ -92,7 +92,7 @@ def _written(where: str) -> Iterator[None]:
 
 
 def head_of(response: httpx.Response) -> bytes:
-    """The head of a response, as it came."""
+    """The status line and headers of a response, as received."""
     lines = [
         f"{response.http_version} {response.status_code} {response.reason_phrase}".rstrip().encode()
     ]

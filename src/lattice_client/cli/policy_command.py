@@ -1,4 +1,5 @@
-"""``lattice-client policy``: what an auth policy says to a request, and what surprises in it."""
+"""``lattice-client policy``: how an auth policy decides on a request, and what is surprising in
+it."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import click
 from rich.text import Text
 
-from lattice_client.cli.bodies import headers_of, read, shown
+from lattice_client.cli.bodies import display_name, headers_of, read_file
 from lattice_client.cli.failures import FAULT, READ, USAGE, Failure
 from lattice_client.cli.help import Group
 from lattice_client.cli.terminal import say
@@ -33,14 +34,14 @@ _ANONYMOUS = "anonymous"
 
 @click.group("policy", cls=Group, no_args_is_help=False)
 def command() -> None:
-    """Ask an auth policy, or look it over."""
+    """Evaluate an auth policy, or lint it."""
 
 
 # check
 
 
 class _Layer(NamedTuple):
-    """One of the policies that all have to allow a request."""
+    """One of the policies that must allow a request."""
 
     name: str
     decision: Decision
@@ -74,11 +75,11 @@ class _Layer(NamedTuple):
 @click.option(
     "--identity-policy", type=click.Path(), multiple=True, metavar="FILE", help="The caller's, too."
 )
-@click.option("--json", "as_json", is_flag=True, help="Tell it to machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(file: str, *, as_json: bool, **given: Any) -> int:
     """Would a request be allowed, and by which statement?
 
-    FILE is a service's auth policy (JSON; - for stdin). The exit code is 1 where it is denied.
+    FILE is a service's auth policy (JSON; - for stdin). The exit code is 1 if it is denied.
     """
     try:
         request = _request(given)
@@ -94,12 +95,12 @@ def check(file: str, *, as_json: bool, **given: Any) -> int:
     ]
     allowed = _allowed(layers)
     if as_json:
-        told = {
+        result = {
             "allowed": allowed,
             "caller": request.caller.arn if request.caller else None,
             "layers": [_as_json(layer) for layer in layers],
         }
-        print(json.dumps(told, indent=2))  # noqa: T201 for machines
+        print(json.dumps(result, indent=2))  # noqa: T201 rich would wrap it
     else:
         for layer in layers:
             _show(layer, named=len(layers) > 1)
@@ -111,7 +112,7 @@ def check(file: str, *, as_json: bool, **given: Any) -> int:
 def _request(given: dict[str, Any]) -> PolicyRequest:
     path, _, query = given["path"].partition("?")
     if given["source_ip"]:
-        ip_address(given["source_ip"])  # a ValueError otherwise, in words for people
+        ip_address(given["source_ip"])  # raises ValueError with a readable message
     headers = [
         (name.decode(), (value or b"").decode("utf-8", "replace"))
         for name, value in headers_of(given["header"]).items()
@@ -135,7 +136,7 @@ def _request(given: dict[str, Any]) -> PolicyRequest:
 def _principal(given: dict[str, Any]) -> Principal | None:
     who: str = given["caller"]
     if not who:
-        raise click.BadParameter("nobody is named (an empty variable?)", param_hint="--as")
+        raise click.BadParameter("no caller is named (an empty variable?)", param_hint="--as")
     if who == _ANONYMOUS:
         return None
     parts = (given["service"] or "").split(":")
@@ -151,7 +152,7 @@ def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
     for one in given:
         name, equals, value = one.partition("=")
         if not equals:
-            raise click.BadParameter(f"{one!r} has not the form KEY=VALUE", param_hint=option)
+            raise click.BadParameter(f"{one!r} is not of the form KEY=VALUE", param_hint=option)
         pairs[name] = value
     return pairs
 
@@ -161,7 +162,7 @@ def _decide(file: str, kind: type[Policy], request: PolicyRequest) -> Decision:
 
 
 def _allowed(layers: list[_Layer]) -> bool:
-    """All layers must allow; of the identity policies, one, and none may deny."""
+    """Whether all layers allow. Of the identity policies, one must allow and none may deny."""
     identity = [one.decision for one in layers if one.name.startswith("identity")]
     others = [one.decision for one in layers if not one.name.startswith("identity")]
     denied = any(one.statement is not None and not one.allowed for one in identity)
@@ -199,37 +200,37 @@ def _show(layer: _Layer, *, named: bool) -> None:
         say(reason.strip(), stderr=False, indent=2)
 
 
-def _style(allowed: bool) -> str:  # noqa: FBT001 what it is about
+def _style(allowed: bool) -> str:  # noqa: FBT001 the only argument
     return "green" if allowed else "red"
 
 
 # lint
 
 
-@command.command("lint", short_help="Find what is legal and does something else.")
+@command.command("lint", short_help="Find what is legal and surprising.")
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="FILE..."
 )
-@click.option("--json", "as_json", is_flag=True, help="Tell it to machines.")
-def look_over(files: tuple[str, ...], *, as_json: bool) -> int:
-    """What is legal in auth policies and does something else than it seems to.
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def lint_files(files: tuple[str, ...], *, as_json: bool) -> int:
+    """Find what is legal in auth policies and does something else than it seems to.
 
-    The exit code is 1 where something is found, or where AWS would refuse a policy.
+    The exit code is 1 if something is found or AWS would refuse a policy.
     """
     found: list[dict[str, str]] = []
     for file in files:
         try:
-            # What is read already: in a file, line breaks are no finding.
+            # The parsed policy: line breaks in the file are not a finding.
             findings = lint(_read(file, AuthPolicy))
         except _RefusedError as refused:
-            found.append({"file": shown(file), **refused.finding})
+            found.append({"file": display_name(file), **refused.finding})
         else:
             found += [
-                {"file": shown(file), "code": one.code, "place": one.place, "text": one.text}
+                {"file": display_name(file), "code": one.code, "place": one.place, "text": one.text}
                 for one in findings
             ]
     if as_json:
-        print(json.dumps(found, indent=2))  # noqa: T201 for machines
+        print(json.dumps(found, indent=2))  # noqa: T201 rich would wrap it
     else:
         for one in found:
             place = f" {one['place']}" if one["place"] else ""
@@ -253,10 +254,10 @@ class _RefusedError(Failure):
 
 def _read(file: str, kind: type[Policy]) -> Policy:
     try:
-        text = read(file).decode("utf-8-sig")
+        text = read_file(file).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Failure(READ, f"{file} is no UTF-8 text.") from None
+        raise Failure(READ, f"{file} is not UTF-8 text.") from None
     try:
         return kind.from_document(text)
     except PolicyError as error:
-        raise _RefusedError(shown(file), error) from None
+        raise _RefusedError(display_name(file), error) from None

@@ -1,4 +1,4 @@
-"""The proxy that a call goes through, and who says so."""
+"""The proxy that a call goes through, and the option or variable that sets it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import httpx
 
 __all__ = ["Proxy", "proxy_of"]
 
-_SHOWN = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*://))?(?:.*@)?(\[[^\]]*\]|[^:/@]+)(:\d+)?(?=/|$)")
+_WITHOUT_PASSWORD = re.compile(
+    r"(?:([A-Za-z][A-Za-z0-9+.-]*://))?(?:.*@)?(\[[^\]]*\]|[^:/@]+)(:\d+)?(?=/|$)"
+)
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
 class Proxy(NamedTuple):
-    """:param url: it may hold a password.
-    :param by: what says so: an option, or a variable of the environment.
+    """:param url: may contain a password.
+    :param by: what sets it: an option or an environment variable.
     """
 
     url: str
@@ -27,14 +29,14 @@ class Proxy(NamedTuple):
         return f"Proxy({str(self)!r})"
 
     def __str__(self) -> str:
-        """As a person would say it, without user and password."""
-        found = _SHOWN.match(self.url)
-        what = "".join(filter(None, found.groups())) if found else "what is given"
+        """For people, without user and password."""
+        found = _WITHOUT_PASSWORD.match(self.url)
+        what = "".join(filter(None, found.groups())) if found else "the given value"
         return f"{what.removeprefix('http://')} (the proxy of {self.by})"
 
     @property
-    def place(self) -> tuple[str, int] | None:
-        """Its host and port; None if it has none."""
+    def address(self) -> tuple[str, int] | None:
+        """Its host and port; None if the URL is not a proxy's."""
         try:
             url = httpx.URL(self.url)
         except httpx.InvalidURL:
@@ -42,19 +44,21 @@ class Proxy(NamedTuple):
         return (url.host, url.port or _PORTS[url.scheme]) if url.scheme in _PORTS else None
 
     def remedy(self, host: str, *, status: str = "") -> str:
-        """What to do where it is of no use for calls to a host.
+        """What to do if calls to a host fail at this proxy.
 
-        :param status: of its answer, if there was one.
+        :param status: the status of its answer, if there was one.
         """
         if status == "407":
-            return f"It wants a user and a password: {self.by} as http://USER:PASSWORD@HOST:PORT."
+            return (
+                f"It wants a user and a password: set {self.by} to http://USER:PASSWORD@HOST:PORT."
+            )
         if self.by.startswith("-"):
             return f"Give {self.by} as http://HOST:PORT, or leave it out."
         return f"Set {self.by} to http://HOST:PORT, or go without it: no_proxy={host}."
 
 
 def proxy_of(url: httpx.URL, option: str | None = None) -> Proxy | None:
-    """The proxy for a URL: the option's, else the environment's."""
+    """The proxy for a URL: from the option, else from the environment."""
     if option:
         return Proxy(_with_scheme(option), "--proxy")
     if urllib.request.proxy_bypass(url.host):
@@ -69,4 +73,4 @@ def proxy_of(url: httpx.URL, option: str | None = None) -> Proxy | None:
 
 
 def _with_scheme(proxy: str) -> str:
-    return proxy if "://" in proxy else f"http://{proxy}"  # as curl reads it
+    return proxy if "://" in proxy else f"http://{proxy}"  # as curl does

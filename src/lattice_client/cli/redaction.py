@@ -1,4 +1,4 @@
-"""What may be shown of a request and a response: all but what opens doors."""
+"""Requests and responses as they may be shown: without secrets."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ _SIGNATURE = re.compile(r"(Signature=)[0-9A-Za-z%]+")
 _IN_QUERY = re.compile(
     r"([?&][^=&]*(?:signature|token|secret|password|api[-_]?key|code)[^=&]*=)[^&#]*", re.IGNORECASE
 )
-# Names of headers that hold a secret, ours and other people's.
+# Names of headers that contain a secret, of AWS or of others.
 _SECRET_HEADER = re.compile(
     r"authori[sz]ation|cookie|token|secret|password|api-?key|credential|signature|session",
     re.IGNORECASE,
 )
-# An access key, before the day of its credential scope; in a query too.
+# An access key before the date of its credential scope, in a header or a query.
 _CREDENTIAL = re.compile(
     r"(Credential=)([^,&\s]{1,512}?)(?=(?:/|%2F)[0-9]{8}(?:/|%2F))", re.IGNORECASE
 )
-# So short a value stands in a text by chance.
-_SHORTEST = 8
+# Shorter values occur in texts by chance.
+_MIN_LENGTH = 8
 
 
 class Redaction:
-    """Knows the secrets that it has seen, and leaves them out wherever they come again."""
+    """Remembers each secret that it sees, and removes it from later texts."""
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
 
     def learn(self, secret: str | None) -> None:
-        if secret and len(secret) >= _SHORTEST:
-            # Twice where a URL stands in another one's parameter.
+        if secret and len(secret) >= _MIN_LENGTH:
+            # Quoted twice if a URL is another URL's parameter.
             quoted = quote(secret, safe="")
             self._secrets |= {secret, quoted, quote(quoted, safe="")}
 
     def header(self, name: str, value: str) -> str:
-        """A header's line."""
+        """A header as a line."""
         if name.lower() == "authorization" and value.startswith("AWS4-"):
             self.learn(value.rpartition("Signature=")[2])
             text = _SIGNATURE.sub(r"\1***", _CREDENTIAL.sub(_redacted_key, value))
         elif _SECRET_HEADER.search(name):
-            # The scheme of Authorization says what it is, and is no secret.
+            # The scheme of Authorization is not a secret, so it stays.
             scheme, space, rest = value.partition(" ")
             self.learn(rest or value)
             text = f"{scheme} ***" if space and rest and "authori" in name.lower() else "***"
@@ -59,7 +59,7 @@ class Redaction:
         return self.text(_IN_QUERY.sub(r"\1***", target))
 
     def text(self, text: str) -> str:
-        """Anything else."""
+        """Any other text."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return printable(_SIGNATURE.sub(r"\1***", text))

@@ -1,5 +1,4 @@
-"""What the commands that serve a file have in common: ``python -m lattice_client.testing`` and
-``lattice-client local``. How they speak to people is theirs."""
+"""Loading and serving the local Lattice that a file describes, for ``lattice-client local``."""
 
 from __future__ import annotations
 
@@ -7,7 +6,6 @@ import contextlib
 import errno
 import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,23 +18,23 @@ if TYPE_CHECKING:
     from lattice_client.testing.model.auth_layer import AuthLayer
     from lattice_client.testing.server.running import RunningLattice
 
-__all__ = ["entered", "interruptible", "loaded", "pair", "until_interrupted"]
+__all__ = ["interruptible", "load_lattice", "parse_pair", "serve_networks"]
 
 _LAST_PORT: Final = 65535
 
 
-def pair(text: str) -> tuple[str, str]:
+def parse_pair(text: str) -> tuple[str, str]:
     """The two sides of ``NAME=VALUE``.
 
-    :raises ValueError: if one is missing.
+    :raises ValueError: if either is missing.
     """
     name, equals, value = text.partition("=")
     if not name or not equals:
-        raise ValueError(f"{without_password(text)!r} has not the form NAME=VALUE")
+        raise ValueError(f"{without_password(text)!r} is not of the form NAME=VALUE")
     return name, value
 
 
-def loaded(
+def load_lattice(
     file: str,
     *,
     callers: Sequence[str],
@@ -45,34 +43,31 @@ def loaded(
     note: Callable[[str], object],
     **options: Any,
 ) -> LocalLattice:
-    """The local Lattice that a file describes, with a caller at least.
+    """The local Lattice that a file describes, with at least one caller.
 
-    :param callers: names of further ones.
-    :param note: called with what was not understood, and what surprises in the auth policies.
+    :param callers: names of callers to add.
+    :param note: called with each warning about the file, and each finding in its auth policies.
     :param options: further arguments of ``load``.
     """
     from lattice_client.testing.templates.load import TemplateWarning, load
 
-    # Applications that the file names are those of the folder one stands in, as with any server.
+    # Applications in the file are imported from the working directory, as with other servers.
     sys.path.insert(0, str(Path.cwd()))
     settings = {"account": account, "region": region}
-    with warnings.catch_warnings(record=True) as remarks:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TemplateWarning)
         options |= {name: value for name, value in settings.items() if value}
         lattice = load(file, **options)
-    for remark in [
-        *(str(each.message) for each in remarks),
-        *_surprises(lattice),
-    ]:
-        note(remark)
+    for text in [*(str(each.message) for each in caught), *_policy_findings(lattice)]:
+        note(text)
     for name in callers or ([] if lattice.callers else ["local-caller"]):
         if name not in lattice.callers:
             lattice.add_caller(name)
     return lattice
 
 
-def _surprises(lattice: LocalLattice) -> Iterator[str]:
-    """What is legal in the auth policies, and does something else than it seems to."""
+def _policy_findings(lattice: LocalLattice) -> Iterator[str]:
+    """What is legal in the auth policies and does something else than it seems to."""
     from lattice_client.testing.policies import lint
 
     layers: dict[str, AuthLayer] = {
@@ -85,20 +80,20 @@ def _surprises(lattice: LocalLattice) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def entered(
+def serve_networks(
     lattice: LocalLattice, *, host: str, port: int, tls: bool, note: Callable[[str], object]
 ) -> Iterator[list[RunningLattice]]:
-    """Each service network's entrance, for as long as the context lasts.
+    """Serve each service network at a port, until the context ends.
 
-    :param port: the first one's, the others' follow; 0 for free ones.
-    :param note: called with what is to be known of the address.
-    :raises OSError: if there is no listening at one; its ``filename`` is address and port.
+    :param port: the first network's; the others' follow; 0 for free ones.
+    :param note: called with each warning about addresses and listeners.
+    :raises OSError: if an address cannot be listened at; ``filename`` is address and port.
     """
     from lattice_client.testing.server.running import ExposedLatticeWarning, serve
 
     last = port + len(lattice.networks) - 1
     if port < 0 or last > _LAST_PORT:
-        # socket's would be an OverflowError, with some of the networks entered.
+        # socket would raise OverflowError, after some of the networks are served.
         why = f"ports are from 1 to {_LAST_PORT}"
         raise OSError(errno.EADDRNOTAVAIL, why, f"{host}:{port if port < 0 else last}")
     scheme = "HTTPS" if tls else "HTTP"
@@ -110,22 +105,24 @@ def entered(
         for index, network in enumerate(lattice.networks.values()):
             at = port + index if port else 0
             try:
-                with warnings.catch_warnings(record=True) as remarks:
+                with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always", ExposedLatticeWarning)
                     serving = serve(network, host=host, port=at, tls=tls)
                     running.append(stack.enter_context(serving))
             except OSError as error:
                 raise OSError(error.errno, error.strerror, f"{host}:{at}") from None
-            if index == 0:  # the others say the same
-                for remark in remarks:
-                    note(str(remark.message))
+            if index == 0:  # the others repeat it
+                for each in caught:
+                    note(str(each.message))
         yield running
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Ends as by Ctrl-C also where it is told to terminate, or where a shell has started it in the
-    background and made it ignore Ctrl-C; or where its terminal is closed, unless nohup has it."""
+    """Raise KeyboardInterrupt on SIGINT, on SIGTERM, and on SIGHUP unless it is ignored (nohup).
+
+    A shell's background job ignores SIGINT; here it does not.
+    """
     numbers = [signal.SIGINT, signal.SIGTERM]
     hangup = getattr(signal, "SIGHUP", None)  # Windows has none
     if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
@@ -136,11 +133,3 @@ def interruptible() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def until_interrupted() -> None:
-    """Wait.
-
-    :raises KeyboardInterrupt: in the end.
-    """
-    threading.Event().wait()

@@ -1,4 +1,4 @@
-"""``lattice-client sign``: what a signed request looks like, and what its signature is made of."""
+"""``lattice-client sign``: a signed request, and the stages of its signature."""
 
 from __future__ import annotations
 
@@ -29,9 +29,8 @@ from lattice_client.signing import SigV4ASigner, SigV4Signer, presign
 __all__ = ["command"]
 
 _WARNING = (
-    "this is a key to the request, for whoever has it: for five minutes, or as long as --expires "
-    "says, and the session token in it for as long as the credentials live. Keep it out of tickets "
-    "and chats."
+    "anyone who has this can send the request: for five minutes, or as long as --expires says. The "
+    "session token in it is valid as long as the credentials. Keep it out of tickets and chats."
 )
 _SIGNED = ("authorization", "x-amz-")
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -71,9 +70,9 @@ def command(
     is. "lattice-client sign --headers URL | curl -H @- URL" lets curl send the request.
     """
     if given["expires"] and signing.placement != "query":
-        raise click.UsageError("--expires goes with --query.")
+        raise click.UsageError("--expires needs --query.")
     if form == "url" and signing.placement != "query":
-        raise click.UsageError("--url shows a signature in the URL, so it goes with --query.")
+        raise click.UsageError("--url shows a signature in the URL, so it needs --query.")
     signed = _signed(str(url), signing, addresses, given)
     if form in _FORMATS and sys.stderr.isatty():
         note(_WARNING)
@@ -94,8 +93,8 @@ def command(
 
 
 class _Signed(NamedTuple):
-    """A request with its signature, and the two stages on the way to it; the token is left out of
-    the canonical request."""
+    """A request with its signature, its canonical request without the token, and its string to
+    sign."""
 
     method: str
     url: str
@@ -109,7 +108,7 @@ class _Signed(NamedTuple):
     string_to_sign: str
 
     def __repr__(self) -> str:
-        # Signature and token are in most of it.
+        # Most fields contain the signature or the token.
         return f"_Signed({self.method!r}, region={self.region!r})"
 
     def as_curl(self) -> str:
@@ -143,7 +142,7 @@ def _signed(url: str, signing: Signing, addresses: Addresses, given: dict[str, A
         for name, value in given_headers.items()
     }
     token = own.pop("x-amz-security-token", "")
-    for name in ("x-amz-content-sha256", "x-amz-date"):  # the signer's own
+    for name in ("x-amz-content-sha256", "x-amz-date"):  # the signer sets them
         own.pop(name, None)
     to, _, signing = destination(url, addresses, signing)
     provider = signing.provider(token or None)
@@ -158,7 +157,7 @@ def _signed(url: str, signing: Signing, addresses: Addresses, given: dict[str, A
         credentials, signature["region"], signing.service, path_encoding=signing.path_encoding
     )
     arguments: Any = (method, request.headers["host"], request.url.raw_path.decode(), own)
-    # Services other than Lattice want the body's hash, and few of them in a header.
+    # Services other than Lattice sign the body's hash, and few of them expect it in a header.
     hashed = request.headers.get("x-amz-content-sha256") or sha256(content or b"").hexdigest()
     options = {"payload_hash": hashed, "now": signature["at"]}
     if signing.placement == "query":
@@ -189,8 +188,7 @@ def _signed(url: str, signing: Signing, addresses: Addresses, given: dict[str, A
 
 
 def _parts(request: httpx.Request) -> dict[str, Any]:
-    """Region (or set of regions), time and duration of a signature, from the request that it is
-    in."""
+    """Region (or set of regions), time and duration of a signed request's signature."""
     query = {name: values[0] for name, values in parse_qs(request.url.query.decode()).items()}
     credential = (
         query.get("X-Amz-Credential")
@@ -207,14 +205,15 @@ def _parts(request: httpx.Request) -> dict[str, Any]:
 
 
 def _print(text: str) -> None:
-    print(text)  # noqa: T201 what was asked for, to the letter
+    print(text)  # noqa: T201 rich would wrap it
 
 
 def _describe(signed: _Signed) -> None:
-    """What may be seen by anybody."""
+    """Show the request without signature and token."""
+    from rich.table import Table
+
     redaction = Redaction()
     redaction.learn(signed.credentials.token)
-    from rich.table import Table
 
     expires = signed.credentials.expires_at
     unknown = "not known" if signed.credentials.token else "never"

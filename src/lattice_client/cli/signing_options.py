@@ -1,4 +1,4 @@
-"""The options that say as whom, for which region and how to sign."""
+"""The options for credentials, region and signature."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from lattice_client.signing.canonical import PathEncoding
 __all__ = ["Signing", "signing_options"]
 
 
-# Seconds: for the code of an MFA device, or a process that opens a browser.
+# Seconds for a person to type an MFA code, or to log in through a browser.
 _PATIENCE = 600.0
 
 
 class Signing(NamedTuple):
-    """What the options say.
+    """The values of the options.
 
-    :param region_by: who said so.
-    :param keys: access key and secret key alone, from curl's ``--user``.
+    :param region_by: the option or source of the region, for people.
+    :param keys: access key and secret key without a token, from curl's ``--user``.
     """
 
     region: str | None = None
@@ -48,11 +48,11 @@ class Signing(NamedTuple):
     def provider(
         self, token: str | None = None, *, patience: float | None = None
     ) -> CredentialsProvider:
-        """Where credentials come from.
+        """The credentials provider that the options select.
 
-        :param token: the session token that goes with ``keys``.
-        :param patience: for how many seconds to wait for them. None: as long as a person needs who
-            is asked for a code.
+        :param token: the session token of ``keys``.
+        :param patience: for how many seconds to wait for credentials. None: long enough for a
+            person to type a code.
         """
         patience = patience or _PATIENCE
         provider: CredentialsProvider
@@ -68,7 +68,7 @@ class Signing(NamedTuple):
         return AssumeRole(self.role, base=provider, region=self._one_region, patience=patience)
 
     def auth(self, provider: CredentialsProvider, **changes: Any) -> SigV4Auth:
-        """An auth object that signs so, but for the changes."""
+        """An auth object for these options, with some arguments changed."""
         several = self.algorithm == "sigv4a"
         arguments: dict[str, Any] = {
             "region": None if several else self.region,
@@ -93,7 +93,7 @@ _Command = Callable[..., Any]
 
 
 def signing_options(command: _Command) -> _Command:
-    """Adds the options to a command, which gets them as ``signing``."""
+    """Add the options to a command, which receives them as ``signing``."""
 
     @wraps(command)
     def with_signing(
@@ -111,13 +111,13 @@ def signing_options(command: _Command) -> _Command:
     ) -> Any:
         if user is not None and aws_sigv4 is None:
             raise click.UsageError(
-                "--user gives an access key and its secret, and goes with --aws-sigv4; "
-                "Authorization itself is where the signature stands."
+                "--user gives an access key and its secret, and needs --aws-sigv4; "
+                "Authorization itself contains the signature."
             )
-        curls = _curls(aws_sigv4) if aws_sigv4 is not None else {}
+        from_curl = _region_and_service(aws_sigv4) if aws_sigv4 is not None else {}
         signing = Signing(
-            region=region or curls.get("region"),
-            service=service or curls.get("service") or LATTICE,
+            region=region or from_curl.get("region"),
+            service=service or from_curl.get("service") or LATTICE,
             algorithm="sigv4a" if sigv4a else "sigv4",
             placement="query" if query else "header",
             path_encoding=path_encoding,
@@ -135,7 +135,7 @@ def signing_options(command: _Command) -> _Command:
 _OPTIONS = [
     click.option("--region", metavar="REGION", help="Sign for this region; with --sigv4a, a set."),
     click.option("--profile", metavar="NAME", help="Take credentials from this AWS profile."),
-    click.option("--assume-role", metavar="ARN", help="Take on this role first."),
+    click.option("--assume-role", metavar="ARN", help="Assume this role first."),
     click.option("--sigv4a", is_flag=True, help="Sign for several regions at once."),
     click.option("--service", metavar="NAME", help=f"Sign for another service than {LATTICE}."),
     click.option(
@@ -157,7 +157,7 @@ _OPTIONS = [
 ]
 
 
-def _curls(given: str) -> dict[str, str]:
+def _region_and_service(given: str) -> dict[str, str]:
     """Curl's ``provider1[:provider2[:region[:service]]]``."""
     parts = given.split(":")
     if parts[0].lower() != "aws" or len(parts) > len(("aws", "amz", "region", "service")):
@@ -170,7 +170,7 @@ def _curls(given: str) -> dict[str, str]:
 def _keys(given: str) -> Credentials:
     access_key, colon, secret_key = given.partition(":")
     if not colon or not access_key or not secret_key:
-        # Not what was given: that may be a secret.
+        # Without the value, which may be a secret.
         raise click.BadParameter(
             "it has the form ACCESS_KEY:SECRET_KEY (an empty variable?)", param_hint="'--user'"
         )

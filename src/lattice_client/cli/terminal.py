@@ -1,4 +1,4 @@
-"""Stdout and stderr, good at a terminal and in a pipe."""
+"""Stdout and stderr, for terminals and pipes."""
 
 from __future__ import annotations
 
@@ -12,23 +12,31 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-__all__ = ["binary", "console", "have_streams", "let_go", "note", "printable", "say"]
+__all__ = [
+    "binary_stream",
+    "console",
+    "discard_unwritten",
+    "note",
+    "printable",
+    "replace_closed_streams",
+    "say",
+]
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Rich would end the program with 1; it ends as all of its commands do."""
+        """Raise, so that every command exits with the same code; rich would exit with 1."""
         raise BrokenPipeError
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console with escape codes on a terminal, unless it is a dumb one or NO_COLOR is set
-    (no-color.org), and without them in a pipe, where no line is broken either."""
+    """A console with escape codes on a terminal, unless TERM is dumb or NO_COLOR is set
+    (no-color.org), and without escape codes in a pipe."""
     stream = sys.stderr if stderr else sys.stdout
-    # Not every encoding has an arrow, and what has none is no reason to end with a traceback.
+    # Not every encoding has an arrow or a µ; without one, "?" is better than a traceback.
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")
-    # Left to itself, rich writes bold under NO_COLOR.
+    # By default, rich writes bold under NO_COLOR.
     plain = {"color_system": None} if os.environ.get("NO_COLOR") else {}
     return _Console(stderr=stderr, highlight=False, markup=False, emoji=False, **plain)  # type: ignore[arg-type]
 
@@ -41,9 +49,9 @@ def say(
     indent: int = 0,
     whole: bool = False,
 ) -> None:
-    """A line for people, broken between words on a terminal and not at all in a pipe.
+    """Print a line for people, wrapped between words on a terminal and not wrapped in a pipe.
 
-    :param whole: leave breaking to the terminal, so that copying gives the line as it is.
+    :param whole: let the terminal wrap it, so that copying gives the original line.
     """
     out = console(stderr=stderr)
     if out.is_terminal and indent:
@@ -53,28 +61,28 @@ def say(
 
 
 def note(text: str) -> None:
-    """A line on stderr that names the program, as is usual for what may go wrong."""
+    """Print a line on stderr that begins with the program's name, for warnings and errors."""
     line = Text("lattice-client: ", "bold")
     line.append(text, "not bold")
     say(line)
 
 
 def printable(text: str) -> str:
-    """Without control characters, which could move a terminal's cursor and repaint it."""
+    """The text with control characters replaced, which could repaint a terminal."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def have_streams() -> None:
-    """Python has none of those that a shell closes (``>&-``)."""
+def replace_closed_streams() -> None:
+    """Open the null device for each stream that the shell has closed (``>&-``): Python has None."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            nothing = open(os.devnull, mode, encoding="utf-8", errors="replace")  # noqa: PTH123, SIM115 to the end
+            nothing = open(os.devnull, mode, encoding="utf-8", errors="replace")  # noqa: PTH123, SIM115 used until the process ends
             setattr(sys, name, nothing)
 
 
-def let_go() -> None:
-    """Leave nothing that stdout and stderr have not taken: the interpreter would try again at its
-    end, and complain or wait."""
+def discard_unwritten() -> None:
+    """Drop output that stdout and stderr cannot take: the interpreter would flush it again at
+    exit, and fail or block."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -85,7 +93,7 @@ def let_go() -> None:
                 os.close(nothing)
 
 
-def binary(stream: TextIO) -> BinaryIO:
-    """What is below a text stream."""
+def binary_stream(stream: TextIO) -> BinaryIO:
+    """The binary stream below a text stream."""
     stream.flush()
     return stream.buffer

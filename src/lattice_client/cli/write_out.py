@@ -1,4 +1,4 @@
-"""Curl's ``--write-out``: what is said of a call when it is over.
+"""Curl's ``--write-out``: facts about a call, printed after it.
 
 Source: "-w, --write-out" (curl(1)).
 """
@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from lattice_client.cli.bodies import read
+from lattice_client.cli.bodies import read_file
 from lattice_client.cli.redaction import Redaction
-from lattice_client.cli.sending import address_of
+from lattice_client.cli.transport import peer_address
 
 if TYPE_CHECKING:
     import httpx
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["VARIABLES", "WriteOut"]
 
 _PART = re.compile(r"%header\{([^}]*)\}|%\{([^}]*)\}|(%%)|\\([nrt])")
-# Curl's, of which there is nothing to tell: what httpx keeps to itself, as the look-up of the name
-# within time_connect, and what there is not, as FTP.
-_CURLS = re.compile(
+# Curl's variables without a value here: httpx does not expose it, such as the time of the name's
+# look-up, or it does not exist, such as FTP's.
+_UNSUPPORTED = re.compile(
     r"certs|conn_id|filename_effective|ftp_entry_path|header_json|http_connect|json|local_ip|"
     r"local_port|num_certs|num_connects|num_headers|num_retries|onerror|proxy_ssl_verify_result|"
     r"proxy_used|referer|size_delivered|size_header|size_request|size_upload|speed_upload|"
@@ -35,37 +35,37 @@ _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 class WriteOut:
-    r"""Watches a call, and says of it what a template asks for.
+    r"""Observes a call, and fills in a template with its values.
 
     :param template: curl's: text with ``%{variable}``, ``%header{name}``, ``%%`` and ``\n``;
         ``@FILE`` or ``@-`` for one in a file.
-    :param redaction: what leaves secrets out of the values, which may repeat the request's.
-    :raises Failure: for a file that cannot be read.
+    :param redaction: removes secrets from values, which may repeat the request's.
+    :raises Failure: if the file cannot be read.
     """
 
     def __init__(self, template: str, redaction: Redaction) -> None:
         if template.startswith("@"):
-            template = read(template[1:]).decode("utf-8", "surrogateescape")
+            template = read_file(template[1:]).decode("utf-8", "surrogateescape")
         self._template = template
         self._redaction = redaction
         self._began = time.perf_counter()
         self.times: dict[str, float] = {}
         self.remote_ip = self.remote_port = ""
         self._redirected = False
-        #: The request at hand, as it is before it is signed, and its answer.
+        #: The current request, before it is signed, and its response.
         self.request: httpx.Request | None = None
         self.response: httpx.Response | None = None
         self.redirects = -1
         self.failure: Failure | None = None
 
     @property
-    def remarks(self) -> Iterator[str]:
-        """What of the template stays empty, and why."""
+    def problems(self) -> Iterator[str]:
+        """The template's variables that stay empty, and why."""
         for name in dict.fromkeys(found[2] for found in _PART.finditer(self._template)):
             if name is None or name in VARIABLES:
                 continue
-            if _CURLS.fullmatch(name):
-                yield f"-w: curl's %{{{name}}} is not told here."
+            if _UNSUPPORTED.fullmatch(name):
+                yield f"-w: curl's %{{{name}}} is not supported."
             else:
                 yield f"-w: there is no variable {name!r}; there are: {', '.join(VARIABLES)}."
 
@@ -74,30 +74,30 @@ class WriteOut:
             self._mark("time_appconnect")
             return
         self._mark("time_connect")
-        address = address_of(stream)
+        address = peer_address(stream)
         self.remote_ip, self.remote_port = map(str, address) if address else ("", "")
 
-    def sent(self, request: httpx.Request) -> None:  # noqa: ARG002 the protocol's
+    def sent(self, request: httpx.Request) -> None:  # noqa: ARG002 WireObserver
         if self._redirected:
             self._mark("time_redirect")
         self._redirected = False
 
-    def begun(self) -> None:
+    def headers_started(self) -> None:
         self._mark("time_pretransfer")
 
     def received(self, response: httpx.Response) -> None:
         self._mark("time_starttransfer")
         self._redirected = response.has_redirect_location
 
-    def asked(self, request: httpx.Request) -> None:
-        """The first request, and each that a redirect leads to."""
+    def request_started(self, request: httpx.Request) -> None:
+        """Record the first request, and each that a redirect leads to."""
         self.request, self.response = request, None
         self.redirects += 1
 
     def text(self, failure: Failure | None) -> str:
-        """The template filled in.
+        """The template, filled in.
 
-        :param failure: how the call ended, if not well.
+        :param failure: how the call failed, if it did.
         """
         self._mark("time_total")
         self.failure = failure
@@ -148,7 +148,7 @@ def _redirect(response: httpx.Response) -> str:
     return "" if response.next_request is None else str(response.next_request.url)
 
 
-#: What may stand in ``%{…}``.
+#: The names in ``%{…}``.
 VARIABLES: Final[dict[str, Callable[[WriteOut], str]]] = {
     "content_type": _of_response(lambda response: response.headers.get("content-type", "")),
     "errormsg": lambda out: out.failure.text if out.failure is not None else "",

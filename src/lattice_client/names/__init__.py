@@ -1,7 +1,7 @@
-"""Friendly names: which region a host name is in, whether it is Lattice's, and where to connect.
+"""Friendly names: a host name's region, whether it is VPC Lattice's, and where to connect.
 
-:class:`Names` asks sources in order and remembers what they say. A source is any object with a
-method ``find(name, now)``; those of this package are loaded when they are first used.
+:class:`Names` queries sources in order and caches their answers. A source is any object with a
+method ``find(name, now)``. The sources of this package are imported on first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A list that a source fetches as a whole, and keeps for a while."""
+"""A list that a source fetches as a whole and caches."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from typing import Generic, TypeVar
 from lattice_client._forking import renewed_after_fork
 from lattice_client.errors import NameSourceError
 
-__all__ = ["Listing"]
+__all__ = ["CachedList"]
 
 _ListT = TypeVar("_ListT")
 
-# So many seconds after a failure nobody asks again.
+# Seconds after a failure before the next fetch.
 _PAUSE = 5.0
-# Whoever waits for a list that another fetches has begun before it; a clock that is set back by
-# more than this makes its times worthless.
+# Seconds. A caller that waited for another's fetch took its time before that fetch, so a list also
+# serves somewhat earlier times. If the clock is set back by more, the list's times are worthless.
 _STEP_BACK = 60.0
 
 
-class Listing(Generic[_ListT]):
-    """:param ttl: for how many seconds a list holds. It pickles as this alone."""
+class CachedList(Generic[_ListT]):
+    """:param ttl: for how many seconds a list is used. Only this is pickled."""
 
     def __init__(self, ttl: float) -> None:
         self.ttl = ttl
-        # Swapped whole: from when and until when it holds, and the list.
+        # Swapped whole: when the list was fetched, when it expires, and the list.
         self._state: tuple[float, float, _ListT] | None = None
-        # The last failure, and until when (by the monotonic clock) it is not tried again.
+        # The last failure, and when (by the monotonic clock) the next fetch is allowed.
         self._failure = ("", 0.0)
         self._after_fork()
         renewed_after_fork(self)
 
     def _after_fork(self) -> None:
-        # Held while the list is fetched: whoever wants another name waits for the same list.
+        # Held during a fetch, so that look-ups of other names wait for the same list.
         self._lock = threading.Lock()
 
-    def __reduce__(self) -> tuple[type[Listing[_ListT]], tuple[float]]:
+    def __reduce__(self) -> tuple[type[CachedList[_ListT]], tuple[float]]:
         return type(self), (self.ttl,)
 
     def get(self, now: float, fetch: Callable[[], _ListT]) -> tuple[float, _ListT]:
-        """Until when the list holds, and the list, fetched if need be.
+        """When the list expires, and the list, which is fetched if necessary.
 
-        :raises NameSourceError: what ``fetch`` raises, and again for a few seconds after it.
+        :raises NameSourceError: from ``fetch``, and again for ``_PAUSE`` seconds after it.
         """
         with self._lock:
             if self._state is not None and self._state[0] - _STEP_BACK <= now < self._state[1]:

@@ -1,4 +1,4 @@
-"""AWS Cloud Map: names that a service registry gives."""
+"""AWS Cloud Map: names in a service registry."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lattice_client.errors import ConfigurationError
 from lattice_client.names.aws_api import AwsApi
 from lattice_client.names.endpoint import Endpoint
 from lattice_client.names.host_name import normal_name
-from lattice_client.names.lattice_addresses import stranger_among
-from lattice_client.names.source import AliasHost, check_alias_host, led_to
+from lattice_client.names.lattice_addresses import foreign_address
+from lattice_client.names.source import AliasHost, alias_endpoint, check_alias_host
 
 __all__ = ["CloudMapNames"]
 
 # Reserved attributes of an instance ("RegisterInstance", AWS Cloud Map API Reference).
-_LEADING = ("AWS_INSTANCE_CNAME", "AWS_ALIAS_DNS_NAME")
-_ADDRESSES = ("AWS_INSTANCE_IPV4", "AWS_INSTANCE_IPV6")
+_NAME_ATTRIBUTES = ("AWS_INSTANCE_CNAME", "AWS_ALIAS_DNS_NAME")
+_ADDRESS_ATTRIBUTES = ("AWS_INSTANCE_IPV4", "AWS_INSTANCE_IPV6")
 
 
 class CloudMapNames:
@@ -26,22 +26,22 @@ class CloudMapNames:
 
     ``payments.internal.example.com`` is the service ``payments`` of the namespace
     ``internal.example.com``. An instance leads to VPC Lattice if its attribute
-    ``AWS_INSTANCE_CNAME`` or ``AWS_ALIAS_DNS_NAME``, or the one named here, holds a managed name,
-    or if its addresses are Lattice's. The first instance that has one of them counts.
+    ``AWS_INSTANCE_CNAME`` or ``AWS_ALIAS_DNS_NAME``, or ``attribute``, contains a managed name, or
+    if its addresses are Lattice's. The first instance with one of them is used.
 
-    :param namespace: whose services to look up: names below it alone are asked for. None: whatever
-        stands behind the first dot.
-    :param suffix: what stands for the namespace in names, where that has no DNS name (namespaces
-        of the type HTTP). None: the namespace itself.
+    :param namespace: whose services to look up; only names below it are queried. None: the part
+        after the first dot.
+    :param suffix: the namespace's place in names if it has no DNS name (namespaces of the type
+        HTTP). None: the namespace itself.
     :param attributes: what an instance must have, as ``{"stage": "prod"}``.
-    :param attribute: a custom attribute that holds the managed name.
-    :param host: what becomes of Host, ``kept`` or ``managed``, as of :class:`Route53Names`.
-    :param owner_account: of a namespace that another account shares.
-    :param ttl: for how many seconds an answer holds; Cloud Map tells none.
+    :param attribute: a custom attribute that contains the managed name.
+    :param host: the Host header, ``kept`` or ``managed``, as in :class:`Route53Names`.
+    :param owner_account: the owner of a namespace that another account shares.
+    :param ttl: for how many seconds an answer is used; Cloud Map returns no TTL.
     :param region: None: AWS_REGION, AWS_DEFAULT_REGION, else the profile's.
-    :param credentials: as of the auth objects; they need ``servicediscovery:DiscoverInstances``.
-    :param endpoint_url: another place to call, such as an endpoint in a VPC.
-    :raises ConfigurationError: for an argument that cannot work.
+    :param credentials: as in the auth objects; they need ``servicediscovery:DiscoverInstances``.
+    :param endpoint_url: another endpoint to call, such as one in a VPC.
+    :raises ConfigurationError: if an argument is invalid.
     """
 
     @forgetful
@@ -60,13 +60,13 @@ class CloudMapNames:
         endpoint_url: str | None = None,
     ) -> None:
         if suffix is not None and namespace is None:
-            raise ConfigurationError("suffix goes with a namespace")
+            raise ConfigurationError("suffix needs a namespace")
         check_alias_host(host)
         if not ttl > 0:
             raise ConfigurationError(f"ttl is in seconds, above 0; not {ttl!r}")
         self._namespace = namespace
         self._suffix = normal_name(suffix or namespace) if namespace else None
-        self._leading = ((attribute,) if attribute else ()) + _LEADING
+        self._name_attributes = ((attribute,) if attribute else ()) + _NAME_ATTRIBUTES
         self._host: AliasHost = host
         self._ttl = ttl
         self._arguments: dict[str, Any] = {"HealthStatus": "HEALTHY_OR_ELSE_ALL"}
@@ -102,21 +102,21 @@ class CloudMapNames:
     def _endpoint(
         self, name: str, attributes: Mapping[str, str], expires_at: float
     ) -> Endpoint | None:
-        for key in self._leading:
+        for key in self._name_attributes:
             target = attributes.get(key)
             if target:
-                return led_to(
+                return alias_endpoint(
                     name, target.lower().removesuffix("."), "Cloud Map", expires_at, self._host
                 )
-        addresses = [attributes[key] for key in _ADDRESSES if attributes.get(key)]
+        addresses = [attributes[key] for key in _ADDRESS_ATTRIBUTES if attributes.get(key)]
         if not addresses:
             return None
-        stranger = stranger_among(addresses)
+        foreign = foreign_address(addresses)
         return Endpoint(
             name,
-            source=f"Cloud Map: {stranger} is not an address of Lattice's"
-            if stranger
+            source=f"Cloud Map: {foreign} is not an address of Lattice's"
+            if foreign
             else "Cloud Map",
             expires_at=expires_at,
-            is_lattice=not stranger,
+            is_lattice=not foreign,
         )

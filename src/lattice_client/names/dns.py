@@ -1,4 +1,4 @@
-"""DNS: where a name leads, and whether that is Lattice."""
+"""DNS: where a name leads, and whether that is VPC Lattice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from lattice_client.errors import ConfigurationError, MissingExtraError, NameSourceError
 from lattice_client.names.endpoint import Endpoint
-from lattice_client.names.lattice_addresses import LATTICE_NETWORKS, Network, stranger_among
+from lattice_client.names.lattice_addresses import LATTICE_NETWORKS, Network, foreign_address
 from lattice_client.names.managed import managed_endpoint
 from lattice_client.names.source import AliasHost, check_alias_host, earlier
 
@@ -19,13 +19,12 @@ __all__ = ["DnsNames"]
 Via = Literal["system", "dnspython"]
 Connect = Literal["name", "address"]
 
-# As many as resolvers follow, or a few more.
-_LONGEST_CHAIN = 16
+# As many CNAMEs as resolvers follow, or a few more.
+_MAX_CHAIN = 16
 
 
-class Looked(NamedTuple):
-    """What DNS says of a name: the last name of the chain, its addresses, and for how many seconds
-    that holds (None: it does not say)."""
+class _Answer(NamedTuple):
+    """The last name of the CNAME chain, its addresses, and their TTL in seconds (None: unknown)."""
 
     canonical: str
     addresses: tuple[str, ...]
@@ -33,41 +32,42 @@ class Looked(NamedTuple):
 
 
 class DnsNames:
-    """The source that resolves a name, and calls it Lattice's if its addresses are.
+    """The source that resolves a name and calls it Lattice's if its addresses are.
 
-    :param via: ``system`` asks the operating system, as the HTTP libraries do: it knows hosts files
-        and search lists, but tells no TTL. ``dnspython`` (extra ``dns``) asks name servers.
-    :param nameservers: addresses of those to ask, ``127.0.0.1`` or ``127.0.0.1:5353``, instead of
-        the machine's; they go with dnspython alone, which is then the choice.
-    :param timeout: seconds for each question to the name servers (dnspython; the system has its
-        own).
-    :param ttl: for how many seconds an answer holds that tells no TTL.
-    :param networks: addresses that are Lattice's beside its own ranges. A service-network endpoint
-        has addresses of your subnets: name those, as ``10.0.16.0/24``, and nothing more.
-    :param connect: ``name`` leaves it to the HTTP library to resolve the name again, with its
-        fallback from one family to the other. ``address``: connect to the first address of the
-        answer that was judged, and no other.
-    :param host: what becomes of Host where a CNAME leads to a managed name. ``kept``: Lattice knows
-        the name, as a custom domain. ``managed``: it is an alias alone, and Host and SNI are the
-        managed name.
-    :raises ConfigurationError: for an argument that cannot work.
-    :raises MissingExtraError: on the first look-up, where dnspython is wanted and not there.
+    :param via: ``system`` queries the operating system, as the HTTP libraries do: it uses hosts
+        files and search lists, but returns no TTL. ``dnspython`` (extra ``dns``) queries name
+        servers.
+    :param nameservers: addresses of the name servers to query, ``127.0.0.1`` or
+        ``127.0.0.1:5353``, instead of the machine's. They require dnspython and select it.
+    :param timeout: seconds for each query to the name servers (dnspython; the system has its own
+        time-out).
+    :param ttl: for how many seconds an answer without a TTL is used.
+    :param networks: addresses that are Lattice's besides its own ranges. A service-network endpoint
+        has addresses of your subnets: give those, as ``10.0.16.0/24``, and nothing more.
+    :param connect: ``name`` lets the HTTP library resolve the name again, with its fallback from
+        one address family to the other. ``address``: connect to the first address of the checked
+        answer, and no other.
+    :param host: the Host header if a CNAME leads to a managed name. ``kept``: the requested name,
+        which Lattice knows as a custom domain. ``managed``: the name is only an alias, so Host and
+        SNI become the managed name.
+    :raises ConfigurationError: if an argument is invalid.
+    :raises MissingExtraError: on the first look-up, if dnspython is needed and not installed.
 
     **What is believed.** A name is Lattice's if it has addresses and all of them are in
-    169.254.171.0/24, fd00:ec2:80::/64 or ``networks``. No CNAME makes it so: whoever answers for
-    a zone can write any, and whoever answers for a resolver can put any address behind it. One
-    address elsewhere, and the name is not Lattice's: it gets no signature. Lattice's own ranges are
-    link-local and unique-local, so a liar can send a call to Lattice, where its Host names the
-    service, and nowhere else. From a CNAME to a managed name come the region, which makes a
-    signature of no use elsewhere, and ``managed_name``; Host stays, unless ``host="managed"``: then
-    whoever controls the DNS of a friendly name chooses which service of Lattice's is called, with
-    your signature. Ask Route 53 or VPC Lattice instead where that matters.
+    169.254.171.0/24, fd00:ec2:80::/64 or ``networks``. A CNAME proves nothing: the owner of a zone
+    can write any, and a resolver can return any address for it. A name with one address elsewhere
+    is not Lattice's and gets no signature. Lattice's ranges are link-local and unique-local, so a
+    false answer can send a call to Lattice, where its Host selects the service, and nowhere else. A
+    CNAME to a managed name gives ``managed_name`` and the region, which makes the signature useless
+    elsewhere. Host is kept, unless ``host="managed"``: then the owner of a friendly name's DNS
+    chooses which of Lattice's services is called with your signature. Use Route 53 or VPC Lattice
+    as the source where that matters.
 
-    A resolver may tell this source one thing, and the HTTP library another when that resolves the
-    name again: one that lies, or that answers by weights while a name moves to Lattice. TLS
+    A resolver may answer this source differently from the HTTP library, which resolves the name
+    again: because it lies, or because it answers by weights while a name moves to Lattice. TLS
     protects from the first, ``connect="address"`` from both.
 
-    An alias in Route 53 shows no CNAME, so its region is not known: a later source may know.
+    An alias in Route 53 shows no CNAME, so its region is unknown here; a later source may know it.
     """
 
     _via: Via = "system"
@@ -107,74 +107,74 @@ class DnsNames:
         return f"DnsNames(via={self._via!r}, nameservers={list(self._nameservers)})"
 
     def find(self, name: str, now: float) -> Endpoint | None:
-        looked = self._look_up(name)
-        if not looked.addresses:
+        answer = self._look_up(name)
+        if not answer.addresses:
             return None
-        expires_at = self._end(looked, now)
-        stranger = stranger_among(looked.addresses, self._networks)
+        expires_at = self._expires_at(answer, now)
+        foreign = foreign_address(answer.addresses, self._networks)
         found = Endpoint(name, source="DNS", expires_at=expires_at)
-        told = managed_endpoint(looked.canonical)
-        if stranger:
-            why = f"DNS: {stranger} is not an address of Lattice's"
+        managed = managed_endpoint(answer.canonical)
+        if foreign:
+            why = f"DNS: {foreign} is not an address of Lattice's"
             found = found._replace(source=why, is_lattice=False)
-        elif told is not None and told.is_lattice:
-            host = name if self._host == "kept" else told.host
-            found = told._replace(host=host, source="DNS", expires_at=expires_at)
-        return found._replace(connect_to=self._connect_to(looked))
+        elif managed is not None and managed.is_lattice:
+            host = name if self._host == "kept" else managed.host
+            found = managed._replace(host=host, source="DNS", expires_at=expires_at)
+        return found._replace(connect_to=self._connect_to(answer))
 
     def confirm(self, name: str, found: Endpoint, now: float) -> Endpoint:  # noqa: ARG002
-        """Whether what another source calls Lattice's also leads there.
+        """Another source's answer, with ``is_lattice=False`` if the name leads elsewhere.
 
-        ``connect_to`` is somebody's decision, and not asked about.
+        An answer with ``connect_to`` is not checked: the user chose that address.
         """
         if found.connect_to is not None:
             return found
-        looked = self._look_up(found.host)
-        stranger = stranger_among(looked.addresses, self._networks)
-        if not looked.addresses:
-            stranger = "nothing"
+        answer = self._look_up(found.host)
+        foreign = foreign_address(answer.addresses, self._networks)
+        if not answer.addresses:
+            foreign = "nothing"
         return found._replace(
-            connect_to=self._connect_to(looked),
-            expires_at=earlier(found.expires_at, self._end(looked, now)),
-            is_lattice=not stranger,
+            connect_to=self._connect_to(answer),
+            expires_at=earlier(found.expires_at, self._expires_at(answer, now)),
+            is_lattice=not foreign,
             source=f"{found.source}; DNS"
-            if not stranger
-            else f"{found.source}; but DNS: {stranger} is not an address of Lattice's",
+            if not foreign
+            else f"{found.source}; but DNS: {foreign} is not an address of Lattice's",
         )
 
-    def _end(self, looked: Looked, now: float) -> float:
-        return now + (self._ttl if looked.ttl is None else looked.ttl)
+    def _expires_at(self, answer: _Answer, now: float) -> float:
+        return now + (self._ttl if answer.ttl is None else answer.ttl)
 
-    def _connect_to(self, looked: Looked) -> str | None:
-        if not self._connects_to_address or not looked.addresses:
+    def _connect_to(self, answer: _Answer) -> str | None:
+        if not self._connects_to_address or not answer.addresses:
             return None
-        first = looked.addresses[0]
+        first = answer.addresses[0]
         return f"[{first}]" if ":" in first else first
 
-    def _look_up(self, name: str) -> Looked:
-        return self._ask_system(name) if self._via == "system" else self._ask_servers(name)
+    def _look_up(self, name: str) -> _Answer:
+        return self._query_system(name) if self._via == "system" else self._query_servers(name)
 
     # The operating system.
 
-    def _ask_system(self, name: str) -> Looked:
+    def _query_system(self, name: str) -> _Answer:
         try:
             found = socket.getaddrinfo(
                 name, None, type=socket.SOCK_STREAM, flags=socket.AI_CANONNAME
             )
         except socket.gaierror as error:
             if error.errno in _NO_SUCH_NAME:
-                return Looked(name, (), None)
+                return _Answer(name, (), None)
             raise NameSourceError(f"DNS: {name}: {error.strerror}") from None
         except (OSError, UnicodeError) as error:
             raise NameSourceError(f"DNS: {name}: {type(error).__name__}") from None
         canonical = next((entry[3] for entry in found if entry[3]), name)
         addresses = tuple(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
-        return Looked(canonical.lower().removesuffix("."), addresses, None)
+        return _Answer(canonical.lower().removesuffix("."), addresses, None)
 
     # Name servers.
 
-    def _ask_servers(self, name: str) -> Looked:
-        """Both families; where one gets no answer, the other's counts."""
+    def _query_servers(self, name: str) -> _Answer:
+        """Query both address families. If one query fails, the other's answer is used."""
         resolver = self._resolver()
         addresses: list[str] = []
         ttls: list[float] = []
@@ -182,21 +182,21 @@ class DnsNames:
         canonical = name
         for kind in ("A", "AAAA"):
             try:
-                looked = self._follow(resolver, name, kind)
+                answer = self._follow_chain(resolver, name, kind)
             except NameSourceError as error:
                 failure = failure or error
                 continue
-            if looked.addresses:
-                canonical = looked.canonical
-                addresses += looked.addresses
-                ttls.append(looked.ttl or 0.0)
+            if answer.addresses:
+                canonical = answer.canonical
+                addresses += answer.addresses
+                ttls.append(answer.ttl or 0.0)
         if failure is not None and not addresses:
             raise failure
-        return Looked(canonical, tuple(addresses), min(ttls, default=0.0))
+        return _Answer(canonical, tuple(addresses), min(ttls, default=0.0))
 
-    def _follow(self, resolver: Any, name: str, kind: str) -> Looked:
-        """To the end of the chain; a resolver follows it by itself, an authoritative server does
-        not leave its zones."""
+    def _follow_chain(self, resolver: Any, name: str, kind: str) -> _Answer:
+        """Query to the end of the chain. A resolver follows CNAMEs by itself; an authoritative
+        server does not leave its zones."""
         import dns.exception
         import dns.resolver
 
@@ -207,16 +207,16 @@ class DnsNames:
             try:
                 answer = resolver.resolve(current, kind, raise_on_no_answer=False, search=False)
             except dns.resolver.NXDOMAIN:
-                return Looked(current, (), None)
+                return _Answer(current, (), None)
             except (dns.exception.DNSException, OSError) as error:
-                raise NameSourceError(f"DNS: {name} {kind}: {_told(error)}") from None
+                raise NameSourceError(f"DNS: {name} {kind}: {_first_line(error)}") from None
             chain = answer.chaining_result
             ttl = min(ttl, chain.minimum_ttl)
             canonical = chain.canonical_name.to_text(omit_final_dot=True).lower()
             if answer.rrset is not None or canonical == current:
                 found = [record.address for record in answer.rrset or ()]
-                return Looked(canonical, tuple(found), ttl)
-            if canonical in seen or len(seen) > _LONGEST_CHAIN:
+                return _Answer(canonical, tuple(found), ttl)
+            if canonical in seen or len(seen) > _MAX_CHAIN:
                 raise NameSourceError(f"DNS: {name} {kind}: the chain of CNAMEs has no end")
             seen.add(canonical)
             current = canonical
@@ -239,7 +239,7 @@ class DnsNames:
         return resolver
 
 
-# What says that there is no such name, or none with an address; all else is a failure.
+# The errors for a name that does not exist or has no address; any other is a failure.
 _NO_SUCH_NAME = {
     getattr(socket, name)
     for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY")
@@ -247,8 +247,8 @@ _NO_SUCH_NAME = {
 }
 
 
-def _told(error: BaseException) -> str:
-    """What went wrong, in dnspython's words, which hold names and addresses alone."""
+def _first_line(error: BaseException) -> str:
+    """The message of dnspython, which contains only names and addresses."""
     return f"{type(error).__name__}: {error}".partition("\n")[0][:300]
 
 
@@ -262,7 +262,7 @@ def _nameserver(text: str) -> tuple[str, int]:
         return str(ip_address(address)), int(port)
     except ValueError:
         raise ConfigurationError(
-            f"{text!r} is no address of a name server, as 10.0.0.2 or [fd00:ec2::253]:53"
+            f"{text!r} is not an address of a name server, such as 10.0.0.2 or [fd00:ec2::253]:53"
         ) from None
 
 
@@ -270,4 +270,4 @@ def _network(text: str) -> Network:
     try:
         return ip_network(text)
     except ValueError as error:
-        raise ConfigurationError(f"{text!r} in networks is no network: {error}") from None
+        raise ConfigurationError(f"{text!r} in networks is not a network: {error}") from None

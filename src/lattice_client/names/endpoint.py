@@ -1,4 +1,4 @@
-"""What is known of a host name, and who can be asked."""
+"""What is known about a host name, and the protocol of a resolver."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ __all__ = ["Endpoint", "Resolver"]
 class Endpoint(NamedTuple):
     """Where calls to a host name go.
 
-    :param host: the name for Host, SNI and certificate: the one that was asked for where Lattice
-        knows it (a custom domain), the managed name where only DNS does (an alias).
-    :param region: the region to sign for; None where that is not known.
-    :param connect_to: the address or name to connect to instead of ``host``, with a port or
-        without; None: ``host`` itself.
-    :param managed_name: the service's own name, where it is known.
-    :param service_arn: the service's ARN, where it is known.
-    :param source: who said so, in words for people.
-    :param expires_at: until when this holds, in seconds since the epoch; None: for ever.
-    :param is_lattice: whether this is VPC Lattice; what is not gets no signature.
+    :param host: the name for Host, SNI and certificate: the requested name if Lattice knows it (a
+        custom domain), the managed name if only DNS does (an alias).
+    :param region: the region to sign for; None if unknown.
+    :param connect_to: the address or name to connect to instead of ``host``, with or without a
+        port; None: ``host`` itself.
+    :param managed_name: the name that Lattice gave the service, if known.
+    :param service_arn: the service's ARN, if known.
+    :param source: where the answer comes from, in words for people.
+    :param expires_at: when the answer expires, in seconds since the epoch; None: never.
+    :param is_lattice: whether the name is VPC Lattice's; other names get no signature.
     """
 
     host: str
@@ -33,25 +33,25 @@ class Endpoint(NamedTuple):
 
 
 class Resolver(Protocol):
-    """Who tells the endpoint of a host name: ``Names``, or something of a user's own.
+    """Finds the endpoint of a host name: ``Names``, or an object of the user's.
 
-    ``strict`` says what becomes of a request to a name that is not Lattice's: refused
-    (``NotLatticeError``) where it is true, else sent unsigned.
+    With ``strict``, a request to a name that is not Lattice's is refused (``NotLatticeError``);
+    otherwise it is sent unsigned.
     """
 
     strict: bool
 
     def peek(self, host: str) -> Endpoint | None:
-        """What is known at once, without I/O: None where it has to be looked up."""
+        """The endpoint if it is known without I/O; None if it has to be looked up."""
         ...
 
     def resolve(self, host: str) -> Endpoint:
-        """The endpoint of a host name (as in a Host header: a port does not matter); may block.
+        """The endpoint of a host name (as in a Host header: a port is ignored); may block.
 
-        :raises NameSourceError: where no source could be asked, and nothing is remembered.
+        :raises NameSourceError: if no source can be reached and nothing is cached.
         """
         ...
 
     async def resolve_async(self, host: str) -> Endpoint:
-        """As :meth:`resolve`, without ever blocking the event loop."""
+        """As :meth:`resolve`, without blocking the event loop."""
         ...

@@ -1,4 +1,4 @@
-"""VPC Lattice's own API: which services there are, and by which names it knows them."""
+"""VPC Lattice's API: its services, and the names by which it knows them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from lattice_client._secrecy import forgetful
 from lattice_client.credentials import Credentials, CredentialsProvider
 from lattice_client.errors import ConfigurationError
 from lattice_client.names.aws_api import AwsApi
-from lattice_client.names.cached_list import Listing
+from lattice_client.names.cached_list import CachedList
 from lattice_client.names.endpoint import Endpoint
 from lattice_client.names.host_name import normal_name
 from lattice_client.names.managed import managed_endpoint
+from lattice_client.names.source import earlier
 
 __all__ = ["LatticeNames"]
 
@@ -24,8 +25,8 @@ class _Service(NamedTuple):
     region: str | None
 
 
-# Services by managed name and by custom domain; several may have the same custom domain, in
-# different service networks.
+# Services by managed name and by custom domain. Services in different service networks may have the
+# same custom domain.
 _Index = dict[str, tuple[_Service, ...]]
 
 
@@ -34,19 +35,19 @@ class LatticeNames:
     it (ListServices), and those in service networks of the account or shared with it
     (ListServiceNetworks, ListServiceNetworkServiceAssociations).
 
-    It is the only one that knows custom domains, so it also completes what others look up: a
-    name that leads to the managed name of a service with another custom domain, or none, is an
-    alias, and Host becomes the managed name.
+    Only this source knows custom domains, so it also completes the answers of others: a name that
+    leads to the managed name of a service with another custom domain, or none, is an alias, and
+    Host becomes the managed name.
 
     The caller needs ``vpc-lattice:ListServices``, ``ListServiceNetworks`` and
     ``ListServiceNetworkServiceAssociations``. The list is fetched as a whole, every ``ttl`` seconds
     while names are looked up.
 
     :param regions: where to list. Empty: AWS_REGION, AWS_DEFAULT_REGION, else the profile's.
-    :param credentials: as of the auth objects.
-    :param ttl: for how many seconds a list holds.
-    :param endpoint_url: another place to call, such as an endpoint in a VPC.
-    :raises ConfigurationError: for an argument that cannot work.
+    :param credentials: as in the auth objects.
+    :param ttl: for how many seconds a list is used.
+    :param endpoint_url: another endpoint to call, such as one in a VPC.
+    :raises ConfigurationError: if an argument is invalid.
     """
 
     @forgetful
@@ -66,19 +67,19 @@ class LatticeNames:
             AwsApi("vpc-lattice", region=each, credentials=credentials, endpoint_url=endpoint_url)
             for each in tuple(regions) or (None,)
         )
-        self._listing = Listing[_Index](ttl)
+        self._cached_index = CachedList[_Index](ttl)
 
     def __repr__(self) -> str:
         return f"LatticeNames({', '.join(map(repr, self._apis))})"
 
     def find(self, name: str, now: float) -> Endpoint | None:
-        expires_at, index = self._listing.get(now, self._index)
+        expires_at, index = self._cached_index.get(now, self._index)
         services = index.get(name)
         if not services:
             return None
         regions = {service.region for service in services}
-        # Custom domains need not be unique: then the service is whichever the caller's service
-        # network knows by this name.
+        # Custom domains need not be unique: the caller's service network decides which of the
+        # services it is.
         only = services[0] if len(services) == 1 else None
         return Endpoint(
             name,
@@ -90,10 +91,10 @@ class LatticeNames:
         )
 
     def complete(self, name: str, found: Endpoint, now: float) -> Endpoint:
-        """The service's ARN, and Host as Lattice knows it."""
+        """Add the service's ARN, and the Host that Lattice knows."""
         if found.service_arn is not None:
             return found
-        expires_at, index = self._listing.get(now, self._index)
+        expires_at, index = self._cached_index.get(now, self._index)
         managed = found.managed_name
         known = index.get(name) or (index.get(managed) if managed else None)
         if not known:
@@ -102,16 +103,14 @@ class LatticeNames:
         if len(known) > 1 and service.managed_name != managed:
             return found
         knows_name = name in (service.custom_domain, service.managed_name)
-        # Lattice's word counts for more than that of who looked the name up.
+        # Lattice's answer takes precedence over the source that found the name.
         return found._replace(
             host=name if knows_name else service.managed_name or found.host,
             region=service.region or found.region,
             managed_name=service.managed_name or managed,
             service_arn=service.arn,
             source=f"{found.source}; VPC Lattice",
-            expires_at=expires_at
-            if found.expires_at is None
-            else min(found.expires_at, expires_at),
+            expires_at=earlier(found.expires_at, expires_at),
         )
 
     def _index(self) -> _Index:
@@ -132,19 +131,19 @@ class LatticeNames:
 
 
 def _service(item: dict[str, Any], arn: str) -> Iterator[_Service]:
-    """None for one that has no name yet, or is going."""
+    """The service, or nothing if it has no name yet or is being deleted."""
     if str(item.get("status", "")).startswith(("CREATE_", "DELETE_IN")):
         return
     managed = _name(item.get("dnsEntry", {}).get("domainName"))
     custom = _name(item.get("customDomainName"))
-    told = managed_endpoint(managed) if managed else None
+    endpoint = managed_endpoint(managed) if managed else None
     # arn:aws:vpc-lattice:REGION:ACCOUNT:service/svc-ID
-    region = told.region if told else (arn.split(":") + [""] * 4)[3]
+    region = endpoint.region if endpoint else (arn.split(":") + [""] * 4)[3]
     yield _Service(arn, None if managed == custom else managed, custom, region or None)
 
 
 def _name(text: str | None) -> str | None:
-    """None also for what nobody can call, as a wildcard."""
+    """The normal name; None if it cannot be called, such as a wildcard."""
     try:
         return normal_name(text) if text else None
     except ConfigurationError:

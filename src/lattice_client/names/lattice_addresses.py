@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-__all__ = ["LATTICE_NETWORKS", "Network", "stranger_among"]
+__all__ = ["LATTICE_NETWORKS", "Network", "foreign_address"]
 
 Network = IPv4Network | IPv6Network
 
@@ -17,10 +17,10 @@ LATTICE_NETWORKS: tuple[Network, ...] = (
 )
 
 
-def stranger_among(
+def foreign_address(
     addresses: Iterable[str], networks: tuple[Network, ...] = LATTICE_NETWORKS
 ) -> str:
-    """The first of the addresses that is in none of the networks; empty where all are."""
+    """The first address that is in none of the networks; empty if there is none."""
     for text in addresses:
         try:
             address = ip_address(text)

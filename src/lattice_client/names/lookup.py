@@ -1,4 +1,4 @@
-"""What the sources say of a name, together."""
+"""Querying the sources for a name, and joining their answers."""
 
 from __future__ import annotations
 
@@ -9,31 +9,29 @@ from lattice_client.names.dns import DnsNames
 from lattice_client.names.endpoint import Endpoint
 from lattice_client.names.host_name import is_address
 from lattice_client.names.managed import ManagedNames
-from lattice_client.names.source import Completing, Confirming, Source, combined
+from lattice_client.names.source import Completing, Confirming, Source, merge
 from lattice_client.names.static import StaticNames
 
-__all__ = ["Failure", "as_source", "ask", "default_sources"]
-
-Failure = NameSourceError | None
+__all__ = ["as_source", "default_sources", "query_sources"]
 
 
-def ask(
-    sources: Sequence[Source], name: str, now: float, *, confirmed: bool
-) -> tuple[Endpoint, Failure]:
-    """What they say, and the failure that kept them from saying all.
+def query_sources(
+    sources: Sequence[Source], name: str, now: float, *, confirm: bool
+) -> tuple[Endpoint, NameSourceError | None]:
+    """The sources' joint answer, and the failure that left it incomplete, if any.
 
-    :param confirmed: whether the sources that can have to confirm an answer.
-    :raises NameSourceError: where one of them could not be asked, and no other knows the name.
+    :param confirm: whether the sources that can confirm an answer have to.
+    :raises NameSourceError: if a source cannot be reached and no other knows the name.
     """
-    if is_address(name):  # That is not looked up, but a map may have it.
+    if is_address(name):  # Addresses are not looked up, but a map may contain one.
         sources = [source for source in sources if isinstance(source, StaticNames)]
-    found, failure, agreed = _found(sources, name, now)
+    found, failure, positive = _find(sources, name, now)
     if found is None:
         if failure is not None:
             raise failure
         return Endpoint(name, source="no source knows it", expires_at=now, is_lattice=False), None
     for source in sources:
-        # A map and a managed name say all there is to say, also where nobody else can be asked.
+        # Maps and managed names are complete, so they work without any control plane.
         final = not found.is_lattice or found.expires_at is None
         if not final and isinstance(source, Completing):
             try:
@@ -41,47 +39,49 @@ def ask(
             except NameSourceError as error:
                 failure = failure or error
     for source in sources:
-        said_so = source in agreed and found.host == name
-        if confirmed and found.is_lattice and not said_so and isinstance(source, Confirming):
+        confirmed = source in positive and found.host == name
+        if confirm and found.is_lattice and not confirmed and isinstance(source, Confirming):
             found = source.confirm(name, found, now)
     return found, failure
 
 
-def _found(
+def _find(
     sources: Sequence[Source], name: str, now: float
-) -> tuple[Endpoint | None, Failure, list[Source]]:
-    """The first answer; what it leaves open is filled in by later ones, until the region is known.
-    A failure counts where a source that failed could have said more. And the sources that call the
-    name Lattice's."""
+) -> tuple[Endpoint | None, NameSourceError | None, list[Source]]:
+    """The first answer, filled in by later sources until the region is known.
+
+    Also the first failure, if the failed source could have added to the answer, and the sources
+    that call the name Lattice's.
+    """
     found: Endpoint | None = None
-    failure: Failure = None
-    agreed: list[Source] = []
+    failure: NameSourceError | None = None
+    positive: list[Source] = []
     for source in sources:
         try:
-            told = source.find(name, now)
+            answer = source.find(name, now)
         except NameSourceError as error:
             failure = failure or error
             continue
-        if told is None:
+        if answer is None:
             continue
-        if found is None and not told.is_lattice:
-            return told, failure, agreed
-        if told.is_lattice:
-            agreed.append(source)
-            found = told if found is None else combined(found, told)
+        if found is None and not answer.is_lattice:
+            return answer, failure, positive
+        if answer.is_lattice:
+            positive.append(source)
+            found = answer if found is None else merge(found, answer)
             if found.region is not None:
-                return found, None, agreed
-    return found, failure, agreed
+                return found, None, positive
+    return found, failure, positive
 
 
 def as_source(given: object) -> Source:
-    """What users may give as a source.
+    """A user's argument as a source.
 
-    :raises ConfigurationError: for anything else.
+    :raises ConfigurationError: if it is neither a source nor a mapping.
     """
     if isinstance(given, Mapping):
         return StaticNames(given)
-    # A str has a method of that name too.
+    # A str has a method find too.
     if isinstance(given, Source) and not isinstance(given, type | str | bytes):
         return given
     what = f"the class {given.__name__}" if isinstance(given, type) else repr(given)
@@ -92,5 +92,5 @@ def as_source(given: object) -> Source:
 
 def default_sources() -> tuple[Source, ...]:
     """The map in the environment, if there is one, managed names, and DNS."""
-    written = StaticNames.from_environment()
-    return (*((written,) if written else ()), ManagedNames(), DnsNames())
+    from_environment = StaticNames.from_environment()
+    return (*((from_environment,) if from_environment else ()), ManagedNames(), DnsNames())

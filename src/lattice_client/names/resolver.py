@@ -1,4 +1,4 @@
-"""Names: sources in order, behind a cache."""
+"""``Names``: sources in order, behind a cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lattice_client._forking import renewed_after_fork
 from lattice_client.errors import ConfigurationError, LatticeClientError, NameSourceError
 from lattice_client.names.endpoint import Endpoint
 from lattice_client.names.host_name import normal_name
-from lattice_client.names.lookup import as_source, ask, default_sources
+from lattice_client.names.lookup import as_source, default_sources, query_sources
 from lattice_client.names.source import Source
 from lattice_client.names.watch import Watch
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Names"]
 
-# Look-ups that run at once, each in a thread of its own; others wait for their turn.
-_MOST_THREADS = 16
-# So many seconds after a failure the source is asked again; until then what is remembered serves.
+# Look-ups that run at once, each in its thread; others queue.
+_MAX_THREADS = 16
+# Seconds after a failure before the next look-up; until then the cached answer is used.
 _PAUSE = 5.0
-# A clock that is set back by more than this, to before a look-up, makes its times worthless.
+# Seconds. If the clock is set back by more, to before a look-up, the answer's times are worthless.
 _STEP_BACK = 60.0
 
 _SETTINGS = (
@@ -47,8 +47,8 @@ _SETTINGS = (
 
 
 class _Entry:
-    """What is remembered of a name. It holds from ``since`` to ``until``, and where it cannot be
-    renewed it serves until ``stale_until``."""
+    """A cached answer. It is fresh from ``since`` to ``until``; if it cannot be renewed, it is used
+    until ``stale_until``."""
 
     __slots__ = ("endpoint", "failing", "renew_at", "since", "stale_until", "until", "used")
 
@@ -57,50 +57,53 @@ class _Entry:
         self.since = now - _STEP_BACK
         self.until = until
         self.stale_until = stale_until
-        # When a watch renews it, if anybody has asked since the last time it did.
+        # When a watch renews it, if it was used since the last renewal.
         self.renew_at = until if until == math.inf else until - (until - now) / 5
         self.used = True
         # Whether the last look-up failed.
         self.failing = False
 
 
-class _Flight(Future["Endpoint | LatticeClientError"]):
-    """One look-up, which all who want the name wait for. Its failure is a result too: whoever
-    raises it raises a copy, for one that is raised again and again collects tracebacks."""
+class _LookUp(Future["Endpoint | LatticeClientError"]):
+    """A look-up, shared by all callers that wait for the name.
+
+    A failure is a result too. Each caller raises a copy, because an exception that is raised
+    repeatedly collects tracebacks.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        # So that no waiter's cancellation becomes that of all.
+        # A running future cannot be cancelled, so a cancelled caller does not cancel the others.
         self.set_running_or_notify_cancel()
-        self.begun = time.monotonic()
+        self.started = time.monotonic()
 
 
 class Names:
     """Finds the endpoint of a host name: the argument ``names=`` of the auth objects.
 
-    :param sources: are asked in this order; the first that knows a name says what it is, and where
-        it does not know the region, the next that knows the name does. A source that can complete
-        the answers of others (:class:`LatticeNames`) does so wherever it stands, except for what
-        holds for ever. A mapping is taken as :class:`StaticNames`. None at all: the map in
+    :param sources: queried in this order. The first that knows a name decides; if it does not know
+        the region, the next that knows the name fills it in. A source that can complete other
+        answers (:class:`LatticeNames`) does so at any position, except for answers that never
+        expire. A mapping becomes :class:`StaticNames`. Without sources: the map in
         ``LATTICE_CLIENT_NAMES``, then :class:`ManagedNames`, then :class:`DnsNames`.
-    :param strict: refuse requests to names that are not Lattice's, instead of sending them
-        unsigned; and have each answer confirmed by the sources that can (:class:`DnsNames`): a name
-        that leads to anybody else's address is not Lattice's, whoever says so.
-    :param min_ttl: no answer with a TTL holds for fewer seconds,
-    :param max_ttl: and none for more.
-    :param negative_ttl: for how many seconds it holds that a name is not Lattice's.
-    :param stale: for how many seconds after its end an answer serves while sources fail. What has
-        been found not to be Lattice's never serves longer.
+    :param strict: refuse requests to names that are not Lattice's instead of sending them
+        unsigned, and let the sources that can (:class:`DnsNames`) confirm each answer: a name that
+        leads to another address than Lattice's is not Lattice's, whichever source says so.
+    :param min_ttl: the least number of seconds that an answer with a TTL is used.
+    :param max_ttl: the greatest number.
+    :param negative_ttl: for how many seconds a name counts as not Lattice's.
+    :param stale: for how many seconds after its expiry an answer is used while sources fail. An
+        answer that a name is not Lattice's is never used after its expiry.
     :param patience: for how many seconds to wait for a look-up.
-    :param max_names: the most names to remember; the one that has been there longest gives way.
+    :param max_names: the most names to cache; the oldest is dropped first.
     :param clock: the time in seconds since the epoch, as ``time.time``.
-    :raises ConfigurationError: for an argument that cannot work.
+    :raises ConfigurationError: if an argument is invalid.
 
-    A name that no source knows is not Lattice's, nor is an IP address that no map names: Lattice
-    tells its services apart by name. There is one look-up of a name at a time, however many threads
-    and tasks ask, in a daemon thread. It may be shared by threads, event loops (asyncio's and
-    trio's), auth objects and, after a fork, processes. It pickles where its sources do, without
-    what it remembers.
+    A name that no source knows is not Lattice's. Neither is an IP address, unless a map contains
+    it: Lattice tells its services apart by name. A name has one look-up at a time, in a daemon
+    thread, however many threads and tasks want it. Threads, event loops (asyncio and trio), auth
+    objects and, after a fork, processes may share the object. It pickles if its sources do, without
+    the cache.
     """
 
     def __init__(
@@ -121,7 +124,7 @@ class Names:
                 f"most max_ttl; not {min_ttl}, {max_ttl}, {negative_ttl}, {stale} and {patience}"
             )
         if max_names < 1:
-            raise ConfigurationError(f"max_names must be 1 at least, not {max_names!r}")
+            raise ConfigurationError(f"max_names must be at least 1, not {max_names!r}")
         self._sources = tuple(map(as_source, sources)) or default_sources()
         self.strict = strict
         self._min_ttl = min_ttl
@@ -134,20 +137,20 @@ class Names:
         self._set_up()
 
     def _set_up(self) -> None:
-        """What the settings do not say, and a pickle does not hold."""
-        # By normal names; also read without the lock, so entries are swapped whole.
+        """Create what is not pickled."""
+        # By normal name. Read without the lock too, so entries are replaced, never changed in part.
         self._entries: dict[str, _Entry] = {}
         self._watches: list[Watch] = []
         self._after_fork()
         renewed_after_fork(self)
 
     def _after_fork(self) -> None:
-        """In the child: the parent's lock and its look-ups are not ours; what it remembers is."""
-        # Held for an instant to change any of these, never during a look-up.
+        """In a forked child, replace the parent's lock and look-ups; the cache stays."""
+        # Guards the attributes below and the cache. Never held during a look-up.
         self._lock = threading.Lock()
-        self._flights: dict[str, _Flight] = {}
-        # Those that no thread has taken up yet.
-        self._queue: deque[tuple[str, _Flight]] = deque()
+        self._look_ups: dict[str, _LookUp] = {}
+        # Look-ups that no thread has taken yet.
+        self._queue: deque[tuple[str, _LookUp]] = deque()
         self._threads = 0
         for watch in self._watches:
             watch.start()
@@ -163,10 +166,10 @@ class Names:
         sources = ", ".join(map(repr, self._sources))
         return f"Names({sources}, strict={self.strict})"
 
-    # Asking.
+    # Resolving.
 
     def peek(self, host: str) -> Endpoint | None:
-        """What is remembered of a host name and holds; None for anything else. Never blocks."""
+        """The cached endpoint of a host name if it has not expired; else None. Never blocks."""
         entry = self._entries.get(host)
         if entry is None:
             try:
@@ -181,38 +184,39 @@ class Names:
         return None
 
     def resolve(self, host: str) -> Endpoint:
-        """The endpoint of a host name, looked up if need be; may block.
+        """The endpoint of a host name, looked up if necessary; may block.
 
-        :param host: as in a Host header; case, a port and a dot at the end do not matter.
-        :raises ConfigurationError: for what is no host name.
-        :raises NameSourceError: where a source fails, none answers and nothing is remembered.
+        :param host: as in a Host header; case, a port and a trailing dot are ignored.
+        :raises ConfigurationError: if it is not a host name.
+        :raises NameSourceError: if a source fails, no other answers and nothing is cached.
         """
         found = self.peek(host)
         if found is not None:
             return found
         name = normal_name(host)
-        flight = self._flight(name)
+        look_up = self._join_look_up(name)
         with suppress(TimeoutError):
-            flight.result(self._left(name, flight))
-        return self._outcome(name, flight)
+            look_up.result(self._seconds_to_wait(name, look_up))
+        return self._outcome(name, look_up)
 
     async def resolve_async(self, host: str) -> Endpoint:
-        """As :meth:`resolve`, under asyncio or trio. Waits without occupying a thread."""
+        """As :meth:`resolve`, under asyncio or trio. Waiting occupies no thread."""
         found = self.peek(host)
         if found is not None:
             return found
         name = normal_name(host)
-        flight = self._flight(name)
-        await settled(flight, self._left(name, flight))
-        return self._outcome(name, flight)
+        look_up = self._join_look_up(name)
+        await settled(look_up, self._seconds_to_wait(name, look_up))
+        return self._outcome(name, look_up)
 
     def watch(self, every: float = 1.0) -> Watch:
-        """Renew, from now on and in a background thread, what was asked for since it was looked up,
-        in the last fifth of its time: so nobody waits for a look-up of a name that is in use.
+        """Start a background thread that renews names in the last fifth of their time, if they were
+        used since their look-up. Calls to names in use then never wait for a look-up.
 
-        :param every: how often to look, in seconds.
-        :returns: a :class:`Watch`, to ``stop()`` or to use in a ``with``. The thread never keeps
-            the interpreter alive, and it ends with this object. A forked child has one of its own.
+        :param every: how often to check, in seconds.
+        :returns: a :class:`Watch`: call ``stop()`` or use it as a context manager. The thread does
+            not keep the interpreter alive, and ends with this object. A forked child starts its
+            own thread.
         """
         watch = Watch(self, every)
         self._watches = [*(each for each in self._watches if each.running), watch]
@@ -220,39 +224,38 @@ class Names:
         return watch
 
     def refresh(self) -> int:
-        """Start to renew what a watch would, and return how many names that are."""
+        """Start the look-ups that a watch would start, and return their number."""
         now = self._clock()
         with self._lock:
             entries = list(self._entries.items())
         due = [(name, entry) for name, entry in entries if entry.used and now >= entry.renew_at]
         for name, entry in due:
             entry.used = False
-            self._flight(name)
+            self._join_look_up(name)
         return len(due)
 
-    def _left(self, name: str, flight: _Flight) -> float:
-        """For how many seconds to wait for a look-up. It is its age that counts, so that whoever
-        asks during one that hangs is told at once; and while a source fails, nobody waits for what
-        is remembered."""
-        remembered = self._remembered(name)
-        if remembered is not None and remembered.failing:
+    def _seconds_to_wait(self, name: str, look_up: _LookUp) -> float:
+        """How long to wait for a look-up: ``patience`` from its start, so that callers that join a
+        hanging one fail at once. While a source fails, a cached answer is used without waiting."""
+        stale = self._stale_entry(name)
+        if stale is not None and stale.failing:
             return 0.0
-        return max(0.0, flight.begun + self._patience - time.monotonic())
+        return max(0.0, look_up.started + self._patience - time.monotonic())
 
-    def _outcome(self, name: str, flight: _Flight) -> Endpoint:
-        result = flight.result() if flight.done() else None
+    def _outcome(self, name: str, look_up: _LookUp) -> Endpoint:
+        result = look_up.result() if look_up.done() else None
         if isinstance(result, Endpoint):
             return result
-        late = NameSourceError(f"{name}: no answer in {self._patience:g} s")
-        remembered = self._remembered(name)
-        if remembered is not None:
-            if result is None and not remembered.failing:
-                self._still(name, late)
-            return remembered.endpoint
-        raise late if result is None else _again(result)
+        timed_out = NameSourceError(f"{name}: no answer in {self._patience:g} s")
+        stale = self._stale_entry(name)
+        if stale is not None:
+            if result is None and not stale.failing:
+                self._extend_stale(name, timed_out)
+            return stale.endpoint
+        raise timed_out if result is None else _copy(result)
 
-    def _remembered(self, name: str) -> _Entry | None:
-        """What may serve while a source fails."""
+    def _stale_entry(self, name: str) -> _Entry | None:
+        """The cached answer that may be used while a source fails."""
         entry = self._entries.get(name)
         if entry is None or not entry.since <= self._clock() < entry.stale_until:
             return None
@@ -260,22 +263,22 @@ class Names:
 
     # Looking up.
 
-    def _flight(self, name: str) -> _Flight:
-        """The look-up of a name that is under way, or a new one."""
+    def _join_look_up(self, name: str) -> _LookUp:
+        """The look-up of a name that is in progress, or a new one."""
         with self._lock:
-            flight = self._flights.get(name)
-            if flight is not None and time.monotonic() < flight.begun + 2 * self._patience:
-                return flight
-            flight = self._flights[name] = _Flight()
-            self._queue.append((name, flight))
-            starts = self._threads < _MOST_THREADS
-            self._threads += starts
-        if starts:
+            look_up = self._look_ups.get(name)
+            if look_up is not None and time.monotonic() < look_up.started + 2 * self._patience:
+                return look_up
+            look_up = self._look_ups[name] = _LookUp()
+            self._queue.append((name, look_up))
+            needs_thread = self._threads < _MAX_THREADS
+            self._threads += needs_thread
+        if needs_thread:
             try:
                 threading.Thread(target=self._work, name="names", daemon=True).start()
-            except RuntimeError:  # The interpreter is shutting down, or has no more threads.
+            except RuntimeError:  # The interpreter is shutting down, or can start no more threads.
                 self._work()
-        return flight
+        return look_up
 
     def _work(self) -> None:
         while True:
@@ -283,31 +286,31 @@ class Names:
                 if not self._queue:
                     self._threads -= 1
                     return
-                name, flight = self._queue.popleft()
+                name, look_up = self._queue.popleft()
             result = self._look_up(name)
             with self._lock:
-                if self._flights.get(name) is flight:
-                    del self._flights[name]
-            flight.set_result(result)
+                if self._look_ups.get(name) is look_up:
+                    del self._look_ups[name]
+            look_up.set_result(result)
 
     def _look_up(self, name: str) -> Endpoint | LatticeClientError:
         now = self._clock()
         try:
-            found, failure = ask(self._sources, name, now, confirmed=self.strict)
+            found, failure = query_sources(self._sources, name, now, confirm=self.strict)
         except LatticeClientError as error:
-            return self._still(name, error) or error
-        except BaseException as error:  # noqa: BLE001 whoever waits must be told, whatever it is
-            broken = NameSourceError(f"{name}: a source raised {_told(error)}")
-            return self._still(name, broken) or broken
+            return self._extend_stale(name, error) or error
+        except BaseException as error:  # noqa: BLE001 the callers wait for a result in any case
+            broken = NameSourceError(f"{name}: a source raised {_kind_and_place(error)}")
+            return self._extend_stale(name, broken) or broken
         if failure is not None:
-            # Better all of what was known before than a part of what is known now.
-            remembered = self._still(name, failure)
-            if remembered is not None:
-                return remembered
+            # A complete old answer is better than an incomplete new one.
+            stale = self._extend_stale(name, failure)
+            if stale is not None:
+                return stale
             found = found._replace(expires_at=now)
-        return self._keep(name, found, now)
+        return self._store(name, found, now)
 
-    def _keep(self, name: str, found: Endpoint, now: float) -> Endpoint:
+    def _store(self, name: str, found: Endpoint, now: float) -> Endpoint:
         until = stale_until = math.inf
         if not found.is_lattice:
             until = stale_until = now + self._negative_ttl
@@ -328,31 +331,31 @@ class Names:
                 _log().info("%s is looked up again", name)
         return found
 
-    def _still(self, name: str, failure: LatticeClientError) -> Endpoint | None:
-        """After a failure: what is remembered, which serves until it is time to try again."""
+    def _extend_stale(self, name: str, failure: LatticeClientError) -> Endpoint | None:
+        """After a failure, use the cached answer until the next look-up; None if there is none."""
         with self._lock:
-            remembered = self._remembered(name)
-            if remembered is None:
+            stale = self._stale_entry(name)
+            if stale is None:
                 return None
-            remembered.renew_at = self._clock() + _PAUSE
-            remembered.until = max(remembered.until, remembered.renew_at)
-            remembered.until = min(remembered.until, remembered.stale_until)
-            told, remembered.failing = remembered.failing, True
-        if not told:
-            _log().warning("%s cannot be looked up, the old answer serves: %s", name, failure)
-        return remembered.endpoint
+            stale.renew_at = self._clock() + _PAUSE
+            stale.until = max(stale.until, stale.renew_at)
+            stale.until = min(stale.until, stale.stale_until)
+            logged, stale.failing = stale.failing, True
+        if not logged:
+            _log().warning("%s cannot be looked up, the old answer is used: %s", name, failure)
+        return stale.endpoint
 
 
-def _again(error: LatticeClientError) -> LatticeClientError:
-    """A copy; of a kind that cannot be copied, what it says."""
+def _copy(error: LatticeClientError) -> LatticeClientError:
+    """A copy, or an error with the same message if the class cannot be copied."""
     try:
         return copy(error)
-    except Exception:  # noqa: BLE001 somebody else's class
+    except Exception:  # noqa: BLE001 a class of the user's may raise anything
         return NameSourceError(str(error))
 
 
-def _told(error: BaseException) -> str:
-    """Its kind and the place in the code; its message may hold anything."""
+def _kind_and_place(error: BaseException) -> str:
+    """The class and the place in the code, without the message, which may contain a secret."""
     from traceback import extract_tb
 
     (*_, frame) = extract_tb(error.__traceback__)

@@ -1,4 +1,4 @@
-"""What a source of names is, and how the answers of two become one."""
+"""The protocol of a name source, and how the answers of two sources become one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = [
     "Completing",
     "Confirming",
     "Source",
+    "alias_endpoint",
     "check_alias_host",
-    "combined",
     "earlier",
-    "led_to",
+    "merge",
 ]
 
 AliasHost = Literal["kept", "managed"]
@@ -24,17 +24,17 @@ AliasHost = Literal["kept", "managed"]
 
 @runtime_checkable
 class Source(Protocol):
-    """Where names are looked up. One method, called by many threads at once; it may block, for some
-    seconds at most."""
+    """Where names are looked up. Many threads call ``find`` at once; it may block for a few
+    seconds."""
 
     def find(self, name: str, now: float) -> Endpoint | None:
-        """What is known of a name.
+        """What this source knows about a name.
 
-        :param name: in lower case and IDNA, without port and without a dot at its end.
-        :param now: the time, in seconds since the epoch; ``expires_at`` counts by it.
-        :returns: None for a name of which nothing is known: the next source is asked. With
-            ``is_lattice=False`` the name is known to be somebody else's, and no other is asked.
-        :raises NameSourceError: where the source could not be asked.
+        :param name: in lower case and IDNA, without port and trailing dot.
+        :param now: the time, in seconds since the epoch, as in ``expires_at``.
+        :returns: None for an unknown name: the next source is queried. ``is_lattice=False`` for a
+            name that is known not to be Lattice's: no other source is queried.
+        :raises NameSourceError: if the source cannot be reached.
         """
         ...
 
@@ -44,9 +44,9 @@ class Completing(Protocol):
     """A source that can add to the answer of another."""
 
     def complete(self, name: str, found: Endpoint, now: float) -> Endpoint:
-        """What another source found, with what this one knows.
+        """Another source's answer, with what this source adds.
 
-        :raises NameSourceError: where the source could not be asked.
+        :raises NameSourceError: if the source cannot be reached.
         """
         ...
 
@@ -56,26 +56,26 @@ class Confirming(Protocol):
     """A source that can check the answer of another."""
 
     def confirm(self, name: str, found: Endpoint, now: float) -> Endpoint:
-        """What another source found; with ``is_lattice=False`` where that is not so.
+        """Another source's answer, with ``is_lattice=False`` if this source disagrees.
 
-        :raises NameSourceError: where the source could not be asked.
+        :raises NameSourceError: if the source cannot be reached.
         """
         ...
 
 
 def earlier(one: float | None, other: float | None) -> float | None:
-    """The earlier of two ends; None is for ever."""
+    """The earlier of two expiry times; None means never."""
     return min((each for each in (one, other) if each is not None), default=None)
 
 
 def check_alias_host(host: object) -> None:
-    """:raises ConfigurationError: for what is no :data:`AliasHost`."""
+    """:raises ConfigurationError: if it is not an :data:`AliasHost`."""
     if host not in get_args(AliasHost):
         raise ConfigurationError(f"host must be 'kept' or 'managed', not {host!r}")
 
 
-def combined(first: Endpoint, later: Endpoint) -> Endpoint:
-    """The answer of a source that does not know all, completed by a later one's."""
+def merge(first: Endpoint, later: Endpoint) -> Endpoint:
+    """A source's incomplete answer, completed by a later source's."""
     return Endpoint(
         later.host,
         region=first.region or later.region,
@@ -88,18 +88,20 @@ def combined(first: Endpoint, later: Endpoint) -> Endpoint:
     )
 
 
-def led_to(name: str, managed: str, source: str, expires_at: float, host: AliasHost) -> Endpoint:
-    """The answer for a name that leads to a managed one."""
-    told = managed_endpoint(managed)
-    if told is None or not told.is_lattice:
-        why = told.source if told else f"{managed} is not Lattice's"
+def alias_endpoint(
+    name: str, managed_name: str, source: str, expires_at: float, host: AliasHost
+) -> Endpoint:
+    """The answer for a name that leads to a managed name."""
+    endpoint = managed_endpoint(managed_name)
+    if endpoint is None or not endpoint.is_lattice:
+        why = endpoint.source if endpoint else f"{managed_name} is not Lattice's"
         return Endpoint(
             name,
-            region=told and told.region,
+            region=endpoint and endpoint.region,
             source=f"{source}: {why}",
             expires_at=expires_at,
             is_lattice=False,
         )
-    return told._replace(
-        host=name if host == "kept" else managed, source=source, expires_at=expires_at
+    return endpoint._replace(
+        host=name if host == "kept" else managed_name, source=source, expires_at=expires_at
     )

@@ -1,4 +1,4 @@
-"""Names that somebody has written down."""
+"""Names in a map: from code, a file or the environment."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ _ALTERNATIVES = (
 class StaticNames:
     """A map from friendly names to what they stand for.
 
-    :param names: keys are names, or wildcards such as ``*.internal.example.com``, which stand for
-        every name below; the longest that fits counts. A value is a string:
+    :param names: keys are names, or wildcards such as ``*.internal.example.com``, which match
+        every name below; the longest match is used. A value is a string:
 
         - a managed name: the key is an alias for it, so Host and SNI become the managed name;
         - a region, as ``eu-west-1``: the key is a service's custom domain, so Host is kept;
-        - either with ``@ADDRESS`` or ``@ADDRESS:PORT`` behind it, or this alone: connect there.
+        - either one followed by ``@ADDRESS`` or ``@ADDRESS:PORT``, or this alone: connect there.
 
         Or a mapping with any of ``managed_name``, ``region``, ``connect_to`` and ``service_arn``;
-        ``custom_domain = true`` keeps Host beside a managed name, and ``is_lattice = false`` says
-        that the name is somebody else's.
-    :param source: how answers call it.
-    :raises ConfigurationError: for what is no such map; the message names the entry.
+        ``custom_domain = true`` keeps Host with a managed name, and ``is_lattice = false`` says
+        that the name is not Lattice's.
+    :param source: the map's name in answers and errors.
+    :raises ConfigurationError: if the map is invalid; the message names the entry.
     """
 
     def __init__(self, names: Mapping[str, Target], *, source: str = "static map") -> None:
         if not isinstance(names, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(
-                f"{source}: it must map names to what they stand for, not be a "
+                f"{source}: it must map names to what they stand for, and is a "
                 f"{type(names).__name__}"
             )
         self._source = source
@@ -61,14 +61,14 @@ class StaticNames:
             wildcard, name = _key(key, source)
             endpoint = _endpoint(name, key, target, source)
             if wildcard + name in self._names:
-                raise ConfigurationError(f"{source}: {wildcard + name!r} stands there twice")
+                raise ConfigurationError(f"{source}: {wildcard + name!r} is there twice")
             self._names[wildcard + name] = endpoint
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> StaticNames:
         """The map in a TOML or JSON file: its table ``names``, or else all of it. It is read once.
 
-        :raises ConfigurationError: where the file cannot be read, or holds something else.
+        :raises ConfigurationError: if the file cannot be read or contains anything else.
         """
         source = os.fspath(path)
         text = _read(source)
@@ -78,12 +78,12 @@ class StaticNames:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> StaticNames:
-        """The map in the environment variable ``LATTICE_CLIENT_NAMES``; empty where it is not set.
+        """The map in the environment variable ``LATTICE_CLIENT_NAMES``; empty if it is not set.
 
-        It holds entries ``NAME=TARGET``, parted by commas or white space; or JSON, which begins
-        with ``{``; or ``@`` and the path of a file.
+        It contains entries ``NAME=TARGET``, separated by commas or white space; or JSON, which
+        begins with ``{``; or ``@`` and the path of a file.
 
-        :raises ConfigurationError: where it holds something else.
+        :raises ConfigurationError: if it contains anything else.
         """
         text = (os.environ if environ is None else environ).get(VARIABLE, "").strip()
         if text.startswith("@"):
@@ -94,7 +94,7 @@ class StaticNames:
         for entry in filter(None, re.split(r"[,\s]+", text)):
             name, equals, target = entry.partition("=")
             if not equals or name in names:
-                why = "stands there twice" if equals else "is no NAME=TARGET"
+                why = "is there twice" if equals else "is not of the form NAME=TARGET"
                 raise ConfigurationError(f"{VARIABLE}: {entry!r} {why}")
             names[name] = target
         return cls(names, source=VARIABLE)
@@ -105,7 +105,7 @@ class StaticNames:
     def __bool__(self) -> bool:
         return bool(self._names)
 
-    def find(self, name: str, now: float) -> Endpoint | None:  # noqa: ARG002 a source's
+    def find(self, name: str, now: float) -> Endpoint | None:  # noqa: ARG002 Source
         found = self._names.get(name)
         parent = name
         while found is None and "." in parent:
@@ -117,7 +117,7 @@ class StaticNames:
 
 
 def _key(key: object, source: str) -> tuple[str, str]:
-    """Whether it is a wildcard, and the name."""
+    """The wildcard prefix, or an empty string, and the name."""
     text = key if isinstance(key, str) else ""
     wildcard = "*." if text.startswith("*.") else ""
     try:
@@ -128,28 +128,28 @@ def _key(key: object, source: str) -> tuple[str, str]:
 
 def _endpoint(name: str, key: str, target: object, source: str) -> Endpoint:
     given: Any = _split(target) if isinstance(target, str) else target
-    if not isinstance(given, Mapping) or not _is_sound(given):
+    if not isinstance(given, Mapping) or not _is_valid(given):
         raise ConfigurationError(
-            f"{source}: {target!r} is nothing that {key!r} could stand for; give {_ALTERNATIVES}, "
+            f"{source}: {target!r} cannot be the target of {key!r}; give {_ALTERNATIVES}, "
             f"or a table with {', '.join(_TEXTS + _SWITCHES)}"
         )
     region, managed = given.get("region"), given.get("managed_name")
-    told = _managed(managed) if managed else None
-    if managed and (told is None or not told.is_lattice):
+    service = _managed(managed) if managed else None
+    if managed and (service is None or not service.is_lattice):
         raise ConfigurationError(
-            f"{source}: {managed!r}, for {key!r}, is no managed name of a service of VPC Lattice, "
-            "as orders-….vpc-lattice-svcs.eu-west-1.on.aws"
+            f"{source}: {managed!r}, for {key!r}, is not the managed name of a service, "
+            "such as orders-….vpc-lattice-svcs.eu-west-1.on.aws"
         )
-    if told and region not in (None, told.region):
+    if service and region not in (None, service.region):
         raise ConfigurationError(
-            f"{source}: {key!r} has region {region!r}, and a managed name in {told.region!r}"
+            f"{source}: {key!r} has region {region!r}, and a managed name in {service.region!r}"
         )
-    alias = told is not None and not given.get("custom_domain", False)
+    is_alias = service is not None and not given.get("custom_domain", False)
     return Endpoint(
-        told.host if told and alias else name,
-        region=told.region if told else region,
+        service.host if service and is_alias else name,
+        region=service.region if service else region,
         connect_to=given.get("connect_to"),
-        managed_name=told and told.host,
+        managed_name=service and service.host,
         service_arn=given.get("service_arn"),
         source=source,
         is_lattice=given.get("is_lattice", True),
@@ -164,7 +164,7 @@ def _managed(name: str) -> Endpoint | None:
 
 
 def _split(target: str) -> dict[str, str] | None:
-    """A target that is a string, as a mapping; None where it is none."""
+    """A string as a mapping; None if it is not a target."""
     what, at, address = target.strip().partition("@")
     given = {}
     if at:
@@ -178,7 +178,7 @@ def _split(target: str) -> dict[str, str] | None:
     return given
 
 
-def _is_sound(given: Mapping[str, Any]) -> bool:
+def _is_valid(given: Mapping[str, Any]) -> bool:
     return (
         bool(given)
         and set(given) <= {*_TEXTS, *_SWITCHES}
@@ -213,7 +213,7 @@ def _parsed_json(text: str, source: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise ConfigurationError(f"{source} is no JSON: {error}") from None
+        raise ConfigurationError(f"{source} is not JSON: {error}") from None
 
 
 def _toml(text: str, source: str) -> Any:
@@ -222,4 +222,4 @@ def _toml(text: str, source: str) -> Any:
     try:
         return tomllib.loads(text)
     except ValueError as error:
-        raise ConfigurationError(f"{source} is no TOML: {error}") from None
+        raise ConfigurationError(f"{source} is not TOML: {error}") from None

@@ -1,4 +1,4 @@
-"""Renewing names ahead of their expiry."""
+"""Renewing names before they expire."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Watch"]
 
-# Seconds. The thread only starts look-ups, so it is never long away.
-_TO_STOP = 5.0
+# Seconds to wait for the thread. It only starts look-ups, so it ends soon.
+_STOP_TIMEOUT = 5.0
 
 
 class Watch:
-    """A background thread that renews names that are in use: what ``Names.watch()`` returns."""
+    """A background thread that renews the names in use; returned by ``Names.watch()``."""
 
     def __init__(self, names: Names, every: float) -> None:
         if not every > 0:
@@ -42,9 +42,9 @@ class Watch:
         return not self._stopped.is_set()
 
     def start(self) -> None:
-        """Begin; whatever runs already goes on. A forked child has no threads, and begins anew."""
+        """Start the thread, unless it runs. A forked child has no threads, so it starts its own."""
         if self.running and (self._thread is None or not self._thread.is_alive()):
-            # The parent's thread may hold a lock of its event.
+            # In a forked child the old event's lock may be held by the parent's thread.
             self._stopped = threading.Event()
             self._thread = threading.Thread(
                 target=_watch,
@@ -55,16 +55,16 @@ class Watch:
             self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, and wait for its end; look-ups under way go on."""
+        """Stop the thread and wait for it. Look-ups in progress continue."""
         self._stopped.set()
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(_TO_STOP)
+            self._thread.join(_STOP_TIMEOUT)
 
 
 def _watch(names: ref[Names], stopped: threading.Event, every: float) -> None:
     while not stopped.wait(every):
-        living = names()
-        if living is None:
+        alive = names()
+        if alive is None:
             return
-        living.refresh()
-        del living
+        alive.refresh()
+        del alive  # or it would live as long as this thread

@@ -1,4 +1,4 @@
-"""The demo's clients: the same calls from each HTTP library, and a stopwatch for their signing."""
+"""The demo's clients: the same calls with each HTTP library, and a stopwatch for signing."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any, TypeAlias
 
 from lattice_client.auth import SigV4Auth
 
-__all__ = ["CLIENTS", "Call", "Client", "Send", "Stopwatch", "requests_client"]
+__all__ = ["CLIENTS", "Client", "DemoCall", "Send", "Stopwatch", "requests_client"]
 
 _TIMEOUT = 10
 
 
 @dataclass(frozen=True)
-class Call:
-    """A call that every client can make: with ``json``, with a stream of ``chunks``, or neither."""
+class DemoCall:
+    """A call for every client: with ``json``, with a stream of ``chunks``, or neither."""
 
     name: str
     method: str
@@ -29,11 +29,11 @@ class Call:
     chunks: tuple[bytes, ...] | None = None
 
     def stream(self) -> Iterator[bytes] | None:
-        """A generator of the chunks, which can be read but once."""
+        """A generator of the chunks, which can be read only once."""
         return None if self.chunks is None else (chunk for chunk in self.chunks)
 
     def async_stream(self) -> AsyncIterator[bytes] | None:
-        """The same for asynchronous clients."""
+        """The same, for asynchronous clients."""
         return None if self.chunks is None else _asynchronous(self.chunks)
 
 
@@ -42,9 +42,9 @@ async def _asynchronous(chunks: tuple[bytes, ...]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-Send: TypeAlias = Callable[[Call], tuple[int, str]]
-# Given an auth object and the file of the authority to trust: one session with its connections,
-# set up as users would, but for the environment: there may be a proxy in it.
+Send: TypeAlias = Callable[[DemoCall], tuple[int, str]]
+# Takes an auth object and the file of the authority to trust, and opens a session as users would,
+# but without the environment, which may set a proxy.
 Client: TypeAlias = Callable[[Any, str], AbstractContextManager[Send]]
 
 
@@ -56,7 +56,7 @@ def requests_client(auth: Any, ca_file: str) -> Iterator[Send]:
     with requests.Session() as session:
         session.auth, session.verify, session.trust_env = auth, ca_file, False
 
-        def send(call: Call) -> tuple[int, str]:
+        def send(call: DemoCall) -> tuple[int, str]:
             response = session.request(
                 call.method, call.url, json=call.json, data=call.stream(), timeout=_TIMEOUT
             )
@@ -72,7 +72,7 @@ def _httpx_client(library: str) -> Client:
         verify = _trusting(ca_file)
         with module.Client(auth=auth, verify=verify, trust_env=False, timeout=_TIMEOUT) as session:
 
-            def send(call: Call) -> tuple[int, str]:
+            def send(call: DemoCall) -> tuple[int, str]:
                 response = session.request(
                     call.method, call.url, json=call.json, content=call.stream()
                 )
@@ -91,7 +91,7 @@ def _httpx_async_client(library: str) -> Client:
             auth=auth, verify=_trusting(ca_file), trust_env=False, timeout=_TIMEOUT
         )
 
-        async def send(call: Call) -> tuple[int, str]:
+        async def send(call: DemoCall) -> tuple[int, str]:
             response = await session.request(
                 call.method, call.url, json=call.json, content=call.async_stream()
             )
@@ -111,13 +111,13 @@ def _aiohttp_client(auth: Any, ca_file: str) -> Iterator[Send]:
     import aiohttp
 
     async def start() -> aiohttp.ClientSession:
-        # socket.getaddrinfo knows the local Lattice's names, and aiodns does not.
+        # socket.getaddrinfo resolves the local Lattice's names; aiodns does not.
         resolver = aiohttp.ThreadedResolver()
         connector = aiohttp.TCPConnector(ssl=_trusting(ca_file), resolver=resolver)
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT)
         return aiohttp.ClientSession(connector=connector, middlewares=(auth,), timeout=timeout)
 
-    async def send(call: Call) -> tuple[int, str]:
+    async def send(call: DemoCall) -> tuple[int, str]:
         async with session.request(
             call.method, call.url, json=call.json, data=call.async_stream()
         ) as response:
@@ -146,10 +146,10 @@ CLIENTS: dict[str, Client] = {
 
 
 class Stopwatch:
-    """An auth object that notes how long another one, which does the work, takes for each request.
+    """An auth object that wraps another one and measures its time for each request.
 
-    ``times`` are in seconds, oldest first. A middleware's time is that of the whole call without
-    the time that its handler took.
+    ``times`` are in seconds, oldest first. A middleware's time is that of the whole call minus its
+    handler's.
     """
 
     def __init__(self, auth: SigV4Auth) -> None:

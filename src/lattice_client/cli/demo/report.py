@@ -1,54 +1,38 @@
-"""What the demo shows: tables, in colour where the terminal has it."""
+"""The demo's tables and verdict."""
 
 from __future__ import annotations
 
-import io
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["Outcome", "about_signing", "calls_table", "refusals_table", "terminal", "verdict"]
+__all__ = ["Outcome", "calls_table", "refusals_table", "signing_summary", "verdict"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a call that was made once or a few times."""
+    """The outcome of a call that was made once or a few times."""
 
     client: str
     call: str
-    # None where there was no response; then the text is the error's.
+    # None without a response; then the text is the error's.
     status: int | None
     text: str
-    # Whether that is what should have come of it.
-    right: bool
-    # Whom the service saw, if anybody.
+    # Whether this outcome was expected.
+    expected: bool
+    # The caller that the service saw; empty if the call did not reach it.
     caller: str = ""
-    # How long signing took each time, in seconds.
+    # Seconds of each signing.
     signing: tuple[float, ...] = ()
 
     @property
     def status_text(self) -> str:
         return "error" if self.status is None else str(self.status)
-
-
-def terminal() -> Console:
-    """A console on stdout: with escape codes on a terminal, unless it is a dumb one or NO_COLOR is
-    set (no-color.org), and without them in a pipe."""
-    from rich.console import Console
-
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # not every encoding has a µ
-    if os.environ.get("NO_COLOR"):
-        return Console(color_system=None, highlight=False)  # left to itself, it writes bold
-    return Console(highlight=False)
 
 
 def calls_table(outcomes: Sequence[Outcome]) -> Table:
@@ -63,8 +47,8 @@ def calls_table(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def about_signing(outcomes: Sequence[Outcome]) -> str:
-    """How the table's times came about."""
+def signing_summary(outcomes: Sequence[Outcome]) -> str:
+    """How the table's times were measured."""
     times = [time for outcome in outcomes for time in outcome.signing]
     if not times:
         return ""
@@ -86,10 +70,10 @@ def refusals_table(outcomes: Sequence[Outcome]) -> Table:
 
 
 def verdict(outcomes: Sequence[Outcome]) -> Text:
-    """One line, below those that tell of each call that did not end as it should."""
+    """A line for each unexpected outcome, and a summary."""
     from rich.text import Text
 
-    wrong = [outcome for outcome in outcomes if not outcome.right]
+    wrong = [outcome for outcome in outcomes if not outcome.expected]
     if not wrong:
         return Text(f"All {len(outcomes)} calls passed or were refused as they should.", "green")
     lines = [
@@ -108,7 +92,7 @@ def _table(*columns: str) -> Table:
         *(Column(name, overflow="fold") for name in columns),
         box=SIMPLE_HEAD,
         show_edge=False,
-        # This narrow, the calls fit into 80 columns.
+        # With this padding, the calls fit into 80 columns.
         padding=(0, 1, 0, 0),
         header_style="bold",
     )
@@ -117,4 +101,4 @@ def _table(*columns: str) -> Table:
 def _status(outcome: Outcome) -> Text:
     from rich.text import Text
 
-    return Text(outcome.status_text, "green" if outcome.right else "bold red")
+    return Text(outcome.status_text, "green" if outcome.expected else "bold red")

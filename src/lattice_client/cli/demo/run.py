@@ -1,7 +1,7 @@
 """Calls a local Lattice with every HTTP library, and shows what passes and what is refused.
 
-Nothing leaves this machine. The credentials are made up and count at the local Lattice alone; they
-are found as real ones are: in an AWS profile, by botocore's chain.
+Nothing leaves this machine. The credentials are made up and valid only at the local Lattice; they
+are found like real ones: in an AWS profile, by botocore's chain.
 """
 
 from __future__ import annotations
@@ -21,13 +21,19 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from lattice_client.auth import LatticeAuth
-from lattice_client.cli.demo.clients import CLIENTS, Call, Client, Send, Stopwatch, requests_client
+from lattice_client.cli.demo.clients import (
+    CLIENTS,
+    Client,
+    DemoCall,
+    Send,
+    Stopwatch,
+    requests_client,
+)
 from lattice_client.cli.demo.report import (
     Outcome,
-    about_signing,
     calls_table,
     refusals_table,
-    terminal,
+    signing_summary,
     verdict,
 )
 from lattice_client.credentials import BotocoreCredentials
@@ -39,27 +45,29 @@ if TYPE_CHECKING:
 
 __all__ = ["local_lattice", "main", "run"]
 
-# What is used on the way. All of it comes with the extra "cli".
+# The libraries that the demo uses. All come with the extra "cli".
 _LIBRARIES = ("requests", "httpx", "httpx2", "aiohttp", "rich", "trustme")
-# One call alone says little about the time that it takes.
-_TIMES = 5
+# Calls per row: the time of a single call varies too much.
+_REPETITIONS = 5
 _OK, _FORBIDDEN = 200, 403
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the demo.
 
-    :returns: 0; 1 if anything that should pass did not, or what should be refused was not; 2 if
-        the arguments are wrong (argparse) or a library is missing.
+    :returns: 0; 1 if a call did not pass or was not refused as expected; 2 if the arguments are
+        wrong (argparse) or a library is missing.
     """
     parser = argparse.ArgumentParser(prog="lattice-client demo", description=__doc__)
     parser.parse_args(argv)
     try:
         for library in _LIBRARIES:
             _need(library)
-        return run(local_lattice(), terminal())
+        from lattice_client.cli.terminal import console
+
+        return run(local_lattice(), console())
     except MissingExtraError as error:
-        print(f"lattice-client demo: {error}", file=sys.stderr)  # noqa: T201 - rich may be missing
+        print(f"lattice-client demo: {error}", file=sys.stderr)  # noqa: T201 rich may be missing
         return 2
 
 
@@ -90,12 +98,12 @@ def local_lattice() -> LocalLattice:
 
 
 def run(local: LocalLattice, console: Console) -> int:
-    """Serve a local Lattice, call it, and show what came of it.
+    """Serve a local Lattice, call it, and show the outcomes.
 
     :param local: as :func:`local_lattice` makes it.
     :returns: the exit code, 0 or 1.
     """
-    # Refusals are explained in the log; here they are meant, and stand in a table.
+    # The package logs each refusal; here they are expected, and shown in a table.
     logging.getLogger("lattice_client").addHandler(logging.NullHandler())
     allowed, denied = local.caller("orders-frontend"), local.caller("reports")
     with (
@@ -113,20 +121,20 @@ def run(local: LocalLattice, console: Console) -> int:
         for name, client in CLIENTS.items():
             calls += _signed_calls(name, client, stopwatch, running, allowed)
         console.print(calls_table(calls))
-        console.print(f"\n{about_signing(calls)}\n")
+        console.print(f"\n{signing_summary(calls)}\n")
         refusals = list(_refused_calls(running, denied))
         console.print(refusals_table(refusals))
     outcomes = [*calls, *refusals]
     console.print()
     console.print(verdict(outcomes))
-    return 0 if all(outcome.right for outcome in outcomes) else 1
+    return 0 if all(outcome.expected for outcome in outcomes) else 1
 
 
 @contextmanager
 def _profiles(region: str, *callers: Caller) -> Iterator[None]:
-    """An AWS configuration with a profile for each caller, the first of them selected, in place of
-    the one that this process has."""
-    own = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    """Replace the process's AWS configuration by one with a profile for each caller. The first is
+    selected."""
+    inherited = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     with tempfile.TemporaryDirectory(prefix="lattice-client-") as folder:  # private to its owner
         config = Path(folder, "config")
         config.write_text(
@@ -139,7 +147,7 @@ def _profiles(region: str, *callers: Caller) -> Iterator[None]:
                 for caller in callers
             )
         )
-        for name in own:
+        for name in inherited:
             del os.environ[name]
         demo = {
             "AWS_CONFIG_FILE": str(config),
@@ -153,20 +161,20 @@ def _profiles(region: str, *callers: Caller) -> Iterator[None]:
         finally:
             for name in demo:
                 os.environ.pop(name, None)
-            os.environ.update(own)
+            os.environ.update(inherited)
 
 
-# The calls and what comes of them
+# The calls and their outcomes
 
 
-def _calls(base: str) -> list[Call]:
+def _calls(base: str) -> list[DemoCall]:
     awkward = "tag=b&tag=a&page2=2&page=1&gift&q=caf%c3%a9+au+lait%3D/:"
     order = {"item": "espresso", "quantity": 2}
     chunks = tuple(b"%d,espresso\n" % number * 500 for number in range(10))
     return [
-        Call("GET awkward query", "GET", f"{base}/orders?{awkward}"),
-        Call("POST JSON", "POST", f"{base}/orders", json=order),
-        Call("PUT streamed upload", "PUT", f"{base}/orders/upload", chunks=chunks),
+        DemoCall("GET awkward query", "GET", f"{base}/orders?{awkward}"),
+        DemoCall("POST JSON", "POST", f"{base}/orders", json=order),
+        DemoCall("PUT streamed upload", "PUT", f"{base}/orders/upload", chunks=chunks),
     ]
 
 
@@ -176,7 +184,7 @@ def _signed_calls(
     with client(stopwatch, running.ca_file) as send:
         for call in _calls(running.url_for("orders")):
             before = len(stopwatch.times)
-            answers = [_answer(send, call) for _ in range(_TIMES)]
+            answers = [_answer(send, call) for _ in range(_REPETITIONS)]
             wrong = [answer for answer in answers if not _as_sent(call, caller, *answer)]
             status, text = wrong[0] if wrong else answers[-1]
             seen = "" if status != _OK else json.loads(text)["caller"] or "anonymous"
@@ -184,8 +192,8 @@ def _signed_calls(
             yield Outcome(name, call.name, status, text, not wrong, seen, times)
 
 
-def _as_sent(call: Call, caller: Caller, status: int | None, text: str) -> bool:
-    """Whether the service saw the caller, and the call as it was sent, by what it echoes."""
+def _as_sent(call: DemoCall, caller: Caller, status: int | None, text: str) -> bool:
+    """Whether the service's echo shows the caller, and the call as it was sent."""
     if status != _OK:
         return False
     seen = json.loads(text)
@@ -193,7 +201,7 @@ def _as_sent(call: Call, caller: Caller, status: int | None, text: str) -> bool:
     return (
         seen["caller"] == caller.principal
         and seen["method"] == call.method
-        # A space may arrive as "%20" where it was written as "+".
+        # A space that was written as "+" may arrive as "%20".
         and parse_qsl(seen["query"], keep_blank_values=True)
         == parse_qsl(query, keep_blank_values=True)
         and (
@@ -223,16 +231,12 @@ def _refused_calls(running: RunningLattice, denied: Caller) -> Iterator[Outcome]
     ):
         with requests_client(hook, running.ca_file) as send:
             status, text = _answer(send, call)
-        right = status == _FORBIDDEN and text.startswith(expected)
-        yield Outcome("requests", name, status, text, right)
+        expected_refusal = status == _FORBIDDEN and text.startswith(expected)
+        yield Outcome("requests", name, status, text, expected_refusal)
 
 
-def _answer(send: Send, call: Call) -> tuple[int | None, str]:
+def _answer(send: Send, call: DemoCall) -> tuple[int | None, str]:
     try:
         return send(call)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the call did not pass
+    except Exception as error:  # noqa: BLE001 any exception means that the call did not pass
         return None, f"{type(error).__name__}: {error}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,1 +1,1 @@
-"""What ``lattice-client doctor`` looks at, check by check."""
+"""The checks of ``lattice-client doctor``."""

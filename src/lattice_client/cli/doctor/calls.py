@@ -1,4 +1,4 @@
-"""A signed call, and whose clock is right."""
+"""The doctor's calls, and the check of the clock."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import Any, NamedTuple
 import httpx
 
 from lattice_client.cli.doctor.findings import Finding
-from lattice_client.cli.doctor.identity import in_words
+from lattice_client.cli.doctor.identity import duration
 from lattice_client.cli.failures import PROXY, failure_of
 from lattice_client.cli.proxies import Proxy
-from lattice_client.cli.talk import LOOKED_AT, explained
+from lattice_client.cli.verbose_log import MAX_EXPLAINED_BYTES, explain_response
 from lattice_client.denial.model import Denial
 
-__all__ = ["Answer", "Caller", "about_clock"]
+__all__ = ["Answer", "Prober", "check_clock", "no_answer"]
 
 REQUEST_ID = "x-amzn-requestid"
-# Seconds. SigV4's usual window, and what a Date of whole seconds can say.
-_WINDOW, _NOTICED = 300, 30
+# Seconds: SigV4's usual window, and what exceeds the precision of a Date header.
+_WINDOW, _NOTICEABLE = 300, 30
 
 
 class Answer(NamedTuple):
-    """What came of one call.
+    """The answer to one call.
 
-    :param signed: whether it bore a signature.
+    :param signed: whether the request had a signature.
     :param ahead: by how many seconds this machine's clock is ahead of the answer's Date.
-    :param by_lattice: whether the request id came back, as Lattice sends it.
+    :param by_lattice: whether the answer has the request's id, which Lattice sends back.
     """
 
     status: int
@@ -51,7 +51,7 @@ class Answer(NamedTuple):
 
     @property
     def authenticated(self) -> bool:
-        """Whether the signature held."""
+        """Whether the signature was accepted."""
         return self.denial is None or self.denial.kind not in (
             "bad signature",
             "clock",
@@ -60,11 +60,10 @@ class Answer(NamedTuple):
         )
 
 
-class Caller:
-    """Makes calls, each on a connection of its own, as they would be made without the doctor: once,
-    with no remedies and no retries.
+class Prober:
+    """Makes calls, each on a new connection and once, without remedies and retries.
 
-    :param transport: gives a new one.
+    :param transport: makes a transport.
     """
 
     def __init__(
@@ -86,9 +85,9 @@ class Caller:
         url: httpx.URL | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One call.
+        """Make one call.
 
-        :raises Finding: never; raises what httpx raises.
+        :raises httpx.HTTPError: if there is no answer.
         """
         request_id = uuid.uuid4().hex
         sent = {**(self.headers if headers is None else headers), REQUEST_ID: request_id}
@@ -102,7 +101,7 @@ class Caller:
                 body = b""
                 for piece in response.iter_raw():
                     body += piece
-                    if len(body) >= LOOKED_AT:
+                    if len(body) >= MAX_EXPLAINED_BYTES:
                         break
             finally:
                 response.close()
@@ -113,7 +112,7 @@ class Caller:
             status=response.status_code,
             headers=response.headers,
             body=body,
-            denial=explained(response, response.request, body),
+            denial=explain_response(response, response.request, body),
             signed=signed,
             request=response.request,
             took=took,
@@ -127,31 +126,31 @@ def _ahead(date: str | None, now: float) -> float | None:
         then = parsedate_to_datetime(date or "")
     except ValueError:
         return None
-    # Dates are cut to whole seconds.
+    # Date is truncated to whole seconds.
     return now - (then.timestamp() + 0.5)
 
 
-def about_clock(answer: Answer | None) -> Finding:
-    """Compares this machine's clock with the answer's Date."""
+def check_clock(answer: Answer | None) -> Finding:
+    """Compare this machine's clock with the answer's Date."""
     if answer is None:
         return Finding.skipped("clock", "There is no answer to compare it with.")
     ahead = answer.ahead
     if ahead is None:
         return Finding.skipped("clock", "The answer has no Date to compare it with.")
     details = {"seconds_ahead": round(ahead)}
-    if abs(ahead) < _NOTICED:
-        return Finding.fine("clock", "As the server's, within seconds.", **details)
-    text = f"{in_words(ahead)} {'ahead of' if ahead > 0 else 'behind'} the server's."
+    if abs(ahead) < _NOTICEABLE:
+        return Finding.ok("clock", "It agrees with the server's within seconds.", **details)
+    text = f"{duration(ahead)} {'ahead of' if ahead > 0 else 'behind'} the server's."
     step = "Set this machine's clock, and keep it set (NTP, chrony)."
     if abs(ahead) < _WINDOW:
         return Finding.warning("clock", text, step, **details)
     return Finding.of_fault("clock", "clock", text, step, **details)
 
 
-def broken_off(error: Exception, host: str, proxy: Proxy | None) -> Finding | None:
-    """A call that had no answer; None for what nobody has thought of.
+def no_answer(error: Exception, host: str, proxy: Proxy | None) -> Finding | None:
+    """The finding for a call without an answer; None for an unexpected exception.
 
-    :param proxy: what it went through.
+    :param proxy: the proxy that the call went through.
     """
     failure = failure_of(error, host, proxy)
     if failure is None:
@@ -162,5 +161,5 @@ def broken_off(error: Exception, host: str, proxy: Proxy | None) -> Finding | No
         "call",
         "no answer",
         failure.text,
-        "Look into what stands between: proxies, security groups, the service's own time-outs.",
+        "Check what is in between: proxies, security groups, the service's own time-outs.",
     )

@@ -1,4 +1,4 @@
-"""As whom, and for which region: what is known before anything is sent."""
+"""The checks of credentials and region, before anything is sent."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ from lattice_client.errors import (
 from lattice_client.names import region_of
 
 __all__ = [
-    "about_credentials",
-    "about_region",
-    "in_words",
+    "check_credentials",
+    "check_region",
+    "duration",
     "region_signed_for",
     "who_am_i",
 ]
 
-# Seconds. With less than that left, the next call may be too late.
+# Seconds. Credentials that expire sooner may be too old for the next call.
 _SOON = 120
 
 
-def about_credentials(
+def check_credentials(
     provider: CredentialsProvider, signing: Signing
 ) -> tuple[Finding, Credentials | None]:
-    """Where they come from and until when they hold."""
+    """Check the credentials: their source and expiry."""
     try:
         credentials = current(provider)
     except CredentialsError as error:
-        fault, step = next(told for kind, *told in _FAULTS if isinstance(error, kind))
+        fault, step = next(texts for kind, *texts in _FAULTS if isinstance(error, kind))
         step = _step(error, signing) or step
         return Finding.of_fault("credentials", fault, _for_people(error), step), None
     source = _source(provider, signing)
@@ -55,13 +55,13 @@ def about_credentials(
     details = {"access_key": access_key, "source": source}
     text = f"{access_key}, from {source}"
     if credentials.expires_at is None:
-        return Finding.fine("credentials", f"{text}.", **details), credentials
+        return Finding.ok("credentials", f"{text}.", **details), credentials
     left = credentials.expires_at.timestamp() - time.time()
     details["expires_at"] = credentials.expires_at.isoformat()
-    text += f"; they expire in {in_words(left)}."
+    text += f"; they expire in {duration(left)}."
     if left < _SOON:
         return Finding.warning("credentials", text, "Renew them soon.", **details), credentials
-    return Finding.fine("credentials", text, **details), credentials
+    return Finding.ok("credentials", text, **details), credentials
 
 
 _FAULTS: list[tuple[type[CredentialsError], str, str]] = [
@@ -84,18 +84,18 @@ _FAULTS: list[tuple[type[CredentialsError], str, str]] = [
 
 
 def _step(error: CredentialsError, signing: Signing) -> str | None:
-    """What to do about this very error; None where that is said by its kind."""
-    # As it stands in the message, which outlives the error of the source.
+    """A next step for this error; None if that of its class fits."""
+    # From the message: the source's own error is not kept.
     command = re.search(r"run (aws .+?) \(", str(error))
     if command is not None:
         return f"Run {command[1]}."
     profile = signing.profile or os.environ.get("AWS_PROFILE")
     if profile and not isinstance(error, InvalidCredentialsError | ExpiredCredentialsError):
-        return f"Look at what the profile {profile!r} says, or name another one with --profile."
+        return f"Look at what the profile {profile!r} says, or choose another with --profile."
     return None
 
 
-# In botocore's words.
+# By botocore's names.
 _SOURCES = {
     "environment": "the environment",
     "env": "the environment",
@@ -131,10 +131,10 @@ def _source(provider: CredentialsProvider, signing: Signing) -> str:
     return "the command line"
 
 
-def about_region(host: str, signing: Signing, auth: SigV4Auth, known: str | None) -> Finding:
-    """Which region a signature is for, and whether the service is there.
+def check_region(host: str, signing: Signing, auth: SigV4Auth, known: str | None) -> Finding:
+    """Check which region a signature is for, and whether the service is in it.
 
-    :param known: the name that Lattice gave the service, where it is known.
+    :param known: the service's managed name, if known.
     """
     own = region_of(host) or (known and region_of(known))
     try:
@@ -144,26 +144,26 @@ def about_region(host: str, signing: Signing, auth: SigV4Auth, known: str | None
             "region", "no region", _for_people(error), "Give --region, or set AWS_REGION."
         )
     except CredentialsError:
-        return Finding.skipped("region", "Nobody signs without credentials.")
-    said_by = _region_said_by(host, signing)
+        return Finding.skipped("region", "There are no credentials to sign with.")
+    source = _region_source(host, signing)
     several = signing.algorithm == "sigv4a"
     if own and own != used and not several:
         return Finding.of_fault(
             "region",
             "wrong region",
-            f"The signature is for {used} ({said_by}), and the service is in {own} by its name.",
+            f"The signature is for {used} ({source}), and the service's name says {own}.",
             f"Sign for {own}: --region {own}, or no --region at all.",
             region=used,
             of_the_service=own,
         )
-    return Finding.fine("region", f"{used}, by {said_by}.", region=used)
+    return Finding.ok("region", f"{used}, from {source}.", region=used)
 
 
 def region_signed_for(auth: SigV4Auth, host: str) -> str:
     """The region, or set of regions, that this auth object signs a host's requests for.
 
-    :raises RegionError: where there is none.
-    :raises CredentialsError: where there are no credentials.
+    :raises RegionError: if there is none.
+    :raises CredentialsError: if there are no credentials.
     """
     request = httpx.Request("GET", httpx.URL(scheme="https", host=host))
     auth(request)
@@ -174,7 +174,7 @@ def region_signed_for(auth: SigV4Auth, host: str) -> str:
     return regions or (scope[1] if scope else "")
 
 
-def _region_said_by(host: str, signing: Signing) -> str:
+def _region_source(host: str, signing: Signing) -> str:
     if signing.region:
         return signing.region_by
     if region_of(host):
@@ -186,15 +186,15 @@ def _region_said_by(host: str, signing: Signing) -> str:
 
 
 def who_am_i(credentials: Credentials, region: str) -> str:
-    """The caller's ARN, from STS (GetCallerIdentity, STS API Reference), which asks for no
-    permission; or why it is not known."""
+    """The caller's ARN from STS (GetCallerIdentity, STS API Reference, needs no permission), or why
+    it is unknown."""
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     url = os.environ.get("AWS_ENDPOINT_URL_STS") or f"https://sts.{region}.{suffix}"
     auth = SigV4Auth("sts", region=region, credentials=credentials)
-    asked = {"Action": "GetCallerIdentity", "Version": "2011-06-15"}
+    form = {"Action": "GetCallerIdentity", "Version": "2011-06-15"}
     try:
         with httpx.Client(timeout=3) as client:
-            answer = client.post(url, data=asked, auth=auth)
+            answer = client.post(url, data=form, auth=auth)
     except httpx.HTTPError:
         return "STS cannot be reached from here"
     arn = re.search(r"<Arn>(arn:[\w:/+=,.@-]+)</Arn>", answer.text)
@@ -202,20 +202,20 @@ def who_am_i(credentials: Credentials, region: str) -> str:
     return f"you are {arn[1]}" if arn else f"STS says {code[1] if code else answer.status_code}"
 
 
-# What our errors say to programmers, at their end.
-_TO_PROGRAMMERS = re.compile(
+# The end of an error of this package, which addresses programmers.
+_FOR_PROGRAMMERS = re.compile(
     r"(?:\. (?:Set AWS_PROFILE|Look at what the profile)|; pass ).*", re.DOTALL
 )
 
 
 def _for_people(error: Exception) -> str:
-    """One of our errors as a sentence."""
-    text = _TO_PROGRAMMERS.sub("", str(error)).rstrip(".")
+    """An error of this package as a sentence for people."""
+    text = _FOR_PROGRAMMERS.sub("", str(error)).rstrip(".")
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def in_words(seconds: float) -> str:
-    """A duration."""
+def duration(seconds: float) -> str:
+    """A duration for people, in its largest unit."""
     seconds = abs(seconds)
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * length:

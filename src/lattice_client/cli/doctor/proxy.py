@@ -1,4 +1,4 @@
-"""The proxy on the way."""
+"""The check of the proxy."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from lattice_client.cli.proxies import Proxy
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["about_proxy", "resolved_by_proxy"]
+__all__ = ["check_proxy", "name_behind_proxy"]
 
 
-def about_proxy(
+def check_proxy(
     proxy: Proxy, transport: Callable[[], httpx.BaseTransport], host: str, timeout: float
 ) -> Finding:
-    """Whether a proxy is one, and takes connections.
+    """Check that a proxy's URL is valid, and that it accepts connections.
 
-    :param transport: gives one that goes through it.
-    :param host: what is called by way of it.
+    :param transport: makes a transport that goes through it.
+    :param host: the host to call through it.
     """
     try:
         transport().close()
-        socket.create_connection(proxy.place or ("", 0), timeout).close()
+        socket.create_connection(proxy.address or ("", 0), timeout).close()
     except Failure as failure:
         why = failure.text
     except socket.gaierror as error:
         why = f"{proxy} does not resolve: {error.strerror}."
     except OSError as error:
-        why = f"{proxy} takes no connection: {error.strerror or 'not in time'}."
+        why = f"{proxy} accepts no connection: {error.strerror or 'not in time'}."
     else:
         return Finding.warning("connection", f"It goes through {proxy}.", proxy_by=proxy.by)
     return Finding.of_fault(
@@ -40,8 +40,8 @@ def about_proxy(
     )
 
 
-def resolved_by_proxy(name: Finding) -> Finding:
-    """What DNS says of the name, where a proxy asks for itself."""
+def name_behind_proxy(name: Finding) -> Finding:
+    """The finding about a name that a proxy resolves itself: a failure here does not matter."""
     if not name.fault:
         return name
-    return Finding.warning("name", f"{name.text} The proxy asks for itself.")
+    return Finding.warning("name", f"{name.text} The proxy resolves it itself.")

@@ -1,4 +1,4 @@
-"""Curl's options that are not here, and what to do instead."""
+"""Curl's options that ``call`` does not support, and what to do instead."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import click
 
 from lattice_client.cli.help import Command
 
-__all__ = ["LEFT_OUT", "CurlCommand"]
+__all__ = ["UNSUPPORTED", "CurlCommand"]
 
-_FORM: Final = "forms of several parts are not made; -T FILE or --data-binary @FILE sends a file"
+_FORM: Final = "multipart forms are not supported; -T FILE or --data-binary @FILE sends a file"
 _CERTIFICATE: Final = "HTTPS listeners of VPC Lattice ask for no client certificate"
 _CONFIG: Final = "configuration files are not read; put the options into the command"
-_JAR: Final = "cookies are not kept; -b 'NAME=VALUE' sends one"
-_NETRC: Final = "credentials are AWS's: the environment's, or --profile's"
-_BEARER: Final = "Authorization bears the signature; with --query, -H 'Authorization: …' can stay"
+_JAR: Final = "cookies are not stored; -b 'NAME=VALUE' sends one"
+_NETRC: Final = "the credentials are AWS's, from the environment or --profile"
+_BEARER: Final = "Authorization contains the signature; with --query, -H 'Authorization: …' is kept"
 _VERSION: Final = "requests are HTTP/1.1"
 _NAMED: Final = "-o FILE names the file"
 
-LEFT_OUT: Final = {
+UNSUPPORTED: Final = {
     "-F": _FORM,
     "--form": _FORM,
     "--form-string": _FORM,
@@ -39,18 +39,20 @@ LEFT_OUT: Final = {
     "--http3": _VERSION,
     "-O": _NAMED,
     "--remote-name": _NAMED,
-    "--next": "there is one request for each command",
+    "--next": "each command sends one request",
 }
 
 
 class CurlCommand(Command):
-    """A command that takes curl's options, and says of those that it does not take why."""
+    """A command with curl's options, which explains why an option of curl's is not supported."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            why = LEFT_OUT.get(error.option_name)
+            why = UNSUPPORTED.get(error.option_name)
             if why is None:
                 raise
-            raise click.UsageError(f"Curl's {error.option_name} is not here: {why}.", ctx) from None
+            raise click.UsageError(
+                f"Curl's {error.option_name} is not supported: {why}.", ctx
+            ) from None

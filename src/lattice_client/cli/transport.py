@@ -1,5 +1,5 @@
-"""The transport below the signing one: it sees each attempt as it goes out, and may lead it to
-another address."""
+"""The transport below the signing one: it shows each attempt to observers, and connects to another
+address if an option says so."""
 
 from __future__ import annotations
 
@@ -16,47 +16,55 @@ import httpx
 from lattice_client.cli.failures import READ, TIMEOUT, USAGE, Failure
 from lattice_client.cli.proxies import Proxy
 
-__all__ = ["PORTS", "Deadline", "Sending", "Watcher", "address_of", "leads_to", "trust"]
+__all__ = [
+    "PORTS",
+    "Deadline",
+    "Transport",
+    "WireObserver",
+    "connect_address",
+    "peer_address",
+    "tls_context",
+]
 
 PORTS = {"http": 80, "https": 443}
 
 
-class Watcher(Protocol):
-    """Who is told of what goes over the wire."""
+class WireObserver(Protocol):
+    """Is called for each event on the wire."""
 
     def connected(self, stream: Any) -> None: ...
     def sent(self, request: httpx.Request) -> None: ...
-    def begun(self) -> None: ...
+    def headers_started(self) -> None: ...
     def received(self, response: httpx.Response) -> None: ...
 
 
 class Deadline:
-    """When a command has to be done.
+    """When a command must have ended.
 
-    :param seconds: from now on; None: whenever it is.
+    :param seconds: from now on; None: no limit.
     """
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
         self._end = None if seconds is None else time.monotonic() + seconds
 
-    def left(self) -> float | None:
-        """How many seconds there are.
+    def remaining(self) -> float | None:
+        """The seconds that remain; None without a limit.
 
-        :raises Failure: where there are none.
+        :raises Failure: if none remain.
         """
         if self._end is None:
             return None
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise Failure(TIMEOUT, f"It is not done within {self._seconds:g} s (--max-time).")
-        return left
+        remaining = self._end - time.monotonic()
+        if remaining <= 0:
+            raise Failure(TIMEOUT, f"The call took longer than {self._seconds:g} s (--max-time).")
+        return remaining
 
 
-class Sending(httpx.BaseTransport):
-    """:param connect_to: where to go instead, by host and port, as curl's --connect-to.
-    :param proxy: what to go through.
-    :param watchers: who is told.
+class Transport(httpx.BaseTransport):
+    """:param connect_to: where to connect instead, by host and port, as curl's --connect-to.
+    :param proxy: the proxy to go through.
+    :param observers: called for each event on the wire.
     """
 
     def __init__(
@@ -67,7 +75,7 @@ class Sending(httpx.BaseTransport):
         proxy: Proxy | None = None,
         deadline: Deadline,
         connect_timeout: float | None = None,
-        watchers: tuple[Watcher, ...] = (),
+        observers: tuple[WireObserver, ...] = (),
     ) -> None:
         try:
             self._inner = httpx.HTTPTransport(
@@ -75,26 +83,26 @@ class Sending(httpx.BaseTransport):
             )
         except (ImportError, ValueError, httpx.InvalidURL):
             raise Failure(
-                USAGE, f"{proxy} is no HTTP proxy, of the form http://HOST:PORT."
+                USAGE, f"{proxy} is not an HTTP proxy of the form http://HOST:PORT."
             ) from None
         self._proxy = proxy
         self._connect_to = connect_to
         self._deadline = deadline
         self._connect_timeout = connect_timeout
-        self._watchers = watchers
-        #: The proxy, while there is no connection to it.
-        self.at_proxy: Proxy | None = None
+        self._observers = observers
+        #: The proxy, until it is connected.
+        self.connecting_proxy: Proxy | None = None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        for watcher in self._watchers:
-            watcher.sent(request)
-        self.at_proxy = self._proxy
-        response = self._inner.handle_request(self._led(request))
-        for watcher in self._watchers:
-            watcher.received(response)
+        for observer in self._observers:
+            observer.sent(request)
+        self.connecting_proxy = self._proxy
+        response = self._inner.handle_request(self._routed(request))
+        for observer in self._observers:
+            observer.received(response)
         return response
 
-    def _led(self, request: httpx.Request) -> httpx.Request:
+    def _routed(self, request: httpx.Request) -> httpx.Request:
         timeout = self._timeout()
         extensions = {
             **request.extensions,
@@ -103,10 +111,10 @@ class Sending(httpx.BaseTransport):
         }
         url = request.url
         host, port = url.host, url.port or PORTS[url.scheme]
-        place = leads_to(self._connect_to, host, port)
-        if place is not None:
-            url = url.copy_with(host=place[0], port=place[1])
-            # Host stands in the headers already; SNI and the certificate's name go with it.
+        address = connect_address(self._connect_to, host, port)
+        if address is not None:
+            url = url.copy_with(host=address[0], port=address[1])
+            # Host is already in the headers; SNI and the certificate check need the name too.
             extensions["sni_hostname"] = host
         return httpx.Request(
             request.method,
@@ -117,30 +125,30 @@ class Sending(httpx.BaseTransport):
         )
 
     def _timeout(self) -> dict[str, float | None]:
-        left = self._deadline.left()
-        connect = min(filter(None, (left, self._connect_timeout)), default=None)
-        return {"connect": connect, "read": left, "write": left, "pool": left}
+        remaining = self._deadline.remaining()
+        connect = min(filter(None, (remaining, self._connect_timeout)), default=None)
+        return {"connect": connect, "read": remaining, "write": remaining, "pool": remaining}
 
     def _trace(self, timeout: dict[str, float | None], event: str, details: dict[str, Any]) -> None:
         if event.endswith((".started", ".complete")):
-            # httpcore looks at them anew for each part of a request. It is not to be raised in.
+            # httpcore reads them again for each part of a request. A trace function must not raise.
             with suppress(Failure):
                 timeout.update(self._timeout())
         if event not in ("connection.connect_tcp.started", "connection.connect_tcp.failed"):
-            self.at_proxy = None
+            self.connecting_proxy = None
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
-            for watcher in self._watchers:
-                watcher.connected(details["return_value"])
+            for observer in self._observers:
+                observer.connected(details["return_value"])
         if event == "http11.send_request_headers.started":
-            for watcher in self._watchers:
-                watcher.begun()
+            for observer in self._observers:
+                observer.headers_started()
 
     def close(self) -> None:
         self._inner.close()
 
 
-def address_of(stream: Any) -> tuple[str, int] | None:
-    """Host and port that a new connection leads to; None where it has ended already."""
+def peer_address(stream: Any) -> tuple[str, int] | None:
+    """The host and port of a connection's peer; None if the connection is closed already."""
     try:
         address = stream.get_extra_info("server_addr")
     except OSError:
@@ -148,23 +156,24 @@ def address_of(stream: Any) -> tuple[str, int] | None:
     return (address[0], address[1]) if address else None
 
 
-def leads_to(
+def connect_address(
     connect_to: Mapping[tuple[str, int], tuple[str, int]], host: str, port: int
 ) -> tuple[str, int] | None:
-    """Where to connect instead of a host and port; None: to these themselves."""
-    for asked in ((host, port), (host, 0), ("", port), ("", 0)):
-        if asked in connect_to:
-            to_host, to_port = connect_to[asked]
+    """Where to connect instead of a host and port; None: to that host and port."""
+    for key in ((host, port), (host, 0), ("", port), ("", 0)):
+        if key in connect_to:
+            to_host, to_port = connect_to[key]
             return to_host or host, to_port or port
     return None
 
 
-def trust(cacert: str | None, *, insecure: bool = False, needed: bool = True) -> ssl.SSLContext:
-    """Whom to believe: the authorities of a file, else the system's and certifi's.
+def tls_context(
+    cacert: str | None, *, insecure: bool = False, needed: bool = True
+) -> ssl.SSLContext:
+    """A TLS context that trusts the authorities of a file, else the system's and certifi's.
 
-    :param needed: whether there will be TLS at all. Reading them takes 30 ms; without, nobody is
-        believed.
-    :raises Failure: for a file that cannot be read.
+    :param needed: whether the call uses TLS. Without, no authorities are read, which takes 30 ms.
+    :raises Failure: if the file cannot be read.
     """
     if cacert is not None:
         try:

@@ -1,4 +1,5 @@
-"""What a call says on stderr: with -v everything but secrets, and what a refusal means."""
+"""What a call prints on stderr: with -v each request and response without secrets, warnings, and
+what a refusal means."""
 
 from __future__ import annotations
 
@@ -7,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rich.text import Text
 
-from lattice_client import Credentials
+from lattice_client import Credentials, CredentialsProvider
 from lattice_client.cli.redaction import Redaction
-from lattice_client.cli.sending import address_of
 from lattice_client.cli.terminal import note, printable, say
+from lattice_client.cli.transport import peer_address
 from lattice_client.denial.explanation import explain_parts
 from lattice_client.denial.model import Denial
 from lattice_client.events import Event, RemedyApplied, RetryPlanned, Signed
@@ -18,15 +19,15 @@ from lattice_client.events import Event, RemedyApplied, RetryPlanned, Signed
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Remarks", "VerboseLog", "explained"]
+__all__ = ["LogNotes", "RedactingProvider", "VerboseLog", "explain_response"]
 
-# Of a body, as much as explaining looks at.
-LOOKED_AT = 8192
+# As much of a body as explaining a refusal reads.
+MAX_EXPLAINED_BYTES = 8192
 
 
 class VerboseLog:
-    """Tells of connections, requests and responses as they happen, for -v; and remembers the last
-    request, which is the one that a response answers."""
+    """Prints connections, requests and responses as they happen, for -v. It also keeps the last
+    request, which is the one that the response answers."""
 
     def __init__(self, redaction: Redaction, *, verbose: bool) -> None:
         self.request: httpx.Request | None = None
@@ -34,7 +35,7 @@ class VerboseLog:
         self._verbose = verbose
 
     def __call__(self, event: Event) -> None:
-        """As an observer of the second level."""
+        """Observe a client's event."""
         if isinstance(event, Signed):
             self._say("*", f"signed for {event.service} in {event.region}")
         elif isinstance(event, RetryPlanned):
@@ -43,8 +44,8 @@ class VerboseLog:
         elif isinstance(event, RemedyApplied):
             self._say("*", f"refused, and sent again with a remedy: {event.remedy}")
 
-    def holder(self, credentials: Credentials | None) -> None:
-        """Whose secrets are to be left out."""
+    def redact(self, credentials: Credentials | None) -> None:
+        """Remove the secrets of these credentials from the output."""
         if credentials is not None:
             self._redaction.learn(credentials.token)
             self._redaction.learn(credentials.secret_key)
@@ -55,7 +56,7 @@ class VerboseLog:
             cipher = tls.cipher()
             self._say("*", f"{tls.version()}, {cipher[0] if cipher else 'no cipher'}")
             return
-        address = address_of(stream)
+        address = peer_address(stream)
         if address:
             self._say("*", f"connected to {address[0]} port {address[1]}")
 
@@ -67,8 +68,8 @@ class VerboseLog:
         self._say(">", f"{request.method} {target} HTTP/1.1")
         self._headers(">", request.headers)
 
-    def begun(self) -> None:
-        """The head has been told."""
+    def headers_started(self) -> None:
+        """Print nothing: ``sent`` has printed the headers."""
 
     def received(self, response: httpx.Response) -> None:
         self._learn(response.headers)
@@ -78,7 +79,7 @@ class VerboseLog:
         self._headers("<", response.headers)
 
     def _learn(self, headers: httpx.Headers) -> None:
-        # All before any is shown: one may repeat another.
+        # All before the first is printed: one may repeat another's secret.
         for name, value in headers.multi_items():
             self._redaction.header(name, value)
 
@@ -95,17 +96,43 @@ class VerboseLog:
             say(line, whole=True)
 
 
-class Remarks(logging.Handler):
-    """What the package has to say by its log, as lines for people: a clock that is off, credentials
-    that could not be renewed. Refusals are explained elsewhere."""
+class RedactingProvider:
+    """A provider that has the secrets it returns redacted in the verbose log."""
+
+    def __init__(self, provider: CredentialsProvider, verbose_log: VerboseLog) -> None:
+        self._provider = provider
+        self._verbose_log = verbose_log
+
+    def peek(self) -> Credentials | None:
+        credentials = self._provider.peek()
+        self._verbose_log.redact(credentials)
+        return credentials
+
+    def get(self) -> Credentials:
+        credentials = self._provider.get()
+        self._verbose_log.redact(credentials)
+        return credentials
+
+    def region(self) -> Any:
+        region = getattr(self._provider, "region", None)
+        return region() if callable(region) else None
+
+    def refused(self, credentials: Credentials) -> Any:
+        refused = getattr(self._provider, "refused", None)
+        return refused is not None and refused(credentials)
+
+
+class LogNotes(logging.Handler):
+    """Prints the package's warnings: a clock that is off, credentials that could not be renewed.
+    Refusals are explained elsewhere."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.told: set[str] = set()
+        self.printed: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         if not record.name.startswith("lattice_client.denial"):
-            self.told.add(record.getMessage())
+            self.printed.add(record.getMessage())
             note(record.getMessage())
 
     def __enter__(self) -> Self:
@@ -116,8 +143,10 @@ class Remarks(logging.Handler):
         logging.getLogger("lattice_client").removeHandler(self)
 
 
-def explained(response: httpx.Response, request: httpx.Request, body: bytes) -> Denial | None:
-    """Why a response refuses; None where it does not."""
+def explain_response(
+    response: httpx.Response, request: httpx.Request, body: bytes
+) -> Denial | None:
+    """Why a response is a refusal; None if it is not one."""
     return explain_parts(
         response.status_code,
         response.headers,
