@@ -64,7 +64,12 @@ def test_an_import_for_type_checkers_changes_nothing(the_map, copy):
     [
         ("src/lattice_client/_calls/loop.py", "def steps(", "def go(", "no CallSettings.steps"),
         ("docs/architecture.md", "`names/cached_list.py`", "`names/gone.py`", "no names/gone.py"),
-        ("docs/architecture.md", "| 12 | `requests.py`", "| 12 | `httpx.py`", "client.svg"),
+        (
+            "docs/architecture.md",
+            "| 12 | `_requests/pools.py` | `HTTPConnectionPool._get_conn`",
+            "| 12 | `_httpx/connections.py` | `TransportPool.acquire`",
+            "client.svg",
+        ),
     ],
 )
 def test_a_stale_page_is_noticed(the_map, copy, file, before, after, fault):

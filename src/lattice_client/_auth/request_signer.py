@@ -12,11 +12,10 @@ from typing import Any
 from lattice_client._async_bridge import in_thread
 from lattice_client._auth.host_scope import HostScope, is_trusted_destination
 from lattice_client._auth.recovery import Recovery, Remedy, Tried
-from lattice_client._auth.redirect_log import RedirectLog
+from lattice_client._auth.redirects import RedirectLog, strip_credentials
 from lattice_client._auth.routing import check_names, find_endpoint, find_endpoint_async
 from lattice_client._auth.signer_cache import SignerCache
 from lattice_client._wire.body import QUICK_TO_HASH, WrittenBody, payload_hash
-from lattice_client._wire.headers import strip_signature
 from lattice_client._wire.request import AnySigner, SignableRequest
 from lattice_client._wire.urls import bracketed, split_port, split_url, with_encoded_spaces
 from lattice_client.credentials import Credentials
@@ -182,15 +181,12 @@ class RequestSigner:
         return await in_thread(payload_hash, body)
 
     def strip_credentials(self, out: SignableRequest, allowed_origins: Iterable[object]) -> None:
-        """Remove ``x-amz-*`` headers and Authorization from a request to a foreign origin, and a
-        signature in its query, which the redirecting server may have repeated.
+        """Remove the credentials from a request to a foreign origin.
 
         :param allowed_origins: the origins that its call was made to.
         """
         self.note_redirect(allowed_origins, f"{out.scheme}://{out.authority().lower()}")
-        strip_signature(out.request.headers)
-        if "X-Amz-Credential=" in out.target and self._signers.has_signed(out.target):
-            out.set_target(without_signature(out.target))
+        strip_credentials(out, self._signers)
 
     def note_redirect(self, allowed_origins: Iterable[object], origin: str) -> None:
         """Log a redirect to another origin where it leaves TLS: see :class:`RedirectLog`."""

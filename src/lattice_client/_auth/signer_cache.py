@@ -6,25 +6,21 @@ look-up and no key derivation.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from time import time
 from typing import Any, TypeVar
 
-from lattice_client._regions import check_region
+from lattice_client._auth.default_region import default_region, environment_region
 from lattice_client._wire.request import AnySigner
 from lattice_client.credentials import (
     Credentials,
     CredentialsProvider,
-    DefaultCredentials,
     checked,
     current,
     ready,
 )
-from lattice_client.errors import RegionError
 from lattice_client.names import region_of
-from lattice_client.names.managed import hint_of
 from lattice_client.signing.canonical import PathEncoding
 
 __all__ = ["SignerCache"]
@@ -213,33 +209,13 @@ class SignerCache:
         """
         credentials = given or checked(self._provider.get(), self._provider)
         # Any other region depends on the host, or on files.
-        if self._region or _environment_region():
+        if self._region or environment_region():
             self.get("", credentials)
 
     def _find_default_region(self, host: str) -> str:
-        region = self._default_region or _environment_region()
-        if not region:
-            provider_region = getattr(self._provider, "region", None)
-            region = (
-                provider_region() if callable(provider_region) else DefaultCredentials().region()
-            )
-            if region:
-                check_region(region, "the profile's region")
-        if not region:
-            raise RegionError(
-                f"no region to sign for: {host!r} does not name one{hint_of(host)}, AWS_REGION and "
-                f"AWS_DEFAULT_REGION are not set, and no profile has one; pass region=…"
-            )
-        self._default_region = str(region)
+        if self._default_region is None:
+            self._default_region = default_region(self._provider, host)
         return self._default_region
-
-
-def _environment_region() -> str | None:
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-        if region := os.environ.get(name):
-            check_region(region, name)
-            return region
-    return None
 
 
 def _with(signers: dict[_Key, AnySigner], key: _Key, signer: AnySigner) -> dict[_Key, AnySigner]:

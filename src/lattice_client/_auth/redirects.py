@@ -1,12 +1,21 @@
-"""The log of redirects that are not signed because they leave TLS."""
+"""Redirect safety: what a request must lose before it goes to a foreign origin, and its log.
+
+Each library remembers in its own way which origins a call was made to: ``_requests/redirects.py``,
+``_httpx/transport.py``, ``_wire/aiohttp.py``. They agree on the rule: what follows a redirect to
+any other origin (scheme, host and port) goes out without credentials.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from lattice_client._auth.signer_cache import SignerCache
+from lattice_client._wire.headers import strip_signature
+from lattice_client._wire.request import SignableRequest
 from lattice_client._wire.urls import leaves_tls
+from lattice_client.signing.presign import without_signature
 
-__all__ = ["RedirectLog"]
+__all__ = ["RedirectLog", "strip_credentials"]
 
 # Hosts. Beyond, all are forgotten, and logged again.
 _MAX_HOSTS = 4096
@@ -42,3 +51,11 @@ class RedirectLog:
             "TLS ends at VPC Lattice, and the application behind it has to heed X-Forwarded-Proto",
             host,
         )
+
+
+def strip_credentials(request: SignableRequest, signers: SignerCache) -> None:
+    """Remove ``x-amz-*`` headers and Authorization, and a signature of these signers in the query,
+    which the redirecting server may have repeated."""
+    strip_signature(request.request.headers)
+    if "X-Amz-Credential=" in request.target and signers.has_signed(request.target):
+        request.set_target(without_signature(request.target))
