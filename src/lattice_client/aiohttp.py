@@ -12,6 +12,7 @@ from copy import copy
 from typing import Any
 
 from lattice_client._auth.recovery import Remedy
+from lattice_client._auth.redirects import is_foreign
 from lattice_client._auth.request_signer import RequestSigner
 from lattice_client._calls.loop import REQUEST_ID, CallSettings, run_async
 from lattice_client._calls.steps import Answer
@@ -72,7 +73,7 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's middlewares a
         response: aiohttp.ClientResponse
         signer, out = self._settings.signer, AiohttpRequest(request)
         try:
-            if allowed_origins is not None and url.origin() not in allowed_origins:
+            if allowed_origins is not None and is_foreign(url.origin(), allowed_origins):
                 signer.strip_credentials(out, allowed_origins)
                 await signer.route_async(out)
                 response = await handler(request)

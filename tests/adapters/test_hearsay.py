@@ -13,8 +13,8 @@ import pytest
 
 from adapters.drivers import ANSWERING, CLIENTS, DRIVERS, Driver, sigv4_auth
 from lattice_client import ConfigurationError, LatticeAuth, RetryPolicy, SigV4Auth
+from lattice_client._auth.genuine_refusal import fault_of
 from lattice_client._auth.recovery import ALL_REMEDIES, Recovery
-from lattice_client._auth.refusal import fault_of
 from lattice_client._auth.signer_cache import SignerCache
 from lattice_client.auth import request_signer
 from lattice_client.denial import DenialLog

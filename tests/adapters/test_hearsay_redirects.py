@@ -53,7 +53,7 @@ class TestHooksOfHttpx:
             assert call("POST", f"{url}/charge:card", body=b"{}", redirects=True).status == 403
         assert not provider.told
         signer = request_signer(auth)
-        assert signer._remedies.clock.offsets == {}
+        assert signer._recovery.clock.offsets == {}
         assert signer._signers._encodings == {}
 
 

@@ -63,7 +63,7 @@ def test_an_import_for_type_checkers_changes_nothing(the_map, copy):
     ("file", "before", "after", "fault"),
     [
         ("src/lattice_client/_calls/loop.py", "def steps(", "def go(", "no CallSettings.steps"),
-        ("docs/architecture.md", "`names/cached_list.py`", "`names/gone.py`", "no names/gone.py"),
+        ("docs/architecture.md", "`names/aws_listing.py`", "`names/gone.py`", "no names/gone.py"),
         (
             "docs/architecture.md",
             "| 12 | `_requests/pools.py` | `HTTPConnectionPool._get_conn`",

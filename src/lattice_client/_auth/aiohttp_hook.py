@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from lattice_client._auth.recovery import FORBIDDEN, Tried
+from lattice_client._auth.redirects import is_foreign
 from lattice_client._auth.request_signer import RequestSigner
 from lattice_client._wire.aiohttp import AiohttpRequest, RedirectedCalls, read_aiohttp
 from lattice_client._wire.request import SignableRequest
@@ -25,7 +26,7 @@ class AiohttpHook:
         url, allowed_origins = request.url, self._redirected.allowed_origins_of(request)
         out = AiohttpRequest(request)
         try:
-            if allowed_origins is not None and url.origin() not in allowed_origins:
+            if allowed_origins is not None and is_foreign(url.origin(), allowed_origins):
                 self._signer.strip_credentials(out, allowed_origins)
                 await self._signer.route_async(out)
                 response = await handler(request)

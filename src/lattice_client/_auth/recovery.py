@@ -3,7 +3,7 @@
 Lattice decides on its own 403 before any target sees the request ("SIGv4 authenticated requests for
 Amazon VPC Lattice", VPC Lattice User Guide). So the request may be sent again, whatever its method.
 A target's 403 has no remedy: only an answer in Lattice's own form has one
-(``lattice_client._auth.refusal``).
+(``lattice_client._auth.genuine_refusal``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from lattice_client._auth.clock import Clock
-from lattice_client._auth.refusal import Fault, fault_of
+from lattice_client._auth.genuine_refusal import Fault, fault_of
 from lattice_client._auth.signer_cache import SignerCache
 from lattice_client._wire.request import AnySigner, SignableRequest
 from lattice_client.credentials import Credentials

@@ -1,13 +1,15 @@
-"""Redirect safety: what a request must lose before it goes to a foreign origin, and its log.
+"""Redirect safety: which requests a redirect has led astray, and what these must lose.
 
-Each library remembers in its own way which origins a call was made to: ``_requests/redirects.py``,
-``_httpx/transport.py``, ``_wire/aiohttp.py``. They agree on the rule: what follows a redirect to
-any other origin (scheme, host and port) goes out without credentials.
+What follows a redirect to another origin (scheme, host and port) than those that its call was made
+to goes out without credentials. Each client remembers these origins in its own way:
+``_requests/redirects.py``, ``_httpx/transport.py``, ``_wire/aiohttp.py`` (also for its hook). The
+hook of requests removes the signature at every redirect (``_auth/requests_hook.py``). The hooks of
+httpx do not see redirects.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from lattice_client._auth.signer_cache import SignerCache
 from lattice_client._wire.headers import strip_signature
@@ -15,10 +17,15 @@ from lattice_client._wire.request import SignableRequest
 from lattice_client._wire.urls import leaves_tls
 from lattice_client.signing.presign import without_signature
 
-__all__ = ["RedirectLog", "strip_credentials"]
+__all__ = ["RedirectLog", "is_foreign", "strip_credentials"]
 
 # Hosts. Beyond, all are forgotten, and logged again.
 _MAX_HOSTS = 4096
+
+
+def is_foreign(origin: object, allowed_origins: Collection[object]) -> bool:
+    """Whether a redirect leads away from the origins that its call was made to."""
+    return origin not in allowed_origins
 
 
 class RedirectLog:

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any, Self
 
 from lattice_client._auth.recovery import Remedy
+from lattice_client._auth.redirects import is_foreign
 from lattice_client._auth.request_signer import RequestSigner
 from lattice_client._calls import loop
 from lattice_client._calls.loop import REQUEST_ID, CallSettings, refuse_retries, run, run_async
@@ -260,8 +261,11 @@ class _Ops:
 
     def is_foreign_origin(self) -> bool:
         """Whether a redirect has led the request away from the origins of its call."""
-        allowed = self._request.extensions.get(_ALLOWED_ORIGINS)
-        return allowed is not None and origin_of(str(self._request.url)) not in allowed
+        allowed_origins = self._request.extensions.get(_ALLOWED_ORIGINS)
+        # The origin is read from the URL only after a redirect.
+        return allowed_origins is not None and is_foreign(
+            origin_of(str(self._request.url)), allowed_origins
+        )
 
     def origins(self) -> tuple[str, ...]:
         """The origin that was called, and the one of the same service that its name resolved to."""

@@ -12,6 +12,7 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import select_proxy
 
 from lattice_client._auth.recovery import Remedy
+from lattice_client._auth.redirects import is_foreign
 from lattice_client._auth.request_signer import RequestSigner
 from lattice_client._calls import loop
 from lattice_client._calls.loop import REQUEST_ID, CallSettings, refuse_retries, run
@@ -108,7 +109,9 @@ class Adapter(HTTPAdapter):
         allowed_origins = allowed_origins_of(request)
         signs = signer.is_in_scope(ops.last) if signer.names is None else signer.route(ops.last)
         response: requests.Response
-        if allowed_origins is not None and origin_of(request.url or "") not in allowed_origins:
+        if allowed_origins is not None and is_foreign(
+            origin_of(request.url or ""), allowed_origins
+        ):
             signer.strip_credentials(ops.last, allowed_origins)
             response = ops.send(ops.last)
         elif not signs:

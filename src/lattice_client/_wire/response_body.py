@@ -1,7 +1,7 @@
 """A refusal's body, read for our own purposes: its limits, and what came of it.
 
-It is read to find a remedy (``_auth/refusal.py``), to explain a denial (``denial``), and to use a
-connection again.
+It is read to find a remedy (``_auth/genuine_refusal.py``), to explain a denial (``denial``), and to
+use a connection again.
 
 The body is kept as an attribute of the response, so each is read once.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lattice_client.denial.followed_redirects import UNSIGNED_AFTER
-from lattice_client.denial.refusal import Refusal
+from lattice_client.denial.refused_response import Refusal
 
 __all__ = [
     "ASK_WITH_GET",

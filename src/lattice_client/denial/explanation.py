@@ -17,7 +17,7 @@ from lattice_client._wire.response_body import known
 from lattice_client.denial import advice
 from lattice_client.denial.followed_redirects import redirection_of, redirection_urls
 from lattice_client.denial.model import ATTEMPT, Denial, Kind
-from lattice_client.denial.refusal import Refusal
+from lattice_client.denial.refused_response import Refusal
 from lattice_client.denial.sent_request import GivenHeaders, SentRequest, lower_case_pairs
 from lattice_client.errors import DeniedError
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lattice_client.names.cloud_map import CloudMapNames
     from lattice_client.names.dns import DnsNames
     from lattice_client.names.lattice import LatticeNames
-    from lattice_client.names.resolver import Names
+    from lattice_client.names.resolver_cache import Names
     from lattice_client.names.route53 import Route53Names
     from lattice_client.names.source import Source
     from lattice_client.names.static import StaticNames
@@ -41,7 +41,7 @@ _MODULE_OF = {
     "CloudMapNames": "cloud_map",
     "DnsNames": "dns",
     "LatticeNames": "lattice",
-    "Names": "resolver",
+    "Names": "resolver_cache",
     "Route53Names": "route53",
     "Source": "source",
     "StaticNames": "static",

@@ -9,7 +9,7 @@ from lattice_client._secrecy import forgetful
 from lattice_client.credentials import Credentials, CredentialsProvider
 from lattice_client.errors import ConfigurationError, NameSourceError
 from lattice_client.names.aws_api import AwsApi
-from lattice_client.names.cached_list import CachedList
+from lattice_client.names.aws_listing import CachedList
 from lattice_client.names.endpoint import Endpoint
 from lattice_client.names.host_name import ends_with
 from lattice_client.names.lattice_addresses import foreign_address

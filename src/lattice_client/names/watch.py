@@ -9,7 +9,7 @@ from weakref import ref
 from lattice_client.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from lattice_client.names.resolver import Names
+    from lattice_client.names.resolver_cache import Names
 
 __all__ = ["Watch"]
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from lattice_client.testing.data_plane.authorization import authorize, policy_request
+from lattice_client.testing.data_plane.authorization import authorize
 from lattice_client.testing.data_plane.limits import check_limits
+from lattice_client.testing.data_plane.policy_request import policy_request
 from lattice_client.testing.host_header import host_port
 from lattice_client.testing.model.auth_layer import AuthLayer
 from lattice_client.testing.model.services import service_at

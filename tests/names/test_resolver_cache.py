@@ -21,8 +21,8 @@ import pytest
 
 from lattice_client import ConfigurationError, MissingExtraError, NameSourceError
 from lattice_client.names import DnsNames, Endpoint, ManagedNames, Names
-from lattice_client.names.cached_list import CachedList
-from lattice_client.names.resolver import _MAX_THREADS
+from lattice_client.names.aws_listing import CachedList
+from lattice_client.names.resolver_cache import _MAX_THREADS
 from support.names import landed
 from support.processes import run_script
 from support.sources import Clock
