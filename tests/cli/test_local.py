@@ -173,8 +173,8 @@ def test_a_template_with_what_it_leaves_open(start):
     assert "/batch.sh" in result.stderr
     assert "/orders-frontend-test.sh" in result.stderr
     assert result.stderr.startswith(
-        "lattice-client: shop.yaml: Resources.OrdersHooks: nothing stands for this target group, "
-        "so an echo does; map 'OrdersHooks' to a target\n"
+        "lattice-client: shop.yaml: Resources.OrdersHooks: this target group has no target, "
+        "so it gets an echo; map 'OrdersHooks' to a target\n"
     )
 
 
