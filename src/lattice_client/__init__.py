@@ -1,9 +1,9 @@
 """Signed calls to services behind Amazon VPC Lattice, from requests, httpx, httpx2 and aiohttp.
 
-Importing this module imports nothing else: each public name is loaded on first use.
+Importing this module imports no other public one: each public name is loaded on first use.
 """
 
-from lattice_client._lazy import lazy_exports
+from lattice_client._lazy import lazy_exports as _lazy_exports
 
 # Type checkers know this constant by its name; importing typing takes 8 to 13 ms.
 TYPE_CHECKING = False
@@ -108,4 +108,5 @@ __all__ = [
     "raise_for_denial",
 ]
 
-__getattr__, __dir__ = lazy_exports(globals(), _MODULE_OF)
+if not TYPE_CHECKING:  # to a type checker, a name that is missing is an error
+    __getattr__, __dir__ = _lazy_exports(globals(), _MODULE_OF)

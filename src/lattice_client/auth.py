@@ -8,18 +8,15 @@ awaitable of the response.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any, Literal, Protocol, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, overload
 
-from lattice_client._auth.aiohttp_hook import AiohttpHook
 from lattice_client._auth.host_scope import HostMatch, HostScope
 from lattice_client._auth.recovery import ALL_REMEDIES, Remedy, parse_remedies
 from lattice_client._auth.request_signer import RequestSigner
-from lattice_client._auth.requests_hook import add_response_hook
 from lattice_client._auth.routing import check_names
 from lattice_client._regions import check_region
 from lattice_client._secrecy import forgetful
 from lattice_client._wire.detect import wrap_request
-from lattice_client._wire.requests import RequestsRequest
 from lattice_client.credentials import Credentials, CredentialsProvider, as_provider
 from lattice_client.errors import ConfigurationError
 from lattice_client.names import Resolver
@@ -27,7 +24,10 @@ from lattice_client.signing import LATTICE
 from lattice_client.signing.canonical import PathEncoding
 from lattice_client.signing.presign import DEFAULT_EXPIRES, MAX_EXPIRES
 
-__all__ = ["Algorithm", "LatticeAuth", "Payload", "Placement", "SigV4Auth"]
+if TYPE_CHECKING:
+    from lattice_client._auth.aiohttp_hook import AiohttpHook
+
+__all__ = ["Algorithm", "LatticeAuth", "Payload", "Placement", "Remedy", "SigV4Auth"]
 
 Algorithm = Literal["sigv4", "sigv4a"]
 Payload = Literal["signed", "unsigned"]
@@ -158,12 +158,7 @@ class SigV4Auth:
     def _set_up(self) -> None:
         """Make what derives from the arguments. A pickle holds only these."""
         self._signer = RequestSigner(self._arguments)
-        self._aiohttp_hook = AiohttpHook(self._signer)
-
-    @property
-    def names(self) -> Resolver | None:
-        """The resolver that looks up each host."""
-        return self._signer.names
+        self.names: Resolver | None = self._arguments["names"]
 
     def __getstate__(self) -> dict[str, Any]:
         return self._arguments
@@ -191,12 +186,24 @@ class SigV4Auth:
         self, request: Any, handler: Callable[[Any], Awaitable[Any]] | None = None, /
     ) -> Any:
         if handler is not None:
-            return self._aiohttp_hook(request, handler)
+            return self._hook_of_aiohttp()(request, handler)
         out = wrap_request(request)
         self._signer.sign(out)
-        if out.signer is not None and isinstance(out, RequestsRequest):
+        if out.signer is not None and out.has_response_hooks:
+            from lattice_client._auth.requests_hook import add_response_hook
+
             add_response_hook(self._signer, out)
         return request
+
+    def _hook_of_aiohttp(self) -> AiohttpHook:
+        """The middleware, loaded for the first request of aiohttp; one for all threads, for it
+        remembers redirected calls."""
+        made: AiohttpHook | None = vars(self).get("_aiohttp_hook")
+        if made is None:
+            from lattice_client._auth.aiohttp_hook import AiohttpHook
+
+            made = vars(self).setdefault("_aiohttp_hook", AiohttpHook(self._signer))
+        return made
 
     # Links.
 

@@ -16,11 +16,12 @@ from lattice_client._wire.urls import REDIRECTS, origin_of
 
 if TYPE_CHECKING:
     from lattice_client._auth.request_signer import RequestSigner
+    from lattice_client._wire.request import SignableRequest
 
 __all__ = ["add_response_hook"]
 
 
-def add_response_hook(signer: RequestSigner, signed: RequestsRequest) -> None:
+def add_response_hook(signer: RequestSigner, signed: SignableRequest) -> None:
     """Keep a request's signature from going along with a redirect, and answer a refusal that has a
     remedy."""
     hooks = signed.request.hooks
@@ -29,7 +30,7 @@ def add_response_hook(signer: RequestSigner, signed: RequestsRequest) -> None:
 
 
 class _ResponseHook:
-    def __init__(self, signer: RequestSigner, signed: RequestsRequest) -> None:
+    def __init__(self, signer: RequestSigner, signed: SignableRequest) -> None:
         self._signer = signer
         self._signed = signed
 

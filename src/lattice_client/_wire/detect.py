@@ -6,12 +6,10 @@ libraries, in whichever order they are imported.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from lattice_client._wire.aiohttp import AiohttpRequest
-from lattice_client._wire.httpx import HttpxRequest
 from lattice_client._wire.request import SignableRequest
-from lattice_client._wire.requests import RequestsRequest
 
 __all__ = ["wrap_request"]
 
@@ -25,15 +23,29 @@ def wrap_request(request: Any) -> SignableRequest:
     url = getattr(request, "url", None)
     if isinstance(url, str):
         try:
-            return RequestsRequest(request)
+            return _wrapper("requests", "RequestsRequest")(request)
         except AttributeError:  # checking first would parse the URL twice
             if hasattr(type(request), "path_url"):
                 raise
     if hasattr(url, "raw_path_qs"):
-        return AiohttpRequest(request)
+        return _wrapper("aiohttp", "AiohttpRequest")(request)
     if hasattr(url, "raw_path"):
-        return HttpxRequest(request)
+        return _wrapper("httpx", "HttpxRequest")(request)
     raise TypeError(
         f"{type(request).__name__} is no request of requests (a prepared one), httpx, httpx2 or "
         "aiohttp; to sign anything else, call lattice_client.signing.SigV4Signer"
     )
+
+
+_wrappers: dict[str, Callable[[Any], SignableRequest]] = {}
+
+
+def _wrapper(module: str, name: str) -> Callable[[Any], SignableRequest]:
+    """A library's class, from the file that the library's first request loads."""
+    wrapper = _wrappers.get(module)
+    if wrapper is None:
+        from importlib import import_module
+
+        wrapper = getattr(import_module(f"lattice_client._wire.{module}"), name)
+        _wrappers[module] = wrapper
+    return wrapper

@@ -6,7 +6,7 @@ three implementations, in ``requests``, ``httpx`` and ``aiohttp``.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from lattice_client._wire.urls import address_of, bracketed, is_same_name, split_port
 from lattice_client.errors import ConfigurationError
@@ -23,6 +23,11 @@ class SignableRequest(Protocol):
 
     # The library's own.
     request: Any
+
+    @property
+    def has_response_hooks(self) -> bool:
+        """Whether the library calls hooks of the request with the response."""
+        ...
 
     @property
     def scheme(self) -> str:
@@ -89,6 +94,7 @@ class Reroutable:
 
     __slots__ = ("endpoint", "host", "request")
 
+    has_response_hooks: ClassVar[bool] = False
     request: Any
     host: str
     endpoint: Endpoint | None

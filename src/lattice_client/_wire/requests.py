@@ -28,6 +28,8 @@ class RequestsRequest(Reroutable):
 
     __slots__ = ("_signed_before", "method", "offset", "signer", "target")
 
+    has_response_hooks = True
+
     def __init__(self, request: Any) -> None:
         self.request: Any = request
         self._signed_before = False

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lattice_client._lazy import lazy_exports
+from lattice_client._lazy import lazy_exports as _lazy_exports
 from lattice_client.credentials.default import DefaultCredentials, as_provider
 from lattice_client.credentials.environment import EnvironmentCredentials
 from lattice_client.credentials.provider import (
@@ -51,4 +51,5 @@ _MODULE_OF = {
     "RefreshingCredentials": "refreshing",
 }
 
-__getattr__, __dir__ = lazy_exports(globals(), _MODULE_OF)
+if not TYPE_CHECKING:  # to a type checker, a name that is missing is an error
+    __getattr__, __dir__ = _lazy_exports(globals(), _MODULE_OF)

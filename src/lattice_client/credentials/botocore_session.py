@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["find_region", "make_client", "new_session", "profile_of", "profile_with_login"]
 
-# botocore's loader of AWS's own data, of the first session: parsing these data takes 40 ms and more
-# for each service, during which no other thread runs.
-_LOADER: list[Any] = []
+# botocore's loader of AWS's own data, for each setting of its path: parsing these data takes 40 ms
+# and more for each service, during which no other thread runs.
+_LOADERS: dict[str | None, Any] = {}
 # What a profile has that a person logs in for ("Settings in the config file", AWS CLI User Guide).
 _LOGIN_SETTINGS = {"login_session", "sso_session", "sso_start_url"}
 
@@ -25,9 +25,10 @@ def new_session(profile: str | None = None) -> Any:
         import botocore.session
 
     session: Any = botocore.session.Session(profile=profile)
-    if not _LOADER:
-        _LOADER.append(session.get_component("data_loader"))
-    session.register_component("data_loader", _LOADER[0])
+    path = session.get_config_variable("data_path")
+    if path not in _LOADERS:
+        _LOADERS[path] = session.get_component("data_loader")
+    session.register_component("data_loader", _LOADERS[path])
     return session
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lattice_client._lazy import lazy_exports
+from lattice_client._lazy import lazy_exports as _lazy_exports
 
 if TYPE_CHECKING:
     from lattice_client.denial.explanation import explain as explain
@@ -35,4 +35,5 @@ _MODULE_OF = {
     "raise_for_denial": "explanation",
 }
 
-__getattr__, __dir__ = lazy_exports(globals(), _MODULE_OF)
+if not TYPE_CHECKING:  # to a type checker, a name that is missing is an error
+    __getattr__, __dir__ = _lazy_exports(globals(), _MODULE_OF)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lattice_client._lazy import lazy_exports
+from lattice_client._lazy import lazy_exports as _lazy_exports
 from lattice_client.names.endpoint import Endpoint, Resolver
 from lattice_client.names.managed import ManagedNames, region_of
 
@@ -48,4 +48,5 @@ _MODULE_OF = {
     "Watch": "watch",
 }
 
-__getattr__, __dir__ = lazy_exports(globals(), _MODULE_OF)
+if not TYPE_CHECKING:  # to a type checker, a name that is missing is an error
+    __getattr__, __dir__ = _lazy_exports(globals(), _MODULE_OF)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lattice_client._lazy import lazy_exports
+from lattice_client._lazy import lazy_exports as _lazy_exports
 
 if TYPE_CHECKING:
     from lattice_client.retry.policy import IDEMPOTENT_METHODS as IDEMPOTENT_METHODS
@@ -44,4 +44,5 @@ _MODULE_OF = {
     "http_date": "policy",
 }
 
-__getattr__, __dir__ = lazy_exports(globals(), _MODULE_OF)
+if not TYPE_CHECKING:  # to a type checker, a name that is missing is an error
+    __getattr__, __dir__ = _lazy_exports(globals(), _MODULE_OF)

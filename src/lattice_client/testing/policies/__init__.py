@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lattice_client._lazy import lazy_exports
+from lattice_client._lazy import lazy_exports as _lazy_exports
 from lattice_client.testing.policies.document import (
     AuthPolicy,
     IdentityPolicy,
@@ -71,4 +71,5 @@ NO_POLICY: Final = AuthPolicy()
 
 
 # Imported on first use: requests are decided without them.
-__getattr__, __dir__ = lazy_exports(globals(), {"Finding": "findings", "lint": "findings"})
+if not TYPE_CHECKING:  # to a type checker, a name that is missing is an error
+    __getattr__, __dir__ = _lazy_exports(globals(), {"Finding": "findings", "lint": "findings"})
