@@ -58,7 +58,8 @@ def _read_raw(raw: Any, seconds: float) -> bytes | None:
     users_timeout = sock.gettimeout()
     ahead = _Recorder(file, sock, time.monotonic() + seconds, users_timeout)
     # A copy of the message with another file: http.client finds where the body ends.
-    probe: Any = type(message).__new__(type(message))
+    kind = type(message)
+    probe: Any = kind.__new__(kind)
     vars(probe).update(vars(message), fp=io.BufferedReader(ahead))
     try:
         return _read_to_end(probe)

@@ -16,7 +16,13 @@ from lattice_client._async_bridge import settled
 from lattice_client._forking import renewed_after_fork
 from lattice_client._secrecy import forgetful
 from lattice_client.credentials.provider import checked
-from lattice_client.credentials.schedule import NOTHING, Failure, State, next_failure, next_state
+from lattice_client.credentials.schedule import (
+    NOTHING,
+    FetchFailure,
+    State,
+    next_failure,
+    next_state,
+)
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import (
     ConfigurationError,
@@ -60,15 +66,15 @@ _NOT_PICKLED = {
     "_state",
     "_threadless",
 }
-_NEVER_TRIED = Failure(NoCredentialsError, "never asked")
-_NO_ANSWER = Failure(CredentialsError, "it does not answer")
+_NEVER_TRIED = FetchFailure(NoCredentialsError, "never asked")
+_NO_ANSWER = FetchFailure(CredentialsError, "it does not answer")
 # After the exit handlers nothing can be imported, and a new thread would not run.
-_ENDING = Failure(CredentialsError, "the interpreter is shutting down")
-_NO_THREAD = Failure(CredentialsError, "no thread can be started to ask it")
-_INTERRUPTED = Failure(CredentialsError, "its fetch was interrupted before it began")
+_ENDING = FetchFailure(CredentialsError, "the interpreter is shutting down")
+_NO_THREAD = FetchFailure(CredentialsError, "no thread can be started to ask it")
+_INTERRUPTED = FetchFailure(CredentialsError, "its fetch was interrupted before it began")
 
 
-class _Fetch(Future["Credentials | Failure"]):
+class _Fetch(Future["Credentials | FetchFailure"]):
     """One fetch, which many callers may wait for."""
 
     def __init__(self) -> None:
@@ -151,7 +157,7 @@ class RefreshingCredentials:
         """Set what is no setting, and so not in a pickle."""
         self._state = NOTHING
         self._fetched_at = -math.inf
-        self._failure: Failure | None = None
+        self._failure: FetchFailure | None = None
         # The fetch that callers wait for, reserved or running.
         self._running: _Fetch | None = None
         # Fetches that were given up and have not ended.
@@ -296,12 +302,12 @@ class RefreshingCredentials:
             raise self._error(outcome)
         return credentials
 
-    def _pausing(self, now: float) -> Failure | None:
+    def _pausing(self, now: float) -> FetchFailure | None:
         """The failure after which it is still too early to try again."""
         failure = self._failure
         return failure if failure and failure.since <= now < failure.retry_at else None
 
-    def _error(self, failure: Failure) -> CredentialsError:
+    def _error(self, failure: FetchFailure) -> CredentialsError:
         tries = f" ({failure.in_a_row} tries)" if failure.in_a_row > 1 else ""
         old = self._state[2]
         if old is None:
@@ -365,7 +371,7 @@ class RefreshingCredentials:
             raise
         return True
 
-    def _call_off(self, fetch: _Fetch, why: Failure) -> None:
+    def _call_off(self, fetch: _Fetch, why: FetchFailure) -> None:
         """End a fetch, unless it has begun."""
         with self._lock:
             if fetch.thread is not None:
@@ -394,14 +400,14 @@ class RefreshingCredentials:
                 self._hanging = max(0, self._hanging - 1)
             else:
                 self._running = None
-            outcome: Credentials | Failure
+            outcome: Credentials | FetchFailure
             if isinstance(result, Credentials):
                 outcome = self._keep(result, now)
             elif late:
                 outcome = before or _NO_ANSWER
             else:
                 self._failure = outcome = next_failure(result, before, self._state[2], now)
-        if late and isinstance(outcome, Failure):
+        if late and isinstance(outcome, FetchFailure):
             # It was counted when the fetch was given up.
             fetch.set_result(outcome)
             return
@@ -435,13 +441,15 @@ class RefreshingCredentials:
             jitter=self._jitter,
         )
 
-    def _log(self, before: Failure | None, outcome: Credentials | Failure, now: float) -> None:
+    def _log(
+        self, before: FetchFailure | None, outcome: Credentials | FetchFailure, now: float
+    ) -> None:
         if (before is None) == isinstance(outcome, Credentials):
             return
         logger = logging.getLogger("lattice_client.credentials")
         if before is not None:
             logger.info("credentials from %s again, after %d failures", self._name, before.in_a_row)
-        elif isinstance(outcome, Failure):
+        elif isinstance(outcome, FetchFailure):
             old = self._state[2]
             serving = old is not None and not old.expired(now)
             rest = f"; the old ones serve until {old.expires_at}" if old and serving else ""

@@ -15,7 +15,7 @@ from lattice_client.errors import (
     NoCredentialsError,
 )
 
-__all__ = ["NOTHING", "Failure", "State", "next_failure", "next_state"]
+__all__ = ["NOTHING", "FetchFailure", "State", "next_failure", "next_state"]
 
 # Seconds. Failed fetches: the first pause, the longest while the old credentials serve, and the
 # longest after that, when every request fails.
@@ -33,7 +33,7 @@ State = tuple[float, float, Credentials | None, float]
 NOTHING: State = (0.0, 0.0, None, 0.0)
 
 
-class Failure(NamedTuple):
+class FetchFailure(NamedTuple):
     """Why the last fetch failed. Not an exception: one that is raised again and again collects
     tracebacks, and these hold on to what was in their frames."""
 
@@ -71,8 +71,8 @@ def next_state(
 
 
 def next_failure(
-    error: BaseException, before: Failure | None, held: Credentials | None, now: float
-) -> Failure:
+    error: BaseException, before: FetchFailure | None, held: Credentials | None, now: float
+) -> FetchFailure:
     """A failure ``now``, after the one ``before``, with the credentials that are held."""
     count = before.in_a_row + 1 if before else 1
     longest, last = _LONGEST_PAUSE_EXPIRED, math.inf
@@ -80,7 +80,7 @@ def next_failure(
         # One more try at the expiry, before a caller is refused.
         longest, last = _LONGEST_PAUSE, held._expiry  # noqa: SLF001 its package's
     pause = min(longest, _FIRST_PAUSE * 2 ** min(count - 1, 10)) * (1 - _random() / 2)
-    return Failure(_kind(error), _why(error), count, now, min(now + pause, last))
+    return FetchFailure(_kind(error), _why(error), count, now, min(now + pause, last))
 
 
 def _kind(error: BaseException) -> type[CredentialsError]:

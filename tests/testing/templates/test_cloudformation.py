@@ -10,11 +10,11 @@ import yaml
 
 from lattice_client import ConfigurationError
 from lattice_client.testing import LambdaTarget, PolicyRequest, TemplateWarning, evaluate, load
-from lattice_client.testing.describe import describe
 from lattice_client.testing.model.rules import Forward
 from lattice_client.testing.templates.yaml_reader import _Loader
 from support.applications import blue, green
 from support.asgi_driver import Exchange, signed_by
+from support.describe import describe
 from support.local_oracles import HOST, NOW, wire
 
 SHOP = Path(__file__).parent / "shop.yaml"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lattice_client.testing import load
-from lattice_client.testing.describe import describe
 from support import applications
+from support.describe import describe
 
 HERE = Path(__file__).parent
 PAGE = (HERE.parents[2] / "docs" / "local-lattice.md").read_text(encoding="utf-8")

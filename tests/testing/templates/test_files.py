@@ -6,9 +6,9 @@ import pytest
 
 from lattice_client import ConfigurationError
 from lattice_client.testing import HeaderMatch, LambdaTarget, LocalLattice, TemplateWarning, load
-from lattice_client.testing.describe import describe
 from support.applications import blue, green
 from support.asgi_driver import Exchange, signed_by
+from support.describe import describe
 from support.local_oracles import HOST, NOW, as_pairs, wire
 from support.policy_cases import statement
 

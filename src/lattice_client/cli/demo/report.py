@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["Outcome", "calls_table", "refusals_table", "signing_summary", "verdict"]
+__all__ = ["DemoOutcome", "calls_table", "refusals_table", "signing_summary", "verdict"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DemoOutcome:
     """The outcome of a call that was made once or a few times."""
 
     client: str
@@ -35,7 +35,7 @@ class Outcome:
         return "error" if self.status is None else str(self.status)
 
 
-def calls_table(outcomes: Sequence[Outcome]) -> Table:
+def calls_table(outcomes: Sequence[DemoOutcome]) -> Table:
     """The calls that should pass."""
     table = _table("Client", "Call", "Status", "The service saw", "Signing")
     table.columns[-1].justify = "right"
@@ -47,7 +47,7 @@ def calls_table(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def signing_summary(outcomes: Sequence[Outcome]) -> str:
+def signing_summary(outcomes: Sequence[DemoOutcome]) -> str:
     """How the table's times were measured."""
     times = [time for outcome in outcomes for time in outcome.signing]
     if not times:
@@ -58,7 +58,7 @@ def signing_summary(outcomes: Sequence[Outcome]) -> str:
     )
 
 
-def refusals_table(outcomes: Sequence[Outcome]) -> Table:
+def refusals_table(outcomes: Sequence[DemoOutcome]) -> Table:
     """The calls that should be refused."""
     from rich.text import Text
 
@@ -69,7 +69,7 @@ def refusals_table(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def verdict(outcomes: Sequence[Outcome]) -> Text:
+def verdict(outcomes: Sequence[DemoOutcome]) -> Text:
     """A line for each unexpected outcome, and a summary."""
     from rich.text import Text
 
@@ -98,7 +98,7 @@ def _table(*columns: str) -> Table:
     )
 
 
-def _status(outcome: Outcome) -> Text:
+def _status(outcome: DemoOutcome) -> Text:
     from rich.text import Text
 
     return Text(outcome.status_text, "green" if outcome.expected else "bold red")

@@ -30,7 +30,7 @@ from lattice_client.cli.demo.clients import (
     requests_client,
 )
 from lattice_client.cli.demo.report import (
-    Outcome,
+    DemoOutcome,
     calls_table,
     refusals_table,
     signing_summary,
@@ -117,7 +117,7 @@ def run(local: LocalLattice, console: Console) -> int:
             f"Credentials    AWS profile {allowed.name}, found by botocore's chain\n"
         )
         stopwatch = Stopwatch(LatticeAuth())
-        calls: list[Outcome] = []
+        calls: list[DemoOutcome] = []
         for name, client in CLIENTS.items():
             calls += _signed_calls(name, client, stopwatch, running, allowed)
         console.print(calls_table(calls))
@@ -180,7 +180,7 @@ def _calls(base: str) -> list[DemoCall]:
 
 def _signed_calls(
     name: str, client: Client, stopwatch: Stopwatch, running: RunningLattice, caller: Caller
-) -> Iterator[Outcome]:
+) -> Iterator[DemoOutcome]:
     with client(stopwatch, running.ca_file) as send:
         for call in _calls(running.url_for("orders")):
             before = len(stopwatch.times)
@@ -189,7 +189,7 @@ def _signed_calls(
             status, text = wrong[0] if wrong else answers[-1]
             seen = "" if status != _OK else json.loads(text)["caller"] or "anonymous"
             times = tuple(stopwatch.times[before:])
-            yield Outcome(name, call.name, status, text, not wrong, seen, times)
+            yield DemoOutcome(name, call.name, status, text, not wrong, seen, times)
 
 
 def _as_sent(call: DemoCall, caller: Caller, status: int | None, text: str) -> bool:
@@ -211,7 +211,7 @@ def _as_sent(call: DemoCall, caller: Caller, status: int | None, text: str) -> b
     )
 
 
-def _refused_calls(running: RunningLattice, denied: Caller) -> Iterator[Outcome]:
+def _refused_calls(running: RunningLattice, denied: Caller) -> Iterator[DemoOutcome]:
     auth = LatticeAuth()
     denied_auth = LatticeAuth(credentials=BotocoreCredentials(profile=denied.name))
 
@@ -232,7 +232,7 @@ def _refused_calls(running: RunningLattice, denied: Caller) -> Iterator[Outcome]
         with requests_client(hook, running.ca_file) as send:
             status, text = _answer(send, call)
         expected_refusal = status == _FORBIDDEN and text.startswith(expected)
-        yield Outcome("requests", name, status, text, expected_refusal)
+        yield DemoOutcome("requests", name, status, text, expected_refusal)
 
 
 def _answer(send: Send, call: DemoCall) -> tuple[int | None, str]:

@@ -9,14 +9,14 @@ from lattice_client.testing.model.auth_layer import AuthLayer, LayerName
 from lattice_client.testing.policies import Decision, Effect, Policy, PolicyRequest, evaluate
 from lattice_client.testing.refusals import RefusedError, access_denied
 
-__all__ = ["Denial", "authorize"]
+__all__ = ["PolicyDenial", "authorize"]
 
 
 _DENIALS = (Effect.EXPLICIT_DENY, Effect.IMPLICIT_DENY)
 
 
 @dataclass(frozen=True, slots=True)
-class Denial:
+class PolicyDenial:
     """The layer that denied a request, its decision, and the refusal for the caller."""
 
     layer: LayerName
@@ -28,7 +28,7 @@ def authorize(
     layers: Sequence[AuthLayer],
     request: PolicyRequest,
     identity_policies: Iterable[Policy] | None = None,
-) -> Denial | None:
+) -> PolicyDenial | None:
     """Evaluate all layers; None if the caller may pass.
 
     An explicit deny in any layer comes before a missing allow in another, as in IAM's evaluation.
@@ -50,7 +50,7 @@ def authorize(
     for effect in _DENIALS:
         for name, decision in decisions:
             if decision.effect is effect:
-                return Denial(name, decision, _refusal(name, decision, request))
+                return PolicyDenial(name, decision, _refusal(name, decision, request))
     return None
 
 
