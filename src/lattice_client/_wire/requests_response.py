@@ -58,8 +58,8 @@ def _read_raw(raw: Any, seconds: float) -> bytes | None:
     users_timeout = sock.gettimeout()
     ahead = _Recorder(file, sock, time.monotonic() + seconds, users_timeout)
     # A copy of the message with another file: http.client finds where the body ends.
-    kind = type(message)
-    probe: Any = kind.__new__(kind)
+    kind: Any = type(message)
+    probe = kind.__new__(kind)
     vars(probe).update(vars(message), fp=io.BufferedReader(ahead))
     try:
         return _read_to_end(probe)
