@@ -199,11 +199,12 @@ class SigV4Auth:
         """The middleware, loaded for the first request of aiohttp; one for all threads, for it
         remembers redirected calls."""
         made: AiohttpHook | None = vars(self).get("_aiohttp_hook")
-        if made is None:
-            from lattice_client._auth.aiohttp_hook import AiohttpHook
+        if made is not None:
+            return made
+        from lattice_client._auth.aiohttp_hook import AiohttpHook
 
-            made = vars(self).setdefault("_aiohttp_hook", AiohttpHook(self._signer))
-        return made
+        shared: AiohttpHook = vars(self).setdefault("_aiohttp_hook", AiohttpHook(self._signer))
+        return shared
 
     # Links.
 

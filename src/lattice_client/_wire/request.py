@@ -23,11 +23,8 @@ class SignableRequest(Protocol):
 
     # The library's own.
     request: Any
-
-    @property
-    def has_response_hooks(self) -> bool:
-        """Whether the library calls hooks of the request with the response."""
-        ...
+    # Whether the library calls hooks of the request with the response.
+    has_response_hooks: ClassVar[bool]
 
     @property
     def scheme(self) -> str:

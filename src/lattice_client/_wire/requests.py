@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from lattice_client._wire.body import put_back
 from lattice_client._wire.headers import as_text, headers_to_sign, set_signature
@@ -28,7 +28,7 @@ class RequestsRequest(Reroutable):
 
     __slots__ = ("_signed_before", "method", "offset", "signer", "target")
 
-    has_response_hooks = True
+    has_response_hooks: ClassVar[bool] = True
 
     def __init__(self, request: Any) -> None:
         self.request: Any = request
