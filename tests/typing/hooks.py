@@ -161,3 +161,9 @@ def signer() -> None:
     one = SigV4Signer(Credentials("AKIDEXAMPLE", "secret"), "eu-west-1")
     assert_type(one.sign("GET", "orders.example.com", "/"), dict[str, str])
     assert_type(one.canonical_request("GET", "orders.example.com", "/", {"x-amz-meta": "1"}), str)
+
+
+def names_that_there_are_not() -> None:
+    from lattice_client.denial import explian  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue] # noqa: F401
+    from lattice_client.retry import RetryPolcy  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue] # noqa: F401
+    from lattice_client.testing.server import serv  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue] # noqa: F401
