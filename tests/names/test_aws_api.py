@@ -368,7 +368,7 @@ class TestRoute53:
             assert len(server.requests) == asked
 
     def test_settings(self, source):
-        for wrong in ({"host": "both"}, {"vpc_id": "vpc-1"}, {"ttl": 0}, {"region": ""}):
+        for wrong in ({"host": "both"}, {"vpc_id": "vpc-1"}, {"ttl": 0}, {"zones_ttl": 0}, {"region": ""}):
             with pytest.raises(ConfigurationError):
                 Route53Names(**wrong)
         copied = pickle.loads(pickle.dumps(source))

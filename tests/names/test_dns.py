@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import pickle
 import socket
 import subprocess
@@ -269,7 +270,9 @@ class TestSettings:
             {"nameservers": ["127.0.0.1"], "via": "system"},
             {"via": "magic"},
             {"timeout": 0},
-            {"ttl": -1},
+            {"timeout": math.nan},
+            {"ttl": 0},
+            {"ttl": math.nan},
             {"networks": "10.0.0.0/8"},
             {"networks": ["10.0.0.1/8"]},
             {"connect": "both"},
