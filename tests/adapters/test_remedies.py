@@ -445,10 +445,11 @@ class TestLog:
         with raw_server(lambda _: answers.pop(0)) as service, driver.client(auth) as call:
             host = service.url.partition("://")[2]
             assert call("GET", service.url).status == 200
-        assert logged(caplog) == [
+        (said,) = logged(caplog)
+        assert said == (
             f"{host} {AGAIN} this machine's clock is {off} s off, by the Date of the answer; "
             "set it right"
-        ]
+        )
 
     def test_a_clock_that_is_right_again(self, driver, caplog):
         auth = driver.auth(region=REGION, credentials=canary.credentials())
@@ -458,10 +459,11 @@ class TestLog:
             late = formatdate(time.time() + 600, usegmt=True)
             request_signer(auth)._recovery.clock.learn(host, late)
             assert call("GET", service.url).status == 200
-        assert logged(caplog) == [
+        (said,) = logged(caplog)
+        assert said == (
             f"{host} {AGAIN} by this machine's own clock, as the earlier correction is no longer "
             "right"
-        ]
+        )
 
     def test_each_form_of_the_path(self, driver, caplog):
         auth = driver.auth(region=REGION, credentials=canary.credentials())

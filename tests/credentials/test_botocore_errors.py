@@ -31,11 +31,10 @@ def test_an_address_has_its_port_and_nothing_else_of_its_url(url, place):
 
 
 def test_the_address_may_be_in_the_cause():
+    cause = exceptions.EndpointConnectionError(endpoint_url="https://sts.example.com")
+    failed = exceptions.CredentialRetrievalError(provider="the vault", error_msg="canary")
     with pytest.raises(NoCredentialsError) as caught, botocore_errors("the vault"):
-        try:
-            raise exceptions.EndpointConnectionError(endpoint_url="https://sts.example.com")
-        except exceptions.EndpointConnectionError as error:
-            raise exceptions.CredentialRetrievalError(provider="x", error_msg="canary") from error
+        raise failed from cause
     assert str(caught.value).endswith(
         "CredentialRetrievalError: no connection to sts.example.com:443 (EndpointConnectionError)"
     )

@@ -192,8 +192,11 @@ class TestFailures:
         provider.peek()
         landed(provider)
         assert provider.peek() not in (first, None)
-        levels = [r.levelname for r in caplog.records if r.name == "lattice_client.credentials"]
-        assert levels == ["WARNING", "INFO"]
+        told = [r for r in caplog.records if r.name == "lattice_client.credentials"]
+        assert [record.levelname for record in told] == ["WARNING", "INFO"]
+        assert (
+            told[1].getMessage() == f"credentials from the vault again, after {len(tries)} failures"
+        )
         assert "the vault" in caplog.text
         assert "ConnectionRefusedError" in caplog.text
         assert "canary" not in caplog.text
