@@ -12,11 +12,14 @@ import time
 import timeit
 
 import aiohttp
+import anyio
 import httpx
+import httpx2
 import pytest
 import requests
 
 import lattice_client.httpx
+import lattice_client.httpx2
 from lattice_client import (
     ConfigurationError,
     Credentials,
@@ -35,6 +38,8 @@ from lattice_client.auth import request_signer
 from lattice_client.names import region_of
 from support import canary
 
+HTTPX = httpx, lattice_client.httpx
+HTTPX2 = httpx2, lattice_client.httpx2
 MANAGED = "orders-0a1b2c3d4e5f67890.7d67968.vpc-lattice-svcs.eu-west-1.on.aws"
 
 
@@ -486,8 +491,11 @@ class TestPayload:
         request = auth(httpx.Request("POST", self.URL, content=body))
         assert request.headers["x-amz-content-sha256"] == hashlib.sha256(request.read()).hexdigest()
 
+    @pytest.mark.parametrize("library", ["httpx", "httpx on trio", "httpx2", "aiohttp"])
     @pytest.mark.parametrize(("size", "in_a_thread"), [(1 << 18, False), ((1 << 18) + 1, True)])
-    def test_large_bodies_are_hashed_off_the_event_loop(self, auth, size, in_a_thread, monkeypatch):
+    def test_large_bodies_are_hashed_off_the_event_loop(
+        self, auth, library, size, in_a_thread, monkeypatch
+    ):
         hashed_in = []
 
         class Noting:
@@ -511,12 +519,22 @@ class TestPayload:
             return _Response()
 
         async def call() -> None:
-            loop = asyncio.get_running_loop()
-            url = aiohttp.client.URL(self.URL)
-            await auth(aiohttp.ClientRequest("POST", url, data=b"x" * size, loop=loop), handler)
+            body = b"x" * size
+            if library == "aiohttp":
+                loop = asyncio.get_running_loop()
+                url = aiohttp.client.URL(self.URL)
+                await auth(aiohttp.ClientRequest("POST", url, data=body, loop=loop), handler)
+                return
+            module, ours = HTTPX2 if library == "httpx2" else HTTPX
+            signing = ours.SigV4Auth("execute-api", credentials=canary.credentials())
+            transport = module.MockTransport(lambda _: module.Response(200))
+            async with module.AsyncClient(auth=signing, transport=transport) as client:
+                assert (await client.post(self.URL, content=body)).status_code == 200
 
-        asyncio.run(call())
-        assert (hashed_in[0] is not threading.current_thread()) == in_a_thread
+        anyio.run(call, backend="trio" if "trio" in library else "asyncio")
+        assert hashed_in
+        for thread in hashed_in:
+            assert (thread is not threading.current_thread()) == in_a_thread
 
     def test_outside_its_middleware_no_body_of_aiohttp_is_hashed(self, auth):
         async def call() -> None:

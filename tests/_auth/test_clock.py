@@ -32,10 +32,19 @@ def at(seconds: float) -> str:
     return formatdate(seconds, usegmt=True)
 
 
-@pytest.mark.parametrize("off", [600, -600, 31, -31, 3 * 86_400, 7 * 86_400])
+WEEK = 7 * 86_400
+
+
+@pytest.mark.parametrize("off", [600, -600, 31, -31, 3 * 86_400, WEEK - 1, WEEK, -WEEK])
 def test_learns_how_far_it_is_off(clock, system, off):
     clock.learn(HOST, at(system.now + off))
     assert clock.offset(HOST) == off
+
+
+@pytest.mark.parametrize("off", [WEEK + 1, -WEEK - 1])
+def test_more_than_a_week_is_not_believed(clock, system, off):
+    clock.learn(HOST, at(system.now + off))
+    assert clock.offsets == {}
 
 
 @pytest.mark.parametrize("off", [0, 30, -30])

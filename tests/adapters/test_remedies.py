@@ -74,6 +74,7 @@ class TestClock:
 
 LATE = "InvalidSignatureException: Signature expired: 20260101T000000Z is now earlier than ..."
 WRONG = "InvalidSignatureException: The request signature we calculated does not match"
+EXPIRED = "ExpiredTokenException: The security token included in the request is expired"
 
 
 def refusal(text: str, date: float | None = None) -> bytes:
@@ -400,6 +401,93 @@ def test_it_is_logged_once(clock, caplog):
     messages = [record.getMessage() for record in caplog.records if "clock" in record.getMessage()]
     assert len(messages) == 1
     assert "-600 s off" in messages[0] or "-599 s off" in messages[0]
+
+
+def logged(caplog) -> list[str]:
+    """What was said of remedies."""
+    return [each.getMessage() for each in caplog.records if each.name == "lattice_client.auth"]
+
+
+AGAIN = "refused a request; it is signed and sent again:"
+
+
+class TestLog:
+    """What changes, in words."""
+
+    @pytest.fixture(autouse=True)
+    def _at_warning(self, caplog):
+        caplog.set_level(logging.WARNING, "lattice_client.auth")
+
+    def test_credentials(self, driver, caplog):
+        """And neither the old nor the new ones."""
+        given = iter([canary.credentials("ASIAFIRST"), canary.credentials("ASIASECOND")])
+        provider = RefreshingCredentials(lambda: next(given))
+        provider.get()
+        provider._fetched_at -= 3600
+        auth = driver.auth(region=REGION, credentials=provider)
+
+        def respond(request: RawRequest) -> bytes:
+            return OK if "ASIASECOND" in request.header("authorization") else refusal(EXPIRED)
+
+        with raw_server(respond) as service, driver.client(auth) as call:
+            host = service.url.partition("://")[2]
+            assert call("GET", service.url).status == 200
+        assert logged(caplog) == [
+            f"{host} {AGAIN} the credentials have expired there; others were fetched"
+        ]
+
+    @pytest.mark.parametrize(("ahead", "off"), [(600, "-600"), (-600, "+600")])
+    def test_a_clock(self, driver, caplog, ahead, off, monkeypatch):
+        now = float(int(time.time()))
+        auth = driver.auth(region=REGION, credentials=canary.credentials())
+        monkeypatch.setattr(request_signer(auth)._recovery.clock, "system", lambda: now)
+        answers = [refusal(LATE, now + ahead), OK]
+        with raw_server(lambda _: answers.pop(0)) as service, driver.client(auth) as call:
+            host = service.url.partition("://")[2]
+            assert call("GET", service.url).status == 200
+        (said,) = logged(caplog)
+        assert said == (
+            f"{host} {AGAIN} this machine's clock is {off} s off, by the Date of the answer; "
+            "set it right"
+        )
+
+    def test_a_clock_that_is_right_again(self, driver, caplog):
+        auth = driver.auth(region=REGION, credentials=canary.credentials())
+        answers = [refusal(LATE, time.time()), OK]
+        with raw_server(lambda _: answers.pop(0)) as service, driver.client(auth) as call:
+            host = service.url.partition("://")[2]
+            late = formatdate(time.time() + 600, usegmt=True)
+            request_signer(auth)._recovery.clock.learn(host, late)
+            assert call("GET", service.url).status == 200
+        (said,) = logged(caplog)
+        assert said == (
+            f"{host} {AGAIN} by this machine's own clock, as the earlier correction is no longer "
+            "right"
+        )
+
+    def test_each_form_of_the_path(self, driver, caplog):
+        auth = driver.auth(region=REGION, credentials=canary.credentials())
+        with raw_server(reads("single")) as service, driver.client(auth) as call:
+            host = service.url.partition("://")[2]
+            assert call("GET", service.url + "/a:b//c").status == 200
+        assert logged(caplog) == [
+            f"{host} {AGAIN} its path is taken in the form {form!r} (path_encoding)"
+            for form in ("double-raw", "single")
+        ]
+
+    def test_a_body_that_cannot_be_sent_again(self, driver, caplog):
+        auth = driver.auth(region=REGION, credentials=canary.credentials())
+        with (
+            raw_server(lambda _: refusal(LATE, time.time() + 600)) as service,
+            driver.client(auth) as call,
+        ):
+            host = service.url.partition("://")[2]
+            assert call("POST", service.url, body=STREAM).status == 403
+        (said,) = logged(caplog)
+        assert said.startswith(
+            f"{host} refused a request; its body cannot be sent again, but later ones will do: "
+            "this machine's clock is "
+        )
 
 
 def test_other_services_paths_are_certain():

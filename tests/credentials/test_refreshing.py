@@ -192,8 +192,11 @@ class TestFailures:
         provider.peek()
         landed(provider)
         assert provider.peek() not in (first, None)
-        levels = [r.levelname for r in caplog.records if r.name == "lattice_client.credentials"]
-        assert levels == ["WARNING", "INFO"]
+        told = [r for r in caplog.records if r.name == "lattice_client.credentials"]
+        assert [record.levelname for record in told] == ["WARNING", "INFO"]
+        assert (
+            told[1].getMessage() == f"credentials from the vault again, after {len(tries)} failures"
+        )
         assert "the vault" in caplog.text
         assert "ConnectionRefusedError" in caplog.text
         assert "canary" not in caplog.text
@@ -310,17 +313,37 @@ class TestFailures:
         "wrong",
         [
             {"advisory": -1},
-            {"mandatory": math.nan},
-            {"jitter": 2},
+            {"advisory": -0.01},
             {"advisory": math.nan},
             {"advisory": "1"},
+            {"mandatory": -0.01},
+            {"mandatory": math.nan},
+            {"mandatory": None},
+            {"jitter": -0.01},
+            {"jitter": -0.5},
+            {"jitter": 1.01},
+            {"jitter": 2},
+            {"jitter": "0.5"},
+            {"patience": 0},
+            {"patience": -1},
+            {"patience": math.nan},
+            {"patience": "1"},
         ],
+        ids=repr,
     )
     def test_numbers_that_cannot_work(self, source, wrong):
         with pytest.raises(ConfigurationError, match="seconds"):
             RefreshingCredentials(source, **wrong)
         with pytest.raises(ConfigurationError, match="callable"):
             RefreshingCredentials("vault")  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        "bounds",
+        [{"advisory": 0}, {"mandatory": 0}, {"jitter": 0}, {"jitter": 1}, {"patience": 0.01}],
+        ids=repr,
+    )
+    def test_numbers_that_just_work(self, source, bounds):
+        assert RefreshingCredentials(source, **bounds).get().access_key == "ASIAGENERATION1"
 
 
 class TestOneFetch:
@@ -910,6 +933,7 @@ def test_the_same_ones_again_are_not_given_past_their_expiry(clock):
     [
         "BotocoreCredentials()",
         "AssumeRole('arn:aws:iam::123456789012:role/orders', base=Credentials('AKIA', 's'))",
+        "ANameSource()",
     ],
 )
 def test_fork_while_botocore_is_imported(provider):
@@ -919,6 +943,7 @@ def test_fork_while_botocore_is_imported(provider):
 import os, sys, threading, time, warnings
 warnings.simplefilter("ignore")
 from lattice_client import AssumeRole, BotocoreCredentials, Credentials
+from lattice_client.names import LatticeNames
 os.environ.update(AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull,
     AWS_SHARED_CREDENTIALS_FILE=os.devnull)
 entered, gate = threading.Event(), threading.Event()
@@ -928,6 +953,11 @@ class Slow:
             entered.set()
             gate.wait(20)
 sys.meta_path.insert(0, Slow())
+class ANameSource:
+    # Without a region there is nothing to call.
+    names = LatticeNames(credentials=Credentials("AKIA", "s"))
+    def get(self):
+        self.names.find("orders.example.com", 0)
 provider = {provider}
 def get():
     try:
@@ -944,7 +974,7 @@ if pid == 0:
     # A first thread here may have the number of the parent's, and so its locks.
     for _ in range(3):
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
-    os._exit(0 if get() in ("NoCredentialsError", "CredentialsError") else 1)
+    os._exit(0 if get() in ("NoCredentialsError", "CredentialsError", "NameSourceError") else 1)
 deadline = time.monotonic() + 15
 while (done := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
     time.sleep(0.01)

@@ -217,6 +217,32 @@ def test_a_users_awaitable_form(library, lattice, callers, first):
     assert callers() == ["generation-1"]
 
 
+class Prepared:
+    """A user's provider with an awaitable form that has its credentials already."""
+
+    def peek(self):
+        return generation(1)
+
+    get = peek
+
+    async def get_async(self):
+        raise AssertionError("nothing is to be fetched")
+
+
+@pytest.mark.parametrize("first", ["prefetch", "request"])
+def test_what_is_there_is_not_awaited(library, lattice, callers, first):
+    auth = library.auth(region=REGION, credentials=Prepared())
+
+    async def main() -> None:
+        if first == "prefetch":
+            await auth.prefetch()
+        async with library.client(auth) as call:
+            assert await call(lattice.url) == 200
+
+    anyio.run(main, backend=library.loop)
+    assert callers() == ["generation-1"]
+
+
 def test_an_outage_past_expiry_and_its_end(library, lattice, callers, instance):
     """From the instance's metadata endpoint to the service: who fails, how, and how often the
     endpoint is asked."""

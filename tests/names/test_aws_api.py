@@ -368,7 +368,13 @@ class TestRoute53:
             assert len(server.requests) == asked
 
     def test_settings(self, source):
-        for wrong in ({"host": "both"}, {"vpc_id": "vpc-1"}, {"ttl": 0}, {"region": ""}):
+        for wrong in (
+            {"host": "both"},
+            {"vpc_id": "vpc-1"},
+            {"ttl": 0},
+            {"zones_ttl": 0},
+            {"region": ""},
+        ):
             with pytest.raises(ConfigurationError):
                 Route53Names(**wrong)
         copied = pickle.loads(pickle.dumps(source))
@@ -559,6 +565,11 @@ class TestLattice:
             pass
         names = Names({"orders.example.com": "eu-west-1"}, listing(gone.url))
         assert names.resolve("orders.example.com").expires_at is None
+
+    def test_what_has_its_services_arn_is_not_asked_about(self, source, server):
+        found = Endpoint("orders.example.com", service_arn="arn:of-another", expires_at=60)
+        assert source.complete("orders.example.com", found, 0) is found
+        assert not server.requests
 
     def test_a_name_that_cannot_be_called_does_not_break_the_list(self, plane, source):
         plane.services += [plane.service(1, "*.example.com"), plane.service(2, "b.example.com")]

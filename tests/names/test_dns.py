@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import math
 import pickle
 import socket
 import subprocess
@@ -51,6 +53,13 @@ class TestAnswers:
         found = dns.find(NAME, 1000)
         assert found == (NAME, "eu-west-1", None, MANAGED, None, "DNS", 1030, True)
 
+    def test_a_chain_that_the_server_has_followed_costs_one_query_a_family(self, server, dns):
+        server.add(NAME, "CNAME", f"{MANAGED}.")
+        server.add(MANAGED, "A", V4)
+        server.add(MANAGED, "AAAA", V6)
+        assert dns.find(NAME, 0).managed_name == MANAGED
+        assert server.queries == [(NAME, "A", "udp"), (NAME, "AAAA", "udp")]
+
     def test_a_chain_for_aliases_alone(self, server):
         server.add(NAME, "CNAME", f"{MANAGED}.")
         server.add(MANAGED, "AAAA", V6)
@@ -77,6 +86,8 @@ class TestAnswers:
         found = dns.find(NAME, 0)
         assert found.is_lattice
         assert (found.managed_name, found.expires_at) == (MANAGED, 10)
+        asked = [(name, kind) for kind in ("A", "AAAA") for name in (NAME, MANAGED)]
+        assert [query[:2] for query in server.queries] == asked
 
     def test_a_truncated_answer_is_asked_for_over_tcp(self, server, dns):
         server.add(NAME, "A", *(f"169.254.171.{n}" for n in range(1, 200)))
@@ -231,6 +242,17 @@ class TestFailures:
         with pytest.raises(NameSourceError, match="no end"):
             dns.find("n0.example.com", 0)
 
+    def test_an_error_of_the_socket(self, dns, monkeypatch):
+        """dnspython turns most of them into its own errors, and does not promise it."""
+        import dns.resolver as dnspython
+
+        def resolve(*_: object, **__: object) -> None:
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+        monkeypatch.setattr(dnspython.Resolver, "resolve", resolve)
+        with pytest.raises(NameSourceError, match=r"orders\.example\.com A: .*unreachable"):
+            dns.find(NAME, 0)
+
     def test_no_server(self):
         with name_server() as gone:
             dns = DnsNames(nameservers=[gone.address], timeout=0.3)
@@ -248,7 +270,9 @@ class TestSettings:
             {"nameservers": ["127.0.0.1"], "via": "system"},
             {"via": "magic"},
             {"timeout": 0},
-            {"ttl": -1},
+            {"timeout": math.nan},
+            {"ttl": 0},
+            {"ttl": math.nan},
             {"networks": "10.0.0.0/8"},
             {"networks": ["10.0.0.1/8"]},
             {"connect": "both"},

@@ -11,7 +11,7 @@ from hypothesis.strategies import text
 
 from lattice_client import ConfigurationError
 from lattice_client.names import DnsNames, ManagedNames, Names
-from lattice_client.names.host_name import is_address, normal_name
+from lattice_client.names.host_name import ends_with, is_address, normal_name
 from lattice_client.names.managed import managed_endpoint
 
 SPELLINGS = {
@@ -110,6 +110,21 @@ def test_an_address_is_not_looked_up_and_not_lattices(address, monkeypatch):
 @pytest.mark.parametrize("name", ["a1", "1a", "1.example", "0x.example.com", "orders-1"])
 def test_no_address(name):
     assert not is_address(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_below"),
+    [
+        ("example.com", True),
+        ("orders.example.com", True),
+        ("a.b.example.com", True),
+        ("xexample.com", False),
+        ("example.com.net", False),
+        ("com", False),
+    ],
+)
+def test_the_names_below_another(name, is_below):
+    assert ends_with(name, "example.com") == is_below
 
 
 def test_idna_without_a_library_for_it():

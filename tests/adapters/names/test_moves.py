@@ -6,7 +6,9 @@ import asyncio
 import random
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from email.utils import formatdate
 
 import aiohttp
 import anyio
@@ -19,6 +21,8 @@ import lattice_client.httpx
 import lattice_client.httpx2
 from adapters.drivers import CLIENTS, HOOKS, Driver
 from lattice_client import Endpoint, LatticeAuth
+from lattice_client.auth import request_signer
+from lattice_client.events import Signed
 from lattice_client.testing import LocalLattice, RunningLattice, serve
 from support import canary
 from support.names import Told
@@ -143,6 +147,33 @@ class TestMoves:
                 assert call("GET", f"http://{FRIENDLY}/").status == 200
             assert first.requests[0].verified()
             assert not second.requests[0].signed
+
+    @pytest.mark.parametrize("driver", CLIENTS, ids=named)
+    def test_a_strangers_refusal_of_a_later_attempt_has_no_remedy(
+        self, driver, client, monkeypatch
+    ):
+        """Nor is that attempt called signed."""
+        names, seen = Told(), []
+        busy = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
+        said = b"InvalidSignatureException: Signature expired: 20260101T000000Z is now earlier than"
+        ahead = formatdate(time.time() + 600, usegmt=True).encode()
+        refusal = b"HTTP/1.1 403 No\r\nDate: %b\r\nContent-Length: %d\r\n\r\n%b"
+        refusal %= (ahead, len(said), said)
+        with raw_server(lambda _: busy) as first, raw_server(lambda _: refusal) as second:
+            names.known[FRIENDLY] = Endpoint(FRIENDLY, REGION, f"127.0.0.1:{first.port}")
+
+            def move() -> float:
+                there = f"127.0.0.1:{second.port}"
+                names.known[FRIENDLY] = Endpoint(FRIENDLY, None, there, is_lattice=False)
+                return 0.0
+
+            monkeypatch.setattr(random, "random", move)
+            auth = auth_of(driver, names)
+            with driver.client(auth, observers=[seen.append]) as call:
+                assert call("GET", f"http://{FRIENDLY}/").status == 403
+        assert (len(first.requests), len(second.requests)) == (1, 1)
+        assert request_signer(auth)._recovery.clock.offsets == {}
+        assert [type(event) for event in seen].count(Signed) == 1
 
 
 class Slow(Told):
