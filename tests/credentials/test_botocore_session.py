@@ -19,6 +19,7 @@ NEW, OLD = "AWS_REGION", "AWS_DEFAULT_REGION"
         ({NEW: "", OLD: "eu-west-2"}, "eu-west-2"),
         ({}, "eu-west-3"),
         ({NEW: ""}, "eu-west-3"),
+        ({OLD: ""}, "eu-west-3"),
     ],
 )
 def test_the_newer_variable_then_the_older_then_the_profile(variables, region, aws, monkeypatch):

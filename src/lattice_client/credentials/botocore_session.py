@@ -38,6 +38,8 @@ def find_region(session: Any) -> str | None:
         os.environ.get("AWS_REGION")
         or os.environ.get("AWS_DEFAULT_REGION")
         or session.get_config_variable("region")
+        # An empty AWS_DEFAULT_REGION hides the profile's region from the line above.
+        or session.get_scoped_config().get("region")
     )
 
 
