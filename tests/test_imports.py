@@ -215,7 +215,7 @@ def test_all_packages_with_lazy_names_are_tested():
     with_a_table = [
         name
         for name in ("lattice_client", *MODULES)
-        if "lazy_exports" in vars(importlib.import_module(name)) and not name.endswith("._lazy")
+        if "_lazy_exports" in vars(importlib.import_module(name)) and not name.endswith("._lazy")
     ]
     assert with_a_table == LAZY_PACKAGES
 
