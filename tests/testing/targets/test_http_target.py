@@ -478,9 +478,12 @@ def test_a_library_that_is_missing_is_named(monkeypatch, library):
 )
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_a_gibibyte_in_constant_memory(direction):
-    script = ROOT / "tests" / "support" / "stream_a_gibibyte.py"
     result = subprocess.run(
-        [sys.executable, str(script), direction], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "support.stream_a_gibibyte", direction],
+        cwd=ROOT / "tests",
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 0, result.stderr
     print(result.stdout)
