@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from lattice_client._auth.clock import Clock
-from lattice_client._auth.genuine_refusal import Fault, fault_of
 from lattice_client._auth.signer_cache import SignerCache
 from lattice_client._wire.request import AnySigner, SignableRequest
 from lattice_client.credentials import Credentials
@@ -21,6 +20,7 @@ from lattice_client.signing import LATTICE, canonical_path
 from lattice_client.signing.canonical import PathEncoding
 
 if TYPE_CHECKING:
+    from lattice_client._auth.genuine_refusal import Fault
     from lattice_client.denial.log import DenialLog
 
 __all__ = ["ALL_REMEDIES", "FORBIDDEN", "Recovery", "Remedy", "Tried", "parse_remedies"]
@@ -83,6 +83,8 @@ class Recovery:
         signer: AnySigner | None = refused.signer
         if signer is None or "credentials" not in self._allowed:
             return None
+        from lattice_client._auth.genuine_refusal import fault_of  # loaded by the first refusal
+
         if "credentials" in tried.remedies or fault_of(signer.service, headers, body) != "expired":
             return None
         return cast("Credentials", signer.credentials)
@@ -108,6 +110,8 @@ class Recovery:
         signer: AnySigner | None = refused.signer
         if signer is None:
             return None
+        from lattice_client._auth.genuine_refusal import fault_of
+
         fault = fault_of(signer.service, headers, body)
         remedy: Remedy | None = None
         if fault == "expired":
