@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -45,6 +46,9 @@ async def in_thread(
 
     :param abandon: whether the work may go on alone where its caller is cancelled.
     """
+    # asyncio would create an executor here that asyncio.run() cannot shut down: it needs a thread.
+    if not threading.main_thread().is_alive():
+        return work(*arguments)
     begun = False
 
     def begin() -> _ResultT:
