@@ -281,6 +281,18 @@ def test_a_bearer_token_beside_a_signature_in_the_query(driver, lattice_http):
     assert dict(seen["headers"])["authorization"] == "Bearer own"
 
 
+@pytest.mark.parametrize("name", ["X-Forwarded-Authorization", "X-Amz-Meta-User"])
+def test_a_bearer_token_moved_out_of_the_signatures_way(driver, lattice, name):
+    auth = driver.auth(region=REGION, credentials=canary.credentials(), move_authorization_to=name)
+    ca_file = lattice.ca_file if lattice.scheme == "https" else None
+    with driver.client(auth, ca_file) as call:
+        url = lattice.url_for("orders") + "/?a=b"
+        seen = assert_signed(lattice, call("GET", url, headers={"Authorization": "Bearer own"}))
+    assert dict(seen["headers"])[name.lower()] == "Bearer own"
+    signed = lattice.requests[-1].canonical_request.split("\n")[-2].split(";")
+    assert (name.lower() in signed) is name.lower().startswith("x-amz-")
+
+
 def test_a_region_set_without_the_region_is_refused(driver, lattice_http):
     auth = driver.auth(credentials=canary.credentials(), algorithm="sigv4a", region_set="eu-*")
     with driver.client(auth) as call:
