@@ -9,6 +9,7 @@ import aiohttp
 import httpx
 import httpx2
 import requests
+import requests.auth
 
 import lattice_client.aiohttp
 import lattice_client.httpx
@@ -38,6 +39,16 @@ def requests_session(auth: LatticeAuth, prepared: requests.PreparedRequest) -> N
     session.auth = auth
     requests.get("https://orders.example.com/", auth=auth, timeout=5)
     assert_type(auth(prepared), requests.PreparedRequest)
+    bases: list[requests.auth.AuthBase] = [
+        lattice_client.requests.LatticeAuth(hosts=["*.example.com"]),
+        lattice_client.requests.SigV4Auth("execute-api"),
+        LatticeAuth(),  # type: ignore[list-item] # pyright: ignore[reportAssignmentType]
+    ]
+    session.auth = bases[0]
+    own = lattice_client.requests.LatticeAuth()
+    assert_type(own(prepared), requests.PreparedRequest)
+    lattice_client.requests.Session(own)
+    aiohttp.ClientSession(middlewares=(own,))
 
 
 def httpx_clients(auth: LatticeAuth, request: httpx.Request, request2: httpx2.Request) -> None:

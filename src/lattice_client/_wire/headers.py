@@ -59,7 +59,7 @@ def strip_signature(headers: MutableMapping[str, str], moved_authorization: str 
             headers.pop(name, None)
 
 
-def own_authorization(values: Iterable[_Value]) -> _Value | None:
+def own_authorization(values: Iterable[str | bytes]) -> str | bytes | None:
     """The caller's own among the values of Authorization. A signature of an earlier attempt is
     none, and neither is one of another SigV4 signer.
 
@@ -67,7 +67,7 @@ def own_authorization(values: Iterable[_Value]) -> _Value | None:
     """
     own = [value for value in values if value and not _is_signature(value)]
     if len(own) > 1:
-        return ", ".join(own) if isinstance(own[0], str) else b", ".join(own)
+        return ", ".join(map(as_text, own))
     return own[0] if own else None
 
 

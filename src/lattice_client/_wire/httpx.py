@@ -113,8 +113,7 @@ class HttpxRequest(Reroutable):
         set_httpx_signature(self.request.headers, headers)
 
     def set_header(self, name: str, value: str | bytes) -> None:
-        # Bytes stay as they are.
-        raw = value if isinstance(value, bytes) else value.encode()
+        raw = value if isinstance(value, bytes) else value.encode("latin-1")
         self.request.headers.update([(name.encode(), raw)])
 
     def set_default_header(self, name: str, value: str) -> None:
