@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Unpack
 
 import requests
 
-from lattice_client._requests.adapter import Adapter
+from lattice_client._requests.adapter import Adapter, AdapterArguments
 from lattice_client._secrecy import forgetful
 from lattice_client.auth import SigV4Auth
 from lattice_client.events import Observer
@@ -45,7 +45,7 @@ class Session(requests.Session):
         retry: RetryPolicy | None = None,
         observers: Iterable[Observer] | None = None,
         names: Resolver | None = None,
-        **adapter: Any,
+        **adapter: Unpack[AdapterArguments],
     ) -> None:
         super().__init__()
         signing = Adapter(auth, retry=retry, observers=observers, names=names, **adapter)
