@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 
 import aiohttp
 import httpx
 import httpx2
 import pytest
+import requests
 from requests.adapters import HTTPAdapter
 
 import lattice_client.aiohttp
@@ -16,6 +18,7 @@ import lattice_client.httpx2
 import lattice_client.requests
 from lattice_client._calls.arguments import ClientArguments
 from lattice_client._calls.loop import CallSettings
+from lattice_client._requests import verbs
 from lattice_client._requests.adapter import AdapterArguments
 
 # Of the libraries: those that their older releases do not have, and those that these alone have.
@@ -75,3 +78,17 @@ def test_they_are_what_the_settings_are_made_of():
 def test_a_misspelt_one_is_refused(ours):
     with pytest.raises(TypeError, match="retyr"):
         ours(retyr=None)
+
+
+@pytest.mark.parametrize("verb", ["get", "options", "head", "delete", "post", "put", "patch"])
+def test_a_call_of_requests_takes_what_requests_takes(verb):
+    """Those of the verbs, as type checkers see them."""
+    tree = ast.parse(inspect.getsource(verbs))
+    classes = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    (method,) = (each for each in classes["TypedSession"].body if each.name == verb)
+    declared = {argument.arg for argument in method.args.args} - {"self"}
+    name = ast.unparse(method.args.kwarg.annotation).removeprefix("Unpack[").removesuffix("]")
+    while name in classes:
+        declared |= {each.target.id for each in classes[name].body if hasattr(each, "target")}
+        name = ast.unparse(classes[name].bases[0])
+    assert declared == names(requests.Session.request) - {"self", "method"} | {"retry"}
