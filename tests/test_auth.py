@@ -572,6 +572,75 @@ class TestPayload:
             SigV4Auth("execute-api", payload="maybe")
 
 
+class TestMovingAuthorization:
+    @pytest.mark.parametrize(
+        ("name", "hint"),
+        [
+            ("", "the name of a header"),
+            ("Bearer abc", "the name of a header"),
+            ("X-Tøken", "the name of a header"),
+            ("X-Token\r\n", "the name of a header"),
+            (b"X-Token", "the name of a header"),
+            (True, "the name of a header"),
+            ("authorization", "'authorization': it holds the signature"),
+            ("Host", "'host': it names the service"),
+            ("X-Amz-Date", "'x-amz-date': the signature sets it"),
+            ("x-amz-security-token", "the signature sets it"),
+            ("Proxy-Authorization", "each hop has its own"),
+            ("X-Forwarded-For", "VPC Lattice writes it"),
+            ("x-amzn-lattice-identity", "VPC Lattice writes it"),
+            ("Content-Length", "it describes the body"),
+            ("Cookie", "it holds the cookies"),
+        ],
+    )
+    @pytest.mark.parametrize("kind", [LatticeAuth, lambda **given: SigV4Auth("es", **given)])
+    def test_to_what_is_no_place_for_it_is_refused(self, kind, name, hint):
+        with pytest.raises(ConfigurationError, match=f"move_authorization_to.*{hint}") as caught:
+            kind(move_authorization_to=name)
+        assert "abc" not in str(caught.value)
+
+    def test_is_not_needed_beside_a_signature_in_the_query(self):
+        with pytest.raises(ConfigurationError, match="leaves Authorization as it is"):
+            LatticeAuth(placement="query", move_authorization_to="X-Token")
+
+    @pytest.mark.parametrize(
+        "auth",
+        [
+            LatticeAuth(move_authorization_to="X-Token"),
+            SigV4Auth("es", move_authorization_to="X-Token"),
+            lattice_client.httpx.LatticeAuth(move_authorization_to="X-Token"),
+            lattice_client.httpx2.SigV4Auth("es", move_authorization_to="X-Token"),
+        ],
+    )
+    def test_is_shown_and_pickled(self, auth):
+        assert repr(auth).endswith(", hosts=None, move_authorization_to='X-Token')")
+        assert repr(pickle.loads(pickle.dumps(auth))) == repr(auth)
+
+    def test_bytes_stay_as_they_are(self):
+        auth = LatticeAuth(
+            region="us-west-2",
+            credentials=canary.credentials(),
+            move_authorization_to="X-Amz-Token",
+        )
+        request = httpx.Request(
+            "GET", "https://a.example/", headers=[(b"authorization", b"B \xe9")]
+        )
+        assert dict(auth(request).headers.raw)[b"X-Amz-Token"] == b"B \xe9"
+        sent = signed(auth, "https://a.example/", headers={"Authorization": b"B \xe9"})
+        assert sent.headers["x-amz-token"] == b"B \xe9"
+
+    def test_of_several_all_are_kept(self):
+        auth = LatticeAuth(
+            region="us-west-2", credentials=canary.credentials(), move_authorization_to="X-Token"
+        )
+        pairs = [(b"authorization", b"B a"), (b"AUTHORIZATION", b"B \xe9"), (b"x-token", b"c")]
+        request = auth(httpx.Request("GET", "https://a.example/", headers=pairs))
+        assert [value for name, value in request.headers.raw if name == b"X-Token"] == [
+            b"B a, B \xe9"
+        ]
+        assert "c" not in request.headers.values()
+
+
 class TestObject:
     def test_pickles_and_copies_without_what_it_learned(self):
         auth = LatticeAuth(

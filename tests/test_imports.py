@@ -31,6 +31,7 @@ EXTRAS = {
     "otel": "otel",
     "requests": "requests",
 }
+EXTRAS_OF_CLIENTS = ("requests", "httpx", "httpx2", "aiohttp")
 
 
 def run(code: str) -> str:
@@ -197,6 +198,45 @@ def test_any_import_order(order):
         "print(*('Authorization' in x.headers for x in (r, h, h2)))",
     ])  # fmt: skip
     assert run(code).split() == ["True"] * 3
+
+
+ELSEWHERE = {
+    "Session": ["requests"],
+    "Adapter": ["requests"],
+    "Client": ["httpx", "httpx2"],
+    "AsyncClient": ["httpx", "httpx2"],
+    "Transport": ["httpx", "httpx2"],
+    "AsyncTransport": ["httpx", "httpx2"],
+    "client_session": ["aiohttp"],
+    "middleware": ["aiohttp"],
+}
+
+
+@pytest.mark.parametrize(("name", "modules"), ELSEWHERE.items())
+def test_a_client_is_pointed_to(name, modules):
+    ways = [f"from lattice_client.{module} import {name}" for module in modules]
+    for way in ways:
+        exec(way, {})
+    with pytest.raises(AttributeError) as attribute:
+        getattr(lattice_client, name)
+    with pytest.raises(ImportError) as imported:
+        exec(f"from lattice_client import {name}", {})
+    for error in (attribute, imported):
+        assert str(error.value).endswith(": " + " or ".join(ways))
+        assert f"'lattice_client' has no attribute '{name}'" in str(error.value)
+    assert not hasattr(lattice_client, name)
+    assert name not in dir(lattice_client)
+
+
+def test_all_names_of_the_clients_are_pointed_to():
+    modules = [importlib.import_module(f"lattice_client.{name}") for name in EXTRAS_OF_CLIENTS]
+    public = {name for module in modules for name in module.__all__}
+    assert public - {"LatticeAuth", "SigV4Auth"} == set(ELSEWHERE)
+
+
+def test_other_names_are_imported_as_ever():
+    with pytest.raises(ImportError, match="cannot import name 'LatticeAuht'"):
+        exec("from lattice_client import LatticeAuht", {})
 
 
 LAZY_PACKAGES = [

@@ -74,6 +74,18 @@ _MODULE_OF = {
     "raise_for_denial": "denial.explanation",
 }
 
+# The clients' names, which many look for here first.
+_ELSEWHERE = {
+    "Adapter": ("requests",),
+    "AsyncClient": ("httpx", "httpx2"),
+    "AsyncTransport": ("httpx", "httpx2"),
+    "Client": ("httpx", "httpx2"),
+    "Session": ("requests",),
+    "Transport": ("httpx", "httpx2"),
+    "client_session": ("aiohttp",),
+    "middleware": ("aiohttp",),
+}
+
 __all__ = [
     "AssumeRole",
     "BotocoreCredentials",
@@ -109,4 +121,4 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:  # to a type checker, a name that is missing is an error
-    __getattr__, __dir__ = _lazy_exports(globals(), _MODULE_OF)
+    __getattr__, __dir__ = _lazy_exports(globals(), _MODULE_OF, _ELSEWHERE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from copy import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from lattice_client._auth.recovery import Remedy
 from lattice_client._auth.redirects import is_foreign
@@ -30,6 +30,12 @@ except ModuleNotFoundError as error:
     if error.name != "aiohttp":
         raise
     raise MissingExtraError("aiohttp", "aiohttp") from None
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiohttp.abc import AbstractCookieJar
+    from aiohttp.typedefs import LooseCookies, LooseHeaders, StrOrURL
 
 __all__ = ["client_session", "middleware"]
 
@@ -95,6 +101,41 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's middlewares a
         return response
 
 
+class _SessionArguments(TypedDict, total=False):
+    """Those of ``aiohttp.ClientSession`` that are passed on as they are."""
+
+    base_url: StrOrURL | None
+    connector: aiohttp.BaseConnector | None
+    loop: asyncio.AbstractEventLoop | None
+    cookies: LooseCookies | None
+    headers: LooseHeaders | None
+    proxy: StrOrURL | None
+    proxy_auth: aiohttp.BasicAuth | None
+    skip_auto_headers: Iterable[str] | None
+    json_serialize: Callable[[Any], str]
+    json_serialize_bytes: Callable[[Any], bytes] | None
+    request_class: type[aiohttp.ClientRequest]
+    response_class: type[aiohttp.ClientResponse]
+    ws_response_class: type[aiohttp.ClientWebSocketResponse]
+    version: aiohttp.HttpVersion
+    cookie_jar: AbstractCookieJar | None
+    connector_owner: bool
+    raise_for_status: bool | Callable[[aiohttp.ClientResponse], Awaitable[None]]
+    read_timeout: float
+    conn_timeout: float | None
+    timeout: aiohttp.ClientTimeout
+    auto_decompress: bool
+    trust_env: bool
+    requote_redirect_url: bool
+    trace_configs: list[aiohttp.TraceConfig] | None
+    read_bufsize: int
+    max_line_size: int
+    max_field_size: int
+    max_headers: int
+    fallback_charset_resolver: Callable[[aiohttp.ClientResponse, bytes], str]
+    ssl_shutdown_timeout: float | None
+
+
 @forgetful
 def client_session(
     auth: SigV4Auth | None = None,
@@ -102,7 +143,8 @@ def client_session(
     retry: RetryPolicy | None = None,
     observers: Iterable[Observer] | None = None,
     names: Resolver | None = None,
-    **arguments: Any,
+    middlewares: Sequence[aiohttp.ClientMiddlewareType] = (),
+    **arguments: Unpack[_SessionArguments],
 ) -> aiohttp.ClientSession:
     """An ``aiohttp.ClientSession`` that signs every attempt, redirects and retries included.
 
@@ -111,13 +153,12 @@ def client_session(
     :param observers: receive the events of each call: see ``lattice_client.events``. None: its
         ``log`` alone.
     :param names: resolves each host, as in :class:`LatticeAuth`. None: the resolver of ``auth``.
-    :param arguments: those of ``aiohttp.ClientSession``; its ``middlewares`` come before ours, so
-        that what they change is signed.
+    :param middlewares: others, which come before ours, so that what they change is signed.
+    :param arguments: those of ``aiohttp.ClientSession``.
     :raises ConfigurationError: for an argument that cannot work.
     """
-    others = arguments.pop("middlewares", None) or ()
     ours = middleware(auth, retry=retry, observers=observers, names=names)
-    return aiohttp.ClientSession(middlewares=(*others, ours), **arguments)
+    return aiohttp.ClientSession(middlewares=(*(middlewares or ()), ours), **arguments)
 
 
 class _Ops:

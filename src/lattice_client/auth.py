@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, overload
 
 from lattice_client._auth.host_scope import HostMatch, HostScope
+from lattice_client._auth.own_authorization import check_new_name
 from lattice_client._auth.recovery import ALL_REMEDIES, Remedy, parse_remedies
 from lattice_client._auth.request_signer import RequestSigner
 from lattice_client._auth.routing import check_names
@@ -87,14 +88,19 @@ class SigV4Auth:
     :param remedies: which refusals are answered by signing and sending the request once more, of
         ``clock``, ``credentials`` and ``path encoding``; ``()`` for none. They go by the form of a
         403, which any server behind the host can forge.
+    :param move_authorization_to: the header that your own Authorization (such as a user's Bearer
+        token) is sent in, as ``X-Forwarded-Authorization``; one that begins with ``x-amz-`` is
+        signed. It replaces a header of that name. At redirects it is treated as Authorization is.
+        None: the signature replaces your Authorization, which is logged once for each host.
     :raises ConfigurationError: for an argument that cannot work.
 
     A hook signs a request once, and again after a refusal that has a remedy (the clock, expired
     credentials, the path encoding), where its library shows it the answer. Redirects and retries
     happen below it. After a redirect, requests sends the next request unsigned, and aiohttp signs
     it again if its origin is the call's own. Do not set ``follow_redirects=True`` in httpx with a
-    bare hook: httpx would send your session token to the redirect's host. The clients
-    (``lattice_client.httpx.Client`` and those for the other libraries) sign each attempt.
+    bare hook: httpx would send your session token, and a moved Authorization, to the redirect's
+    host. The clients (``lattice_client.httpx.Client`` and those for the other libraries) sign each
+    attempt.
     """
 
     @forgetful
@@ -115,6 +121,7 @@ class SigV4Auth:
         payload: Payload = "signed",
         signed_headers: Iterable[str] = (),
         remedies: Iterable[Remedy] = ALL_REMEDIES,
+        move_authorization_to: str | None = None,
     ) -> None:
         _check_choice("payload", payload, Payload)
         _check_choice("placement", placement, Placement)
@@ -152,6 +159,7 @@ class SigV4Auth:
             if isinstance(signed_headers, str)
             else tuple(signed_headers),
             "remedies": parse_remedies(remedies),
+            "move_authorization_to": check_new_name(move_authorization_to, placement),
         }
         self._set_up()
 
@@ -169,9 +177,11 @@ class SigV4Auth:
 
     def __repr__(self) -> str:
         given = self._arguments
+        moved = given["move_authorization_to"]
         return (
             f"{type(self).__name__}({given['service']!r}, region={given['region']!r}, "
-            f"hosts={given['hosts']!r})"
+            f"hosts={given['hosts']!r}"
+            f"{'' if moved is None else f', move_authorization_to={moved!r}'})"
         )
 
     # The hooks.
@@ -278,6 +288,7 @@ class LatticeAuth(SigV4Auth):
         names: Resolver | None = None,
         signed_headers: Iterable[str] = (),
         remedies: Iterable[Remedy] = ALL_REMEDIES,
+        move_authorization_to: str | None = None,
     ) -> None:
         super().__init__(
             LATTICE,
@@ -294,6 +305,7 @@ class LatticeAuth(SigV4Auth):
             payload="unsigned",
             signed_headers=signed_headers,
             remedies=remedies,
+            move_authorization_to=move_authorization_to,
         )
 
 

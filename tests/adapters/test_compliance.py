@@ -6,9 +6,15 @@ import hashlib
 import json
 import pickle
 
+import httpx
+import httpx2
 import pytest
+import requests.auth
 
-from adapters.drivers import CHUNKS, CLIENTS, DRIVERS, STREAM, Driver
+import lattice_client.httpx
+import lattice_client.httpx2
+import lattice_client.requests
+from adapters.drivers import CHUNKS, CLIENTS, DRIVERS, STREAM, Driver, Requests, RequestsSession
 from lattice_client.testing import RunningLattice
 from support import canary
 
@@ -234,6 +240,32 @@ def test_a_pickled_auth_object_signs(driver, auth, lattice_http):
         assert_signed(lattice_http, call("GET", lattice_http.url + "/"))
 
 
+@pytest.mark.parametrize(
+    ("module", "base"),
+    [
+        (lattice_client.requests, requests.auth.AuthBase),
+        (lattice_client.httpx, httpx.Auth),
+        (lattice_client.httpx2, httpx2.Auth),
+    ],
+)
+def test_an_auth_object_of_a_librarys_own_kind(module, base):
+    for auth in (module.LatticeAuth(), module.SigV4Auth("execute-api")):
+        assert isinstance(auth, base)
+        assert isinstance(auth, lattice_client.SigV4Auth)
+        assert isinstance(pickle.loads(pickle.dumps(auth)), base)
+    assert isinstance(module.LatticeAuth(), lattice_client.LatticeAuth)
+    with pytest.raises(TypeError, match="payload"):
+        module.LatticeAuth(payload="signed")
+
+
+@pytest.mark.parametrize("driver", [Requests(), RequestsSession()], ids=lambda each: each.name)
+def test_the_auth_object_of_requests_own_kind_signs(driver, lattice):
+    auth = lattice_client.requests.LatticeAuth(region=REGION, credentials=canary.credentials())
+    ca_file = lattice.ca_file if lattice.scheme == "https" else None
+    with driver.client(auth, ca_file) as call:
+        assert_signed(lattice, call("GET", lattice.url_for("orders") + "/orders?b=2&a=1"))
+
+
 def test_single_path_encoding(driver, lattice_http):
     """The two encodings differ on the wire, and the local Lattice reads but one of them."""
     auth = driver.auth(region=REGION, credentials=canary.credentials(), path_encoding="single")
@@ -279,6 +311,18 @@ def test_a_bearer_token_beside_a_signature_in_the_query(driver, lattice_http):
     with driver.client(auth) as call:
         seen = assert_signed(lattice_http, call("GET", lattice_http.url + "/?a=b", headers=headers))
     assert dict(seen["headers"])["authorization"] == "Bearer own"
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-Authorization", "X-Amz-Meta-User"])
+def test_a_bearer_token_moved_out_of_the_signatures_way(driver, lattice, name):
+    auth = driver.auth(region=REGION, credentials=canary.credentials(), move_authorization_to=name)
+    ca_file = lattice.ca_file if lattice.scheme == "https" else None
+    with driver.client(auth, ca_file) as call:
+        url = lattice.url_for("orders") + "/?a=b"
+        seen = assert_signed(lattice, call("GET", url, headers={"Authorization": "Bearer own"}))
+    assert dict(seen["headers"])[name.lower()] == "Bearer own"
+    signed = lattice.requests[-1].canonical_request.split("\n")[-2].split(";")
+    assert (name.lower() in signed) is name.lower().startswith("x-amz-")
 
 
 def test_a_region_set_without_the_region_is_refused(driver, lattice_http):

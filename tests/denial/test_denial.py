@@ -723,7 +723,13 @@ def test_what_a_body_echoes_is_not_repeated(text, token, place):
 
 
 @pytest.mark.parametrize(
-    "secret", [{"Authorization": "Bearer of-the-service-0123"}, {"Cookie": "session=0123456789"}]
+    "secret",
+    [
+        {"Authorization": "Bearer of-the-service-0123"},
+        {"X-Forwarded-Authorization": "Bearer of-the-service-0123"},
+        {"X-Amz-Meta-User": "Bearer of-the-service-0123"},
+        {"Cookie": "session=0123456789"},
+    ],
 )
 def test_nor_are_other_secrets_of_the_request(secret):
     (value,) = secret.values()

@@ -9,6 +9,7 @@ import aiohttp
 import httpx
 import httpx2
 import requests
+import requests.auth
 
 import lattice_client.aiohttp
 import lattice_client.httpx
@@ -38,6 +39,16 @@ def requests_session(auth: LatticeAuth, prepared: requests.PreparedRequest) -> N
     session.auth = auth
     requests.get("https://orders.example.com/", auth=auth, timeout=5)
     assert_type(auth(prepared), requests.PreparedRequest)
+    bases: list[requests.auth.AuthBase] = [
+        lattice_client.requests.LatticeAuth(hosts=["*.example.com"]),
+        lattice_client.requests.SigV4Auth("execute-api"),
+        LatticeAuth(),  # type: ignore[list-item] # pyright: ignore[reportAssignmentType]
+    ]
+    session.auth = bases[0]
+    own = lattice_client.requests.LatticeAuth()
+    assert_type(own(prepared), requests.PreparedRequest)
+    lattice_client.requests.Session(own)
+    aiohttp.ClientSession(middlewares=(own,))
 
 
 def httpx_clients(auth: LatticeAuth, request: httpx.Request, request2: httpx2.Request) -> None:
@@ -64,6 +75,9 @@ def clients(auth: LatticeAuth) -> None:
     retry = RetryPolicy(attempts=5).replace(deadline=2.0)
     with lattice_client.requests.Session(auth, retry=retry) as session:
         assert_type(session.get("https://orders.example.com/"), requests.Response)
+        session.get("https://orders.example.com/", params={"a": 1}, timeout=5, retry=retry)
+        session.post("https://orders.example.com/", b"{}", headers={"a": "b"}, retry=retry)
+        session.put("https://orders.example.com/", tiemout=5)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     session.mount("https://", lattice_client.requests.Adapter(auth, pool_maxsize=20))
     with lattice_client.httpx.Client(auth=auth, retry=retry, follow_redirects=True) as client:
         assert_type(client.get("https://orders.example.com/"), httpx.Response)
@@ -72,8 +86,60 @@ def clients(auth: LatticeAuth) -> None:
     with lattice_client.httpx2.Client(auth=auth) as client2:
         assert_type(client2.get("https://orders.example.com/"), httpx2.Response)
     httpx2.AsyncClient(transport=lattice_client.httpx2.AsyncTransport(auth))
+    lattice_client.Session  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnusedExpression] # noqa: B018
     lattice_client.httpx.Client(retry=3)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     lattice_client.httpx.Client(auth=("a", "b"))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+def misspelt_arguments(auth: LatticeAuth) -> None:
+    lattice_client.requests.Session(auth, pool_maxsiz=20)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    lattice_client.requests.Adapter(auth, retyr=None)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    lattice_client.httpx.Client(auth=auth, follow_redirect=True)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    lattice_client.httpx.AsyncClient(auth=auth, retyr=None)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    lattice_client.httpx.Transport(auth, htp2=True)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    lattice_client.httpx.AsyncTransport(auth, htp2=True)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    lattice_client.httpx2.Client(auth=auth, base_ulr="/")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    lattice_client.httpx2.AsyncClient(auth=auth, retyr=None)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    lattice_client.httpx2.Transport(auth, htp2=True)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    lattice_client.httpx2.AsyncTransport(auth, htp2=True)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    lattice_client.aiohttp.client_session(auth, raise_for_stat=True)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    lattice_client.aiohttp.middleware(auth, retyr=None)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    LatticeAuth(move_authorisation_to="X-Token")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+
+
+def values_that_do_not_fit(auth: LatticeAuth) -> None:
+    lattice_client.requests.Session(auth, max_retries=3)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    lattice_client.httpx.AsyncTransport(auth, retries=2)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    lattice_client.httpx.AsyncClient(transport=httpx.HTTPTransport())  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    lattice_client.httpx2.Client(limits=httpx.Limits())  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    lattice_client.aiohttp.client_session(auth, timeout=3)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    LatticeAuth(move_authorization_to=b"X-Token")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+def the_librarys_own_arguments(auth: LatticeAuth) -> None:
+    lattice_client.httpx.Client(
+        auth=auth,
+        params={"a": 1},
+        headers={"x-tenant": "7"},
+        timeout=httpx.Timeout(5),
+        limits=httpx.Limits(max_connections=5),
+        event_hooks={"request": [print]},
+        transport=httpx.HTTPTransport(http2=True),
+        mounts={"all://": None},
+        proxy="http://127.0.0.1:3128",
+    )
+    lattice_client.httpx2.AsyncClient(
+        timeout=None, verify=False, cert=("a", "b"), transport=httpx2.AsyncHTTPTransport()
+    )
+    lattice_client.aiohttp.client_session(
+        auth,
+        base_url="https://orders.example.com",
+        headers={"x-tenant": "7"},
+        cookies={"a": "b"},
+        timeout=aiohttp.ClientTimeout(total=5),
+        middlewares=(auth,),
+        trace_configs=[aiohttp.TraceConfig()],
+    )
 
 
 async def clients_async(auth: LatticeAuth) -> None:

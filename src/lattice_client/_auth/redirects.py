@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from lattice_client._auth.seen_hosts import SeenHosts
 from lattice_client._auth.signer_cache import SignerCache
 from lattice_client._wire.headers import strip_signature
 from lattice_client._wire.request import SignableRequest
@@ -18,9 +19,6 @@ from lattice_client._wire.urls import leaves_tls
 from lattice_client.signing.presign import without_signature
 
 __all__ = ["RedirectLog", "is_foreign", "strip_credentials"]
-
-# Hosts. Beyond, all are forgotten, and logged again.
-_MAX_HOSTS = 4096
 
 
 def is_foreign(origin: object, allowed_origins: Collection[object]) -> bool:
@@ -35,7 +33,7 @@ class RedirectLog:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[str, None] = {}
+        self._logged = SeenHosts()
 
     def note(self, allowed_origins: Iterable[str], origin: str) -> None:
         """Log a redirect that leads from https to http.
@@ -46,11 +44,8 @@ class RedirectLog:
         if not any(leaves_tls(before, origin) for before in allowed_origins):
             return
         host = origin.partition("://")[2]
-        if host in self._seen:
+        if not self._logged.is_new(host):
             return
-        if len(self._seen) >= _MAX_HOSTS:
-            self._seen = {}
-        self._seen[host] = None
         import logging  # deferred: most processes log no redirect
 
         logging.getLogger("lattice_client.redirects").warning(
@@ -60,9 +55,14 @@ class RedirectLog:
         )
 
 
-def strip_credentials(request: SignableRequest, signers: SignerCache) -> None:
+def strip_credentials(
+    request: SignableRequest, signers: SignerCache, moved_authorization: str | None
+) -> None:
     """Remove ``x-amz-*`` headers and Authorization, and a signature of these signers in the query,
-    which the redirecting server may have repeated."""
-    strip_signature(request.request.headers)
+    which the redirecting server may have repeated.
+
+    :param moved_authorization: the header that Authorization is moved to.
+    """
+    strip_signature(request.request.headers, moved_authorization)
     if "X-Amz-Credential=" in request.target and signers.has_signed(request.target):
         request.set_target(without_signature(request.target))

@@ -11,6 +11,7 @@ from typing import Any
 
 from lattice_client._async_bridge import in_thread
 from lattice_client._auth.host_scope import HostScope, is_trusted_destination
+from lattice_client._auth.own_authorization import OwnAuthorization
 from lattice_client._auth.recovery import Recovery, Remedy, Tried
 from lattice_client._auth.redirects import RedirectLog, strip_credentials
 from lattice_client._auth.routing import check_names, find_endpoint, find_endpoint_async
@@ -51,6 +52,9 @@ class RequestSigner:
         self._looks_up_url_hosts = hosts is None and match == "both"
         self.names: Resolver | None = given["names"]
         self._places_in_header = given["placement"] == "header"
+        # The header that the caller's own Authorization is moved to.
+        self.moved_authorization: str | None = given["move_authorization_to"]
+        self._own_authorization = OwnAuthorization(self.moved_authorization)
         # With None the signer uses its default, which is quickest.
         self._fixed_payload = None if given["service"] == LATTICE else UNSIGNED_PAYLOAD
         # A SigV4A signature has a region set in place of a region.
@@ -186,7 +190,7 @@ class RequestSigner:
         :param allowed_origins: the origins that its call was made to.
         """
         self.note_redirect(allowed_origins, f"{out.scheme}://{out.authority().lower()}")
-        strip_credentials(out, self._signers)
+        strip_credentials(out, self._signers, self.moved_authorization)
 
     def note_redirect(self, allowed_origins: Iterable[object], origin: str) -> None:
         """Log a redirect to another origin where it leaves TLS: see :class:`RedirectLog`."""
@@ -264,6 +268,10 @@ class RequestSigner:
         """:param payload: the body's hash, where it is known already."""
         if "+" in out.target:
             out.set_target(with_encoded_spaces(out.target))
+        if self._places_in_header:
+            own = out.own_authorization()
+            if own is not None:
+                self._own_authorization.give_way(out, own)
         headers = out.headers_to_sign(self._signed_headers)
         if payload is None:
             payload = payload_hash(out.body()) if self._hashes_bodies else self._fixed_payload

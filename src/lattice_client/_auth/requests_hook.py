@@ -42,7 +42,9 @@ class _ResponseHook:
             response = self._retry_after_recovery(response, how_sent)
         if response.status_code in REDIRECTS:
             # The caller's request, not a copy that was sent for a remedy.
-            origin, destination = _forget_signature(request, response.headers.get("Location"))
+            origin, destination = _forget_signature(
+                request, response.headers.get("Location"), self._signer.moved_authorization
+            )
             self._signer.note_redirect([origin], destination)
         return response
 
@@ -62,7 +64,9 @@ class _ResponseHook:
         return response
 
 
-def _forget_signature(request: Any, location: str | None) -> tuple[str, str]:
+def _forget_signature(
+    request: Any, location: str | None, moved_authorization: str | None
+) -> tuple[str, str]:
     """Remove the signature of a redirected request: requests makes the next one from it, where the
     signature is not valid and may reach a foreign origin.
 
@@ -78,5 +82,5 @@ def _forget_signature(request: Any, location: str | None) -> tuple[str, str]:
     if origin == destination:
         set_signature(request.headers, {}, stale=True)
     else:
-        strip_signature(request.headers)
+        strip_signature(request.headers, moved_authorization)
     return origin, destination

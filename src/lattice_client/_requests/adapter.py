@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal, TypedDict, Unpack
 
 import requests
 import urllib3
@@ -29,9 +29,18 @@ from lattice_client.events import Observer
 from lattice_client.names import Resolver
 from lattice_client.retry.policy import Outcome, RetryPolicy
 
-__all__ = ["Adapter"]
+__all__ = ["Adapter", "AdapterArguments"]
 
 _NOT_CONNECTED = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+
+
+class AdapterArguments(TypedDict, total=False):
+    """Those of ``requests.adapters.HTTPAdapter``."""
+
+    pool_connections: int
+    pool_maxsize: int
+    pool_block: bool
+    max_retries: Literal[0]
 
 
 class Adapter(HTTPAdapter):
@@ -57,7 +66,7 @@ class Adapter(HTTPAdapter):
         retry: RetryPolicy | None = None,
         observers: Iterable[Observer] | None = None,
         names: Resolver | None = None,
-        **arguments: Any,
+        **arguments: Unpack[AdapterArguments],
     ) -> None:
         self._settings = CallSettings(auth, retry, observers, names)
         refuse_retries("max_retries", arguments.get("max_retries", 0))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-import requests
-
-from lattice_client._requests.adapter import Adapter
+from lattice_client._requests.adapter import Adapter, AdapterArguments
+from lattice_client._requests.verbs import TypedSession
 from lattice_client._secrecy import forgetful
 from lattice_client.auth import SigV4Auth
 from lattice_client.events import Observer
 from lattice_client.names import Resolver
 from lattice_client.retry.policy import RetryPolicy
+
+if TYPE_CHECKING:
+    import requests
 
 __all__ = ["Session"]
 
@@ -23,7 +25,7 @@ _about_to_send: ContextVar[tuple[requests.Session, RetryPolicy | None] | None] =
 )
 
 
-class Session(requests.Session):
+class Session(TypedSession):
     """A ``requests.Session`` that signs every attempt, redirects and retries included.
 
     :param auth: None: ``LatticeAuth()``.
@@ -45,7 +47,7 @@ class Session(requests.Session):
         retry: RetryPolicy | None = None,
         observers: Iterable[Observer] | None = None,
         names: Resolver | None = None,
-        **adapter: Any,
+        **adapter: Unpack[AdapterArguments],
     ) -> None:
         super().__init__()
         signing = Adapter(auth, retry=retry, observers=observers, names=names, **adapter)

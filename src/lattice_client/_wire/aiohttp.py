@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 from lattice_client._wire.body import WrittenBody, repeatable
-from lattice_client._wire.headers import headers_to_sign, set_signature
+from lattice_client._wire.headers import headers_to_sign, own_authorization, set_signature
 from lattice_client._wire.request import AnySigner, Reroutable
 from lattice_client._wire.response_body import GZIP_MAGIC, LONGEST, known, note, too_long, was_read
 from lattice_client._wire.urls import REDIRECTS
@@ -99,6 +99,10 @@ class AiohttpRequest(Reroutable):
         # aiohttp sends text as UTF-8.
         return [(name, value.encode().decode("latin-1")) for name, value in found]
 
+    def own_authorization(self) -> str | bytes | None:
+        given = self.request.headers.getall("Authorization", None)
+        return None if given is None else own_authorization(given)
+
     def body(self) -> object:
         body = self.request.body
         if not body:  # b"" is no body
@@ -128,6 +132,9 @@ class AiohttpRequest(Reroutable):
 
     def set_headers(self, headers: dict[str, str]) -> None:
         set_signature(self.request.headers, headers, stale=self._signed_before)
+
+    def set_header(self, name: str, value: str | bytes) -> None:
+        self.request.headers[name] = value
 
     def set_default_header(self, name: str, value: str) -> None:
         self.request.headers.setdefault(name, value)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from lattice_client.signing import SIGNATURE_HEADERS
 
-__all__ = ["as_text", "headers_to_sign", "set_signature", "strip_signature"]
+__all__ = ["as_text", "headers_to_sign", "own_authorization", "set_signature", "strip_signature"]
 
 _Value = TypeVar("_Value", str, bytes)
 
@@ -48,11 +48,31 @@ def set_signature(
         present[name] = value
 
 
-def strip_signature(headers: MutableMapping[str, str]) -> None:
-    """Remove what must not reach a foreign origin: every ``x-amz-*`` header, and Authorization."""
+def strip_signature(headers: MutableMapping[str, str], moved_authorization: str | None) -> None:
+    """Remove what must not reach a foreign origin: every ``x-amz-*`` header, and Authorization.
+
+    :param moved_authorization: the header that holds the caller's own Authorization, if any.
+    """
+    names = {"authorization", (moved_authorization or "authorization").lower()}
     for name in list(headers):
-        if name.lower().startswith("x-amz-") or name.lower() == "authorization":
+        if name.lower().startswith("x-amz-") or name.lower() in names:
             headers.pop(name, None)
+
+
+def own_authorization(values: Iterable[str | bytes]) -> str | bytes | None:
+    """The caller's own among the values of Authorization. A signature of an earlier attempt is
+    none, and neither is one of another SigV4 signer.
+
+    :returns: None where there is none. Several are joined, as servers read them.
+    """
+    own = [value for value in values if value and not _is_signature(value)]
+    if len(own) > 1:
+        return ", ".join(map(as_text, own))
+    return own[0] if own else None
+
+
+def _is_signature(authorization: str | bytes) -> bool:
+    return as_text(authorization).lstrip()[:5].upper() == "AWS4-"
 
 
 def as_text(value: str | bytes) -> str:

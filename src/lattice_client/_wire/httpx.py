@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lattice_client._wire.body import file_at, put_back, rewind_form
-from lattice_client._wire.headers import headers_to_sign, set_signature
+from lattice_client._wire.headers import headers_to_sign, own_authorization, set_signature
 from lattice_client._wire.request import AnySigner, Reroutable
 from lattice_client.errors import InvalidHeaderError, SigningError
 from lattice_client.names import Endpoint
@@ -79,6 +79,11 @@ class HttpxRequest(Reroutable):
         found, _ = headers_to_sign(pairs, names)
         return [(name, value.decode("latin-1")) for name, value in found]
 
+    def own_authorization(self) -> str | bytes | None:
+        items = httpx_items(self.request.headers)
+        given = [value for _, name, value in items if name == b"authorization"]
+        return own_authorization(given) if given else None
+
     def body(self) -> object:
         stream = self.request.stream
         # Bytes that have been read, else the file or iterator that the stream was made of.
@@ -106,6 +111,10 @@ class HttpxRequest(Reroutable):
 
     def set_headers(self, headers: dict[str, str]) -> None:
         set_httpx_signature(self.request.headers, headers)
+
+    def set_header(self, name: str, value: str | bytes) -> None:
+        raw = value if isinstance(value, bytes) else value.encode("latin-1")
+        self.request.headers.update([(name.encode(), raw)])
 
     def set_default_header(self, name: str, value: str) -> None:
         set_httpx_default_header(self.request.headers, name, value)

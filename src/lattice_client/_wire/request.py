@@ -59,6 +59,11 @@ class SignableRequest(Protocol):
         earlier signature. A character stands for a byte on the wire."""
         ...
 
+    def own_authorization(self) -> str | bytes | None:
+        """The caller's own Authorization, such as a Bearer token. None where there is none, or only
+        a signature."""
+        ...
+
     def body(self) -> object:
         """What the body will be read from."""
         ...
@@ -69,6 +74,10 @@ class SignableRequest(Protocol):
 
     def set_headers(self, headers: dict[str, str]) -> None:
         """Set the headers of a signature, and remove those of an earlier one."""
+        ...
+
+    def set_header(self, name: str, value: str | bytes) -> None:
+        """Set a header, in place of any of its name."""
         ...
 
     def set_default_header(self, name: str, value: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from lattice_client._wire.body import put_back
-from lattice_client._wire.headers import as_text, headers_to_sign, set_signature
+from lattice_client._wire.headers import as_text, headers_to_sign, own_authorization, set_signature
 from lattice_client._wire.request import AnySigner, Reroutable
 from lattice_client._wire.urls import DEFAULT_PORT, FINAL_DOT, bracketed, split_port, url_parts
 from lattice_client.names import Endpoint
@@ -99,6 +99,10 @@ class RequestsRequest(Reroutable):
         found, self._signed_before = headers_to_sign(pairs, names)
         return [(name, as_text(value)) for name, value in found]
 
+    def own_authorization(self) -> str | bytes | None:
+        given = requests_header(self.request.headers, "authorization")
+        return None if given is None else own_authorization((given,))
+
     def body(self) -> object:
         return self.request.body
 
@@ -109,6 +113,9 @@ class RequestsRequest(Reroutable):
 
     def set_headers(self, headers: dict[str, str]) -> None:
         set_signature(self.request.headers, headers, stale=self._signed_before)
+
+    def set_header(self, name: str, value: str | bytes) -> None:
+        self.request.headers[name] = value
 
     def set_default_header(self, name: str, value: str) -> None:
         if requests_header(self.request.headers, name) is None:

@@ -24,6 +24,8 @@ __all__ = ["GivenHeaders", "SentRequest", "lower_case_pairs"]
 GivenHeaders = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 _AUTHORIZATION_PART = re.compile(r"(Credential|SignedHeaders|Signature)=([^,\s]*)")
+# Schemes of the caller's own, also where Authorization was moved to another header.
+_SCHEMES = ("basic ", "bearer ", "dpop ", "token ")
 # Headers whose values a canonical request may show.
 _SHOWN = frozenset(("host", "x-amz-content-sha256", "x-amz-date", "x-amz-region-set"))
 _SIGNATURE_IN_QUERY = re.compile(r"(?<=\n)X-Amz-Signature=[^&\n]*&?|&X-Amz-Signature=[^&\n]*")
@@ -74,8 +76,7 @@ class SentRequest(NamedTuple):
             query.get("X-Amz-Security-Token", ""),
             known.get("x-amz-security-token", ""),
             known.get("cookie", ""),
-            # Another scheme's token.
-            "" if authorization.startswith("AWS4-") else authorization.partition(" ")[2],
+            *(value.partition(" ")[2] for name, value in pairs if _holds_token(name, value)),
         )
         return cls(
             method,
@@ -146,6 +147,12 @@ class SentRequest(NamedTuple):
         else:
             payload = values.get("x-amz-content-sha256", "(the SHA-256 of the body)")
         return f"{self.method}\n{lines}\n{block}\n{signed}\n{payload}"
+
+
+def _holds_token(name: str, value: str) -> bool:
+    if name.endswith("authorization"):
+        return not value.startswith("AWS4-")
+    return value.lower().startswith(_SCHEMES)
 
 
 def _contains_piece(secret: str, text: str) -> bool:
