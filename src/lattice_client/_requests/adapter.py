@@ -172,6 +172,16 @@ def _copy_of_headers(headers: Any) -> Any:
     return copied
 
 
+def _is_unconnected(error: Exception) -> bool:
+    """Whether no connection was made, so that no byte was sent."""
+    if not isinstance(error, requests.exceptions.ConnectionError):
+        return False
+    # urllib3 also raises ProxyError if a connection breaks after the request was sent.
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    reason = getattr(reason, "original_error", reason)
+    return isinstance(reason, _NOT_CONNECTED)
+
+
 class _Ops:
     """The operations of requests for one call."""
 
@@ -188,7 +198,10 @@ class _Ops:
         self._send = send
         self._how = how
         self._started = False
-        self.last = RequestsAttempt(_copy(request))
+        self.last = self._copied()
+
+    def _copied(self) -> RequestsAttempt:
+        return RequestsAttempt(_copy(self._request), through_proxy=bool(self._how["proxies"]))
 
     def origins(self) -> tuple[str, ...]:
         """The origin that was called, and the one of the same service that its name resolved to."""
@@ -197,12 +210,19 @@ class _Ops:
 
     def attempt(self, request_id: str) -> RequestsAttempt:
         if self._started:
-            self.last = RequestsAttempt(_copy(self._request))
+            self.last = self._copied()
         self._started = True
         self.last.set_default_header(REQUEST_ID, request_id)
         return self.last
 
     def send(self, attempt: RequestsAttempt) -> requests.Response:
+        if attempt.endpoint is None or not attempt.endpoint.addresses:
+            return self.send_once(attempt)
+        response: requests.Response
+        response = run(self._signer.send_steps(attempt, _is_unconnected), self)
+        return response
+
+    def send_once(self, attempt: RequestsAttempt) -> requests.Response:
         response: requests.Response = self._send(attempt.request, **self._how)
         return response
 
@@ -217,10 +237,7 @@ class _Ops:
         if isinstance(error, requests.exceptions.ReadTimeout):
             return Outcome.perhaps_sent(replayable=replayable, timed_out=True)
         if isinstance(error, requests.exceptions.ConnectionError):
-            # urllib3 also raises ProxyError if a connection breaks after the request was sent.
-            reason = getattr(error.args[0] if error.args else None, "reason", None)
-            reason = getattr(reason, "original_error", reason)
-            if isinstance(reason, _NOT_CONNECTED):
+            if _is_unconnected(error):
                 return Outcome.not_sent()
             return Outcome.perhaps_sent(replayable=replayable)
         return None

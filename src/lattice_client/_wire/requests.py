@@ -125,9 +125,19 @@ class RequestsRequest(Reroutable):
 
 class RequestsAttempt(RequestsRequest):
     """A copy that is sent in place of the caller's request. So its Host header may differ from its
-    URL's host."""
+    URL's host.
 
-    __slots__ = ()
+    :param through_proxy: whether a proxy makes the connection.
+    """
+
+    __slots__ = ("_through_proxy",)
+
+    def __init__(self, request: Any, *, through_proxy: bool = False) -> None:
+        super().__init__(request)
+        self._through_proxy = through_proxy
+
+    def can_connect_to_address(self) -> bool:
+        return not self._through_proxy
 
     def set_connect_address(self, endpoint: Endpoint, address: str, port: int | None) -> None:
         self.request.headers["Host"] = self.host
