@@ -223,7 +223,10 @@ class _Ops:
         return response
 
     def send_once(self, attempt: RequestsAttempt) -> requests.Response:
-        response: requests.Response = self._send(attempt.request, **self._how)
+        try:
+            response: requests.Response = self._send(attempt.request, **self._how)
+        finally:
+            attempt.restore_url()
         return response
 
     def pause(self, seconds: float) -> None:

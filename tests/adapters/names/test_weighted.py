@@ -4,14 +4,20 @@ goes to Lattice."""
 from __future__ import annotations
 
 import random
+import socket
 
+import aiohttp
+import httpx
+import httpx2
 import pytest
+import requests
 
-from adapters.drivers import CLIENTS, HOOKS, Driver
-from lattice_client import LatticeAuth, Names
+from adapters.drivers import CLIENTS, DRIVERS, HOOKS, Driver
+from lattice_client import LatticeAuth, Names, RetryPolicy
 from lattice_client.names import DnsNames
 from support import canary
 from support.ipv6 import need_ipv6
+from support.raw_server import OK, RawRequest, RawServer, raw_server, redirect_to
 from support.sources import Clock
 
 pytest.importorskip("dns")
@@ -21,6 +27,12 @@ from support.name_server import NameServer, name_server
 REGION = "us-west-2"
 # Those whose requests can be led to an address: aiohttp's hook is a middleware, too.
 LEADING = [HOOKS[-1], *CLIENTS]
+CONNECT_ERRORS = (
+    requests.exceptions.ConnectionError,
+    httpx.ConnectError,
+    httpx2.ConnectError,
+    aiohttp.ClientConnectorError,
+)
 WEIGHTS = [(50, 50), (90, 10), (10, 90)]
 
 
@@ -33,10 +45,25 @@ def _no_jitter(monkeypatch):
     monkeypatch.setattr(random, "random", lambda: 0.0)
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["http", "https"])
-def moving(request, tmp_path_factory):
+# The scheme, and who is asked for names.
+PLAIN, SECURE = ("http", "system"), ("https", "name server")
+WAYS = [
+    PLAIN,
+    SECURE,
+    pytest.param(("http", "name server"), marks=pytest.mark.long),
+    pytest.param(("https", "system"), marks=pytest.mark.long),
+]
+
+
+@pytest.fixture(scope="module", params=WAYS, ids=" ".join)
+def way(request) -> tuple[str, str]:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def moving(way, tmp_path_factory):
     need_ipv6()
-    with estate(tmp_path_factory.mktemp("estate"), tls=request.param) as running:
+    with estate(tmp_path_factory.mktemp("estate"), tls=way[0] == "https") as running:
         yield running
 
 
@@ -55,9 +82,9 @@ def server(running_server, monkeypatch) -> NameServer:
     return running_server
 
 
-@pytest.fixture(params=["system", "name server"])
-def dns(request, server) -> DnsNames:
-    nameservers = [] if request.param == "system" else [server.address]
+@pytest.fixture
+def dns(way, server) -> DnsNames:
+    nameservers = [] if way[1] == "system" else [server.address]
     return DnsNames(networks=NETWORKS, nameservers=nameservers, ttl=1)
 
 
@@ -65,27 +92,182 @@ def call_often(call, moving: Estate, clock: Clock, times: int) -> dict[str, int]
     """Calls over connections that are new and pooled, while answers end."""
     failed = 0
     for number in range(times):
-        clock.now += 2.5
+        clock.now += 4
         headers = {"Connection": "close"} if number % 3 == 0 else {}
         failed += call("GET", moving.url, headers=headers).status != 200
     return {**moving.counts(), "failed": failed}
 
 
+def client_of(driver: Driver, dns: DnsNames, moving: Estate, clock: Clock, **settings):
+    names = Names(dns, clock=clock, **settings)
+    auth = driver.auth(region=REGION, credentials=canary.credentials(), names=names)
+    return driver.client(auth, moving.ca_file or None)
+
+
+def assert_right(counts: dict[str, int], times: int) -> None:
+    """Signed if, and only if, they went to Lattice; and none failed."""
+    assert counts["unsigned to Lattice"] == counts["signed to the ALB"] == counts["failed"] == 0
+    assert counts["signed to Lattice"] + counts["unsigned to the ALB"] == times
+
+
 @pytest.mark.parametrize("driver", LEADING, ids=named)
 class TestThoseThatConnectToTheAddressThatWasJudged:
-    def client(self, driver, dns, moving, clock):
-        auth = LatticeAuth(
-            region=REGION, credentials=canary.credentials(), names=Names(dns, clock=clock)
-        )
-        return driver.client(auth, moving.ca_file or None)
-
     def test_weighted_records(self, driver, dns, server, moving):
-        clock = Clock()
-        with self.client(driver, dns, moving, clock) as call:
+        clock, reached = Clock(), []
+        with client_of(driver, dns, moving, clock) as call:
             for old, new in WEIGHTS:
                 server.weighted[FRIENDLY, "A"] = {(ALB,): old, (LATTICE,): new}
-                counts = call_often(call, moving, clock, 25)
-                assert counts["unsigned to Lattice"] == counts["signed to the ALB"] == 0
-                assert counts["failed"] == 0
-                assert counts["signed to Lattice"] + counts["unsigned to the ALB"] == 25
-                assert counts["signed to Lattice"] and counts["unsigned to the ALB"]
+                counts = call_often(call, moving, clock, 8)
+                assert_right(counts, 8)
+                reached.append((counts["unsigned to the ALB"], counts["signed to Lattice"]))
+        assert all(map(sum, zip(*reached, strict=True)))
+
+    def test_a_family_that_moves_without_the_other(self, driver, dns, server, moving):
+        """A and AAAA are drawn apart, so an answer may have both an ALB's and Lattice's."""
+        clock = Clock()
+        server.weighted[FRIENDLY, "A"] = {(ALB,): 1, (LATTICE,): 1}
+        server.add(FRIENDLY, "AAAA", ALB_V6, ttl=1)
+        with client_of(driver, dns, moving, clock) as call:
+            assert_right(call_often(call, moving, clock, 6), 6)
+            server.weighted[FRIENDLY, "AAAA"] = {(ALB_V6,): 1, (): 1}
+            assert_right(call_often(call, moving, clock, 6), 6)
+            server.faults[FRIENDLY, "AAAA"] = "servfail"
+            server.weighted[FRIENDLY, "A"] = {(LATTICE,): 1}
+            clock.now += 20
+            counts = call_often(call, moving, clock, 4)
+            assert_right(counts, 4)
+            assert counts["signed to Lattice"] == 4
+
+    def test_flips(self, driver, dns, server, moving):
+        """The name moves there, and back: its calls follow when its answer has ended."""
+        clock, reached = Clock(), []
+        with client_of(driver, dns, moving, clock) as call:
+            for address in (ALB, LATTICE, ALB, LATTICE):
+                server.add(FRIENDLY, "A", address, ttl=1)
+                clock.now += 20
+                counts = call_often(call, moving, clock, 2)
+                assert_right(counts, 2)
+                reached.append(counts["signed to Lattice"])
+        assert reached == [0, 2, 0, 2]
+
+    def test_one_record_set_with_addresses_of_both(self, driver, dns, server, moving):
+        """Any could have been written by a stranger: the call goes there, unsigned."""
+        server.add(FRIENDLY, "A", LATTICE, ALB, ttl=1)
+        with client_of(driver, dns, moving, Clock()) as call:
+            counts = call_often(call, moving, Clock(), 2)
+        assert_right(counts, 2)
+        assert counts["unsigned to the ALB"] == 2
+
+
+@pytest.mark.parametrize("way", [PLAIN], ids=" ".join, indirect=True, scope="module")
+@pytest.mark.parametrize("driver", HOOKS[:-1], ids=named)
+class TestHooksThatConnectByName:
+    def test_they_say_so_once(self, driver, dns, server, moving, caplog):
+        server.add(FRIENDLY, "A", LATTICE, ttl=1)
+        clock = Clock()
+        with client_of(driver, dns, moving, clock) as call:
+            assert_right(call_often(call, moving, clock, 4), 4)
+        told = [each for each in caplog.records if each.name == "lattice_client.names"]
+        assert [each.levelname for each in told] == ["WARNING"]
+        assert told[0].getMessage().startswith(FRIENDLY)
+        assert "use a client of lattice_client.requests" in told[0].getMessage()
+
+    def test_a_mixed_answer_is_not_signed(self, driver, dns, server, moving, caplog):
+        server.add(FRIENDLY, "A", ALB, ttl=1)
+        server.add(FRIENDLY, "AAAA", ALB_V6, ttl=1)
+        with client_of(driver, dns, moving, Clock()) as call:
+            assert_right(call_often(call, moving, Clock(), 2), 2)
+            assert not [each for each in caplog.records if each.name == "lattice_client.names"]
+        server.add(FRIENDLY, "A", LATTICE, ttl=1)
+        with client_of(driver, dns, moving, Clock()) as call:
+            call("GET", moving.url)
+            call("GET", moving.url)
+        counts = moving.counts()
+        assert counts["signed to the ALB"] == counts["signed to Lattice"] == 0
+        (told,) = [each for each in caplog.records if each.name == "lattice_client.names"]
+        assert f"{ALB_V6} is not an address of Lattice's" in told.getMessage()
+
+    def test_who_has_chosen_names_is_told_nothing(self, driver, server, moving, caplog):
+        server.add(FRIENDLY, "A", LATTICE, ttl=1)
+        dns = DnsNames(networks=NETWORKS, nameservers=[server.address], connect="name")
+        with client_of(driver, dns, moving, Clock()) as call:
+            assert call("GET", moving.url).status == 200
+        moving.counts()
+        assert not [each for each in caplog.records if each.name == "lattice_client.names"]
+
+
+@pytest.mark.parametrize("way", [PLAIN], ids=" ".join, indirect=True, scope="module")
+@pytest.mark.parametrize("driver", LEADING, ids=named)
+class TestAddressesOfOneAnswer:
+    def test_the_next_is_tried_and_kept(self, driver, server, moving):
+        """Nothing listens at the first. Signed calls and others try the next, a POST too."""
+        for networks in (["127.0.0.2/31"], []):
+            server.add(FRIENDLY, "A", "127.0.0.3", "127.0.0.2")
+            dns = DnsNames(networks=networks, nameservers=[server.address])
+            with client_of(driver, dns, moving, Clock()) as call:
+                for _ in range(2):
+                    status = call("POST", moving.url, body=b"{}").status
+                    assert status == (200 if networks else 403)
+            counts = moving.counts()
+            assert counts["signed to Lattice" if networks else "unsigned to Lattice"] == 2
+
+    def test_none_of_them_answers(self, driver, server, moving):
+        server.add(FRIENDLY, "A", "127.0.0.3", "127.0.0.4")
+        dns = DnsNames(networks=["127.0.0.0/29"], nameservers=[server.address])
+        names = Names(dns)
+        auth = LatticeAuth(region=REGION, credentials=canary.credentials(), names=names)
+        settings = {} if driver in HOOKS else {"retry": RetryPolicy(attempts=1)}
+        with driver.client(auth, **settings) as call, pytest.raises(CONNECT_ERRORS):
+            call("GET", moving.url)
+
+    def test_connections_stay_while_the_answers_are_in_another_order(
+        self, driver, server, moving
+    ):
+        clock = Clock()
+        dns = DnsNames(nameservers=[server.address])
+        with raw_server() as alb, raw_server(listener=another(alb)) as other:
+            with client_of(driver, dns, moving, clock) as call:
+                server.add(FRIENDLY, "A", "127.0.0.1", "127.0.0.2", ttl=1)  # it shuffles them
+                for _ in range(8):
+                    clock.now += 20
+                    assert call("GET", f"http://{FRIENDLY}:{alb.port}/").status == 200
+            assert alb.connections + other.connections == 1
+
+
+def another(running: RawServer) -> socket.socket:
+    """A listener at the same port of another address."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.2", running.port))
+    return listener
+
+
+@pytest.mark.parametrize("driver", DRIVERS, ids=named)
+class TestWhatTheCallerSees:
+    """Of a host that is not Lattice's, and has been judged by its address."""
+
+    @pytest.fixture(autouse=True)
+    def _told(self, server):
+        server.add(FRIENDLY, "A", ALB)
+        self.dns = DnsNames(nameservers=[server.address])
+
+    def client(self, driver):
+        names = Names(self.dns)
+        return driver.client(driver.auth(credentials=canary.credentials(), names=names))
+
+    def test_a_redirect_within_the_host_keeps_ones_own_authorization(self, driver):
+        """And its cookies are the host's."""
+
+        def respond(request: RawRequest) -> bytes:
+            if request.target == b"/2":
+                return OK
+            return redirect_to("/2").replace(b"\r\n\r\n", b"\r\nSet-Cookie: a=1\r\n\r\n")
+
+        with raw_server(respond) as alb, self.client(driver) as call:
+            headers = {"Authorization": "Bearer mine"}
+            url = f"http://{FRIENDLY}:{alb.port}"
+            answer = call("GET", f"{url}/1", headers=headers, redirects=True)
+            assert (answer.status, answer.url) == (200, f"{url}/2")
+        assert [each.header("host") for each in alb.requests] == [f"{FRIENDLY}:{alb.port}"] * 2
+        assert alb.requests[1].header("cookie") == "a=1"
+        assert {each.header("authorization") for each in alb.requests} == {"Bearer mine"}
