@@ -45,7 +45,7 @@ class NameServer:
         self.records: dict[tuple[str, str], tuple[int, list[str]]] = {}
         # (name, type) -> weights, each with the values that it stands for; TTL 1 s. Each query draws.
         self.weighted: dict[tuple[str, str], dict[tuple[str, ...], int]] = {}
-        self._draw = random.Random(1)
+        self.random = random.Random(1)
         # The fault for queries of a name, or of one of its types.
         self.faults: dict[str | tuple[str, str], Fault] = {}
         # Name, type and transport.
@@ -133,7 +133,7 @@ class NameServer:
         weighted = self.weighted.get((name, kind))
         if weighted is None:
             return self.records.get((name, kind), (0, []))
-        (drawn,) = self._draw.choices(list(weighted), list(weighted.values()))
+        (drawn,) = self.random.choices(list(weighted), list(weighted.values()))
         return 1, list(drawn)
 
     def close(self) -> None:

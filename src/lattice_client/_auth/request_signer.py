@@ -99,7 +99,9 @@ class RequestSigner:
             if self.names is None:
                 return True
             url_host = self._url_host_to_look_up(out)
-            if url_host is not None and not find_endpoint(self.names, url_host).is_lattice:
+            if url_host is not None and not self._enters_lattice(
+                out, find_endpoint(self.names, url_host)
+            ):
                 return False
             found = find_endpoint(self.names, out.host)
             out.route(found, self._at_address(out, found))
@@ -113,9 +115,8 @@ class RequestSigner:
             if self.names is None:
                 return True
             url_host = self._url_host_to_look_up(out)
-            if (
-                url_host is not None
-                and not (await find_endpoint_async(self.names, url_host)).is_lattice
+            if url_host is not None and not self._enters_lattice(
+                out, await find_endpoint_async(self.names, url_host)
             ):
                 return False
             found = await find_endpoint_async(self.names, out.host)
@@ -130,6 +131,15 @@ class RequestSigner:
             return self._addresses.choose(found.at_address)
         self._addresses.warn_of_names(found)
         return None
+
+    def _enters_lattice(self, out: SignableRequest, there: Endpoint) -> bool:
+        """Whether a request's URL, which names another host than its Host header, leads to VPC
+        Lattice."""
+        at_address = self._at_address(out, there)
+        if at_address is None:
+            return there.is_lattice
+        out.enter_at(at_address)
+        return at_address.is_lattice
 
     def _url_host_to_look_up(self, out: SignableRequest) -> str | None:
         """The URL's host, where the Host header names another: it has to be VPC Lattice's too,

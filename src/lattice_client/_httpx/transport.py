@@ -276,7 +276,8 @@ class _Ops:
     def origins(self) -> tuple[str, ...]:
         """The origin that was called, and the one of the same service that its name resolved to."""
         last, called = self.last, origin_of(str(self._request.url))
-        return (called,) if last.endpoint is None else (called, f"{last.scheme}://{last.host}")
+        is_routed = last.endpoint is not None and last.endpoint.is_lattice
+        return (called, f"{last.scheme}://{last.host}") if is_routed else (called,)
 
     def unsigned(self) -> HttpxAttempt:
         """The only attempt of a request that must not be signed."""

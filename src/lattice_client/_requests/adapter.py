@@ -206,7 +206,8 @@ class _Ops:
     def origins(self) -> tuple[str, ...]:
         """The origin that was called, and the one of the same service that its name resolved to."""
         last, called = self.last, origin_of(self._request.url or "")
-        return (called,) if last.endpoint is None else (called, f"{last.scheme}://{last.host}")
+        is_routed = last.endpoint is not None and last.endpoint.is_lattice
+        return (called, f"{last.scheme}://{last.host}") if is_routed else (called,)
 
     def attempt(self, request_id: str) -> RequestsAttempt:
         if self._started:

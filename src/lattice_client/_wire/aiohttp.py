@@ -52,9 +52,17 @@ class AiohttpRequest(Reroutable):
         return self.request.proxy is None
 
     def route(self, endpoint: Endpoint, at_address: Endpoint | None = None) -> None:
-        request = self.request
-        self._unrouted = (self.host, self.target, request.url, request.server_hostname)
+        self._keep_unrouted()
         super().route(endpoint, at_address)
+
+    def enter_at(self, at_address: Endpoint) -> None:
+        self._keep_unrouted()
+        super().enter_at(at_address)
+
+    def _keep_unrouted(self) -> None:
+        request = self.request
+        if self._unrouted is None:
+            self._unrouted = (self.host, self.target, request.url, request.server_hostname)
 
     def restore(self) -> None:
         """Undo the routing: aiohttp uses one request for all attempts, and other middlewares read

@@ -50,6 +50,10 @@ class SignableRequest(Protocol):
         """See :meth:`Reroutable.route`."""
         ...
 
+    def enter_at(self, at_address: Endpoint) -> None:
+        """See :meth:`Reroutable.enter_at`."""
+        ...
+
     def connect_to_next(self) -> bool:
         """See :meth:`Reroutable.connect_to_next`."""
         ...
@@ -132,6 +136,11 @@ class Reroutable:
     def can_connect_to_address(self) -> bool:
         """Whether the connection can be made to another address than its name's."""
         return False
+
+    def enter_at(self, at_address: Endpoint) -> None:
+        """Connect to an address of the URL's host, which is not the host of the Host header."""
+        self.endpoint = at_address._replace(host=self.url_host())
+        self.set_connect_address(self.endpoint, *address_of(at_address.connect_to or ""))
 
     def connect_to_next(self) -> bool:
         """Connect to the next of the endpoint's addresses, if there is one."""

@@ -3,6 +3,7 @@ goes to Lattice."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 import socket
 
@@ -12,6 +13,10 @@ import httpx2
 import pytest
 import requests
 
+import lattice_client.aiohttp
+import lattice_client.httpx
+import lattice_client.httpx2
+import lattice_client.requests
 from adapters.drivers import CLIENTS, DRIVERS, HOOKS, Driver
 from lattice_client import LatticeAuth, Names, RetryPolicy
 from lattice_client.names import DnsNames
@@ -78,6 +83,7 @@ def server(running_server, monkeypatch) -> NameServer:
     running_server.records.clear()
     running_server.weighted.clear()
     running_server.faults.clear()
+    running_server.random.seed(1)
     system_dns(running_server, monkeypatch)
     return running_server
 
@@ -271,3 +277,73 @@ class TestWhatTheCallerSees:
         assert [each.header("host") for each in alb.requests] == [f"{FRIENDLY}:{alb.port}"] * 2
         assert alb.requests[1].header("cookie") == "a=1"
         assert {each.header("authorization") for each in alb.requests} == {"Bearer mine"}
+
+
+@pytest.mark.parametrize("driver", LEADING, ids=named)
+def test_a_host_header_of_ones_own_goes_where_the_url_was_judged(driver, dns, server, moving):
+    clock, managed = Clock(), moving.lattice.service("payments").managed_name
+    server.weighted[FRIENDLY, "A"] = {(ALB,): 1, (LATTICE,): 1}
+    names = Names({managed: REGION}, dns, clock=clock)
+    auth = LatticeAuth(credentials=canary.credentials(), names=names)
+    with driver.client(auth, moving.ca_file or None) as call:
+        for _ in range(10):
+            clock.now += 11
+            call("GET", moving.url, headers={"Host": managed, "Connection": "close"})
+    counts = moving.counts()
+    assert counts["unsigned to Lattice"] == counts["signed to the ALB"] == 0
+    assert counts["signed to Lattice"] and counts["unsigned to the ALB"]
+
+
+@pytest.mark.parametrize("way", [PLAIN], ids=" ".join, indirect=True, scope="module")
+class TestConnectionsThatOthersMake:
+    """A proxy resolves the name itself, and a transport of the caller's would mix up names."""
+
+    @pytest.mark.parametrize("kind", ["requests", "httpx", "httpx2", "aiohttp"])
+    def test_a_proxy_is_given_the_name(self, kind, server, moving, caplog, monkeypatch):
+        server.add(FRIENDLY, "A", LATTICE)
+        dns = DnsNames(networks=NETWORKS, nameservers=[server.address])
+        auth = LatticeAuth(region=REGION, credentials=canary.credentials(), names=Names(dns))
+        with raw_server() as proxy:
+            get_through_proxy(kind, auth, moving.url, proxy.url)
+        (request,) = proxy.requests
+        assert request.target == moving.url.encode()
+        assert request.verified()
+        (told,) = [each for each in caplog.records if each.name == "lattice_client.names"]
+        assert "a proxy" in told.getMessage()
+
+    @pytest.mark.parametrize("module", [lattice_client.httpx, lattice_client.httpx2])
+    def test_a_transport_of_ones_own_is_given_the_name(self, module, server, moving, caplog):
+        library = httpx if module is lattice_client.httpx else httpx2
+        server.add(FRIENDLY, "A", LATTICE)
+        dns = DnsNames(networks=NETWORKS, nameservers=[server.address])
+        auth = LatticeAuth(region=REGION, credentials=canary.credentials(), names=Names(dns))
+        seen: list[str] = []
+
+        def respond(request):
+            seen.append(str(request.url))
+            return library.Response(200)
+
+        with module.Client(auth=auth, transport=library.MockTransport(respond)) as client:
+            assert client.get(moving.url).status_code == 200
+        assert seen == [moving.url]
+        (told,) = [each for each in caplog.records if each.name == "lattice_client.names"]
+        assert "a transport of your own" in told.getMessage()
+
+
+def get_through_proxy(kind: str, auth: LatticeAuth, url: str, proxy: str) -> None:
+    if kind == "requests":
+        with lattice_client.requests.Session(auth) as session:
+            session.get(url, proxies={"http": proxy}, timeout=20)
+    elif kind == "aiohttp":
+
+        async def get() -> None:
+            async with (
+                lattice_client.aiohttp.client_session(auth) as session,
+                session.get(url, proxy=proxy),
+            ):
+                pass
+
+        asyncio.run(get())
+    else:
+        with getattr(lattice_client, kind).Client(auth=auth, proxy=proxy) as client:
+            client.get(url)
