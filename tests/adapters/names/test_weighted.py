@@ -99,7 +99,8 @@ def call_often(call, moving: Estate, clock: Clock, times: int) -> dict[str, int]
     failed = 0
     for number in range(times):
         clock.now += 4
-        headers = {"Connection": "close"} if number % 3 == 0 else {}
+        # aiohttp ends TLS in the background: not after the last calls, when its loop ends.
+        headers = {"Connection": "close"} if number % 2 == 0 and number < times - 2 else {}
         failed += call("GET", moving.url, headers=headers).status != 200
     return {**moving.counts(), "failed": failed}
 
@@ -286,9 +287,10 @@ def test_a_host_header_of_ones_own_goes_where_the_url_was_judged(driver, dns, se
     names = Names({managed: REGION}, dns, clock=clock)
     auth = LatticeAuth(credentials=canary.credentials(), names=names)
     with driver.client(auth, moving.ca_file or None) as call:
-        for _ in range(10):
+        for number in range(10):
             clock.now += 11
-            call("GET", moving.url, headers={"Host": managed, "Connection": "close"})
+            closing = {"Connection": "close"} if number < 8 else {}
+            call("GET", moving.url, headers={"Host": managed, **closing})
     counts = moving.counts()
     assert counts["unsigned to Lattice"] == counts["signed to the ALB"] == 0
     assert counts["signed to Lattice"] and counts["unsigned to the ALB"]
