@@ -17,6 +17,7 @@ from typing import Any
 from lattice_client._wire.httpx import HttpxRequest
 from lattice_client.errors import ConfigurationError
 from lattice_client.names import Endpoint
+from lattice_client.names.host_name import is_address
 
 __all__ = ["HttpxAttempt", "TransportPool", "maker", "with_context"]
 
@@ -47,7 +48,10 @@ class HttpxAttempt(HttpxRequest):
         return self._can_connect_to_address
 
     def set_connect_address(self, endpoint: Endpoint, address: str, port: int | None) -> None:
-        self.set_url_host(address, port)
+        if port is None and is_address(address):
+            self.set_url_address(address)
+        else:
+            self.set_url_host(address, port)
         name = endpoint.host
         self.request.extensions = {**self.request.extensions, _SNI: name, _NAME: name}
 
