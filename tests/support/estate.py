@@ -10,13 +10,16 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dns.resolver
-import pytest
 
 from lattice_client.testing import LocalLattice, RunningLattice, serve
 from support import canary
 from support.name_server import NameServer
+
+if TYPE_CHECKING:
+    import pytest
 
 __all__ = ["ALB", "ALB_V6", "FRIENDLY", "LATTICE", "NETWORKS", "Estate", "estate", "system_dns"]
 
@@ -41,8 +44,10 @@ class Estate:
         """How many calls reached each server, signed and unsigned, since the last count."""
         at_lattice = [bool(seen.verified) for seen in self.lattice.requests]
         at_alb = [
-            any(name.lower() == b"authorization" or name.lower().startswith(b"x-amz-")
-                for name, _ in seen.headers)
+            any(
+                name.lower() == b"authorization" or name.lower().startswith(b"x-amz-")
+                for name, _ in seen.headers
+            )
             for running in self.alb
             for seen in running.requests
         ]

@@ -43,7 +43,7 @@ class NameServer:
     def __init__(self) -> None:
         # (name, type) -> the TTL and the values.
         self.records: dict[tuple[str, str], tuple[int, list[str]]] = {}
-        # (name, type) -> weights, each with the values that it stands for; TTL 1 s. Each query draws.
+        # (name, type) -> values, and how often each query draws them; TTL 1 s.
         self.weighted: dict[tuple[str, str], dict[tuple[str, ...], int]] = {}
         self.random = random.Random(1)
         # The fault for queries of a name, or of one of its types.

@@ -317,13 +317,11 @@ class _Ops:
             return sent(replayable=replayable)
         return None
 
-
     def _is_unconnected(self, error: Exception) -> bool:
         """Whether no connection was made, so that no byte was sent."""
-        return (
-            isinstance(error, self._library.ConnectError | self._library.ConnectTimeout)
-            and _CERTIFICATE not in str(error)
-        )
+        return isinstance(
+            error, self._library.ConnectError | self._library.ConnectTimeout
+        ) and _CERTIFICATE not in str(error)
 
 
 class _SyncOps(_Ops):

@@ -1,5 +1,7 @@
-"""A name that moves from an ALB to Lattice by weighted records: a call is signed if, and only if, it
-goes to Lattice."""
+"""A name that moves from an ALB to Lattice by weighted records.
+
+A call is signed if, and only if, it goes to Lattice.
+"""
 
 from __future__ import annotations
 
@@ -227,9 +229,7 @@ class TestAddressesOfOneAnswer:
         with driver.client(auth, **settings) as call, pytest.raises(CONNECT_ERRORS):
             call("GET", moving.url)
 
-    def test_connections_stay_while_the_answers_are_in_another_order(
-        self, driver, server, moving
-    ):
+    def test_connections_stay_while_the_answers_are_in_another_order(self, driver, server, moving):
         clock = Clock()
         dns = DnsNames(nameservers=[server.address])
         with raw_server() as alb, raw_server(listener=another(alb)) as other:
@@ -293,7 +293,8 @@ def test_a_host_header_of_ones_own_goes_where_the_url_was_judged(driver, dns, se
             call("GET", moving.url, headers={"Host": managed, **closing})
     counts = moving.counts()
     assert counts["unsigned to Lattice"] == counts["signed to the ALB"] == 0
-    assert counts["signed to Lattice"] and counts["unsigned to the ALB"]
+    assert counts["signed to Lattice"]
+    assert counts["unsigned to the ALB"]
 
 
 @pytest.mark.parametrize("way", [PLAIN], ids=" ".join, indirect=True, scope="module")
