@@ -17,7 +17,13 @@ from lattice_client._auth.request_signer import RequestSigner
 from lattice_client._calls.loop import REQUEST_ID, CallSettings, run_async
 from lattice_client._calls.steps import Answer
 from lattice_client._secrecy import forgetful
-from lattice_client._wire.aiohttp import AiohttpRequest, CallStore, RedirectedCalls, read_aiohttp
+from lattice_client._wire.aiohttp import (
+    AiohttpRequest,
+    CallStore,
+    RedirectedCalls,
+    is_unconnected,
+    read_aiohttp,
+)
 from lattice_client.auth import SigV4Auth
 from lattice_client.errors import MissingExtraError
 from lattice_client.events import Observer
@@ -78,13 +84,13 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's middlewares a
         url, allowed_origins = request.url, self._redirected.allowed_origins_of(request)
         response: aiohttp.ClientResponse
         signer, out = self._settings.signer, AiohttpRequest(request)
+        ops = _Ops(signer, out, handler)
         try:
             if allowed_origins is not None and is_foreign(url.origin(), allowed_origins):
                 signer.strip_credentials(out, allowed_origins)
                 await signer.route_async(out)
-                response = await handler(request)
+                response = await ops.send(out)
             elif signer.is_in_scope(out) if signer.names is None else await signer.route_async(out):
-                ops = _Ops(signer, out, handler)
                 try:
                     response = await run_async(self._settings.steps(ops), ops)
                 except aiohttp.ClientConnectorError:
@@ -93,7 +99,7 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's middlewares a
                     self._failed.note(request, error)
                     raise
             else:
-                response = await handler(request)
+                response = await ops.send(out)
             self._redirected.note(request, url, allowed_origins, response, out.endpoint)
         finally:
             if out.endpoint is not None:
@@ -181,6 +187,11 @@ class _Ops:
         return self._attempt
 
     def send(self, attempt: AiohttpRequest) -> Awaitable[aiohttp.ClientResponse]:
+        if attempt.endpoint is None or not attempt.endpoint.addresses:
+            return self.send_once(attempt)
+        return run_async(self._signer.send_steps(attempt, is_unconnected), self)
+
+    def send_once(self, attempt: AiohttpRequest) -> Awaitable[aiohttp.ClientResponse]:
         return self._handler(attempt.request)
 
     def status(self, response: aiohttp.ClientResponse) -> int:

@@ -170,7 +170,7 @@ class TestRoute53:
         name = zones.named("orders")
         zones.change(zones.add(), alias(name, MANAGED), alias(name, MANAGED, "AAAA"))
         found = source.find(name, 1000)
-        assert found == (name, REGION, None, MANAGED, None, "Route 53", 1060, True)
+        assert found[:8] == (name, REGION, None, MANAGED, None, "Route 53", 1060, True)
 
     def test_names_that_are_aliases_alone(self, zones, moto_url):
         name = zones.named("orders")
@@ -473,8 +473,8 @@ class TestLattice:
         managed = service["dnsEntry"]["domainName"]
         found = source.find("orders.example.com", 1000)
         rest = (REGION, None, managed, service["arn"], "VPC Lattice", 1060, True)
-        assert found == ("orders.example.com", *rest)
-        assert source.find(managed, 1000) == (managed, *rest)
+        assert found[:8] == ("orders.example.com", *rest)
+        assert source.find(managed, 1000)[:8] == (managed, *rest)
         assert source.find("books.example.com", 1000) is None
 
     def test_services_of_others_through_a_shared_service_network(self, plane, source):
@@ -706,7 +706,7 @@ class TestCloudMap:
     def test_attributes_choose_the_instance(self, find):
         name = "orders.registry.example.com"
         found = find("orders", attributes={"stage": "prod"})
-        assert found == (name, REGION, None, MANAGED, None, "Cloud Map", 1030, True)
+        assert found[:8] == (name, REGION, None, MANAGED, None, "Cloud Map", 1030, True)
         assert find("orders", attributes={"stage": "test"}).managed_name == OTHER
         assert find("orders", attributes={"stage": "dev"}) is None
 

@@ -51,7 +51,7 @@ class TestAnswers:
         server.add("lattice.internal.example.com", "CNAME", f"{MANAGED.upper()}.", ttl=30)
         server.add(MANAGED, "A", V4, ttl=60)
         found = dns.find(NAME, 1000)
-        assert found == (NAME, "eu-west-1", None, MANAGED, None, "DNS", 1030, True)
+        assert found[:8] == (NAME, "eu-west-1", None, MANAGED, None, "DNS", 1030, True)
 
     def test_a_chain_that_the_server_has_followed_costs_one_query_a_family(self, server, dns):
         server.add(NAME, "CNAME", f"{MANAGED}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import struct
 import threading
@@ -42,6 +43,9 @@ class NameServer:
     def __init__(self) -> None:
         # (name, type) -> the TTL and the values.
         self.records: dict[tuple[str, str], tuple[int, list[str]]] = {}
+        # (name, type) -> values, and how often each query draws them; TTL 1 s.
+        self.weighted: dict[tuple[str, str], dict[tuple[str, ...], int]] = {}
+        self.random = random.Random(1)
         # The fault for queries of a name, or of one of its types.
         self.faults: dict[str | tuple[str, str], Fault] = {}
         # Name, type and transport.
@@ -113,16 +117,24 @@ class NameServer:
         seen: set[str] = set()
         while name not in seen:
             seen.add(name)
-            wanted = kind if (name, kind) in self.records else "CNAME"
-            ttl, values = self.records.get((name, wanted), (0, []))
+            known = {**self.records, **self.weighted}
+            wanted = kind if (name, kind) in known else "CNAME"
+            ttl, values = self._values(name, wanted)
             if not values:
-                if not any(known == name for known, _ in self.records):
+                if not any(each == name for each, _ in known):
                     response.set_rcode(dns.rcode.NXDOMAIN)
                 return
             response.answer.append(dns.rrset.from_text(f"{name}.", ttl, "IN", wanted, *values))
             if wanted == kind or not follow:
                 return
             name = values[0].removesuffix(".").lower()
+
+    def _values(self, name: str, kind: str) -> tuple[int, list[str]]:
+        weighted = self.weighted.get((name, kind))
+        if weighted is None:
+            return self.records.get((name, kind), (0, []))
+        (drawn,) = self.random.choices(list(weighted), list(weighted.values()))
+        return 1, list(drawn)
 
     def close(self) -> None:
         # close() alone does not wake a blocked accept(), nor any recvfrom().

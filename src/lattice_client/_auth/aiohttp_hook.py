@@ -8,8 +8,13 @@ from typing import Any
 from lattice_client._auth.recovery import FORBIDDEN, Tried
 from lattice_client._auth.redirects import is_foreign
 from lattice_client._auth.request_signer import RequestSigner
-from lattice_client._wire.aiohttp import AiohttpRequest, RedirectedCalls, read_aiohttp
-from lattice_client._wire.request import SignableRequest
+from lattice_client._run_steps import run_async
+from lattice_client._wire.aiohttp import (
+    AiohttpRequest,
+    RedirectedCalls,
+    is_unconnected,
+    read_aiohttp,
+)
 from lattice_client._wire.response_body import patience
 
 __all__ = ["AiohttpHook"]
@@ -29,10 +34,10 @@ class AiohttpHook:
             if allowed_origins is not None and is_foreign(url.origin(), allowed_origins):
                 self._signer.strip_credentials(out, allowed_origins)
                 await self._signer.route_async(out)
-                response = await handler(request)
+                response = await self._send(out, handler)
             else:
                 await self._signer.sign_async(out)
-                response = await handler(request)
+                response = await self._send(out, handler)
                 if response.status == FORBIDDEN and out.signer is not None:
                     response = await self._retry_after_recovery(out, response, handler)
             self._redirected.note(request, url, allowed_origins, response, out.endpoint)
@@ -42,7 +47,7 @@ class AiohttpHook:
         return response
 
     async def _retry_after_recovery(
-        self, out: SignableRequest, response: Any, handler: Callable[[Any], Awaitable[Any]]
+        self, out: AiohttpRequest, response: Any, handler: Callable[[Any], Awaitable[Any]]
     ) -> Any:
         """Sign and send the request again, for each remedy that its refusal has.
 
@@ -55,5 +60,22 @@ class AiohttpHook:
                 break
             response.release()
             await self._signer.sign_async(out)
-            response = await handler(out.request)
+            response = await self._send(out, handler)
         return response
+
+    def _send(
+        self, out: AiohttpRequest, handler: Callable[[Any], Awaitable[Any]]
+    ) -> Awaitable[Any]:
+        if out.endpoint is None or not out.endpoint.addresses:
+            return handler(out.request)
+        return run_async(self._signer.send_steps(out, is_unconnected), _Ops(handler))
+
+
+class _Ops:
+    """The only operation of the steps that send."""
+
+    def __init__(self, handler: Callable[[Any], Awaitable[Any]]) -> None:
+        self._handler = handler
+
+    def send_once(self, out: AiohttpRequest) -> Awaitable[Any]:
+        return self._handler(out.request)

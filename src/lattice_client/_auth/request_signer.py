@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lattice_client._async_bridge import in_thread
+from lattice_client._auth.addresses import AddressChoice
 from lattice_client._auth.host_scope import HostScope, is_trusted_destination
 from lattice_client._auth.own_authorization import OwnAuthorization
 from lattice_client._auth.recovery import Recovery, Remedy, Tried
@@ -21,7 +22,7 @@ from lattice_client._wire.request import AnySigner, SignableRequest
 from lattice_client._wire.urls import bracketed, split_port, split_url, with_encoded_spaces
 from lattice_client.credentials import Credentials
 from lattice_client.errors import ConfigurationError, NotLatticeError
-from lattice_client.names import Resolver
+from lattice_client.names import Endpoint, Resolver
 from lattice_client.signing import (
     LATTICE,
     UNSIGNED_PAYLOAD,
@@ -68,6 +69,8 @@ class RequestSigner:
         self._signers = SignerCache(given["credentials"], region, self._make_signer)
         self._recovery = Recovery(self._signers, given["remedies"])
         self._redirect_log = RedirectLog()
+        self._addresses = AddressChoice()
+        self.send_steps = self._addresses.send_steps
 
     def __reduce__(self) -> tuple[type[RequestSigner], tuple[dict[str, Any]]]:
         return type(self), (self._arguments,)
@@ -100,9 +103,12 @@ class RequestSigner:
             if self.names is None:
                 return True
             url_host = self._url_host_to_look_up(out)
-            if url_host is not None and not find_endpoint(self.names, url_host).is_lattice:
+            if url_host is not None and not self._enters_lattice(
+                out, find_endpoint(self.names, url_host)
+            ):
                 return False
-            out.route(find_endpoint(self.names, out.host))
+            found = find_endpoint(self.names, out.host)
+            out.route(found, self._at_address(out, found))
         return self._goes_to_lattice(out)
 
     async def route_async(self, out: SignableRequest) -> bool:
@@ -113,13 +119,31 @@ class RequestSigner:
             if self.names is None:
                 return True
             url_host = self._url_host_to_look_up(out)
-            if (
-                url_host is not None
-                and not (await find_endpoint_async(self.names, url_host)).is_lattice
+            if url_host is not None and not self._enters_lattice(
+                out, await find_endpoint_async(self.names, url_host)
             ):
                 return False
-            out.route(await find_endpoint_async(self.names, out.host))
+            found = await find_endpoint_async(self.names, out.host)
+            out.route(found, self._at_address(out, found))
         return self._goes_to_lattice(out)
+
+    def _at_address(self, out: SignableRequest, found: Endpoint) -> Endpoint | None:
+        """The answer at the address to connect to, if there is one for this request."""
+        if found.at_address is None:
+            return None
+        if out.can_connect_to_address():
+            return self._addresses.choose(found.at_address)
+        self._addresses.warn_of_names(found)
+        return None
+
+    def _enters_lattice(self, out: SignableRequest, there: Endpoint) -> bool:
+        """Whether a request's URL, which names another host than its Host header, leads to VPC
+        Lattice."""
+        at_address = self._at_address(out, there)
+        if at_address is None:
+            return there.is_lattice
+        out.enter_at(at_address)
+        return at_address.is_lattice
 
     def _url_host_to_look_up(self, out: SignableRequest) -> str | None:
         """The URL's host, where the Host header names another: it has to be VPC Lattice's too,

@@ -17,6 +17,7 @@ from typing import Any
 from lattice_client._wire.httpx import HttpxRequest
 from lattice_client.errors import ConfigurationError
 from lattice_client.names import Endpoint
+from lattice_client.names.host_name import is_address
 
 __all__ = ["HttpxAttempt", "TransportPool", "maker", "with_context"]
 
@@ -32,12 +33,25 @@ _MAX_ADDRESSES = 4096
 
 
 class HttpxAttempt(HttpxRequest):
-    """A private copy of a request, so its URL may differ from the caller's."""
+    """A private copy of a request, so its URL may differ from the caller's.
 
-    __slots__ = ()
+    :param can_connect_to_address: see :attr:`TransportPool.connects_to_addresses`.
+    """
+
+    __slots__ = ("_can_connect_to_address",)
+
+    def __init__(self, request: Any, *, can_connect_to_address: bool) -> None:
+        super().__init__(request)
+        self._can_connect_to_address = can_connect_to_address
+
+    def can_connect_to_address(self) -> bool:
+        return self._can_connect_to_address
 
     def set_connect_address(self, endpoint: Endpoint, address: str, port: int | None) -> None:
-        self.set_url_host(address, port)
+        if port is None and is_address(address):
+            self.set_url_address(address)
+        else:
+            self.set_url_host(address, port)
         name = endpoint.host
         self.request.extensions = {**self.request.extensions, _SNI: name, _NAME: name}
 
@@ -73,6 +87,10 @@ class TransportPool:
     def __init__(self, first: Any, make: Callable[[], Any] | None) -> None:
         self.first = first
         self._make = make
+        self._has_proxy = "Proxy" in type(getattr(first, "_pool", None)).__name__
+        # Whether requests may be sent to another address than their name's: not through a proxy,
+        # and not through a transport of the caller's, which would mix up the names at one address.
+        self.connects_to_addresses = make is not None and not self._has_proxy
         self._of_name: dict[str, _NamedTransport] = {}
         self._retired: list[Any] = []
         # The name that the caller's transport has connections for at an address.
@@ -103,7 +121,7 @@ class TransportPool:
                 # The URL's host may be the address of another name.
                 self._reserve(request.url.host, request)
             return None
-        if "Proxy" in type(getattr(self.first, "_pool", None)).__name__:
+        if self._has_proxy:
             raise ConfigurationError(
                 f"{name!r} has an address to connect to, {request.url.host!r} (connect_to), and a "
                 "proxy: one of them has to go"

@@ -257,7 +257,13 @@ class _Ops:
         self._request = request
         self._inner = inner
         self._started = False
-        self.last = HttpxAttempt(_copy(library, request))
+        self.last = self._copied()
+
+    def _copied(self) -> HttpxAttempt:
+        return HttpxAttempt(
+            _copy(self._library, self._request),
+            can_connect_to_address=self._inner.connects_to_addresses,
+        )
 
     def is_foreign_origin(self) -> bool:
         """Whether a redirect has led the request away from the origins of its call."""
@@ -270,7 +276,8 @@ class _Ops:
     def origins(self) -> tuple[str, ...]:
         """The origin that was called, and the one of the same service that its name resolved to."""
         last, called = self.last, origin_of(str(self._request.url))
-        return (called,) if last.endpoint is None else (called, f"{last.scheme}://{last.host}")
+        is_routed = last.endpoint is not None and last.endpoint.is_lattice
+        return (called, f"{last.scheme}://{last.host}") if is_routed else (called,)
 
     def unsigned(self) -> HttpxAttempt:
         """The only attempt of a request that must not be signed."""
@@ -280,7 +287,7 @@ class _Ops:
 
     def attempt(self, request_id: str) -> HttpxAttempt:
         if self._started:
-            self.last = HttpxAttempt(_copy(self._library, self._request))
+            self.last = self._copied()
         self._started = True
         attempt = self.last
         attempt.set_default_header(REQUEST_ID, request_id)
@@ -310,9 +317,20 @@ class _Ops:
             return sent(replayable=replayable)
         return None
 
+    def _is_unconnected(self, error: Exception) -> bool:
+        """Whether no connection was made, so that no byte was sent."""
+        return isinstance(
+            error, self._library.ConnectError | self._library.ConnectTimeout
+        ) and _CERTIFICATE not in str(error)
+
 
 class _SyncOps(_Ops):
     def send(self, attempt: HttpxAttempt) -> Any:
+        if attempt.endpoint is None or not attempt.endpoint.addresses:
+            return self.send_once(attempt)
+        return run(self._signer.send_steps(attempt, self._is_unconnected), self)
+
+    def send_once(self, attempt: HttpxAttempt) -> Any:
         inner = self._inner
         if attempt.endpoint is None:
             return inner.first.handle_request(attempt.request)
@@ -339,6 +357,11 @@ class _SyncOps(_Ops):
 
 class _AsyncOps(_Ops):
     async def send(self, attempt: HttpxAttempt) -> Any:
+        if attempt.endpoint is None or not attempt.endpoint.addresses:
+            return await self.send_once(attempt)
+        return await run_async(self._signer.send_steps(attempt, self._is_unconnected), self)
+
+    async def send_once(self, attempt: HttpxAttempt) -> Any:
         inner = self._inner
         if attempt.endpoint is None:
             return await inner.first.handle_async_request(attempt.request)

@@ -181,6 +181,16 @@ def _copy_of_headers(headers: Any) -> Any:
     return copied
 
 
+def _is_unconnected(error: Exception) -> bool:
+    """Whether no connection was made, so that no byte was sent."""
+    if not isinstance(error, requests.exceptions.ConnectionError):
+        return False
+    # urllib3 also raises ProxyError if a connection breaks after the request was sent.
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    reason = getattr(reason, "original_error", reason)
+    return isinstance(reason, _NOT_CONNECTED)
+
+
 class _Ops:
     """The operations of requests for one call."""
 
@@ -197,22 +207,36 @@ class _Ops:
         self._send = send
         self._how = how
         self._started = False
-        self.last = RequestsAttempt(_copy(request))
+        self.last = self._copied()
+
+    def _copied(self) -> RequestsAttempt:
+        return RequestsAttempt(_copy(self._request), through_proxy=bool(self._how["proxies"]))
 
     def origins(self) -> tuple[str, ...]:
         """The origin that was called, and the one of the same service that its name resolved to."""
         last, called = self.last, origin_of(self._request.url or "")
-        return (called,) if last.endpoint is None else (called, f"{last.scheme}://{last.host}")
+        is_routed = last.endpoint is not None and last.endpoint.is_lattice
+        return (called, f"{last.scheme}://{last.host}") if is_routed else (called,)
 
     def attempt(self, request_id: str) -> RequestsAttempt:
         if self._started:
-            self.last = RequestsAttempt(_copy(self._request))
+            self.last = self._copied()
         self._started = True
         self.last.set_default_header(REQUEST_ID, request_id)
         return self.last
 
     def send(self, attempt: RequestsAttempt) -> requests.Response:
-        response: requests.Response = self._send(attempt.request, **self._how)
+        if attempt.endpoint is None or not attempt.endpoint.addresses:
+            return self.send_once(attempt)
+        response: requests.Response
+        response = run(self._signer.send_steps(attempt, _is_unconnected), self)
+        return response
+
+    def send_once(self, attempt: RequestsAttempt) -> requests.Response:
+        try:
+            response: requests.Response = self._send(attempt.request, **self._how)
+        finally:
+            attempt.restore_url()
         return response
 
     def pause(self, seconds: float) -> None:
@@ -226,10 +250,7 @@ class _Ops:
         if isinstance(error, requests.exceptions.ReadTimeout):
             return Outcome.perhaps_sent(replayable=replayable, timed_out=True)
         if isinstance(error, requests.exceptions.ConnectionError):
-            # urllib3 also raises ProxyError if a connection breaks after the request was sent.
-            reason = getattr(error.args[0] if error.args else None, "reason", None)
-            reason = getattr(reason, "original_error", reason)
-            if isinstance(reason, _NOT_CONNECTED):
+            if _is_unconnected(error):
                 return Outcome.not_sent()
             return Outcome.perhaps_sent(replayable=replayable)
         return None

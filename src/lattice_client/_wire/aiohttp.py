@@ -13,7 +13,7 @@ from lattice_client._wire.urls import REDIRECTS
 from lattice_client.errors import ConfigurationError
 from lattice_client.names import Endpoint
 
-__all__ = ["AiohttpRequest", "CallStore", "RedirectedCalls", "read_aiohttp"]
+__all__ = ["AiohttpRequest", "CallStore", "RedirectedCalls", "is_unconnected", "read_aiohttp"]
 
 # Encodings in which an older aiohttp sends text files as they are.
 _UTF_8 = (None, "utf-8", "UTF-8", "utf8")
@@ -48,10 +48,21 @@ class AiohttpRequest(Reroutable):
     def scheme(self) -> str:
         return str(self.request.url.scheme)
 
-    def route(self, endpoint: Endpoint) -> None:
+    def can_connect_to_address(self) -> bool:
+        return self.request.proxy is None
+
+    def route(self, endpoint: Endpoint, at_address: Endpoint | None = None) -> None:
+        self._keep_unrouted()
+        super().route(endpoint, at_address)
+
+    def enter_at(self, at_address: Endpoint) -> None:
+        self._keep_unrouted()
+        super().enter_at(at_address)
+
+    def _keep_unrouted(self) -> None:
         request = self.request
-        self._unrouted = (self.host, self.target, request.url, request.server_hostname)
-        super().route(endpoint)
+        if self._unrouted is None:
+            self._unrouted = (self.host, self.target, request.url, request.server_hostname)
 
     def restore(self) -> None:
         """Undo the routing: aiohttp uses one request for all attempts, and other middlewares read
@@ -154,6 +165,15 @@ class AiohttpRequest(Reroutable):
 #
 # aiohttp makes a new request for each hop of a redirect, and calls its middlewares for it. So a
 # middleware has to find out which call a request belongs to.
+
+
+def is_unconnected(error: Exception) -> bool:
+    """Whether an error of aiohttp's means that no connection was made, so that no byte was sent."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return (
+        not names.isdisjoint(("ClientConnectorError", "ConnectionTimeoutError"))
+        and "ClientConnectorCertificateError" not in names
+    )
 
 
 class RedirectedCalls:

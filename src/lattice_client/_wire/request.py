@@ -42,8 +42,20 @@ class SignableRequest(Protocol):
     # Where names have routed it to. None: not routed.
     endpoint: Endpoint | None
 
-    def route(self, endpoint: Endpoint) -> None:
+    def can_connect_to_address(self) -> bool:
+        """Whether the connection can be made to another address than its name's."""
+        ...
+
+    def route(self, endpoint: Endpoint, at_address: Endpoint | None = None) -> None:
         """See :meth:`Reroutable.route`."""
+        ...
+
+    def enter_at(self, at_address: Endpoint) -> None:
+        """See :meth:`Reroutable.enter_at`."""
+        ...
+
+    def connect_to_next(self) -> bool:
+        """See :meth:`Reroutable.connect_to_next`."""
         ...
 
     def goes_by_url(self) -> bool:
@@ -105,20 +117,23 @@ class Reroutable:
     host: str
     endpoint: Endpoint | None
 
-    def route(self, endpoint: Endpoint) -> None:
+    def route(self, endpoint: Endpoint, at_address: Endpoint | None = None) -> None:
         """Send the request to an endpoint.
 
         A Host header that differs from the URL's host means that the caller has chosen the
         address. Then the Host header may change, and the URL does not.
 
+        :param at_address: the endpoint to use instead if the caller has not chosen the address.
         :raises ConfigurationError: for a ``connect_to`` that this library's hook cannot follow, or
             that is no address.
         """
         self.endpoint = endpoint
         given, port = split_port(self.host)
-        if endpoint.host == given and endpoint.connect_to is None:
+        if at_address is None and endpoint.host == given and endpoint.connect_to is None:
             return
         by_url = self.goes_by_url()
+        if by_url and at_address is not None:
+            self.endpoint = endpoint = at_address
         if endpoint.host != given:
             self.host = bracketed(endpoint.host) + port
             if by_url:
@@ -126,6 +141,25 @@ class Reroutable:
             self.set_host(self.host)
         if by_url and endpoint.connect_to is not None:
             self.set_connect_address(endpoint, *address_of(endpoint.connect_to))
+
+    def can_connect_to_address(self) -> bool:
+        """Whether the connection can be made to another address than its name's."""
+        return False
+
+    def enter_at(self, at_address: Endpoint) -> None:
+        """Connect to an address of the URL's host, which is not the host of the Host header."""
+        self.endpoint = at_address._replace(host=self.url_host())
+        self.set_connect_address(self.endpoint, *address_of(at_address.connect_to or ""))
+
+    def connect_to_next(self) -> bool:
+        """Connect to the next of the endpoint's addresses, if there is one."""
+        endpoint = self.endpoint
+        if endpoint is None or not endpoint.addresses:
+            return False
+        address, *others = endpoint.addresses
+        self.endpoint = endpoint._replace(connect_to=address, addresses=tuple(others))
+        self.set_connect_address(self.endpoint, *address_of(address))
+        return True
 
     def goes_by_url(self) -> bool:
         """Whether the URL names the host that the Host header names."""

@@ -132,14 +132,36 @@ class RequestsRequest(Reroutable):
 
 class RequestsAttempt(RequestsRequest):
     """A copy that is sent in place of the caller's request. So its Host header may differ from its
-    URL's host."""
+    URL's host.
 
-    __slots__ = ()
+    :param through_proxy: whether a proxy makes the connection.
+    """
+
+    __slots__ = ("_authority", "_through_proxy")
+
+    def __init__(self, request: Any, *, through_proxy: bool = False) -> None:
+        super().__init__(request)
+        self._through_proxy = through_proxy
+        # In the URL before an address took its place.
+        self._authority: str | None = None
+
+    def can_connect_to_address(self) -> bool:
+        return not self._through_proxy
 
     def set_connect_address(self, endpoint: Endpoint, address: str, port: int | None) -> None:
         self.request.headers["Host"] = self.host
+        self._authority = url_parts(self.request.url)[1]
         self.set_url_host(address, port)
         setattr(self.request, _SERVER_NAME, endpoint.host)
+
+    def restore_url(self) -> None:
+        """After sending, have the URL name the host again: requests compares it with the URL of a
+        redirect, to decide which headers to forward."""
+        if self._authority is not None:
+            scheme, _, target, fragment = url_parts(self.request.url)
+            self.request.url = f"{scheme}://{self._authority}{target}{fragment}"
+            delattr(self.request, _SERVER_NAME)
+            self._authority = None
 
 
 def server_name(request: Any) -> str | None:

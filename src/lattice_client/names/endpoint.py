@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
-__all__ = ["Endpoint", "Resolver"]
+__all__ = ["Endpoint", "Reason", "Resolver", "as_called_by_name"]
+
+# Why a name is not VPC Lattice's, or only some of its addresses are.
+Reason = Literal["unknown", "foreign address", "mixed addresses", "resource"]
 
 
 class Endpoint(NamedTuple):
@@ -20,6 +23,13 @@ class Endpoint(NamedTuple):
     :param source: where the answer comes from, in words for people.
     :param expires_at: when the answer expires, in seconds since the epoch; None: never.
     :param is_lattice: whether the name is VPC Lattice's; other names get no signature.
+    :param addresses: addresses without a port that all have the answer ``is_lattice``. Connect to
+        one of them, and no other. Empty: ``connect_to`` or ``host`` says where to connect.
+    :param at_address: the same name for a caller that connects to one of its ``addresses``. None:
+        there is no such answer. A caller whose connection is made by name, by an HTTP library that
+        resolves it again, uses the answer around it.
+    :param reason: why the name is not Lattice's, in a word for programs; None if it is, or if its
+        source says so itself. ``mixed addresses``: some of them are Lattice's, and some are not.
     """
 
     host: str
@@ -30,6 +40,31 @@ class Endpoint(NamedTuple):
     source: str = ""
     expires_at: float | None = None
     is_lattice: bool = True
+    addresses: tuple[str, ...] = ()
+    at_address: Endpoint | None = None
+    reason: Reason | None = None
+
+
+def as_called_by_name(name: str, at_address: Endpoint) -> Endpoint:
+    """The endpoint for callers by name, which may get any of the name's addresses: the name is
+    Lattice's for them if all of its addresses are.
+
+    :param at_address: the endpoint for callers that connect to one of its ``addresses``. Without
+        any it is for all callers.
+    """
+    if not at_address.addresses:
+        return at_address
+    found = at_address._replace(addresses=(), at_address=at_address)
+    if at_address.reason != "mixed addresses":
+        return found
+    return Endpoint(
+        name,
+        source=found.source,
+        expires_at=found.expires_at,
+        is_lattice=False,
+        at_address=at_address,
+        reason=found.reason,
+    )
 
 
 class Resolver(Protocol):

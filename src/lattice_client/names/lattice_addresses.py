@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
-__all__ = ["LATTICE_NETWORKS", "Network", "foreign_address"]
+__all__ = ["LATTICE_NETWORKS", "Network", "foreign_address", "foreign_addresses"]
 
 Network = IPv4Network | IPv6Network
 
@@ -21,11 +21,18 @@ def foreign_address(
     addresses: Iterable[str], networks: tuple[Network, ...] = LATTICE_NETWORKS
 ) -> str:
     """The first address that is in none of the networks; empty if there is none."""
+    return next(foreign_addresses(addresses, networks), "")
+
+
+def foreign_addresses(
+    addresses: Iterable[str], networks: tuple[Network, ...] = LATTICE_NETWORKS
+) -> Iterator[str]:
+    """The addresses that are in none of the networks."""
     for text in addresses:
         try:
             address = ip_address(text)
         except ValueError:
-            return text
-        if not any(address in network for network in networks):
-            return text
-    return ""
+            yield text
+        else:
+            if not any(address in network for network in networks):
+                yield text

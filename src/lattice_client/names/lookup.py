@@ -20,6 +20,8 @@ def query_sources(
 ) -> tuple[Endpoint, NameSourceError | None]:
     """The sources' joint answer, and the failure that left it incomplete, if any.
 
+    The answer is the one for callers that connect to its ``addresses``, if it has any.
+
     :param confirm: whether the sources that can confirm an answer have to.
     :raises NameSourceError: if a source cannot be reached and no other knows the name.
     """
@@ -29,7 +31,8 @@ def query_sources(
     if found is None:
         if failure is not None:
             raise failure
-        return Endpoint(name, source="no source knows it", expires_at=now, is_lattice=False), None
+        unknown = Endpoint(name, source="no source knows it", expires_at=now, is_lattice=False)
+        return unknown._replace(reason="unknown"), None
     for source in sources:
         # Maps and managed names are complete, so they work without any control plane.
         final = not found.is_lattice or found.expires_at is None
@@ -64,6 +67,7 @@ def _find(
             continue
         if answer is None:
             continue
+        answer = answer.at_address or answer
         if found is None and not answer.is_lattice:
             return answer, failure, positive
         if answer.is_lattice:

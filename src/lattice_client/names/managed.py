@@ -68,6 +68,7 @@ def managed_endpoint(name: str) -> Endpoint | None:
         if is_resource
         else "managed name",
         is_lattice=not is_resource,
+        reason="resource" if is_resource else None,
     )
 
 

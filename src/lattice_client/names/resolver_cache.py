@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lattice_client._async_bridge import settled
 from lattice_client._forking import renewed_after_fork
 from lattice_client.errors import ConfigurationError, LatticeClientError, NameSourceError
-from lattice_client.names.endpoint import Endpoint
+from lattice_client.names.endpoint import Endpoint, as_called_by_name
 from lattice_client.names.host_name import normal_name
 from lattice_client.names.lookup import as_source, default_sources, query_sources
 from lattice_client.names.source import Source
@@ -30,6 +30,8 @@ __all__ = ["Names"]
 _MAX_THREADS = 16
 # Seconds after a failure before the next look-up; until then the cached answer is used.
 _PAUSE = 5.0
+# Seconds since a name last moved between Lattice and elsewhere, for which it counts as moving.
+_MOVING = 3600.0
 # Seconds. If the clock is set back by more, to before a look-up, the answer's times are worthless.
 _STEP_BACK = 60.0
 
@@ -50,9 +52,25 @@ class _Entry:
     """A cached answer. It is fresh from ``since`` to ``until``; if it cannot be renewed, it is used
     until ``stale_until``."""
 
-    __slots__ = ("endpoint", "failing", "renew_at", "since", "stale_until", "until", "used")
+    __slots__ = (
+        "endpoint",
+        "failing",
+        "moved_at",
+        "renew_at",
+        "since",
+        "stale_until",
+        "until",
+        "used",
+    )
 
-    def __init__(self, endpoint: Endpoint, now: float, until: float, stale_until: float) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        now: float,
+        until: float,
+        stale_until: float,
+        moved_at: float = -math.inf,
+    ) -> None:
         self.endpoint = endpoint
         self.since = now - _STEP_BACK
         self.until = until
@@ -60,6 +78,8 @@ class _Entry:
         # When a watch renews it, if it was used since the last renewal.
         self.renew_at = until if until == math.inf else until - (until - now) / 5
         self.used = True
+        # When the name was last seen to move between Lattice and elsewhere.
+        self.moved_at = moved_at
         # Whether the last look-up failed.
         self.failing = False
 
@@ -311,15 +331,13 @@ class Names:
         return self._store(name, found, now)
 
     def _store(self, name: str, found: Endpoint, now: float) -> Endpoint:
-        until = stale_until = math.inf
-        if not found.is_lattice:
-            until = stale_until = now + self._negative_ttl
-        elif found.expires_at is not None:
-            until = now + min(max(found.expires_at - now, self._min_ttl), self._max_ttl)
-            stale_until = until + self._stale
+        old = self._entries.get(name)
+        moved_at = _moved_at(old, found, now)
+        until, stale_until = self._times(found, now, is_moving=now < moved_at + _MOVING)
         if until != math.inf:
             found = found._replace(expires_at=until)
-        entry = _Entry(found, now, until, stale_until)
+        found = as_called_by_name(name, found)
+        entry = _Entry(found, now, until, stale_until, moved_at)
         with self._lock:
             old = self._entries.get(name)
             if old is None and len(self._entries) >= self._max_names:
@@ -330,6 +348,18 @@ class Names:
             if old.failing:
                 _log().info("%s is looked up again", name)
         return found
+
+    def _times(self, found: Endpoint, now: float, *, is_moving: bool) -> tuple[float, float]:
+        """Until when an answer is used, and until when while sources fail."""
+        until = math.inf
+        if found.expires_at is not None:
+            until = now + min(max(found.expires_at - now, self._min_ttl), self._max_ttl)
+        if is_moving:
+            # Its two answers are used equally long, so that the records' weights hold.
+            until = min(until, now + self._negative_ttl)
+        elif not found.is_lattice:
+            until = now + self._negative_ttl
+        return until, until + (self._stale if found.is_lattice else 0.0)
 
     def _extend_stale(self, name: str, failure: LatticeClientError) -> Endpoint | None:
         """After a failure, use the cached answer until the next look-up; None if there is none."""
@@ -344,6 +374,15 @@ class Names:
         if not logged:
             _log().warning("%s cannot be looked up, the old answer is used: %s", name, failure)
         return stale.endpoint
+
+
+def _moved_at(old: _Entry | None, found: Endpoint, now: float) -> float:
+    """When a name was last seen to move between addresses of Lattice's and others."""
+    before = old.endpoint.at_address if old else None
+    moves = before is not None and found.addresses and before.is_lattice != found.is_lattice
+    if moves or found.reason == "mixed addresses":
+        return now
+    return old.moved_at if old else -math.inf
 
 
 def _copy(error: LatticeClientError) -> LatticeClientError:

@@ -76,15 +76,18 @@ def check_alias_host(host: object) -> None:
 
 def merge(first: Endpoint, later: Endpoint) -> Endpoint:
     """A source's incomplete answer, completed by a later source's."""
+    connect_to = first.connect_to or later.connect_to
     return Endpoint(
         later.host,
         region=first.region or later.region,
-        connect_to=first.connect_to or later.connect_to,
+        connect_to=connect_to,
         managed_name=first.managed_name or later.managed_name,
         service_arn=first.service_arn or later.service_arn,
         source=f"{first.source}; {later.source}",
         expires_at=earlier(first.expires_at, later.expires_at),
         is_lattice=first.is_lattice,
+        addresses=() if connect_to else first.addresses or later.addresses,
+        reason=first.reason,
     )
 
 
