@@ -106,6 +106,13 @@ class RequestSigner:
             self._unsigned_log.note(barred)
         return barred is None
 
+    def _known_signer(self, out: SignableRequest) -> AnySigner | None:
+        """The signer for a request that is in scope because an earlier one was, without ``hosts``
+        and ``names``: quicker than deciding again. None otherwise."""
+        if self._hosts is not None or out.has_own_host():
+            return None
+        return self._signers.cached(out.host)
+
     def _barred(self, out: SignableRequest) -> Unsigned | None:
         """Why a request is not signed, by the spelling of its Host header or its URL's host."""
         host, kind = out.host, unsignable(out.host)
@@ -211,8 +218,12 @@ class RequestSigner:
         """Sign a request if its host is in scope. May block to fetch credentials and to look up
         names."""
         if self.names is None:
-            if self.is_in_scope(out):
-                self._sign(out, self._signers.cached(out.host) or self._signers.get(out.host))
+            signer = self._known_signer(out)
+            if signer is None:
+                if not self.is_in_scope(out):
+                    return
+                signer = self._signers.cached(out.host) or self._signers.get(out.host)
+            self._sign(out, signer)
         elif self.route(out):
             found = _found_region(out)
             signer = self._signers.cached(out.host, found)
@@ -220,16 +231,19 @@ class RequestSigner:
 
     async def sign_async(self, out: SignableRequest) -> None:
         """As :meth:`sign`, without ever blocking the event loop."""
+        found = signer = None
         if self.names is None:
-            if not self.is_in_scope(out):
+            signer = self._known_signer(out)
+            if signer is None and not self.is_in_scope(out):
                 return
-            found = None
         else:
             if not await self.route_async(out):
                 return
             found = _found_region(out)
-        signer = self._signers.cached(out.host, found) or self._signers.without_blocking(
-            out.host, found
+        signer = (
+            signer
+            or self._signers.cached(out.host, found)
+            or self._signers.without_blocking(out.host, found)
         )
         if signer is None:
             given = await self._signers.await_credentials()
