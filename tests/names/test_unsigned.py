@@ -11,6 +11,7 @@ from hypothesis.strategies import text
 from lattice_client import Endpoint
 from lattice_client.names.managed import managed_endpoint
 from lattice_client.names.unsigned import (
+    Unsigned,
     UnsignedLog,
     by_names,
     by_scope,
@@ -93,6 +94,11 @@ def test_any_text_has_an_answer(host):
     assert managed is None or kind == ("" if managed.is_lattice else "resource")
 
 
+def dns(address: str, **more: str) -> Unsigned:
+    source = f"DNS: {address} is not an address of Lattice's"
+    return by_names("a", Endpoint("a", source=source, is_lattice=False, **more))
+
+
 REASONS = [
     (by_spelling(RESOURCE, "resource"), "WARNING", "the resource's owner would get"),
     (by_spelling(LOOK_ALIKES[0], "look-alike"), "WARNING", "name it in hosts=[…]"),
@@ -100,6 +106,12 @@ REASONS = [
     (by_scope("a.example", "c.example", ["a.example"]), "INFO", "or c.example in its URL is none"),
     (by_names("a", Endpoint("a", source="no source knows it")), "INFO", "a source that knows it"),
     (by_names("a", Endpoint("a", source="DNS: x; but y")), "WARNING", "DNS: x; but y"),
+    (dns("10.0.16.5"), "INFO", "list the endpoint's subnets in DnsNames(networks=[…])"),
+    (dns("fd12::5"), "INFO", "DnsNames(networks=[…])"),
+    (dns("10.0.16.5", managed_name=SERVICE), "WARNING", "DnsNames(networks=[…])"),
+    (dns("93.184.216.34"), "INFO", "Lattice's; if it is VPC Lattice's, give names a source"),
+    (dns("127.0.0.1"), "INFO", "Lattice's; if it is VPC Lattice's, give names a source"),
+    (dns("odd"), "INFO", "Lattice's; if it is VPC Lattice's, give names a source"),
     (by_names("a", Endpoint("a")), "INFO", "names say that it is not VPC Lattice's"),
 ]
 

@@ -103,11 +103,31 @@ def by_scope(host: str, authority: str, patterns: Iterable[str]) -> Unsigned:
 def by_names(host: str, endpoint: Endpoint) -> Unsigned:
     """``names`` answer that a host is not VPC Lattice's."""
     answer = endpoint.source or "names say that it is not VPC Lattice's"
-    # An answer of several parts: sources disagree, or one says what it could not find out.
-    expected = "; " not in answer
-    return Unsigned(
-        host, answer, "if it is VPC Lattice's, give names a source that knows it", expected
-    )
+    advice = "if it is VPC Lattice's, give names a source that knows it"
+    found = _FOREIGN.search(answer)
+    if found is not None and _is_private(found[1]):
+        advice = (
+            "if it leads to a service-network endpoint, list the endpoint's subnets in "
+            "DnsNames(networks=[…])"
+        )
+    # An answer of several parts: sources disagree, or one says what it could not find out. And a
+    # name that leads to a managed name, at addresses that are not Lattice's.
+    expected = "; " not in answer and endpoint.managed_name is None
+    return Unsigned(host, answer, advice, expected)
+
+
+# The answer of DnsNames for a name that leads elsewhere.
+_FOREIGN = re.compile(r"DNS: (\S+) is not an address of Lattice's")
+
+
+def _is_private(address: str) -> bool:
+    from ipaddress import ip_address  # deferred: only for names that lead elsewhere
+
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    return found.is_private and not (found.is_loopback or found.is_link_local)
 
 
 # --- Names that are never VPC Lattice's -------------------------------------------------------
