@@ -115,7 +115,7 @@ import os, sys
 os.environ |= dict(AWS_ACCESS_KEY_ID="AKID", AWS_SECRET_ACCESS_KEY="s", AWS_REGION="eu-west-1")
 from lattice_client import LatticeAuth
 class Url:
-    raw_path = b"/"
+    raw_path, raw_host = b"/", b"orders.example.com"
 class Request:
     method, url, _content = "GET", Url(), b""
     class headers(dict):

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from support import endpoints
+from support.aws_apis import client
 from support.name_server import NameServer, name_server
 from support.sources import Clock
 
@@ -26,3 +29,23 @@ def moto_url() -> Iterator[str]:
     pytest.importorskip("moto")
     with endpoints.moto() as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def clients(moto_url) -> Iterator[Callable[[str], Any]]:
+    made: dict[str, Any] = {}
+
+    def get(service: str) -> Any:
+        if service not in made:
+            made[service] = client(service, moto_url)
+        return made[service]
+
+    yield get
+    for each in made.values():
+        each.close()
+
+
+@pytest.fixture
+def no_pauses(monkeypatch):
+    """botocore's between its tries."""
+    monkeypatch.setattr("botocore.endpoint.time", types.SimpleNamespace(sleep=lambda _: None))

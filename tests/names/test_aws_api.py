@@ -4,13 +4,8 @@ the shapes of botocore's service model."""
 
 from __future__ import annotations
 
-import http.client
 import itertools
-import json
 import pickle
-import types
-from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -26,135 +21,26 @@ from lattice_client.names import (
     region_of,
 )
 from lattice_client.names.source import alias_endpoint
-from support import canary
+from support.aws_apis import (
+    CREDENTIALS,
+    LATTICES_ZONE,
+    MANAGED,
+    OTHER,
+    REGION,
+    SETTINGS,
+    Profiles,
+    Zones,
+    alias,
+    checked,
+    failure,
+    forwarding,
+    record,
+)
 from support.names import landed
 from support.raw_server import RawRequest, raw_server
 
 botocore_session = pytest.importorskip("botocore.session")
-
-REGION = "eu-west-1"
-MANAGED = "orders-0a1b.7d67968.vpc-lattice-svcs.eu-west-1.on.aws"
-OTHER = "orders-9f8e.7d67968.vpc-lattice-svcs.eu-west-1.on.aws"
-LATTICES_ZONE = "Z2O1EMRO9K5GLX"
-CREDENTIALS = canary.credentials()
-SETTINGS: dict[str, Any] = {"region": REGION, "credentials": CREDENTIALS}
-COUNT = itertools.count()
-
-
-def client(service: str, url: str) -> Any:
-    from botocore.config import Config
-
-    return botocore_session.Session().create_client(
-        service,
-        region_name=REGION,
-        endpoint_url=url,
-        aws_access_key_id="AKIDTEST",
-        aws_secret_access_key="secret",
-        config=Config(inject_host_prefix=False),
-    )
-
-
-@pytest.fixture(scope="module")
-def clients(moto_url) -> Iterator[Callable[[str], Any]]:
-    made: dict[str, Any] = {}
-
-    def get(service: str) -> Any:
-        if service not in made:
-            made[service] = client(service, moto_url)
-        return made[service]
-
-    yield get
-    for each in made.values():
-        each.close()
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch):
-    """botocore's between its tries."""
-    monkeypatch.setattr("botocore.endpoint.time", types.SimpleNamespace(sleep=lambda _: None))
-
-
-def forwarding(url: str, first: list[bytes]) -> Callable[[RawRequest], bytes]:
-    """Gives these answers first, and then those of another server."""
-    answers = iter(first)
-
-    def respond(request: RawRequest) -> bytes:
-        answer = next(answers, None)
-        if answer is not None:
-            return answer
-        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
-        headers = {name.decode(): value.decode() for name, value in request.headers}
-        connection.request(request.method, request.target.decode(), request.body, headers)
-        answered = connection.getresponse()
-        body = answered.read()
-        connection.close()
-        kind = answered.headers["Content-Type"]
-        head = f"HTTP/1.1 {answered.status} OK\r\nContent-Length: {len(body)}\r\n"
-        return f"{head}Content-Type: {kind}\r\n\r\n".encode() + body
-
-    return respond
-
-
-def failure(status: int, code: str, *, xml: bool = False) -> bytes:
-    body = json.dumps({"__type": code, "message": "Rate exceeded"})
-    if xml:
-        body = (
-            '<ErrorResponse xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><Error>'
-            f"<Type>Sender</Type><Code>{code}</Code><Message>Rate exceeded</Message></Error>"
-            "</ErrorResponse>"
-        )
-    return (
-        f"HTTP/1.1 {status} No\r\nContent-Length: {len(body)}\r\nx-amzn-errortype: {code}\r\n"
-        f"\r\n{body}"
-    ).encode()
-
-
-class Zones:
-    """Hosted zones of one test, below a name of its own."""
-
-    def __init__(self, route53: Any) -> None:
-        self.route53 = route53
-        self.domain = f"zone{next(COUNT)}.example.com"
-
-    def add(self, name: str = "", *, private: bool = True, vpc: str = "vpc-0a1b") -> str:
-        more: dict[str, Any] = {}
-        if private:
-            more["VPC"] = {"VPCRegion": REGION, "VPCId": vpc}
-        zone: str = self.route53.create_hosted_zone(
-            Name=f"{name}.{self.domain}".strip("."),
-            CallerReference=str(next(COUNT)),
-            HostedZoneConfig={"PrivateZone": private, "Comment": ""},
-            **more,
-        )["HostedZone"]["Id"]
-        return zone
-
-    def change(self, zone: str, *records: dict[str, Any]) -> None:
-        for start in range(0, len(records), 1000):
-            changes = [
-                {"Action": "CREATE", "ResourceRecordSet": record}
-                for record in records[start : start + 1000]
-            ]
-            self.route53.change_resource_record_sets(
-                HostedZoneId=zone, ChangeBatch={"Changes": changes}
-            )
-
-    def named(self, name: str) -> str:
-        return f"{name}.{self.domain}"
-
-
-def alias(name: str, target: str, kind: str = "A", **more: Any) -> dict[str, Any]:
-    to = {"HostedZoneId": LATTICES_ZONE, "DNSName": f"{target}.", "EvaluateTargetHealth": False}
-    return {"Name": name, "Type": kind, "AliasTarget": to, **more}
-
-
-def record(name: str, kind: str, *values: str, ttl: int = 60, **more: Any) -> dict[str, Any]:
-    return {
-        "Name": name,
-        "Type": kind,
-        "TTL": ttl,
-        "ResourceRecords": [{"Value": value} for value in values],
-        **more,
-    }
+pytestmark = pytest.mark.usefixtures("no_pauses")
 
 
 class TestRoute53:
@@ -254,9 +140,10 @@ class TestRoute53:
         name = zones.named("orders")
         zones.change(zones.add(vpc="vpc-1"), alias(name, MANAGED))
         zones.change(zones.add(vpc="vpc-2"), alias(name, OTHER))
-        for vpc, managed in (("vpc-1", MANAGED), ("vpc-2", OTHER)):
-            source = Route53Names(vpc_id=vpc, endpoint_url=moto_url, **SETTINGS)
-            assert source.find(name, 0).managed_name == managed
+        with raw_server(Profiles(moto_url).respond) as server:
+            for vpc, managed in (("vpc-1", MANAGED), ("vpc-2", OTHER)):
+                source = Route53Names(vpc_id=vpc, endpoint_url=server.url, **SETTINGS)
+                assert source.find(name, 0).managed_name == managed
         # Without knowing the VPC, it is one of the two.
         both = Route53Names(endpoint_url=moto_url, **SETTINGS).find(name, 0)
         assert (both.is_lattice, both.region, both.managed_name) == (True, REGION, None)
@@ -305,6 +192,55 @@ class TestRoute53:
         assert source.find(zones.named("moved"), 0).managed_name == OTHER
         # Which one a call goes to DNS alone knows.
         assert source.find(zones.named("moving"), 0) is None
+
+    @pytest.mark.parametrize(
+        ("one", "other", "said"),
+        [
+            ({"Weight": 90}, {"Weight": 10}, ("(weight 90)", "(weight 10)")),
+            ({"Region": "eu-west-1"}, {"Region": "us-east-1"}, ("(latency in eu-west-1)",)),
+            (
+                {"GeoLocation": {"ContinentCode": "EU"}},
+                {"GeoLocation": {"CountryCode": "*"}},
+                ("(location EU)", "(location *)"),
+            ),
+            ({"Failover": "PRIMARY"}, {"Failover": "SECONDARY"}, ("(failover PRIMARY)",)),
+        ],
+        ids=lambda each: next(iter(each)) if isinstance(each, dict) else "",
+    )
+    def test_records_that_lead_to_lattice_and_elsewhere(
+        self, one, other, said, zones, source, clock
+    ):
+        """The answer says which they are, and a DNS source after this one decides each call."""
+        name = zones.named("orders")
+        zones.change(
+            zones.add(),
+            alias(name, MANAGED, SetIdentifier="one", **one),
+            alias(name, "lb.example.net", SetIdentifier="other", **other),
+        )
+        assert source.find(name, 0) is None
+        found = Names(source, clock=clock).resolve(name)
+        assert not found.is_lattice
+        for each in (f"A {MANAGED}", "A lb.example.net", "DnsNames(connect='address')", *said):
+            assert each in found.source
+
+        class Dns:
+            """As ``DnsNames(connect="address")`` answers."""
+
+            address = "169.254.171.7"
+
+            def find(self, name, now):
+                is_lattice = self.address.startswith("169.254.171.")
+                return Endpoint(
+                    name, connect_to=self.address, expires_at=now + 1, is_lattice=is_lattice
+                )
+
+        dns = Dns()
+        names = Names(source, dns, clock=clock)
+        assert names.resolve(name)[:3] == (name, None, "169.254.171.7")
+        dns.address = "10.0.0.7"
+        clock.now += 61
+        moved = names.resolve(name)
+        assert (moved.is_lattice, moved.connect_to) == (False, "10.0.0.7")
 
     def test_an_alias_moves_by_weights_and_no_call_is_taken_for_a_strangers(
         self, zones, moto_url, clock
@@ -382,21 +318,6 @@ class TestRoute53:
         assert repr(copied) == repr(source) == "Route53Names(vpc_id=None, host='kept')"
 
 
-@lru_cache
-def lattice_model() -> Any:
-    return botocore_session.Session().get_service_model("vpc-lattice")
-
-
-def checked(operation: str, answer: dict[str, Any]) -> bytes:
-    """An answer of VPC Lattice, if botocore's service model says that it can be one."""
-    from botocore.validate import validate_parameters
-
-    validate_parameters(answer, lattice_model().operation_model(operation).output_shape)
-    body = json.dumps(answer)
-    head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
-
-
 class ControlPlane:
     """VPC Lattice's, as far as lists go: two items a page."""
 
@@ -443,7 +364,7 @@ class ControlPlane:
         answer: dict[str, Any] = {"items": items[start : start + 2]}
         if start + 2 < len(items):
             answer["nextToken"] = str(start + 2)
-        return checked(operation, answer)
+        return checked("vpc-lattice", operation, answer)
 
 
 SHARED = "arn:aws:vpc-lattice:eu-west-1:444455556666:servicenetwork/sn-0a1b2c3d4e5f67890"

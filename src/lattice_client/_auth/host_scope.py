@@ -12,6 +12,7 @@ from typing import Literal, cast
 
 from lattice_client.errors import ConfigurationError
 from lattice_client.names.managed import managed_endpoint
+from lattice_client.names.unsigned import is_resource
 
 __all__ = ["HostMatch", "HostScope", "is_trusted_destination"]
 
@@ -30,10 +31,14 @@ class HostScope:
     :param match: ``both``: the Host header has to match, and so does the URL, unless it names an
         address, this machine or VPC Lattice (:func:`is_trusted_destination`). ``header``: only the
         Host header has to match.
+    :param resources: whether resources of VPC Lattice (``….vpc-lattice-rsc.REGION.on.aws``) can
+        match. Their owners get the bytes, and VPC Lattice verifies no signature there.
     :raises ConfigurationError: for no patterns, and for one that is no pattern of a host name.
     """
 
-    def __init__(self, patterns: Iterable[str], match: HostMatch = "both") -> None:
+    def __init__(
+        self, patterns: Iterable[str], match: HostMatch = "both", *, resources: bool = True
+    ) -> None:
         if isinstance(patterns, str):
             raise ConfigurationError(f"hosts must be a list of patterns: hosts=[{patterns!r}]")
         self.patterns = tuple(map(_normal_pattern, cast("Iterable[object]", patterns)))
@@ -42,7 +47,14 @@ class HostScope:
                 "hosts is empty, so nothing would be signed: name the hosts to sign for, or "
                 "hosts=None for all; to send a request unsigned, leave the auth object out"
             )
+        if not resources and (barred := next(filter(is_resource, self.patterns), None)):
+            raise ConfigurationError(
+                f"{barred!r} in hosts names resources of VPC Lattice, where no signature is "
+                "verified and the owner would get the session token: leave it out, and call it "
+                "without an auth object"
+            )
         self._match = match
+        self._resources = resources
         self._globs = [
             (name.split("*"), port.split("*") if port else None)
             for name, port in map(_split, self.patterns)
@@ -73,6 +85,8 @@ class HostScope:
 
     def _decide(self, host: str, authority: str) -> bool:
         if not self._matches(host):
+            return False
+        if not self._resources and (is_resource(host) or is_resource(authority)):
             return False
         return (
             self._match == "header"

@@ -23,6 +23,15 @@ from lattice_client._wire.urls import bracketed, split_port, split_url, with_enc
 from lattice_client.credentials import Credentials
 from lattice_client.errors import ConfigurationError, NotLatticeError
 from lattice_client.names import Endpoint, Resolver
+from lattice_client.names.unsigned import (
+    Unsigned,
+    UnsignedLog,
+    by_names,
+    by_scope,
+    by_spelling,
+    is_resource,
+    unsignable,
+)
 from lattice_client.signing import (
     LATTICE,
     UNSIGNED_PAYLOAD,
@@ -48,7 +57,9 @@ class RequestSigner:
     def __init__(self, arguments: dict[str, Any]) -> None:
         self._arguments = given = arguments
         hosts, match = given["hosts"], given["match_hosts"]
-        self._hosts = None if hosts is None else HostScope(hosts, match)
+        # Other services may have a resource of VPC Lattice before them, and verify signatures.
+        self._resources = given["service"] != LATTICE
+        self._hosts = None if hosts is None else HostScope(hosts, match, resources=self._resources)
         # Without hosts, names also decide whether the URL's host is Lattice's.
         self._looks_up_url_hosts = hosts is None and match == "both"
         self.names: Resolver | None = given["names"]
@@ -71,6 +82,7 @@ class RequestSigner:
         self._redirect_log = RedirectLog()
         self._addresses = AddressChoice()
         self.send_steps = self._addresses.send_steps
+        self._unsigned_log = UnsignedLog()
 
     def __reduce__(self) -> tuple[type[RequestSigner], tuple[dict[str, Any]]]:
         return type(self), (self._arguments,)
@@ -86,8 +98,46 @@ class RequestSigner:
         return RequestSigner({**self._arguments, "names": check_names(names)})
 
     def is_in_scope(self, out: SignableRequest) -> bool:
-        """Whether ``hosts`` includes a request's Host header, and the host that it goes to."""
-        return self._hosts is None or self._hosts.covers(out.host, out.authority())
+        """Whether ``hosts`` includes a request's Host header, and the host that it goes to. Without
+        ``hosts``, whether they can be VPC Lattice's by their spelling. The log says why not."""
+        if self._hosts is not None:
+            if self._hosts.covers(out.host, out.authority()):
+                return True
+            self._note_out_of_scope(out, self._hosts.patterns)
+            return False
+        # Names know better than a look-alike's spelling.
+        if self._resources or self.names is not None:
+            return True
+        barred = self._barred(out)
+        if barred is not None:
+            self._unsigned_log.note(barred)
+        return barred is None
+
+    def _known_signer(self, out: SignableRequest) -> AnySigner | None:
+        """The signer for a request that is in scope because an earlier one was, without ``hosts``
+        and ``names``: quicker than deciding again. None otherwise."""
+        if self._hosts is not None or out.has_own_host():
+            return None
+        return self._signers.cached(out.host)
+
+    def _barred(self, out: SignableRequest) -> Unsigned | None:
+        """Why a request is not signed, by the spelling of its Host header or its URL's host."""
+        host, kind = out.host, unsignable(out.host)
+        if not kind and out.has_own_host():
+            host = out.authority()
+            kind = unsignable(host)
+        if not kind or (kind == "look-alike" and self.names is not None):
+            return None
+        return by_spelling(host, kind)
+
+    def _note_out_of_scope(self, out: SignableRequest, patterns: Iterable[str]) -> None:
+        authority = out.authority()
+        resource = next(filter(is_resource, (out.host, authority)), None)
+        self._unsigned_log.note(
+            by_scope(out.host, authority, patterns)
+            if resource is None or self._resources
+            else by_spelling(resource, "resource")
+        )
 
     def route(self, out: SignableRequest) -> bool:
         """Route a request by ``names``; may block. A routed request is not looked up again.
@@ -140,10 +190,9 @@ class RequestSigner:
         """Whether a request's URL, which names another host than its Host header, leads to VPC
         Lattice."""
         at_address = self._at_address(out, there)
-        if at_address is None:
-            return there.is_lattice
-        out.enter_at(at_address)
-        return at_address.is_lattice
+        if at_address is not None:
+            out.enter_at(at_address)
+        return self._is_lattices(out.authority(), at_address or there)
 
     def _url_host_to_look_up(self, out: SignableRequest) -> str | None:
         """The URL's host, where the Host header names another: it has to be VPC Lattice's too,
@@ -153,10 +202,33 @@ class RequestSigner:
         authority = out.authority()
         return None if is_trusted_destination(authority) else authority
 
+    def _is_lattices(self, host: str, endpoint: Endpoint) -> bool:
+        """Whether names say that a host is VPC Lattice's; the log says why not."""
+        if not endpoint.is_lattice:
+            self._unsigned_log.note(by_names(host, endpoint))
+        return endpoint.is_lattice
+
+    def _leads_to_resource(self, out: SignableRequest) -> bool:
+        """Whether a request was routed to a resource, as to VPC Lattice; the log says so.
+
+        :raises NotLatticeError: in strict mode.
+        """
+        barred = None if self._resources else self._barred(out)
+        if barred is None:
+            return False
+        if self.names is not None and self.names.strict:
+            raise NotLatticeError(f"{barred}; and names are strict: nothing was sent")
+        self._unsigned_log.note(barred)
+        return True
+
     def _goes_to_lattice(self, out: SignableRequest) -> bool:
         """Whether a request was routed to VPC Lattice. If not, an earlier signature for our service
         is removed, and one for another service stays."""
-        if out.endpoint is not None and out.endpoint.is_lattice:
+        if (
+            out.endpoint is not None
+            and self._is_lattices(out.host, out.endpoint)
+            and not self._leads_to_resource(out)
+        ):
             return True
         out.signer = None
         scope = f"/{self._arguments['service']}/aws4_request"
@@ -172,8 +244,12 @@ class RequestSigner:
         """Sign a request if its host is in scope. May block to fetch credentials and to look up
         names."""
         if self.names is None:
-            if self.is_in_scope(out):
-                self._sign(out, self._signers.cached(out.host) or self._signers.get(out.host))
+            signer = self._known_signer(out)
+            if signer is None:
+                if not self.is_in_scope(out):
+                    return
+                signer = self._signers.cached(out.host) or self._signers.get(out.host)
+            self._sign(out, signer)
         elif self.route(out):
             found = _found_region(out)
             signer = self._signers.cached(out.host, found)
@@ -181,16 +257,19 @@ class RequestSigner:
 
     async def sign_async(self, out: SignableRequest) -> None:
         """As :meth:`sign`, without ever blocking the event loop."""
+        found = signer = None
         if self.names is None:
-            if not self.is_in_scope(out):
+            signer = self._known_signer(out)
+            if signer is None and not self.is_in_scope(out):
                 return
-            found = None
         else:
             if not await self.route_async(out):
                 return
             found = _found_region(out)
-        signer = self._signers.cached(out.host, found) or self._signers.without_blocking(
-            out.host, found
+        signer = (
+            signer
+            or self._signers.cached(out.host, found)
+            or self._signers.without_blocking(out.host, found)
         )
         if signer is None:
             given = await self._signers.await_credentials()
@@ -269,6 +348,9 @@ class RequestSigner:
                 raise NotLatticeError(f"{host!r} is not VPC Lattice's: no link to it is signed")
             host, found = bracketed(endpoint.host) + split_port(host)[1], endpoint.region
             origin = f"{origin.partition('://')[0]}://{host}"
+        kind = "" if self._resources else unsignable(host)
+        if kind == "resource" or (kind and self._hosts is None and self.names is None):
+            raise NotLatticeError(f"no link is made: {by_spelling(host, kind)}")
         signed = presign(
             self._signers.cached(host, found) or self._signers.get(host, found=found),
             method,

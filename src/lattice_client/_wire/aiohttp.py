@@ -73,6 +73,9 @@ class AiohttpRequest(Reroutable):
             request.headers["Host"] = self.host
             self.endpoint = self._unrouted = None
 
+    def has_own_host(self) -> bool:
+        return self.authority() != self.host
+
     def url_host(self) -> str:
         return str(self.request.url.raw_host)
 

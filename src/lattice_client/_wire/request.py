@@ -62,6 +62,11 @@ class SignableRequest(Protocol):
         """Whether the URL names the host that the Host header names."""
         ...
 
+    def has_own_host(self) -> bool:
+        """Whether the Host header may name another host than the URL. For each signature: quicker
+        than the opposite of :meth:`goes_by_url`, and True in doubt."""
+        ...
+
     def authority(self) -> str:
         """The host and port in the URL, as they would stand in its Host header."""
         ...
@@ -166,6 +171,10 @@ class Reroutable:
         return is_same_name(self.url_host(), split_port(self.host)[0])
 
     # What each library does differently.
+
+    def has_own_host(self) -> bool:
+        """See :meth:`SignableRequest.has_own_host`."""
+        raise NotImplementedError
 
     def url_host(self) -> str:
         """The host in the URL, without brackets."""

@@ -26,7 +26,7 @@ _MAX_HOSTS = 256
 class RequestsRequest(Reroutable):
     """A ``requests.PreparedRequest``. http.client makes its Host header later."""
 
-    __slots__ = ("_signed_before", "method", "offset", "signer", "target")
+    __slots__ = ("_has_own_host", "_signed_before", "method", "offset", "signer", "target")
 
     has_response_hooks: ClassVar[bool] = True
 
@@ -39,6 +39,7 @@ class RequestsRequest(Reroutable):
         self.method: str = request.method or "GET"
         self.target: str = request.path_url
         given = requests_header(request.headers, "host")
+        self._has_own_host = given is not None
         self.host = self._host_from_url() if given is None else as_text(given)
 
     @property
@@ -68,6 +69,9 @@ class RequestsRequest(Reroutable):
                 _host_of_origin.clear()
             _host_of_origin[origin] = host
         return host
+
+    def has_own_host(self) -> bool:
+        return self._has_own_host
 
     def url_host(self) -> str:
         return split_port(url_parts(self.request.url)[1].rpartition("@")[2])[0]
@@ -151,6 +155,7 @@ class RequestsAttempt(RequestsRequest):
     def set_connect_address(self, endpoint: Endpoint, address: str, port: int | None) -> None:
         self.request.headers["Host"] = self.host
         self._authority = url_parts(self.request.url)[1]
+        self._has_own_host = True
         self.set_url_host(address, port)
         setattr(self.request, _SERVER_NAME, endpoint.host)
 

@@ -15,13 +15,32 @@ from lattice_client.credentials.botocore_errors import botocore_errors
 from lattice_client.credentials.botocore_session import find_region, make_client, new_session
 from lattice_client.errors import CredentialsError, NameSourceError
 
-__all__ = ["AwsApi"]
+__all__ = ["AwsApi", "NoPermissionError", "NotAvailableError"]
 
 # Callers wait for a name. botocore repeats throttled calls after a second or two.
 _SETTINGS: dict[str, Any] = {
     "connect_timeout": 2,
     "read_timeout": 5,
     "retries": {"mode": "standard", "total_max_attempts": 3},
+}
+
+
+class NotAvailableError(NameSourceError):
+    """The API cannot be asked from here: its endpoint cannot be reached, or botocore does not know
+    it."""
+
+
+class NoPermissionError(NotAvailableError):
+    """The caller may not make this call."""
+
+
+# By the code of the answer, else by the class of botocore's error.
+_KINDS: dict[str, type[NameSourceError]] = {
+    "AccessDenied": NoPermissionError,  # Route 53
+    "AccessDeniedException": NoPermissionError,
+    "ConnectTimeoutError": NotAvailableError,
+    "EndpointConnectionError": NotAvailableError,
+    "UnknownServiceError": NotAvailableError,
 }
 
 
@@ -80,6 +99,7 @@ class AwsApi:
         """The answer, or None where it is one of the errors ``absent``.
 
         :param operation: in botocore's spelling, such as ``discover_instances``.
+        :raises NotAvailableError: if the API cannot be asked, or not by this caller.
         :raises NameSourceError: for any other failure.
         """
         with _name_source_errors(self.service, absent):
@@ -137,13 +157,16 @@ class AwsApi:
 @contextmanager
 def _name_source_errors(service: str, absent: Collection[str]) -> Iterator[None]:
     """Turn every failure but the errors ``absent`` into a NameSourceError."""
+    kind: type[NameSourceError] = NameSourceError
     try:
         with botocore_errors(service):
             try:
                 yield
             except Exception as error:
                 answered = getattr(error, "response", None) or {}
-                if answered.get("Error", {}).get("Code") not in absent:
+                code = answered.get("Error", {}).get("Code", type(error).__name__)
+                kind = _KINDS.get(code, kind)
+                if code not in absent:
                     raise
     except CredentialsError as error:
-        raise NameSourceError(str(error)) from None
+        raise kind(str(error)) from None

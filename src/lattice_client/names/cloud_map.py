@@ -35,7 +35,8 @@ class CloudMapNames:
         HTTP). None: the namespace itself.
     :param attributes: what an instance must have, as ``{"stage": "prod"}``.
     :param attribute: a custom attribute that contains the managed name.
-    :param host: the Host header, ``kept`` or ``managed``, as in :class:`Route53Names`.
+    :param host: the Host header, ``kept`` or ``managed``, as in :class:`Route53Names`. The names of
+        a namespace of the type HTTP exist in no DNS: ``managed`` calls the managed name instead.
     :param owner_account: the owner of a namespace that another account shares.
     :param ttl: for how many seconds an answer is used; Cloud Map returns no TTL.
     :param region: None: AWS_REGION, AWS_DEFAULT_REGION, else the profile's.

@@ -140,9 +140,16 @@ class DnsNames:
             return None
         found = Endpoint(name, source="DNS", expires_at=self._expires_at(verdict, now))
         managed = managed_endpoint(verdict.canonical)
-        if verdict.is_lattice and managed is not None and managed.is_lattice:
+        if managed is not None and not managed.is_lattice:
+            return found._replace(
+                source=f"DNS: {managed.source}", is_lattice=False, reason=managed.reason
+            )
+        if verdict.is_lattice and managed is not None:
             host = name if self._host == "kept" else managed.host
             found = managed._replace(host=host, source="DNS", expires_at=found.expires_at)
+        elif managed is not None:
+            # An endpoint in a VPC, or a lie: the log of unsigned requests warns of it.
+            found = found._replace(managed_name=managed.host)
         return as_called_by_name(name, self._with_verdict(found, "", verdict))
 
     def confirm(self, name: str, found: Endpoint, now: float) -> Endpoint:  # noqa: ARG002
@@ -156,6 +163,10 @@ class DnsNames:
         if verdict is None:
             why = f"{found.source}; but DNS: it leads nowhere"
             return found._replace(source=why, is_lattice=False, reason="unknown")
+        managed = managed_endpoint(verdict.canonical)
+        if managed is not None and not managed.is_lattice:
+            why = f"{found.source}; but DNS: {managed.source}"
+            return found._replace(source=why, is_lattice=False, reason=managed.reason)
         expires_at = earlier(found.expires_at, self._expires_at(verdict, now))
         found = found._replace(expires_at=expires_at, source=f"{found.source}; DNS")
         return self._with_verdict(found, "but ", verdict)

@@ -18,6 +18,7 @@ from lattice_client.errors import ConfigurationError, LatticeClientError, NameSo
 from lattice_client.names.endpoint import Endpoint, as_called_by_name
 from lattice_client.names.host_name import normal_name
 from lattice_client.names.lookup import as_source, default_sources, query_sources
+from lattice_client.names.remarks import collect_remarks
 from lattice_client.names.source import Source
 from lattice_client.names.watch import Watch
 
@@ -316,7 +317,8 @@ class Names:
     def _look_up(self, name: str) -> Endpoint | LatticeClientError:
         now = self._clock()
         try:
-            found, failure = query_sources(self._sources, name, now, confirm=self.strict)
+            with collect_remarks() as remarks:
+                found, failure = query_sources(self._sources, name, now, confirm=self.strict)
         except LatticeClientError as error:
             return self._extend_stale(name, error) or error
         except BaseException as error:  # noqa: BLE001 the callers wait for a result in any case
@@ -328,6 +330,8 @@ class Names:
             if stale is not None:
                 return stale
             found = found._replace(expires_at=now)
+        if remarks and not found.is_lattice:
+            found = found._replace(source="; ".join((found.source, *remarks)))
         return self._store(name, found, now)
 
     def _store(self, name: str, found: Endpoint, now: float) -> Endpoint:
