@@ -10,7 +10,7 @@ with an existing client, give it a :class:`Transport` or :class:`AsyncTransport`
 from __future__ import annotations
 
 from lattice_client import auth
-from lattice_client._httpx.auth_flow import HttpxFlow
+from lattice_client._httpx.auth_flow import CallFlow, HttpxFlow
 from lattice_client._httpx.transport import AsyncSigningTransport, SigningClient, SigningTransport
 from lattice_client.errors import MissingExtraError
 
@@ -42,11 +42,15 @@ class AsyncTransport(AsyncSigningTransport, httpx2.AsyncBaseTransport):
     _library = httpx2
 
 
+class _CallFlow(CallFlow, httpx2.Auth):
+    __doc__ = CallFlow.__doc__
+
+
 class Client(SigningClient, httpx2.Client):
     __doc__ = SigningClient.__doc__
-    _signing = Transport
+    _signing, _call_flow = Transport, _CallFlow
 
 
 class AsyncClient(SigningClient, httpx2.AsyncClient):
     __doc__ = SigningClient.__doc__
-    _signing = AsyncTransport
+    _signing, _call_flow = AsyncTransport, _CallFlow

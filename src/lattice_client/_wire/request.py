@@ -54,6 +54,14 @@ class SignableRequest(Protocol):
         """The host and port in the URL, as they would stand in its Host header."""
         ...
 
+    def note_auth(self, auth: object) -> None:
+        """Keep the auth object of a call on the request, for a client below that signs it again."""
+        ...
+
+    def authorization(self) -> str:
+        """The Authorization header; empty where there is none."""
+        ...
+
     def headers_to_sign(self, names: frozenset[str]) -> list[tuple[str, str]]:
         """The headers named ``x-amz-*`` and those in ``names`` (lower case), without those of an
         earlier signature. A character stands for a byte on the wire."""
@@ -123,6 +131,9 @@ class Reroutable:
         return is_same_name(self.url_host(), split_port(self.host)[0])
 
     # What each library does differently.
+
+    def note_auth(self, auth: object) -> None:
+        """Keep the auth object of a call on the request, where that is how a client learns it."""
 
     def url_host(self) -> str:
         """The host in the URL, without brackets."""
