@@ -16,7 +16,7 @@ from lattice_client._auth.redirects import is_foreign
 from lattice_client._auth.request_signer import RequestSigner
 from lattice_client._auth.requests_hook import note_signer, signer_of_call
 from lattice_client._calls import loop
-from lattice_client._calls.loop import REQUEST_ID, CallSettings, refuse_retries, run
+from lattice_client._calls.loop import REQUEST_ID, CallSettings, not_ours, refuse_retries, run
 from lattice_client._calls.steps import Answer
 from lattice_client._requests.pools import POOLS
 from lattice_client._requests.redirects import allowed_origins_of, remember
@@ -123,6 +123,7 @@ class Adapter(HTTPAdapter):
             response = ops.send(ops.last)
         else:
             signer.refuse_basic(ops.last)
+            _refuse_other_hooks(request)
             response = run(self._settings.steps(ops, retry), ops)
         if signer.names is not None and request.url:
             # A redirect is relative to the URL that was called.
@@ -138,7 +139,9 @@ class Adapter(HTTPAdapter):
         if auth is not None:
             return settings.signer_of(auth)
         hooks = request.hooks["response"]
-        own = signer_of_call(request) if hooks else None
+        if not hooks:
+            return settings.signer
+        own = signer_of_call(request)
         return settings.signer if own is None else settings.adopt(own)
 
     def claim(self, request: requests.PreparedRequest) -> None:
@@ -176,6 +179,14 @@ class Adapter(HTTPAdapter):
                 "one of them has to go"
             )
         return super().get_connection_with_tls_context(request, verify, proxies, cert)
+
+
+def _refuse_other_hooks(request: requests.PreparedRequest) -> None:
+    """:raises ConfigurationError: for authentication that waits for a 401, as HTTPDigestAuth does."""
+    for hook in request.hooks["response"]:
+        owner = getattr(hook, "__self__", None)
+        if isinstance(owner, requests.auth.AuthBase):
+            raise not_ours(owner)
 
 
 def _copy(request: requests.PreparedRequest) -> requests.PreparedRequest:
