@@ -66,12 +66,12 @@ class middleware(AiohttpClient):  # noqa: N801 used like a function, as aiohttp'
         self._redirected = RedirectedCalls()
         self._failed = _FailedCalls()
 
-    async def __call__(
+    def __call__(
         self, request: aiohttp.ClientRequest, handler: _Handler
-    ) -> aiohttp.ClientResponse:
+    ) -> Awaitable[aiohttp.ClientResponse]:
         if self.is_sending(request):
-            return await handler(request)
-        return await self._call(request, handler, take_over(request))
+            return handler(request)
+        return self._call(request, handler, take_over(request))
 
     async def _call(
         self, request: aiohttp.ClientRequest, handler: _Handler, signer: RequestSigner | None

@@ -192,12 +192,9 @@ class SigV4Auth:
         if not out.has_response_hooks:
             out.note_auth(self)
             return request
-        from lattice_client._auth.requests_hook import add_response_hook, note_signer
+        from lattice_client._auth.requests_hook import add_response_hook
 
-        if out.signer is not None:
-            add_response_hook(self._signer, out)
-        else:
-            note_signer(self._signer, request)
+        add_response_hook(self._signer, out)
         return request
 
     def _hook_of_aiohttp(self) -> AiohttpHook:

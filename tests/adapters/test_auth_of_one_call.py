@@ -4,6 +4,7 @@ refused where the client signs."""
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,9 @@ REGION = "us-west-2"
 OTHER = "ASIAOTHEREXAMPLE"
 UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy"
 WORD = "pass-word"
+
+
+SYNCHRONOUS = [each for each in (*CLIENTS, *PARTS) if not re.search("async|aio", each.name)]
 
 
 def named(driver: Driver) -> str:
@@ -166,10 +170,9 @@ class TestAnAuthObjectOfOurs:
         assert refused.status == 403
         assert "billing" in str(refused.denial)
 
-    def test_two_at_once(self, driver):
+    @pytest.mark.parametrize("driver", SYNCHRONOUS, ids=named)
+    def test_of_many_threads(self, driver):
         """Nothing of a call is kept on its client."""
-        if "async" in driver.name or "aiohttp" in driver.name:
-            pytest.skip("a driver of these has one loop")
         with raw_server() as server, driver.client(own()) as client:
             keys = [f"ASIA{number}EXAMPLE" for number in range(4)] * 5
             auths = [other(driver, credentials=canary.credentials(key)) for key in keys]

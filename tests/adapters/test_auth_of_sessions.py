@@ -152,6 +152,32 @@ class TestRequests:
             assert not server.requests
 
 
+@pytest.mark.parametrize(
+    ("client", "given"),
+    [
+        (lambda: lattice_client.httpx.AsyncClient(auth=auth()), lambda one: {"auth": one}),
+        (lambda: lattice_client.httpx2.AsyncClient(auth=auth()), lambda one: {"auth": one}),
+        (
+            lambda: lattice_client.aiohttp.client_session(auth()),
+            lambda one: {"middlewares": (one,)},
+        ),
+    ],
+    ids=["httpx", "httpx2", "aiohttp"],
+)
+def test_of_many_tasks(client, given):
+    keys = [f"ASIA{number}EXAMPLE" for number in range(4)] * 5
+
+    async def call(url: str) -> None:
+        async with client() as made:
+            calls = [made.get(f"{url}/{n}", **given(auth(key))) for n, key in enumerate(keys)]
+            await asyncio.gather(*calls)
+
+    with raw_server() as server:
+        asyncio.run(call(server.url))
+        found = {int(each.target[1:]): signer_of(each) for each in server.requests}
+    assert found == dict(enumerate(keys))
+
+
 HTTPX = [(httpx, lattice_client.httpx), (httpx2, lattice_client.httpx2)]
 
 
@@ -216,6 +242,23 @@ def vars_of(key: str) -> dict[str, object]:
 
 
 class TestAiohttp:
+    def test_a_hook_leaves_nothing_on_the_request(self):
+        """The request would refer to itself, and go only when cycles are collected."""
+        seen = []
+
+        async def look(request, handler):
+            response = await handler(request)
+            seen.append(request)
+            return response
+
+        async def call(url: str) -> None:
+            async with aiohttp.ClientSession(middlewares=(look, auth(OTHER))) as session:
+                await session.get(url)
+
+        with raw_server() as server:
+            asyncio.run(call(server.url))
+        assert not any(getattr(seen[0], name) for name in vars(seen[0]) if "lattice" in name)
+
     @pytest.mark.parametrize(
         "session",
         [

@@ -46,6 +46,7 @@ class AiohttpHook:
                     response = await self._retry_after_recovery(out, response, handler)
             self._redirected.note(request, url, allowed_origins, response, out.endpoint)
         finally:
+            setattr(request, _HOOKED, None)  # the two refer to each other
             if out.endpoint is not None:
                 out.restore()
         return response
@@ -70,10 +71,9 @@ class AiohttpHook:
 
 def _client_of(request: Any) -> AiohttpClient | None:
     """The client of a request's session, unless it is sending the request already."""
-    if _SENDING in vars(request):
+    if getattr(request, _SENDING, None) is not None:
         return None
-    session = getattr(request, "_session", None)
-    for middleware in getattr(session, "_middlewares", ()):
+    for middleware in getattr(getattr(request, "_session", None), "_middlewares", ()):
         if isinstance(middleware, AiohttpClient):
             return middleware
     return None
@@ -98,7 +98,7 @@ class AiohttpClient:
 
     def is_sending(self, request: Any) -> bool:
         """Whether this client has signed a request for a hook above it."""
-        return vars(request).get(_SENDING) is self
+        return getattr(request, _SENDING, None) is self
 
     async def _call(
         self, request: Any, handler: Callable[[Any], Awaitable[Any]], signer: RequestSigner | None
@@ -109,9 +109,10 @@ class AiohttpClient:
 def take_over(request: Any) -> RequestSigner | None:
     """The signer of the hook that has signed a request above a client; None for none. The client
     signs each attempt with it, so the hook's own signature and routing are undone."""
-    hooked = vars(request).pop(_HOOKED, None)
+    hooked = getattr(request, _HOOKED, None)
     if hooked is None:
         return None
+    setattr(request, _HOOKED, None)
     signer: RequestSigner
     signer, out = hooked
     out.restore()

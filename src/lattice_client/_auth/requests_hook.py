@@ -23,8 +23,11 @@ __all__ = ["add_response_hook", "note_signer", "signer_of_call"]
 
 def add_response_hook(signer: RequestSigner, signed: SignableRequest) -> None:
     """Keep a request's signature from going along with a redirect, and answer a refusal that has a
-    remedy."""
-    _add(signed.request, _ResponseHook(signer, signed))
+    remedy. An unsigned request only keeps the signer, for a client below."""
+    _add(
+        signed.request,
+        _Signer(signer) if signed.signer is None else _ResponseHook(signer, signed),
+    )
 
 
 def note_signer(signer: RequestSigner, request: Any) -> None:
@@ -58,7 +61,7 @@ class _Signer:
 
 class _ResponseHook(_Signer):
     def __init__(self, signer: RequestSigner, signed: SignableRequest) -> None:
-        super().__init__(signer)
+        self.signer = signer
         self._signed = signed
 
     def __call__(self, response: Any, **how_sent: Any) -> Any:

@@ -182,7 +182,7 @@ class Adapter(HTTPAdapter):
 
 
 def _refuse_other_hooks(request: requests.PreparedRequest) -> None:
-    """:raises ConfigurationError: for authentication that waits for a 401, as HTTPDigestAuth does."""
+    """:raises ConfigurationError: for what waits for a 401, as ``HTTPDigestAuth`` does."""
     for hook in request.hooks["response"]:
         owner = getattr(hook, "__self__", None)
         if isinstance(owner, requests.auth.AuthBase):

@@ -76,7 +76,8 @@ class HttpxRequest(Reroutable):
 
     def note_auth(self, auth: object) -> None:
         # Not an attribute: pickles of the request would hold the credentials.
-        self.request.extensions = {**_extensions(self.request), CALL_AUTH: auth}
+        request = self.request
+        request.extensions = {**request.extensions, CALL_AUTH: auth}
 
     def authorization(self) -> str:
         for _, name, value in httpx_items(self.request.headers):
