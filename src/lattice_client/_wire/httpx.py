@@ -77,7 +77,7 @@ class HttpxRequest(Reroutable):
     def note_auth(self, auth: object) -> None:
         # Not an attribute: pickles of the request would hold the credentials.
         request = self.request
-        request.extensions = {**request.extensions, CALL_AUTH: auth}
+        request.extensions = {**_extensions(request), CALL_AUTH: auth}
 
     def authorization(self) -> str:
         for _, name, value in httpx_items(self.request.headers):
