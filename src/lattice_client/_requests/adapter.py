@@ -8,6 +8,7 @@ from typing import Any
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 from requests.structures import CaseInsensitiveDict
 from requests.utils import select_proxy
 
@@ -185,7 +186,7 @@ def _refuse_other_hooks(request: requests.PreparedRequest) -> None:
     """:raises ConfigurationError: for what waits for a 401, as ``HTTPDigestAuth`` does."""
     for hook in request.hooks["response"]:
         owner = getattr(hook, "__self__", None)
-        if isinstance(owner, requests.auth.AuthBase):
+        if isinstance(owner, AuthBase):
             raise not_ours(owner)
 
 
