@@ -257,15 +257,13 @@ class TestSecrets:
             driver.client(auth(placement=placement), observers=[seen.append, log]) as client,
         ):
             headers = {"X-Api-Key": "canary/key", "Connection": "close"}
-            url = server.url.replace("://", "://canary%2Fuser:pass-word@")
-            client("PUT", f"{url}/a?key=canary/query", body=b"canary/body", headers=headers)
+            client("PUT", f"{server.url}/a?key=canary/query", body=b"canary/body", headers=headers)
             with pytest.raises(TRANSPORT_ERRORS):
                 client("GET", f"http://127.0.0.1:{nobody_listens}/?key=canary/query")
         assert any(b"canary" in request.target for request in server.requests)
         sweep = canary.Sweep()
         for text in [*map(repr, seen), *(record.getMessage() for record in caplog.records)]:
             sweep.look("an event", text)
-            assert "pass-word" not in text
         assert sweep.looked_at > 20
         assert not sweep.leaks
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from copy import copy
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from lattice_client._auth.aiohttp_hook import AiohttpClient, take_over
 from lattice_client._auth.recovery import Remedy
 from lattice_client._auth.redirects import is_foreign
 from lattice_client._auth.request_signer import RequestSigner
@@ -51,13 +52,13 @@ _REMEMBERED = 4096
 _Handler = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
 
 
-class middleware:  # noqa: N801 used like a function, as aiohttp's middlewares are
+class middleware(AiohttpClient):  # noqa: N801 used like a function, as aiohttp's middlewares are
     """Signs and sends each attempt of a request. A redirect to another origin goes out unsigned and
     without ``x-amz-*`` headers.
 
     :param auth: None: ``LatticeAuth()``. Requests to hosts outside its ``hosts`` pass unsigned.
     :param retry: None: ``RetryPolicy()``. For a single call, give that call its own
-        ``middlewares``.
+        ``middlewares``. An auth object there signs in place of ``auth``, with this policy.
     :param observers: receive the events of each call: see ``lattice_client.events``. None: its
         ``log`` alone.
     :param names: resolves each host, as in :class:`LatticeAuth`. None: the resolver of ``auth``.
@@ -77,13 +78,21 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's middlewares a
         self._redirected = RedirectedCalls()
         self._failed = _FailedCalls()
 
-    async def __call__(
+    def __call__(
         self, request: aiohttp.ClientRequest, handler: _Handler
+    ) -> Awaitable[aiohttp.ClientResponse]:
+        if self.is_sending(request):
+            return handler(request)
+        return self._call(request, handler, take_over(request))
+
+    async def _call(
+        self, request: aiohttp.ClientRequest, handler: _Handler, signer: RequestSigner | None
     ) -> aiohttp.ClientResponse:
         self._failed.refuse(request)
         url, allowed_origins = request.url, self._redirected.allowed_origins_of(request)
         response: aiohttp.ClientResponse
-        signer, out = self._settings.signer, AiohttpRequest(request)
+        settings, out = self._settings, AiohttpRequest(request)
+        signer = settings.signer if signer is None else settings.adopt(signer)
         ops = _Ops(signer, out, handler)
         try:
             if allowed_origins is not None and is_foreign(url.origin(), allowed_origins):
@@ -91,8 +100,10 @@ class middleware:  # noqa: N801 used like a function, as aiohttp's middlewares a
                 await signer.route_async(out)
                 response = await ops.send(out)
             elif signer.is_in_scope(out) if signer.names is None else await signer.route_async(out):
+                if allowed_origins is None:
+                    signer.refuse_basic(out)
                 try:
-                    response = await run_async(self._settings.steps(ops), ops)
+                    response = await run_async(settings.steps(ops), ops)
                 except aiohttp.ClientConnectorError:
                     raise  # aiohttp does not repeat this one, and it refers to the request's body
                 except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:

@@ -199,10 +199,12 @@ class SigV4Auth:
             return self._hook_of_aiohttp()(request, handler)
         out = wrap_request(request)
         self._signer.sign(out)
-        if out.signer is not None and out.has_response_hooks:
-            from lattice_client._auth.requests_hook import add_response_hook
+        if not out.has_response_hooks:
+            out.note_auth(self)
+            return request
+        from lattice_client._auth.requests_hook import add_response_hook
 
-            add_response_hook(self._signer, out)
+        add_response_hook(self._signer, out)
         return request
 
     def _hook_of_aiohttp(self) -> AiohttpHook:

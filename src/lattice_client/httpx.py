@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lattice_client import auth
 from lattice_client._calls.arguments import ClientArguments
-from lattice_client._httpx.auth_flow import HttpxFlow
+from lattice_client._httpx.auth_flow import CallFlow, HttpxFlow
 from lattice_client._httpx.transport import AsyncSigningTransport, SigningClient, SigningTransport
 from lattice_client.errors import MissingExtraError
 
@@ -126,9 +126,13 @@ class AsyncTransport(AsyncSigningTransport, httpx.AsyncBaseTransport):
         ) -> None: ...
 
 
+class _CallFlow(CallFlow, httpx.Auth):
+    __doc__ = CallFlow.__doc__
+
+
 class Client(SigningClient, httpx.Client):
     __doc__ = SigningClient.__doc__
-    _signing = Transport
+    _signing, _call_flow = Transport, _CallFlow
 
     if TYPE_CHECKING:
 
@@ -139,7 +143,7 @@ class Client(SigningClient, httpx.Client):
 
 class AsyncClient(SigningClient, httpx.AsyncClient):
     __doc__ = SigningClient.__doc__
-    _signing = AsyncTransport
+    _signing, _call_flow = AsyncTransport, _CallFlow
 
     if TYPE_CHECKING:
 

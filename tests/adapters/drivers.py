@@ -25,6 +25,7 @@ from support.asynchronous import closed
 
 CHUNKS = [b"first ", b"", b"second ", b"x" * 70_000, b"last"]
 STREAM = object()  # as a body: a generator of CHUNKS
+OWN: Any = object()  # as the auth of one call: none is given, so that the client's own counts
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,11 @@ class Call(Protocol):
         form: Form | None = None,
         redirects: bool = False,
         on_head: Callable[[], None] | None = None,
+        auth: Any = OWN,
     ) -> Answer:
         """
         :param on_head: called before the body of the response, which is streamed, is read.
+        :param auth: the auth object of this call, as its library takes it.
         """
         ...
 
@@ -119,8 +122,17 @@ class Requests:
                 session.verify = ca_file
 
             def call(
-                method, url, *, headers=None, body=None, form=None, redirects=False, on_head=None
+                method,
+                url,
+                *,
+                headers=None,
+                body=None,
+                form=None,
+                redirects=False,
+                on_head=None,
+                auth=OWN,
             ) -> Answer:
+                own = {} if auth is OWN else {"auth": auth}
                 sent = (
                     form.of_requests() if form else {"data": _chunks() if body is STREAM else body}
                 )
@@ -132,6 +144,7 @@ class Requests:
                     timeout=20,
                     stream=on_head is not None,
                     **sent,
+                    **own,
                 )
                 if on_head is not None:
                     on_head()
@@ -161,19 +174,30 @@ class Httpx:
         self.name = name
         self.prevents_forwarding = module.__name__.startswith("lattice_client")
 
+    def arguments(self, auth: Any, ca_file: str | None, **settings: Any) -> dict[str, Any]:
+        verify = _context(ca_file)
+        return {"auth": auth, "verify": verify, "trust_env": False, "timeout": 20, **settings}
+
     @contextmanager
     def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Call]:
-        with self.module.Client(
-            auth=auth, verify=_context(ca_file), trust_env=False, timeout=20, **settings
-        ) as client:
+        with self.module.Client(**self.arguments(auth, ca_file, **settings)) as client:
 
             def call(
-                method, url, *, headers=None, body=None, form=None, redirects=False, on_head=None
+                method,
+                url,
+                *,
+                headers=None,
+                body=None,
+                form=None,
+                redirects=False,
+                on_head=None,
+                auth=OWN,
             ) -> Answer:
+                own = {} if auth is OWN else {"auth": auth}
                 content = _chunks() if body is STREAM else body
                 sent = form.of_requests() if form else {"content": content}
                 with client.stream(
-                    method, url, headers=headers, follow_redirects=redirects, **sent
+                    method, url, headers=headers, follow_redirects=redirects, **sent, **own
                 ) as response:
                     if on_head is not None:
                         on_head()
@@ -193,17 +217,24 @@ class AsyncHttpx(Httpx):
     @contextmanager
     def client(self, auth: Any, ca_file: str | None = None, **settings: Any) -> Iterator[Call]:
         with asyncio.Runner() as runner:
-            client = self.module.AsyncClient(
-                auth=auth, verify=_context(ca_file), trust_env=False, timeout=20, **settings
-            )
+            client = self.module.AsyncClient(**self.arguments(auth, ca_file, **settings))
 
             async def call(
-                method, url, *, headers=None, body=None, form=None, redirects=False, on_head=None
+                method,
+                url,
+                *,
+                headers=None,
+                body=None,
+                form=None,
+                redirects=False,
+                on_head=None,
+                auth=OWN,
             ) -> Answer:
+                own = {} if auth is OWN else {"auth": auth}
                 content = _async_chunks() if body is STREAM else body
                 sent = form.of_requests() if form else {"content": content}
                 async with client.stream(
-                    method, url, headers=headers, follow_redirects=redirects, **sent
+                    method, url, headers=headers, follow_redirects=redirects, **sent, **own
                 ) as response:
                     if on_head is not None:
                         on_head()
@@ -246,12 +277,21 @@ class Aiohttp:
             session = runner.run(start())
 
             async def call(
-                method, url, *, headers=None, body=None, form=None, redirects=False, on_head=None
+                method,
+                url,
+                *,
+                headers=None,
+                body=None,
+                form=None,
+                redirects=False,
+                on_head=None,
+                auth=OWN,
             ) -> Answer:
+                own = {} if auth is OWN else {"middlewares": () if auth is None else (auth,)}
                 data = _async_chunks() if body is STREAM else body
                 data = form.of_aiohttp() if form else data
                 async with session.request(
-                    method, url, headers=headers, data=data, allow_redirects=redirects
+                    method, url, headers=headers, data=data, allow_redirects=redirects, **own
                 ) as response:
                     if on_head is not None:
                         on_head()
@@ -274,6 +314,43 @@ class AiohttpSession(Aiohttp):
 
     def session(self, auth: Any, **arguments: Any) -> aiohttp.ClientSession:
         return lattice_client.aiohttp.client_session(auth, **arguments)
+
+
+class RequestsAdapter(Requests):
+    name = "requests adapter"
+
+    def session(self, auth: Any, **settings: Any) -> requests.Session:
+        session = requests.Session()
+        adapter = lattice_client.requests.Adapter(auth, **settings)
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
+        return session
+
+
+class HttpxTransport(Httpx):
+    def arguments(self, auth: Any, ca_file: str | None, **settings: Any) -> dict[str, Any]:
+        return {"transport": _transport(self, auth, ca_file, settings), "timeout": 20}
+
+
+class AsyncHttpxTransport(AsyncHttpx):
+    def arguments(self, auth: Any, ca_file: str | None, **settings: Any) -> dict[str, Any]:
+        return {"transport": _transport(self, auth, ca_file, settings), "timeout": 20}
+
+
+def _transport(driver: Httpx, auth: Any, ca_file: str | None, settings: dict[str, Any]) -> Any:
+    ours = sys.modules[f"lattice_client.{driver.module.__name__}"]
+    kind = ours.AsyncTransport if isinstance(driver, AsyncHttpx) else ours.Transport
+    return kind(auth, verify=_context(ca_file), trust_env=False, **settings)
+
+
+class AiohttpMiddleware(Aiohttp):
+    name = "aiohttp middleware"
+
+    def session(
+        self, auth: Any, *, connector: Any, timeout: Any, **settings: Any
+    ) -> aiohttp.ClientSession:
+        ours = lattice_client.aiohttp.middleware(auth, **settings)
+        return aiohttp.ClientSession(middlewares=(ours,), connector=connector, timeout=timeout)
 
 
 # For plain HTTP. Otherwise httpx would load the default certificates for each client.
@@ -312,6 +389,16 @@ CLIENTS: list[Driver] = [
     AiohttpSession(),
 ]
 DRIVERS = [*HOOKS, *CLIENTS]
+# The libraries' own clients with a part of ours.
+PARTS: list[Driver] = [
+    RequestsAdapter(),
+    HttpxTransport(httpx, LatticeAuth, "httpx transport, library-free"),
+    HttpxTransport(httpx, lattice_client.httpx.LatticeAuth, "httpx transport"),
+    AsyncHttpxTransport(httpx, lattice_client.httpx.LatticeAuth, "httpx async transport"),
+    HttpxTransport(httpx2, lattice_client.httpx2.LatticeAuth, "httpx2 transport"),
+    AsyncHttpxTransport(httpx2, lattice_client.httpx2.LatticeAuth, "httpx2 async transport"),
+    AiohttpMiddleware(),
+]
 # httpx calls a library-free hook as a function, and does not show it the answer.
 ANSWERING = [driver for driver in DRIVERS if "library-free" not in driver.name]
 

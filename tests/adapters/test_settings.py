@@ -141,7 +141,7 @@ class TestOneCall:
             assert [request.target for request in server.requests] == [b"/", b"/busy"]
 
     def test_no_other_session_s(self):
-        """A response hook may make other calls during the call."""
+        """A call's arguments may make other calls."""
         with (
             raw_server(lambda _: UNAVAILABLE) as tokens,
             raw_server() as server,
@@ -150,11 +150,12 @@ class TestOneCall:
         ):
             asked = other.prepare_request(requests.Request("GET", tokens.url))
 
-            def with_a_token(request):
-                other.send(asked)
-                return request
+            class WithAToken(dict[str, str]):
+                def items(self):
+                    other.send(asked)
+                    return super().items()
 
-            session.get(server.url, auth=with_a_token, retry=ONCE)
+            session.get(server.url, headers=WithAToken(), retry=ONCE)
             assert len(tokens.requests) == 3
 
     def test_no_other_request_of_the_session(self):

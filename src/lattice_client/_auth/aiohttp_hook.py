@@ -17,7 +17,12 @@ from lattice_client._wire.aiohttp import (
 )
 from lattice_client._wire.response_body import patience
 
-__all__ = ["AiohttpHook"]
+__all__ = ["AiohttpClient", "AiohttpHook", "take_over"]
+
+# An attribute of a request, for clients below: the hook's signer, and the request as it has it.
+_HOOKED = "_lattice_client_hooked"
+# Another: the client that sends it for a hook.
+_SENDING = "_lattice_client_sending"
 
 
 class AiohttpHook:
@@ -28,8 +33,12 @@ class AiohttpHook:
         self._redirected = RedirectedCalls()
 
     async def __call__(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
+        client = _client_of(request)
+        if client is not None:
+            return await client.call(request, handler, self._signer)
         url, allowed_origins = request.url, self._redirected.allowed_origins_of(request)
         out = AiohttpRequest(request)
+        setattr(request, _HOOKED, (self._signer, out))
         try:
             if allowed_origins is not None and is_foreign(url.origin(), allowed_origins):
                 self._signer.strip_credentials(out, allowed_origins)
@@ -42,6 +51,7 @@ class AiohttpHook:
                     response = await self._retry_after_recovery(out, response, handler)
             self._redirected.note(request, url, allowed_origins, response, out.endpoint)
         finally:
+            setattr(request, _HOOKED, None)  # the two refer to each other
             if out.endpoint is not None:
                 out.restore()
         return response
@@ -79,3 +89,54 @@ class _Ops:
 
     def send_once(self, out: AiohttpRequest) -> Awaitable[Any]:
         return self._handler(out.request)
+
+
+def _client_of(request: Any) -> AiohttpClient | None:
+    """The client of a request's session, unless it is sending the request already."""
+    if getattr(request, _SENDING, None) is not None:
+        return None
+    for middleware in getattr(getattr(request, "_session", None), "_middlewares", ()):
+        if isinstance(middleware, AiohttpClient):
+            return middleware
+    return None
+
+
+class AiohttpClient:
+    """The middleware of a client, as far as the hooks know it.
+
+    ``middlewares=`` of one call takes its place. A hook there replaces the client's auth object and
+    nothing else, so it lets the client make the call.
+    """
+
+    async def call(
+        self, request: Any, handler: Callable[[Any], Awaitable[Any]], signer: RequestSigner
+    ) -> Any:
+        """Make a call for a hook."""
+        setattr(request, _SENDING, self)
+        try:
+            return await self._call(request, handler, signer)
+        finally:
+            delattr(request, _SENDING)
+
+    def is_sending(self, request: Any) -> bool:
+        """Whether this client has signed a request for a hook above it."""
+        return getattr(request, _SENDING, None) is self
+
+    async def _call(
+        self, request: Any, handler: Callable[[Any], Awaitable[Any]], signer: RequestSigner | None
+    ) -> Any:
+        raise NotImplementedError
+
+
+def take_over(request: Any) -> RequestSigner | None:
+    """The signer of the hook that has signed a request above a client; None for none. The client
+    signs each attempt with it, so the hook's own signature and routing are undone."""
+    hooked = getattr(request, _HOOKED, None)
+    if hooked is None:
+        return None
+    setattr(request, _HOOKED, None)
+    signer: RequestSigner
+    signer, out = hooked
+    out.restore()
+    out.signer = None
+    return signer

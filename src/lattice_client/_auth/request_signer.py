@@ -63,6 +63,8 @@ class RequestSigner:
         # Without hosts, names also decide whether the URL's host is Lattice's.
         self._looks_up_url_hosts = hosts is None and match == "both"
         self.names: Resolver | None = given["names"]
+        # This signer with the names of the client that last called with it.
+        self._routed: RequestSigner | None = None
         self._places_in_header = given["placement"] == "header"
         # The header that the caller's own Authorization is moved to.
         self.moved_authorization: str | None = given["move_authorization_to"]
@@ -96,6 +98,25 @@ class RequestSigner:
         if self.names is not None and self.names is not names:
             raise ConfigurationError("this auth object has other names already; give names once")
         return RequestSigner({**self._arguments, "names": check_names(names)})
+
+    def routed_by(self, names: Resolver | None) -> RequestSigner:
+        """The signer for a call through a client that has these names. The auth object's own come
+        first, and those of Lattice are not for another service."""
+        if names is None or self.names is not None or self._arguments["service"] != LATTICE:
+            return self
+        routed = self._routed
+        if routed is None or routed.names is not names:
+            self._routed = routed = self.with_names(names)
+        return routed
+
+    def unsigned(self) -> RequestSigner:
+        """One with the same arguments that routes requests and signs none."""
+        return _Unsigned(self._arguments)
+
+    @property
+    def signs_any_host(self) -> bool:
+        """Whether no ``hosts`` limit its scope."""
+        return self._hosts is None
 
     def is_in_scope(self, out: SignableRequest) -> bool:
         """Whether ``hosts`` includes a request's Host header, and the host that it goes to. Without
@@ -239,6 +260,20 @@ class RequestSigner:
         if in_query:
             out.set_target(without_signature(out.target))
         return False
+
+    def refuse_basic(self, out: SignableRequest) -> None:
+        """What has set it cannot be seen here.
+
+        :raises ConfigurationError: for basic authentication that the signature would replace.
+        """
+        replaced = self._places_in_header and self.moved_authorization is None
+        if replaced and out.authorization()[:6].lower() == "basic ":
+            raise ConfigurationError(
+                f"the request to {out.host!r} has basic authentication (from auth=, the URL's user "
+                "and password, .netrc or a header), and its signature would replace that: leave it "
+                "out, call this host with a plain client of the library, or leave the host out of "
+                "hosts=[…]; placement='query' and move_authorization_to=… send both"
+            )
 
     def sign(self, out: SignableRequest) -> None:
         """Sign a request if its host is in scope. May block to fetch credentials and to look up
@@ -419,6 +454,19 @@ class RequestSigner:
             path_encoding=encoding or given["path_encoding"],
             signed_headers=given["signed_headers"],
         )
+
+
+class _Unsigned(RequestSigner):
+    """For a call that asks to go out unsigned: everything but the signature is as usual."""
+
+    def refuse_basic(self, out: SignableRequest) -> None:
+        """Refuse nothing: no signature replaces it."""
+
+    def sign(self, out: SignableRequest) -> None:
+        self.route(out)
+
+    async def sign_async(self, out: SignableRequest) -> None:
+        await self.route_async(out)
 
 
 def _found_region(out: SignableRequest) -> str | None:

@@ -1,4 +1,4 @@
-"""The response hook that an auth object adds to a request of requests.
+"""The response hooks that an auth object adds to a request of requests.
 
 The library is not imported: the hook is registered with the signed request.
 """
@@ -18,20 +18,50 @@ if TYPE_CHECKING:
     from lattice_client._auth.request_signer import RequestSigner
     from lattice_client._wire.request import SignableRequest
 
-__all__ = ["add_response_hook"]
+__all__ = ["add_response_hook", "note_signer", "signer_of_call"]
 
 
 def add_response_hook(signer: RequestSigner, signed: SignableRequest) -> None:
     """Keep a request's signature from going along with a redirect, and answer a refusal that has a
-    remedy."""
-    hooks = signed.request.hooks
-    others = [hook for hook in hooks["response"] if not isinstance(hook, _ResponseHook)]
-    signed.request.hooks = {**hooks, "response": [*others, _ResponseHook(signer, signed)]}
+    remedy. An unsigned request only keeps the signer, for a client below."""
+    _add(
+        signed.request,
+        _Signer(signer) if signed.signer is None else _ResponseHook(signer, signed),
+    )
 
 
-class _ResponseHook:
+def note_signer(signer: RequestSigner, request: Any) -> None:
+    """Keep the signer of a call's auth object on its request, for the client that will sign it."""
+    _add(request, _Signer(signer))
+
+
+def signer_of_call(request: Any) -> RequestSigner | None:
+    """The signer that a request was prepared with; None for none of ours."""
+    for hook in request.hooks["response"]:
+        if isinstance(hook, _Signer):
+            return hook.signer
+    return None
+
+
+def _add(request: Any, added: _Signer) -> None:
+    hooks = request.hooks
+    others = [hook for hook in hooks["response"] if not isinstance(hook, _Signer)]
+    request.hooks = {**hooks, "response": [*others, added]}
+
+
+class _Signer:
+    """A response hook that does nothing: requests copies it to what follows a redirect."""
+
+    def __init__(self, signer: RequestSigner) -> None:
+        self.signer = signer
+
+    def __call__(self, response: Any, **_: Any) -> Any:
+        return response
+
+
+class _ResponseHook(_Signer):
     def __init__(self, signer: RequestSigner, signed: SignableRequest) -> None:
-        self._signer = signer
+        self.signer = signer
         self._signed = signed
 
     def __call__(self, response: Any, **how_sent: Any) -> Any:
@@ -43,22 +73,22 @@ class _ResponseHook:
         if response.status_code in REDIRECTS:
             # The caller's request, not a copy that was sent for a remedy.
             origin, destination = _forget_signature(
-                request, response.headers.get("Location"), self._signer.moved_authorization
+                request, response.headers.get("Location"), self.signer.moved_authorization
             )
-            self._signer.note_redirect([origin], destination)
+            self.signer.note_redirect([origin], destination)
         return response
 
     def _retry_after_recovery(self, response: Any, how_sent: dict[str, Any]) -> Any:
         signed, tried = self._signed, Tried()
         while response.status_code == FORBIDDEN:
             body = read_requests(response, patience())
-            if self._signer.remedy(signed, response.headers, body, tried) is None:
+            if self.signer.remedy(signed, response.headers, body, tried) is None:
                 break
             discard_requests(response, patience())
             endpoint = signed.endpoint
             signed = RequestsRequest(response.request.copy())
             signed.endpoint = endpoint
-            self._signer.sign(signed)
+            self.signer.sign(signed)
             refusal, response = response, response.connection.send(signed.request, **how_sent)
             response.history.append(refusal)
         return response

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from lattice_client._auth.recovery import FORBIDDEN, Remedy, Tried
-from lattice_client._auth.request_signer import PATIENCE
+from lattice_client._auth.request_signer import PATIENCE, RequestSigner
 from lattice_client._calls.steps import CallSteps, LibraryOps, Step
 from lattice_client._calls.watch import AnyCallObserver, watch
 from lattice_client._run_steps import run, run_async
@@ -26,7 +26,15 @@ from lattice_client.names import Resolver
 from lattice_client.retry.policy import NO_RETRIES, Attempts, Outcome, RetryPolicy
 from lattice_client.retry.quota import RetryQuotas
 
-__all__ = ["REQUEST_ID", "CallSettings", "refuse_retries", "run", "run_async", "wait"]
+__all__ = [
+    "REQUEST_ID",
+    "CallSettings",
+    "not_ours",
+    "refuse_retries",
+    "run",
+    "run_async",
+    "wait",
+]
 
 # Lattice keeps the caller's value, forwards it to the target, returns it and logs it ("Access logs
 # for Amazon VPC Lattice", VPC Lattice User Guide).
@@ -57,9 +65,29 @@ class CallSettings:
             )
         signer = request_signer(LatticeAuth() if auth is None else auth)
         self.signer = signer if names is None else signer.with_names(names)
+        self._names = names
+        self._unsigned: RequestSigner | None = None
         self.retry = _check_policy(retry) if retry is not None else RetryPolicy()
         self.quotas = RetryQuotas()
         self.observers = Observers(observers)
+
+    def signer_of(self, auth: object) -> RequestSigner:
+        """The signer of a call with its own auth object.
+
+        :param auth: None: the call goes out unsigned.
+        :raises ConfigurationError: for any other object.
+        """
+        if auth is None:
+            if self._unsigned is None:
+                self._unsigned = self.signer.unsigned()
+            return self._unsigned
+        if not isinstance(auth, SigV4Auth):
+            raise not_ours(auth)
+        return self.adopt(request_signer(auth))
+
+    def adopt(self, signer: RequestSigner) -> RequestSigner:
+        """The signer of another auth object, for a call through this client."""
+        return signer.routed_by(self._names)
 
     def steps(self, ops: LibraryOps, retry: object = None) -> CallSteps:
         """The steps of one call.
@@ -173,6 +201,21 @@ def _check_policy(retry: object) -> RetryPolicy:
     raise ConfigurationError(
         f"retry must be a RetryPolicy, not a {type(retry).__name__}; "
         f"for no retries, use RetryPolicy(attempts={NO_RETRIES.attempts})"
+    )
+
+
+def not_ours(auth: object) -> ConfigurationError:
+    """The error for authentication of one call with which this client cannot sign.
+
+    :param auth: what was given; only its type is shown, as it may hold a password. None: the user
+        and password of the URL.
+    """
+    given = "the user and password of the URL" if auth is None else f"a {type(auth).__name__}"
+    return ConfigurationError(
+        f"the auth of a call must be a LatticeAuth or SigV4Auth, not {given}: this "
+        "client signs requests to this host, and sends no other credentials in place of the "
+        "signature. Leave it out, call the host with a plain client of the library, or leave the "
+        "host out of hosts=[…]"
     )
 
 

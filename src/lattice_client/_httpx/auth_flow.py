@@ -1,18 +1,23 @@
-"""The auth flow of httpx and httpx2. The two differ only in their import name."""
+"""The auth flows of httpx and httpx2. The two differ only in their import name."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lattice_client._auth.recovery import FORBIDDEN, Tried
 from lattice_client._wire.detect import wrap_request
+from lattice_client._wire.httpx import CALL_AUTH
 from lattice_client._wire.httpx_response import read_httpx, read_httpx_async
 from lattice_client._wire.request import SignableRequest
 from lattice_client._wire.response_body import patience
 from lattice_client.auth import SigV4Auth, request_signer
+from lattice_client.denial.model import ATTEMPT
 
-__all__ = ["HttpxFlow"]
+__all__ = ["CallFlow", "HttpxFlow"]
+
+_NONE = object()
 
 
 class HttpxFlow(SigV4Auth):
@@ -21,6 +26,7 @@ class HttpxFlow(SigV4Auth):
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         out, tried, signer = wrap_request(request), Tried(), request_signer(self)
+        out.note_auth(self)
         while True:
             signer.sign(out)
             response = yield request
@@ -32,6 +38,7 @@ class HttpxFlow(SigV4Auth):
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         out, tried, signer = wrap_request(request), Tried(), request_signer(self)
+        out.note_auth(self)
         while True:
             await signer.sign_async(out)
             response = yield request
@@ -44,9 +51,39 @@ class HttpxFlow(SigV4Auth):
 
 def _is_refused(signed: SignableRequest, response: Any) -> bool:
     """Whether the signed request itself was refused. After redirects, httpx hands a flow the last
-    response of the chain, which refuses another request, perhaps to another host."""
+    response of the chain, which refuses another request, perhaps to another host. A transport of
+    ours below has tried the remedies already."""
     return (
         response.status_code == FORBIDDEN
         and signed.signer is not None
         and response.request is signed.request
+        and ATTEMPT not in response.extensions
     )
+
+
+class CallFlow:
+    """An auth flow of httpx that signs nothing: it tells the transport below the auth object of one
+    call, and leaves the request as it was."""
+
+    def __init__(self, auth: SigV4Auth | None) -> None:
+        self._auth = auth
+
+    def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
+        with _of_call(request, self._auth):
+            yield request
+
+    async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
+        with _of_call(request, self._auth):
+            yield request
+
+
+@contextmanager
+def _of_call(request: Any, auth: SigV4Auth | None) -> Iterator[None]:
+    before = request.extensions.get(CALL_AUTH, _NONE)
+    request.extensions = {**request.extensions, CALL_AUTH: auth}
+    try:
+        yield
+    finally:
+        # The transport may have added others.
+        after = {name: it for name, it in request.extensions.items() if name != CALL_AUTH}
+        request.extensions = after if before is _NONE else {**after, CALL_AUTH: before}

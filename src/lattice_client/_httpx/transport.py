@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from types import ModuleType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from lattice_client._auth.recovery import Remedy
 from lattice_client._auth.redirects import is_foreign
 from lattice_client._auth.request_signer import RequestSigner
 from lattice_client._calls import loop
-from lattice_client._calls.loop import REQUEST_ID, CallSettings, refuse_retries, run, run_async
+from lattice_client._calls.loop import (
+    REQUEST_ID,
+    CallSettings,
+    not_ours,
+    refuse_retries,
+    run,
+    run_async,
+)
 from lattice_client._calls.steps import Answer
 from lattice_client._httpx.connections import HttpxAttempt, TransportPool, maker, with_context
 from lattice_client._secrecy import forgetful
+from lattice_client._wire.httpx import CALL_AUTH, HttpxRequest
 from lattice_client._wire.httpx_response import (
     discard_httpx,
     discard_httpx_async,
@@ -22,7 +30,7 @@ from lattice_client._wire.httpx_response import (
     read_httpx_async,
 )
 from lattice_client._wire.urls import REDIRECTS, origin_of
-from lattice_client.auth import SigV4Auth
+from lattice_client.auth import LatticeAuth, SigV4Auth
 from lattice_client.denial.model import ATTEMPT
 from lattice_client.events import Observer
 from lattice_client.names import Resolver
@@ -34,6 +42,7 @@ __all__ = ["RETRY", "AsyncSigningTransport", "SigningClient", "SigningTransport"
 # httpx copies extensions to the request that follows a redirect.
 RETRY = "lattice_retry"
 _ALLOWED_ORIGINS = "lattice_allowed_origins"
+_NOT_GIVEN = object()
 
 _CLIENT_ERRORS = 400
 # OpenSSL's words: httpcore does not chain the exception itself.
@@ -63,7 +72,15 @@ class _SigningTransport:
         self._settings = CallSettings(auth, retry, observers, names)
         refuse_retries("retries", arguments.get("retries", 0))
         kind = getattr(self._library, self._transport_name)
-        self._inner = _transports(self._library, kind, self._settings, transport, arguments)
+        self._inner = _transports(self._library, kind, transport, arguments)
+
+    def _signer_of(self, request: Any) -> RequestSigner:
+        extensions, settings = request.extensions, self._settings
+        return (
+            settings.signer_of(extensions[CALL_AUTH])
+            if CALL_AUTH in extensions
+            else settings.signer
+        )
 
     @classmethod
     def _of_client(cls, settings: CallSettings, inner: TransportPool) -> Self:
@@ -79,7 +96,7 @@ class SigningTransport(_SigningTransport):
 
     :param auth: None: ``LatticeAuth()``. Requests to hosts outside its ``hosts`` pass unsigned.
     :param retry: None: ``RetryPolicy()``. A request's extension ``lattice_retry`` is a policy for
-        that request alone.
+        that request alone, and its ``lattice_auth`` an auth object; None there sends it unsigned.
     :param observers: receive the events of each call: see ``lattice_client.events``. None: its
         ``log`` alone.
     :param names: resolves each host, as in :class:`LatticeAuth`. None: the resolver of ``auth``.
@@ -100,12 +117,13 @@ class SigningTransport(_SigningTransport):
         self._inner.first.__exit__(*error)
 
     def handle_request(self, request: Any) -> Any:
-        signer = self._settings.signer
+        signer = self._signer_of(request)
         ops = _SyncOps(self._library, signer, request, self._inner)
         signs = signer.is_in_scope(ops.last) if signer.names is None else signer.route(ops.last)
         if not signs or ops.is_foreign_origin():
             response = ops.send(ops.unsigned())
         else:
+            signer.refuse_basic(ops.last)
             steps = self._settings.steps(ops, request.extensions.get(RETRY))
             response = run(steps, ops)
             ops.attach_for_explain(response)
@@ -133,7 +151,7 @@ class AsyncSigningTransport(_SigningTransport):
         await self._inner.first.__aexit__(*error)
 
     async def handle_async_request(self, request: Any) -> Any:
-        signer = self._settings.signer
+        signer = self._signer_of(request)
         ops = _AsyncOps(self._library, signer, request, self._inner)
         signs = (
             signer.is_in_scope(ops.last)
@@ -143,6 +161,7 @@ class AsyncSigningTransport(_SigningTransport):
         if not signs or ops.is_foreign_origin():
             response = await ops.send(ops.unsigned())
         else:
+            signer.refuse_basic(ops.last)
             steps = self._settings.steps(ops, request.extensions.get(RETRY))
             response = await run_async(steps, ops)
             ops.attach_for_explain(response)
@@ -158,7 +177,9 @@ class AsyncSigningTransport(_SigningTransport):
 class SigningClient:
     """A client that signs every attempt, redirects and retries included.
 
-    :param auth: None: ``LatticeAuth()``.
+    :param auth: None: ``LatticeAuth()``. It is ``client.auth``, which may be set. ``auth=`` of one
+        call signs in its place, and None there sends it unsigned. Other authentication is refused
+        where the client signs.
     :param retry: None: ``RetryPolicy()``. ``extensions={"lattice_retry": …}`` is a policy for one
         call.
     :param observers: receive the events of each call: see ``lattice_client.events``. None: its
@@ -168,8 +189,9 @@ class SigningClient:
     :raises ConfigurationError: for an argument that cannot work.
     """
 
-    # The library's transport of this module.
+    # The transport and the auth flow of this module.
     _signing: Any
+    _call_flow: Any
     _transport: Any
     _mounts: Any
 
@@ -183,9 +205,11 @@ class SigningClient:
         names: Resolver | None = None,
         **arguments: Any,
     ) -> None:
+        auth = LatticeAuth() if auth is None else auth
         # All transports share these, and they are checked before any is made.
         settings = CallSettings(auth, retry, observers, names)
-        pools_by_name = settings.signer.names is not None and arguments.get("transport") is None
+        # Of one call, too, the auth object may have names.
+        pools_by_name = arguments.get("transport") is None
         if pools_by_name:
             arguments = with_context(self._signing._library, arguments)  # noqa: SLF001
         super().__init__(**arguments)
@@ -199,19 +223,53 @@ class SigningClient:
             pattern: mounted and signing(settings, TransportPool(mounted, None))
             for pattern, mounted in self._mounts.items()
         }
+        self._settings = settings
+        self._own_auth: Any = auth
+        self._default_auth: Any = auth
+        self._no_flow = self._signing._library.Auth()  # noqa: SLF001
+
+    # The library's own signatures are the ones for type checkers.
+    if not TYPE_CHECKING:
+
+        @property
+        def auth(self) -> Any:
+            """What calls without ``auth=`` are signed with; None: they go out unsigned."""
+            return self._default_auth
+
+        @auth.setter
+        def auth(self, auth: Any) -> None:
+            self._default_auth = auth
+
+        def send(self, request: Any, *, auth: Any = _NOT_GIVEN, **how: Any) -> Any:
+            """As the library's. An auth object of ours signs each attempt, below redirects."""
+            library = self._signing._library  # noqa: SLF001
+            if auth is _NOT_GIVEN or auth is library.USE_CLIENT_DEFAULT:
+                auth = request.extensions.get(CALL_AUTH, self._default_auth)
+            return super().send(request, auth=self._flow(request, auth), **how)
+
+    def _flow(self, request: Any, auth: object) -> Any:
+        """The auth flow of one call.
+
+        :raises ConfigurationError: for authentication that is not ours, where this client signs.
+        """
+        is_own = auth is self._own_auth and CALL_AUTH not in request.extensions
+        is_ours = auth is None or isinstance(auth, SigV4Auth)
+        if request.url.userinfo or not is_ours:
+            if self._settings.signer.is_in_scope(HttpxRequest(request)):
+                raise not_ours(None if is_ours else auth)
+            if is_own or not isinstance(auth, SigV4Auth):
+                return None if is_own else auth  # as the library does without us
+        return self._no_flow if is_own else self._call_flow(auth)
 
 
 def _transports(
     library: ModuleType,
     kind: Callable[..., Any],
-    settings: CallSettings,
     transport: Any,
     arguments: dict[str, Any],
 ) -> TransportPool:
     if transport is not None:
         return TransportPool(transport, None)
-    if settings.signer.names is None:
-        return TransportPool(kind(**arguments), None)
     make = partial(kind, **with_context(library, arguments))
     return TransportPool(make(), make)
 

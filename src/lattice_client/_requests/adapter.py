@@ -8,14 +8,16 @@ from typing import Any, Literal, TypedDict, Unpack
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 from requests.structures import CaseInsensitiveDict
 from requests.utils import select_proxy
 
 from lattice_client._auth.recovery import Remedy
 from lattice_client._auth.redirects import is_foreign
 from lattice_client._auth.request_signer import RequestSigner
+from lattice_client._auth.requests_hook import note_signer, signer_of_call
 from lattice_client._calls import loop
-from lattice_client._calls.loop import REQUEST_ID, CallSettings, refuse_retries, run
+from lattice_client._calls.loop import REQUEST_ID, CallSettings, not_ours, refuse_retries, run
 from lattice_client._calls.steps import Answer
 from lattice_client._requests.pools import POOLS
 from lattice_client._requests.redirects import allowed_origins_of, remember
@@ -97,12 +99,16 @@ class Adapter(HTTPAdapter):
         proxies: Any = None,
         *,
         retry: RetryPolicy | None = None,
+        auth: SigV4Auth | None = None,
     ) -> requests.Response:
         """As ``HTTPAdapter.send``.
 
         :param retry: a policy for this request alone.
+        :param auth: signs this request alone. None: the auth object that it was prepared with, else
+            the adapter's.
+        :raises ConfigurationError: for a request that is to be signed and has other authentication.
         """
-        signer = self._settings.signer
+        signer = self._signer_of(request, auth)
         if signer.names is not None and proxies:
             # Choose the proxy by the name that was called, not by the one that it resolves to.
             proxy = select_proxy(str(request.url), proxies)
@@ -126,6 +132,8 @@ class Adapter(HTTPAdapter):
         elif not signs:
             response = ops.send(ops.last)
         else:
+            signer.refuse_basic(ops.last)
+            _refuse_other_hooks(request)
             response = run(self._settings.steps(ops, retry), ops)
         if signer.names is not None and request.url:
             # A redirect is relative to the URL that was called.
@@ -135,6 +143,25 @@ class Adapter(HTTPAdapter):
             # Code that follows redirects by hand may start from the request that was sent.
             response.request.hooks = request.hooks
         return response
+
+    def _signer_of(self, request: requests.PreparedRequest, auth: object) -> RequestSigner:
+        settings = self._settings
+        if auth is not None:
+            return settings.signer_of(auth)
+        hooks = request.hooks["response"]
+        if not hooks:
+            return settings.signer
+        own = signer_of_call(request)
+        return settings.signer if own is None else settings.adopt(own)
+
+    def claim(self, request: requests.PreparedRequest) -> None:
+        """Have a request judged by the adapter's own auth object, whatever the session's."""
+        note_signer(self._settings.signer, request)
+
+    def may_sign(self, request: requests.PreparedRequest) -> bool:
+        """Whether ``hosts`` of the adapter's auth object include a request's."""
+        signer = self._settings.signer
+        return signer.signs_any_host or signer.is_in_scope(RequestsAttempt(_copy(request)))
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
@@ -162,6 +189,14 @@ class Adapter(HTTPAdapter):
                 "one of them has to go"
             )
         return super().get_connection_with_tls_context(request, verify, proxies, cert)
+
+
+def _refuse_other_hooks(request: requests.PreparedRequest) -> None:
+    """:raises ConfigurationError: for what waits for a 401, as ``HTTPDigestAuth`` does."""
+    for hook in request.hooks["response"]:
+        owner = getattr(hook, "__self__", None)
+        if isinstance(owner, AuthBase):
+            raise not_ours(owner)
 
 
 def _copy(request: requests.PreparedRequest) -> requests.PreparedRequest:

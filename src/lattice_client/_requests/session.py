@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
+import requests
+from requests.utils import get_auth_from_url, get_netrc_auth
+
+from lattice_client._auth.requests_hook import note_signer, signer_of_call
+from lattice_client._calls.loop import not_ours
 from lattice_client._requests.adapter import Adapter, AdapterArguments
 from lattice_client._requests.verbs import TypedSession
 from lattice_client._secrecy import forgetful
-from lattice_client.auth import SigV4Auth
+from lattice_client.auth import SigV4Auth, request_signer
 from lattice_client.events import Observer
 from lattice_client.names import Resolver
 from lattice_client.retry.policy import RetryPolicy
-
-if TYPE_CHECKING:
-    import requests
 
 __all__ = ["Session"]
 
@@ -36,7 +38,9 @@ class Session(TypedSession):
     :param adapter: arguments of :class:`Adapter`, such as ``pool_maxsize``.
     :raises ConfigurationError: for an argument that cannot work.
 
-    ``request()``, ``get()`` and the like take ``retry=`` for one call.
+    ``request()``, ``get()`` and the like take ``retry=`` for one call. Their ``auth=``, or else
+    ``session.auth``, signs in place of the session's own. Other authentication is refused where the
+    session signs, and ``.netrc`` is not read there.
     """
 
     @forgetful
@@ -69,14 +73,83 @@ class Session(TypedSession):
         finally:
             _about_to_send.reset(token)
 
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """As ``requests.Session.prepare_request``. The request is signed when it is sent.
+
+        :raises ConfigurationError: for authentication that is not ours, where the session signs.
+        """
+        given = self.auth if request.auth is None else request.auth
+        call = requests.Request.__new__(requests.Request)
+        call.__dict__ = {**vars(request), "auth": _CallAuth(self, given)}
+        return super().prepare_request(call)
+
+    def rebuild_auth(
+        self, prepared_request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        """As ``requests.Session.rebuild_auth``, without ``.netrc`` where the session signs."""
+        plain: Any = super()
+        if not _signs(self, prepared_request):
+            plain.rebuild_auth(prepared_request, response)
+        elif plain.should_strip_auth(response.request.url, prepared_request.url):
+            prepared_request.headers.pop("Authorization", None)
+
     def send(self, request: requests.PreparedRequest, **arguments: Any) -> requests.Response:
-        """As ``requests.Session.send``; ``retry=`` is a policy for this request alone."""
+        """As ``requests.Session.send``; ``retry=`` and ``auth=`` are for this request alone."""
         about_to_send = _about_to_send.get()
-        retry = arguments.pop("retry", None)
+        # requests passes both on to the requests that follow a redirect.
+        retry, auth = arguments.pop("retry", None), arguments.pop("auth", None)
+        if auth is None and isinstance(self.auth, SigV4Auth) and signer_of_call(request) is None:
+            auth = self.auth
         if retry is None and about_to_send is not None and about_to_send[0] is self:
-            # requests passes ``retry`` on to the requests that follow a redirect.
             _about_to_send.set(None)
             retry = about_to_send[1]
-        if retry is not None and isinstance(self.get_adapter(str(request.url)), Adapter):
-            arguments["retry"] = retry
+        own = {"retry": retry, "auth": auth}
+        own = {name: value for name, value in own.items() if value is not None}
+        if own and isinstance(self.get_adapter(str(request.url)), Adapter):
+            arguments.update(own)
         return super().send(request, **arguments)
+
+
+class _CallAuth:
+    """What one call says of its auth, as an auth object that requests calls."""
+
+    def __init__(self, session: requests.Session, given: Any) -> None:
+        self._session = session
+        self._given = given
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        session, given = self._session, self._given
+        if isinstance(given, SigV4Auth) and _is_ours(session, request):
+            note_signer(request_signer(given), request)
+        elif not _signs(session, request):
+            _as_requests_does(session, request, given)
+        elif given is not None or _names_user(str(request.url)):
+            raise not_ours(given)
+        return request
+
+
+def _as_requests_does(
+    session: requests.Session, request: requests.PreparedRequest, given: Any
+) -> None:
+    """Authenticate a request that the session does not sign."""
+    if given is None and session.trust_env:
+        given = get_netrc_auth(str(request.url))
+    adapter = session.get_adapter(str(request.url))
+    if given is not None and isinstance(adapter, Adapter):
+        # The call's own: an auth object of ours in ``session.auth`` is not for it.
+        adapter.claim(request)
+    request.prepare_auth(given)
+
+
+def _names_user(url: str) -> bool:
+    return "@" in url and any(get_auth_from_url(url))
+
+
+def _is_ours(session: requests.Session, request: requests.PreparedRequest) -> bool:
+    return isinstance(session.get_adapter(str(request.url)), Adapter)
+
+
+def _signs(session: requests.Session, request: requests.PreparedRequest) -> bool:
+    """Whether a request goes to a host that the session itself may sign for."""
+    adapter = session.get_adapter(str(request.url))
+    return isinstance(adapter, Adapter) and adapter.may_sign(request)

@@ -105,6 +105,9 @@ class AiohttpRequest(Reroutable):
             if "server_hostname" not in request.connection_key._fields:
                 request.proxy_headers = type(request.headers)(Host=endpoint.host)
 
+    def authorization(self) -> str:
+        return str(self.request.headers.get("Authorization", ""))
+
     def headers_to_sign(self, names: frozenset[str]) -> list[tuple[str, str]]:
         items = self.request.headers.items()
         # Comparing the second hyphen of x-amz- is quicker than lowering a name.

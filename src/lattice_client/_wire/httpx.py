@@ -13,6 +13,7 @@ from lattice_client.names import Endpoint
 from lattice_client.signing import SIGNATURE_HEADERS
 
 __all__ = [
+    "CALL_AUTH",
     "HttpxRequest",
     "httpx_host",
     "httpx_items",
@@ -21,6 +22,9 @@ __all__ = [
     "set_httpx_signature",
 ]
 
+# The extension with the auth object of one call; None where it goes out unsigned. httpx copies
+# extensions to the request that follows a redirect.
+CALL_AUTH = "lattice_auth"
 # httpx's extension for another path and query than the URL's.
 _TARGET = "target"
 _NO_EXTENSIONS: dict[str, object] = {}
@@ -89,6 +93,17 @@ class HttpxRequest(Reroutable):
 
     def set_host(self, host: str) -> None:
         self.request.headers["Host"] = host
+
+    def note_auth(self, auth: object) -> None:
+        # Not an attribute: pickles of the request would hold the credentials.
+        request = self.request
+        request.extensions = {**_extensions(request), CALL_AUTH: auth}
+
+    def authorization(self) -> str:
+        for _, name, value in httpx_items(self.request.headers):
+            if name == b"authorization":
+                return value.decode("latin-1")
+        return ""
 
     def headers_to_sign(self, names: frozenset[str]) -> list[tuple[str, str]]:
         pairs = [

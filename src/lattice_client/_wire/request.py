@@ -71,6 +71,14 @@ class SignableRequest(Protocol):
         """The host and port in the URL, as they would stand in its Host header."""
         ...
 
+    def note_auth(self, auth: object) -> None:
+        """Keep the auth object of a call on the request, for a client below that signs it again."""
+        ...
+
+    def authorization(self) -> str:
+        """The Authorization header; empty where there is none."""
+        ...
+
     def headers_to_sign(self, names: frozenset[str]) -> list[tuple[str, str]]:
         """The headers named ``x-amz-*`` and those in ``names`` (lower case), without those of an
         earlier signature. A character stands for a byte on the wire."""
@@ -175,6 +183,9 @@ class Reroutable:
     def has_own_host(self) -> bool:
         """See :meth:`SignableRequest.has_own_host`."""
         raise NotImplementedError
+
+    def note_auth(self, auth: object) -> None:
+        """Keep the auth object of a call on the request, where that is how a client learns it."""
 
     def url_host(self) -> str:
         """The host in the URL, without brackets."""

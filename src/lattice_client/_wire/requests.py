@@ -91,6 +91,9 @@ class RequestsRequest(Reroutable):
         if "Host" in self.request.headers:
             self.request.headers["Host"] = host
 
+    def authorization(self) -> str:
+        return as_text(requests_header(self.request.headers, "authorization") or "")
+
     def headers_to_sign(self, names: frozenset[str]) -> list[tuple[str, str]]:
         headers = self.request.headers
         # The names and values of requests' own mapping, without a look-up for each.
