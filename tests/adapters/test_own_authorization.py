@@ -267,9 +267,9 @@ class TestOtherPlacesThanHeaders:
     def test_a_url(self, driver):
         is_aiohttp = "aiohttp" in driver.name
         refused = driver in CLIENTS and not is_aiohttp
-        with raw_server() as server, driver.client(self.auth()) as call:
-            with pytest.raises(ConfigurationError) if refused else nullcontext():
-                call("GET", server.url.replace("127.0.0.1", "user:pass@127.0.0.1"))
+        ends = pytest.raises(ConfigurationError) if refused else nullcontext()
+        with raw_server() as server, driver.client(self.auth()) as call, ends:
+            call("GET", server.url.replace("127.0.0.1", "user:pass@127.0.0.1"))
         assert all(request.verified() for request in server.requests)
         # requests and httpx read it only where a call has no auth of its own.
         moved = [values(request, MOVED) for request in server.requests]

@@ -1,5 +1,5 @@
-"""What DNS says of a name whose CNAME leads to a managed name: a resource's, or an endpoint's in a VPC
-whose subnets are not listed."""
+"""What DNS says of a name whose CNAME leads to a managed name: a resource's, or an endpoint's
+in a VPC whose subnets are not listed."""
 
 from __future__ import annotations
 
