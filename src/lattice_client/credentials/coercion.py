@@ -1,0 +1,124 @@
+"""What users may give as ``credentials=``, told apart by shape: nothing is imported for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from lattice_client._secrecy import forgetful
+from lattice_client.credentials.provider import CredentialsProvider, StaticCredentials
+from lattice_client.credentials.value import Credentials
+from lattice_client.errors import ConfigurationError
+
+__all__ = ["CredentialsSource", "coerce_credentials"]
+
+
+class _Frozen(Protocol):
+    """As botocore's ``ReadOnlyCredentials``."""
+
+    @property
+    def access_key(self) -> Any: ...
+    @property
+    def secret_key(self) -> Any: ...
+    @property
+    def token(self) -> Any: ...
+
+
+class _Live(Protocol):
+    """As botocore's ``Credentials``, ``RefreshableCredentials`` and so on."""
+
+    def get_frozen_credentials(self) -> _Frozen: ...
+
+
+class _Session(Protocol):
+    """As ``boto3.Session`` and ``botocore.session.Session``."""
+
+    def get_credentials(self) -> _Live | None: ...
+
+
+CredentialsSource = (
+    Credentials | CredentialsProvider | _Session | _Live | _Frozen | Mapping[str, Any]
+)
+"""What ``credentials=`` takes: a value, a provider, a session of boto3 or botocore, credentials of
+theirs, or a mapping as STS gives it."""
+
+_KEYS = "Credentials(access_key, secret_key, token)"
+_PARTS = ("access_key", "secret_key", "token")
+_ASYNCHRONOUS = {"aioboto3", "aiobotocore"}
+
+
+@forgetful
+def coerce_credentials(given: object) -> CredentialsProvider:
+    """The provider of what users give.
+
+    :raises ConfigurationError: for what is not among :data:`CredentialsSource`, with the way out.
+    :raises InvalidCredentialsError: for a mapping or a set that cannot be credentials.
+    """
+    if isinstance(given, Credentials):
+        return StaticCredentials(given)
+    if isinstance(given, type):
+        name = given.__name__
+        raise ConfigurationError(f"credentials is the class {name}; give an object: {name}(…)")
+    if isinstance(given, CredentialsProvider):
+        return given
+    if isinstance(given, Mapping) and given:
+        return StaticCredentials(Credentials.from_sts(given))
+    if isinstance(given, tuple) and all(hasattr(given, part) for part in _PARTS):
+        frozen: Any = given  # immutable, so its parts are of one set
+        return StaticCredentials(Credentials(*(getattr(frozen, part) for part in _PARTS)))
+    if _has_method(given, "get_frozen_credentials") or _is_session(given):
+        return _owned(given)
+    raise ConfigurationError(
+        "credentials must be a lattice_client.Credentials, have the methods peek() and get(), or "
+        "be a boto3 or botocore session, credentials of theirs or a mapping as STS gives it, "
+        f"not {type(given).__name__}{_way_out(given)}"
+    )
+
+
+def _owned(given: Any) -> CredentialsProvider:
+    if _is_asynchronous(given):
+        raise ConfigurationError(
+            f"credentials is a {type(given).__name__}, which is asynchronous. Give boto3.Session() "
+            "or LatticeAuth(profile=…), which never block the event loop either; or what "
+            "await get_frozen_credentials() gives"
+        )
+    # Deferred: it loads threads, and a program with other credentials needs none.
+    from lattice_client.credentials.owned import OwnedCredentials
+
+    return OwnedCredentials(given)
+
+
+def _has_method(given: object, name: str) -> bool:
+    return callable(getattr(given, name, None))
+
+
+def _is_session(given: object) -> bool:
+    # Some services' clients have a get_credentials() too, such as redshift-serverless.
+    return _has_method(given, "get_credentials") and not _has_method(given, "get_paginator")
+
+
+def _is_asynchronous(given: Any) -> bool:
+    modules = {each.__module__.partition(".")[0] for each in type(given).__mro__}
+    if modules & _ASYNCHRONOUS:
+        return True
+    from inspect import iscoroutinefunction
+
+    methods = (getattr(given, f"get_{what}credentials", None) for what in ("", "frozen_"))
+    return any(map(iscoroutinefunction, methods))
+
+
+def _way_out(given: object) -> str:
+    if isinstance(given, str):
+        return (
+            f". For a profile's name give LatticeAuth(profile=…) or BotocoreCredentials(profile=…),"
+            f" for keys {_KEYS}"
+        )
+    if not given:
+        return ". Leave it out, or give None, to have them found in the environment and the chain"
+    if isinstance(given, tuple | list) or all(hasattr(given, part) for part in _PARTS):
+        return f". Give {_KEYS}"
+    if _has_method(given, "get_paginator"):
+        return ", a client. Give the session that made it"
+    if isinstance(given, Callable):  # type: ignore[arg-type]
+        return ". Give RefreshingCredentials(function) for one that fetches them"
+    return ""
