@@ -5,20 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lattice_client._arguments import explains_boto_names
 from lattice_client._secrecy import forgetful
 from lattice_client.credentials.botocore_errors import botocore_errors
 from lattice_client.credentials.botocore_session import new_session, use_regional_sts
+from lattice_client.credentials.coercion import SessionLike, is_session, refuse_asynchronous
 from lattice_client.credentials.owned import OwnedCredentials, snapshot_of
 from lattice_client.credentials.refreshing import ADVISORY, JITTER, MANDATORY
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import ConfigurationError, CredentialsError, NoCredentialsError
-
-if TYPE_CHECKING:
-    import boto3
-    import botocore.session
 
 __all__ = ["BotocoreCredentials"]
 
@@ -45,7 +42,7 @@ class BotocoreCredentials(OwnedCredentials):
         self,
         profile: str | None = None,
         *,
-        session: botocore.session.Session | boto3.Session | None = None,
+        session: SessionLike | None = None,
         advisory: float = ADVISORY,
         mandatory: float = MANDATORY,
         jitter: float = JITTER,
@@ -54,17 +51,7 @@ class BotocoreCredentials(OwnedCredentials):
     ) -> None:
         if profile is not None and session is not None:
             raise ConfigurationError("give a profile or a session, not both")
-        if profile is not None and not (profile and isinstance(profile, str)):
-            raise ConfigurationError(
-                "profile is empty; give the name of a profile, or leave it out"
-                if profile == ""
-                else f"profile must be a profile's name, not a {type(profile).__name__}: give a "
-                "session as session=…, and other credentials as LatticeAuth(credentials=…)"
-            )
-        if session is not None and not callable(getattr(session, "get_credentials", None)):
-            raise ConfigurationError(
-                f"session must be a session of boto3's or botocore's, not {type(session).__name__}"
-            )
+        _check(profile, session)
         self._profile = profile
         # Which of the chain's providers gave the last credentials.
         self._method: str | None = None
@@ -81,6 +68,8 @@ class BotocoreCredentials(OwnedCredentials):
         )
 
     def __repr__(self) -> str:
+        if self._owner is not None:
+            return f"BotocoreCredentials(session={self._name!r})"
         return f"BotocoreCredentials(profile={self._profile!r})"
 
     def __getstate__(self) -> dict[str, Any]:
@@ -90,7 +79,7 @@ class BotocoreCredentials(OwnedCredentials):
     def source(self) -> str | None:
         """Which of the chain's sources gave the credentials, by botocore's name (``sso``,
         ``iam-role``, …); None before the first fetch."""
-        return self._method
+        return self._method or super().source
 
     def _session_for_region(self) -> Any:
         return new_session(self._profile) if self._owner is None else self._owner
@@ -139,6 +128,23 @@ class BotocoreCredentials(OwnedCredentials):
         elif provider.METHOD == "assume-role" and self._method is not None:
             # Only at the first fetch may a person be there to type an MFA device's code.
             provider._prompter = _refuse_to_prompt  # noqa: SLF001
+
+
+def _check(profile: object, session: object) -> None:
+    if profile == "":
+        raise ConfigurationError("profile is empty; give the name of a profile, or leave it out")
+    if profile is not None and not isinstance(profile, str):
+        raise ConfigurationError(
+            f"profile must be a profile's name, not a {type(profile).__name__}: give a session as "
+            "session=…, and other credentials as LatticeAuth(credentials=…)"
+        )
+    if session is not None:
+        refuse_asynchronous(session)
+        if not is_session(session):
+            raise ConfigurationError(
+                f"session must be one of boto3's or botocore's, not a {type(session).__name__}: "
+                "give a profile's name as profile=…"
+            )
 
 
 def _refuse_to_prompt(_: str) -> str:

@@ -44,7 +44,11 @@ def new_session(profile: str | None = None) -> Any:
 
 def core_of(session: Any) -> Any:
     """The botocore session within one of boto3's; any other as it is."""
-    return session if hasattr(session, "get_config_variable") else getattr(session, "_session", session)
+    return (
+        session
+        if hasattr(session, "get_config_variable")
+        else getattr(session, "_session", session)
+    )
 
 
 def session_region(session: Any) -> str | None:
@@ -74,10 +78,10 @@ def find_region(session: Any, provider: object = None) -> str | None:
 
 
 def use_regional_sts(session: Any) -> None:
-    """Have a session of ours call STS in the region that we find: botocore does not read AWS_REGION,
-    and its older versions call the global endpoint, which a private subnet cannot reach ("AWS STS
-    Regional endpoints", AWS SDKs and Tools Reference Guide). The user's own setting for STS stays.
-    """
+    """Have a session of ours call STS in the region that we find. botocore does not read
+    AWS_REGION, and its older versions call the global endpoint, which a private subnet cannot reach
+    ("AWS STS Regional endpoints", AWS SDKs and Tools Reference Guide). The user's own setting for
+    STS stays."""
     region = find_region(session)
     if not region:
         return

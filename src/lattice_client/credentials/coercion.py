@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from lattice_client._secrecy import forgetful
@@ -10,10 +10,18 @@ from lattice_client.credentials.provider import CredentialsProvider, StaticCrede
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import ConfigurationError
 
-__all__ = ["CredentialsSource", "coerce_credentials"]
+__all__ = [
+    "CredentialsSource",
+    "FrozenCredentials",
+    "LiveCredentials",
+    "SessionLike",
+    "coerce_credentials",
+    "is_session",
+    "refuse_asynchronous",
+]
 
 
-class _Frozen(Protocol):
+class FrozenCredentials(Protocol):
     """As botocore's ``ReadOnlyCredentials``."""
 
     @property
@@ -24,20 +32,25 @@ class _Frozen(Protocol):
     def token(self) -> Any: ...
 
 
-class _Live(Protocol):
+class LiveCredentials(Protocol):
     """As botocore's ``Credentials``, ``RefreshableCredentials`` and so on."""
 
-    def get_frozen_credentials(self) -> _Frozen: ...
+    def get_frozen_credentials(self) -> FrozenCredentials: ...
 
 
-class _Session(Protocol):
+class SessionLike(Protocol):
     """As ``boto3.Session`` and ``botocore.session.Session``."""
 
-    def get_credentials(self) -> _Live | None: ...
+    def get_credentials(self) -> LiveCredentials | None: ...
 
 
 CredentialsSource = (
-    Credentials | CredentialsProvider | _Session | _Live | _Frozen | Mapping[str, Any]
+    Credentials
+    | CredentialsProvider
+    | SessionLike
+    | LiveCredentials
+    | FrozenCredentials
+    | Mapping[str, Any]
 )
 """What ``credentials=`` takes: a value, a provider, a session of boto3 or botocore, credentials of
 theirs, or a mapping as STS gives it."""
@@ -66,8 +79,12 @@ def coerce_credentials(given: object) -> CredentialsProvider:
     if isinstance(given, tuple) and all(hasattr(given, part) for part in _PARTS):
         frozen: Any = given  # immutable, so its parts are of one set
         return StaticCredentials(Credentials(*(getattr(frozen, part) for part in _PARTS)))
-    if _has_method(given, "get_frozen_credentials") or _is_session(given):
-        return _owned(given)
+    if _has_method(given, "get_frozen_credentials") or is_session(given):
+        refuse_asynchronous(given)
+        # Deferred: it loads threads, and a program with other credentials needs none.
+        from lattice_client.credentials.owned import OwnedCredentials
+
+        return OwnedCredentials(given)
     raise ConfigurationError(
         "credentials must be a lattice_client.Credentials, have the methods peek() and get(), or "
         "be a boto3 or botocore session, credentials of theirs or a mapping as STS gives it, "
@@ -75,36 +92,30 @@ def coerce_credentials(given: object) -> CredentialsProvider:
     )
 
 
-def _owned(given: Any) -> CredentialsProvider:
-    if _is_asynchronous(given):
-        raise ConfigurationError(
-            f"credentials is a {type(given).__name__}, which is asynchronous. Give boto3.Session() "
-            "or LatticeAuth(profile=…), which never block the event loop either; or what "
-            "await get_frozen_credentials() gives"
-        )
-    # Deferred: it loads threads, and a program with other credentials needs none.
-    from lattice_client.credentials.owned import OwnedCredentials
+def is_session(given: object) -> bool:
+    """Whether it is a session of boto3's or botocore's, by shape. Some services' clients have a
+    ``get_credentials()`` too, such as redshift-serverless."""
+    return _has_method(given, "get_credentials") and not _has_method(given, "get_paginator")
 
-    return OwnedCredentials(given)
+
+def refuse_asynchronous(given: object) -> None:
+    """:raises ConfigurationError: for a session or credentials of aiobotocore or aioboto3."""
+    modules = {each.__module__.partition(".")[0] for each in type(given).__mro__}
+    if not modules & _ASYNCHRONOUS:
+        from inspect import iscoroutinefunction  # deferred: few programs have loaded it
+
+        methods = (getattr(given, f"get_{what}credentials", None) for what in ("", "frozen_"))
+        if not any(map(iscoroutinefunction, methods)):
+            return
+    raise ConfigurationError(
+        f"credentials is a {type(given).__name__}, which is asynchronous. Give boto3.Session() or "
+        "LatticeAuth(profile=…), which do not block the event loop either; or what "
+        "await get_frozen_credentials() gives"
+    )
 
 
 def _has_method(given: object, name: str) -> bool:
     return callable(getattr(given, name, None))
-
-
-def _is_session(given: object) -> bool:
-    # Some services' clients have a get_credentials() too, such as redshift-serverless.
-    return _has_method(given, "get_credentials") and not _has_method(given, "get_paginator")
-
-
-def _is_asynchronous(given: Any) -> bool:
-    modules = {each.__module__.partition(".")[0] for each in type(given).__mro__}
-    if modules & _ASYNCHRONOUS:
-        return True
-    from inspect import iscoroutinefunction
-
-    methods = (getattr(given, f"get_{what}credentials", None) for what in ("", "frozen_"))
-    return any(map(iscoroutinefunction, methods))
 
 
 def _way_out(given: object) -> str:
@@ -119,6 +130,6 @@ def _way_out(given: object) -> str:
         return f". Give {_KEYS}"
     if _has_method(given, "get_paginator"):
         return ", a client. Give the session that made it"
-    if isinstance(given, Callable):  # type: ignore[arg-type]
+    if callable(given):
         return ". Give RefreshingCredentials(function) for one that fetches them"
     return ""

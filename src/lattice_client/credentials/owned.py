@@ -86,6 +86,12 @@ class OwnedCredentials(RefreshingCredentials):
             self._fetched_at = -math.inf
         return super().refused(credentials)
 
+    @property
+    def source(self) -> str | None:
+        """Where its owner has the credentials from, by botocore's name (``sso``, ``iam-role``, …);
+        None before the first fetch."""
+        return getattr(self._live, "method", None)
+
     def chosen_region(self) -> str | None:
         """The region that the session was given in code, if any."""
         ask = getattr(core_of(self._owner), "instance_variables", None)

@@ -76,7 +76,7 @@ class Credentials:
         :raises InvalidCredentialsError: where a key is missing or a part cannot be what it stands
             for. The message names the key and never a value.
         """
-        parts = mapping
+        parts: Any = mapping
         if isinstance(parts, Mapping) and isinstance(parts.get("Credentials"), Mapping):
             parts = parts["Credentials"]
         if not isinstance(parts, Mapping):

@@ -204,15 +204,27 @@ class CredentialsLike(Protocol):
 
 def checked_parts(credentials: CredentialsLike) -> tuple[str, str, str | None]:
     """Access key, secret key and token, each read once: credentials that refresh themselves may
-    give another one at the next read.
+    give another one at the next read. Of live ones of botocore's, one frozen set is taken.
 
     They go into headers as they are, and need not be of our class.
 
     :raises InvalidCredentialsError: where a part is missing or cannot be what it stands for.
     """
-    access_key, secret_key = credentials.access_key, credentials.secret_key
-    token = credentials.token or None
-    fault = fault_of_parts(access_key, secret_key, token)
+    freeze = getattr(credentials, "get_frozen_credentials", None)
+    if callable(freeze):
+        credentials = freeze()
+    kind = type(credentials).__name__
+    try:
+        access_key, secret_key = credentials.access_key, credentials.secret_key
+        token = credentials.token or None
+    except AttributeError:
+        fault: str | None = (
+            "a signer takes lattice_client.Credentials, or what has its access_key, secret_key and "
+            f"token, not {kind}; LatticeAuth(credentials=…) takes more forms"
+        )
+        access_key = secret_key = token = None  # type: ignore[assignment]
+    else:
+        fault = fault_of_parts(access_key, secret_key, token)
     if fault is not None:
         del credentials, access_key, secret_key, token
         raise InvalidCredentialsError(fault)
