@@ -38,16 +38,12 @@ def sts() -> dict[str, Any]:
     return {**dict(zip(names, KEYS, strict=True)), "Expiration": expiry}
 
 
-class InTheLoop(AssertionError):
-    """Not to be turned into an error of credentials."""
-
-
 def slowly() -> dict[str, str]:
     """A refresh that must not run where an event loop does."""
     import asyncio
 
     if asyncio._get_running_loop() is not None:
-        raise InTheLoop
+        raise AssertionError
     return metadata()
 
 

@@ -207,7 +207,7 @@ REFUSED = {
 TAKING = {
     "LatticeAuth": lambda given: LatticeAuth(credentials=given),
     "SigV4Auth": lambda given: SigV4Auth("execute-api", credentials=given),
-    "DefaultCredentials": lambda given: DefaultCredentials(given),
+    "DefaultCredentials": DefaultCredentials,
     "AssumeRole": lambda given: AssumeRole("arn:aws:iam::123456789012:role/a", base=given),
     "Route53Names": lambda given: Route53Names(credentials=given),
 }
@@ -259,7 +259,7 @@ class TestProfile:
 
     @pytest.mark.parametrize("session", ["orders", AioSession(), Client()], ids=type)
     def test_what_is_no_session(self, session):
-        with pytest.raises(ConfigurationError, match="profile=|asynchronous"):
+        with pytest.raises(ConfigurationError, match=r"profile=|asynchronous"):
             BotocoreCredentials(session=session)
 
     def test_an_auth_object_with_a_profile_pickles(self):

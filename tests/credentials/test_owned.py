@@ -201,7 +201,9 @@ class TestLive:
             raise error(canary.SECRET)
 
         provider = as_provider(DeferredRefreshableCredentials(fail, "wheel"))
-        with pytest.raises(CredentialsError, match="no credentials from the botocore Deferred") as e:
+        with pytest.raises(
+            CredentialsError, match="no credentials from the botocore Deferred"
+        ) as e:
             provider.get()
         assert not canary.leaks(str(e.value))
 
@@ -336,7 +338,7 @@ class TestRegion:
 
     def test_one_without_any(self, aws):
         provider = as_provider(boto3.Session(profile_name="none"))
-        with pytest.raises(RegionError, match="no profile or session has one.*pass region=…"):
+        with pytest.raises(RegionError, match=r"no profile or session has one.*pass region=…"):
             default_region(provider, "orders.example.com")
 
     def test_one_that_cannot_be_one(self):

@@ -89,7 +89,6 @@ class TestSts:
             AssumeRole(ROLE, base=session).get()
         assert self.urls[0].startswith("https://sts.eu-west-2.amazonaws.com/")
 
-
     def test_where_nothing_else_names_one_the_machine_does(self, monkeypatch):
         module = "lattice_client.credentials.assume_role.metadata_region"
         monkeypatch.setattr(module, lambda: "eu-south-2")
@@ -152,9 +151,7 @@ class TestMachine:
     def test_many_threads_ask_once(self, machine):
         machine.open.clear()
         found: list[str] = []
-        threads = [
-            threading.Thread(target=lambda: found.append(region_of(KEYS))) for _ in range(8)
-        ]
+        threads = [threading.Thread(target=lambda: found.append(region_of(KEYS))) for _ in range(8)]
         for thread in threads:
             thread.start()
         machine.open.set()

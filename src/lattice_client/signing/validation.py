@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from lattice_client._secrecy import fault_of_parts
 from lattice_client.errors import (
@@ -210,22 +210,25 @@ def checked_parts(credentials: CredentialsLike) -> tuple[str, str, str | None]:
 
     :raises InvalidCredentialsError: where a part is missing or cannot be what it stands for.
     """
-    freeze = getattr(credentials, "get_frozen_credentials", None)
-    if callable(freeze):
-        credentials = freeze()
-    kind = type(credentials).__name__
-    try:
-        access_key, secret_key = credentials.access_key, credentials.secret_key
-        token = credentials.token or None
-    except AttributeError:
+    parts = _parts_of(credentials)
+    if parts is None:
         fault: str | None = (
             "a signer takes lattice_client.Credentials, or what has its access_key, secret_key and "
-            f"token, not {kind}; LatticeAuth(credentials=…) takes more forms"
+            f"token, not {type(credentials).__name__}; LatticeAuth(credentials=…) takes more forms"
         )
-        access_key = secret_key = token = None  # type: ignore[assignment]
     else:
-        fault = fault_of_parts(access_key, secret_key, token)
-    if fault is not None:
-        del credentials, access_key, secret_key, token
+        fault = fault_of_parts(*parts)
+    if parts is None or fault is not None:
+        del credentials, parts
         raise InvalidCredentialsError(fault)
-    return access_key, secret_key, token
+    return parts
+
+
+def _parts_of(given: Any) -> tuple[str, str, str | None] | None:
+    """None where it is of another kind."""
+    freeze = getattr(given, "get_frozen_credentials", None)
+    held: Any = freeze() if callable(freeze) else given
+    try:
+        return held.access_key, held.secret_key, held.token or None
+    except AttributeError:
+        return None
