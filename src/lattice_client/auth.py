@@ -142,7 +142,7 @@ class SigV4Auth:
         self._arguments: dict[str, Any] = {
             "service": service,
             "region": region,
-            "credentials": as_provider(credentials, profile),
+            "credentials": as_provider(credentials, profile, region),
             "algorithm": algorithm,
             "region_set": region_set
             if region_set is None or isinstance(region_set, str)

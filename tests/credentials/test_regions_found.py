@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 import threading
 from http.server import BaseHTTPRequestHandler
 
@@ -46,6 +47,17 @@ class TestSts:
         monkeypatch.setenv(variable, "eu-central-1")
         with pytest.raises(Exception, match="no credentials from"):
             BotocoreCredentials(profile).get()
+        assert self.urls[0].startswith("https://sts.eu-central-1.amazonaws.com/")
+
+    @pytest.mark.parametrize("profile", ["orders", "irsa"])
+    @pytest.mark.parametrize("by", ["argument", "variable"])
+    def test_of_an_auth_object_whose_region_is_given(self, profile, by, monkeypatch):
+        if by == "variable":
+            monkeypatch.setenv("AWS_PROFILE", profile)
+        named = {"profile": profile} if by == "argument" else {}
+        auth = pickle.loads(pickle.dumps(LatticeAuth(region="eu-central-1", **named)))
+        with pytest.raises(Exception, match="no credentials from"):
+            auth.prefetch_sync()
         assert self.urls[0].startswith("https://sts.eu-central-1.amazonaws.com/")
 
     def test_the_pods_own_variables(self, aws, monkeypatch):

@@ -32,9 +32,13 @@ class BotocoreCredentials(OwnedCredentials):
         are refreshed by botocore. It does not pickle.
     :raises ConfigurationError: for what is no profile's name.
 
-    The chain's calls to STS go to the endpoint in AWS_REGION, AWS_DEFAULT_REGION, or the profile's
-    region. The other parameters are those of :class:`RefreshingCredentials`.
+    The chain's calls to STS go to the endpoint in AWS_REGION, AWS_DEFAULT_REGION, the profile's
+    region, or that of the auth object that was given the profile. The other parameters are those of
+    :class:`RefreshingCredentials`.
     """
+
+    # The auth object's region, whose STS the chain calls where nothing else names one.
+    _auth_region: str | None = None
 
     @explains_boto_names
     @forgetful
@@ -103,7 +107,7 @@ class BotocoreCredentials(OwnedCredentials):
     def _load_from_chain(self) -> Credentials | None:
         with botocore_errors("its configuration"):
             session = new_session(self._profile)
-            use_regional_sts(session)
+            use_regional_sts(session, self._auth_region)
             resolver: Any = session.get_component("credential_provider")
         for provider in resolver.providers:
             with botocore_errors(provider.METHOD, session):

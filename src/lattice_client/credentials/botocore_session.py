@@ -77,12 +77,15 @@ def find_region(session: Any, provider: object = None) -> str | None:
     )
 
 
-def use_regional_sts(session: Any) -> None:
+def use_regional_sts(session: Any, last: str | None = None) -> None:
     """Have a session of ours call STS in the region that we find. botocore does not read
     AWS_REGION, and its older versions call the global endpoint, which a private subnet cannot reach
     ("AWS STS Regional endpoints", AWS SDKs and Tools Reference Guide). The user's own setting for
-    STS stays."""
-    region = find_region(session)
+    STS stays.
+
+    :param last: the region where nothing else names one.
+    """
+    region = find_region(session) or last
     if not region:
         return
     session.set_config_variable("region", region)

@@ -40,6 +40,8 @@ class DefaultCredentials:
 
     # Made when the environment has no credentials.
     _chain: BotocoreCredentials | None = None
+    # As of the chain.
+    _auth_region: str | None = None
 
     @explains_boto_names
     @forgetful
@@ -55,7 +57,11 @@ class DefaultCredentials:
         return f"DefaultCredentials({'' if self._given is None else repr(self._given)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._given,), {"_patience": self._patience}
+        return (
+            type(self),
+            (self._given,),
+            {"_patience": self._patience, "_auth_region": self._auth_region},
+        )
 
     def peek(self) -> Credentials | None:
         # As the two peek(), but with one look at the clock: this is called for every signature.
@@ -125,20 +131,23 @@ class DefaultCredentials:
             return self._chain
         from lattice_client.credentials.botocore_chain import BotocoreCredentials
 
+        made = BotocoreCredentials(patience=self._patience)
+        made._auth_region = self._auth_region  # noqa: SLF001
         # One step, so that all threads get the same one.
-        chain: BotocoreCredentials = vars(self).setdefault(
-            "_chain", BotocoreCredentials(patience=self._patience)
-        )
+        chain: BotocoreCredentials = vars(self).setdefault("_chain", made)
         return chain
 
 
 @forgetful
 def as_provider(
-    credentials: CredentialsSource | None, profile: str | None = None
+    credentials: CredentialsSource | None,
+    profile: str | None = None,
+    region: str | None = None,
 ) -> CredentialsProvider:
     """The provider of what users pass as ``credentials=`` or ``profile=``.
 
     :param credentials: None: the profile's, or without one :class:`DefaultCredentials`.
+    :param region: whose STS these two call where nothing else names a region.
     :raises ConfigurationError: for what can be no source of credentials, and for both at once.
     :raises InvalidCredentialsError: for a mapping that lacks a key.
     """
@@ -147,5 +156,10 @@ def as_provider(
             raise ConfigurationError("give credentials or a profile, not both")
         from lattice_client.credentials.botocore_chain import BotocoreCredentials
 
-        return BotocoreCredentials(profile)
-    return DefaultCredentials() if credentials is None else coerce_credentials(credentials)
+        made: BotocoreCredentials | DefaultCredentials = BotocoreCredentials(profile)
+    elif credentials is None:
+        made = DefaultCredentials()
+    else:
+        return coerce_credentials(credentials)
+    made._auth_region = region  # noqa: SLF001
+    return made

@@ -94,8 +94,8 @@ class OwnedCredentials(RefreshingCredentials):
 
     def chosen_region(self) -> str | None:
         """The region that the session was given in code, if any."""
-        ask = getattr(core_of(self._owner), "instance_variables", None)
-        region = ask().get("region") if callable(ask) else None
+        ask = getattr(core_of(self._owner), "instance_variables", dict)
+        region = ask().get("region")
         return region if isinstance(region, str) else None
 
     @forgetful

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from lattice_client._secrecy import forgetful, redacted_key_id
 from lattice_client.credentials.value import Credentials
@@ -110,8 +110,8 @@ def provider_region(provider: object) -> str | None:
 
 
 def _ask(provider: object, method: str) -> str | None:
-    ask = getattr(provider, method, None)
-    answer: str | None = ask() if callable(ask) else None
+    ask: Any = getattr(provider, method, None)
+    answer: Any = ask() if callable(ask) else None
     return answer
 
 

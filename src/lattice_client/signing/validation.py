@@ -191,6 +191,9 @@ def checked_names(names: Iterable[str]) -> frozenset[str]:
 # --- Credentials ------------------------------------------------------------------------------
 
 
+_FREEZE = "get_frozen_credentials"
+
+
 class CredentialsLike(Protocol):
     """What a signer reads of credentials (``lattice_client.Credentials`` has it)."""
 
@@ -226,8 +229,8 @@ def checked_parts(credentials: CredentialsLike) -> tuple[str, str, str | None]:
 
 def _parts_of(given: Any) -> tuple[str, str, str | None] | None:
     """None where it is of another kind."""
-    freeze = getattr(given, "get_frozen_credentials", None)
-    held: Any = freeze() if callable(freeze) else given
+    # Looked for in the class: an object may have a __getattr__ for what it does not know.
+    held = given.get_frozen_credentials() if hasattr(type(given), _FREEZE) else given
     try:
         return held.access_key, held.secret_key, held.token or None
     except AttributeError:
