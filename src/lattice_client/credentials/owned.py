@@ -94,8 +94,8 @@ class OwnedCredentials(RefreshingCredentials):
 
     def chosen_region(self) -> str | None:
         """The region that the session was given in code, if any."""
-        ask = getattr(core_of(self._owner), "instance_variables", dict)
-        region = ask().get("region")
+        core = core_of(self._owner)
+        region = core.instance_variables().get("region") if _has_variables(core) else None
         return region if isinstance(region, str) else None
 
     @forgetful
@@ -192,6 +192,10 @@ def _credentials_of(frozen: Any, expires_at: Any) -> Credentials:
 
 def _is_session(owner: object) -> bool:
     return callable(getattr(owner, "get_credentials", None))
+
+
+def _has_variables(core: Any) -> bool:
+    return callable(getattr(core, "instance_variables", None))
 
 
 def _kind_of(owner: object) -> str:

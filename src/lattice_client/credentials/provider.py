@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 from lattice_client._secrecy import forgetful, redacted_key_id
 from lattice_client.credentials.value import Credentials
@@ -110,9 +110,8 @@ def provider_region(provider: object) -> str | None:
 
 
 def _ask(provider: object, method: str) -> str | None:
-    ask: Any = getattr(provider, method, None)
-    answer: Any = ask() if callable(ask) else None
-    return answer
+    ask = getattr(provider, method, None)
+    return cast("str | None", ask()) if callable(ask) else None
 
 
 @forgetful
