@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, overload
 
+from lattice_client._arguments import explains_boto_names
 from lattice_client._auth.host_scope import HostMatch, HostScope
 from lattice_client._auth.own_authorization import check_new_name
 from lattice_client._auth.recovery import ALL_REMEDIES, Remedy, parse_remedies
@@ -18,7 +19,7 @@ from lattice_client._auth.routing import check_names
 from lattice_client._regions import check_region
 from lattice_client._secrecy import forgetful
 from lattice_client._wire.detect import wrap_request
-from lattice_client.credentials import Credentials, CredentialsProvider, as_provider
+from lattice_client.credentials import CredentialsSource, as_provider
 from lattice_client.errors import ConfigurationError
 from lattice_client.names import Resolver
 from lattice_client.signing import LATTICE
@@ -58,9 +59,13 @@ class SigV4Auth:
 
     :param service: the signing name.
     :param region: the region to sign for. None: the one in the host's name, else the one that
-        ``names`` finds, else AWS_REGION, AWS_DEFAULT_REGION, or the profile's.
-    :param credentials: a :class:`Credentials` value or a provider of such. None: the environment's,
-        else botocore's chain.
+        ``names`` finds, else the one that a session was given in code, AWS_REGION,
+        AWS_DEFAULT_REGION, the session's or the profile's, or the one that this machine runs in.
+    :param credentials: a :class:`Credentials` value or a provider of such; a session of boto3's or
+        botocore's, or credentials of theirs, which they go on refreshing; or a mapping as STS gives
+        it. None: the profile's, else the environment's, else botocore's chain.
+    :param profile: the profile whose credentials and region to use, as in ``~/.aws/config``, in
+        place of ``credentials``.
     :param algorithm: ``sigv4``, or ``sigv4a`` (extra ``sigv4a``) for several regions at once.
     :param region_set: the regions of a SigV4A signature: ``*``, ``eu-west-1,us-east-*`` or a
         sequence of such. None: the one region, found as above.
@@ -103,13 +108,15 @@ class SigV4Auth:
     attempt.
     """
 
+    @explains_boto_names
     @forgetful
     def __init__(
         self,
         service: str,
         *,
         region: str | None = None,
-        credentials: Credentials | CredentialsProvider | None = None,
+        credentials: CredentialsSource | None = None,
+        profile: str | None = None,
         algorithm: Algorithm = "sigv4",
         region_set: str | Iterable[str] | None = None,
         placement: Placement = "header",
@@ -142,7 +149,7 @@ class SigV4Auth:
         self._arguments: dict[str, Any] = {
             "service": service,
             "region": region,
-            "credentials": as_provider(credentials),
+            "credentials": as_provider(credentials, profile, region),
             "algorithm": algorithm,
             "region_set": region_set
             if region_set is None or isinstance(region_set, str)
@@ -274,12 +281,14 @@ class LatticeAuth(SigV4Auth):
     ``single`` what two of AWS's Go samples do.
     """
 
+    @explains_boto_names
     @forgetful
     def __init__(
         self,
         *,
         region: str | None = None,
-        credentials: Credentials | CredentialsProvider | None = None,
+        credentials: CredentialsSource | None = None,
+        profile: str | None = None,
         algorithm: Algorithm = "sigv4",
         region_set: str | Iterable[str] | None = None,
         placement: Placement = "header",
@@ -296,6 +305,7 @@ class LatticeAuth(SigV4Auth):
             LATTICE,
             region=region,
             credentials=credentials,
+            profile=profile,
             algorithm=algorithm,
             region_set=region_set,
             placement=placement,

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import assert_type
 
 import aiohttp
+import botocore.credentials
+import botocore.session
 import httpx
 import httpx2
 import requests
@@ -16,9 +18,11 @@ import lattice_client.httpx
 import lattice_client.httpx2
 import lattice_client.requests
 from lattice_client import (
+    AssumeRole,
     BotocoreCredentials,
     Credentials,
     CredentialsProvider,
+    DefaultCredentials,
     Denial,
     Endpoint,
     EnvironmentCredentials,
@@ -28,6 +32,7 @@ from lattice_client import (
     explain,
     raise_for_denial,
 )
+from lattice_client.credentials import CredentialsSource
 from lattice_client.events import Event, RetryPlanned, log, observe_credentials
 from lattice_client.names import Resolver
 from lattice_client.otel import OpenTelemetry
@@ -181,6 +186,13 @@ class Vault:
         return Credentials("AKIDEXAMPLE", "secret")
 
 
+class Later:
+    """As aiobotocore's session."""
+
+    async def get_credentials(self) -> botocore.credentials.Credentials | None:
+        return None
+
+
 def credentials() -> None:
     provider: CredentialsProvider = Vault()
     provider = BotocoreCredentials(profile="orders")
@@ -194,6 +206,25 @@ def credentials() -> None:
     LatticeAuth(hosts=["*.example.com"], match_hosts="header")
     LatticeAuth(match_hosts="url")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     LatticeAuth(path_encoding="triple")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    session = botocore.session.Session()
+    LatticeAuth(credentials=session)
+    lattice_client.httpx.LatticeAuth(credentials=session.get_credentials())
+    if held := session.get_credentials():
+        SigV4Auth("execute-api", credentials=held.get_frozen_credentials())
+        SigV4Signer(held, "eu-west-1")
+    LatticeAuth(credentials={"AccessKeyId": "AKIDEXAMPLE", "SecretAccessKey": "secret"})
+    assert_type(Credentials.from_sts({"AccessKeyId": "AKIDEXAMPLE"}), Credentials)
+    LatticeAuth(profile="orders")
+    DefaultCredentials(session)
+    BotocoreCredentials(session=session)
+    AssumeRole("arn:aws:iam::123456789012:role/orders", base=session)
+    deferred = botocore.credentials.DeferredRefreshableCredentials(dict, "method")
+    source: CredentialsSource = deferred
+    LatticeAuth(credentials=source)
+    LatticeAuth(profile_name="orders")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    LatticeAuth(credentials=("key", "secret"))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    BotocoreCredentials(session)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    LatticeAuth(credentials=Later())  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     LatticeAuth(credentials="secret")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 

@@ -6,6 +6,7 @@ import os
 
 from lattice_client._regions import check_region
 from lattice_client.credentials import CredentialsProvider, DefaultCredentials
+from lattice_client.credentials.provider import chosen_region, provider_region
 from lattice_client.errors import RegionError
 from lattice_client.names.managed import hint_of
 
@@ -13,23 +14,37 @@ __all__ = ["default_region", "environment_region"]
 
 
 def default_region(provider: CredentialsProvider, host: str) -> str:
-    """The environment's region, else the one of the provider, else the profile's. May read files.
+    """The region that the provider's session was given in code, else the environment's, the
+    provider's or the profile's, else the one that this machine runs in. May read files, and once
+    ask the machine's metadata.
 
     :param host: for the error.
     :raises RegionError: where there is none, or one that cannot be a region.
     """
+    region = chosen_region(provider)
+    if region:
+        check_region(region, "the session's region")
+        return region
     region = environment_region()
-    if not region:
-        provider_region = getattr(provider, "region", None)
-        region = provider_region() if callable(provider_region) else DefaultCredentials().region()
-        if region:
-            check_region(region, "the profile's region")
-    if not region:
-        raise RegionError(
-            f"no region to sign for: {host!r} does not name one{hint_of(host)}, AWS_REGION and "
-            f"AWS_DEFAULT_REGION are not set, and no profile has one; pass region=…"
-        )
-    return str(region)
+    if region:
+        return region
+    has_region = callable(getattr(provider, "region", None))
+    region = provider_region(provider if has_region else DefaultCredentials())
+    if region:
+        check_region(region, "the profile's region")
+        return str(region)
+    # Deferred: it loads logging.
+    from lattice_client.credentials.metadata_region import metadata_region
+
+    region = metadata_region()
+    if region:
+        check_region(region, "the region in the machine's metadata")
+        return region
+    raise RegionError(
+        f"no region to sign for: {host!r} does not name one{hint_of(host)}, AWS_REGION and "
+        f"AWS_DEFAULT_REGION are not set, no profile or session has one, and neither EC2's nor "
+        "ECS's metadata gave one; pass region=…"
+    )
 
 
 def environment_region() -> str | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lattice_client._lazy import lazy_exports as _lazy_exports
+from lattice_client.credentials.coercion import CredentialsSource
 from lattice_client.credentials.default import DefaultCredentials, as_provider
 from lattice_client.credentials.environment import EnvironmentCredentials
 from lattice_client.credentials.provider import (
@@ -35,6 +36,7 @@ __all__ = [
     "BotocoreCredentials",
     "Credentials",
     "CredentialsProvider",
+    "CredentialsSource",
     "DefaultCredentials",
     "EnvironmentCredentials",
     "RefreshingCredentials",

@@ -7,12 +7,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from lattice_client._arguments import explains_boto_names
 from lattice_client._regions import check_region
 from lattice_client._secrecy import forgetful
 from lattice_client.credentials.botocore_errors import botocore_errors
 from lattice_client.credentials.botocore_session import find_region, make_client, new_session
+from lattice_client.credentials.coercion import CredentialsSource
 from lattice_client.credentials.default import as_provider
-from lattice_client.credentials.provider import CredentialsProvider, current
+from lattice_client.credentials.metadata_region import metadata_region
+from lattice_client.credentials.provider import chosen_region, current, provider_region
 from lattice_client.credentials.refreshing import (
     ADVISORY,
     JITTER,
@@ -42,8 +45,8 @@ class AssumeRole(RefreshingCredentials):
 
     :param role_arn: as ``arn:aws:iam::123456789012:role/orders``.
     :param session_name: is in CloudTrail and in the caller's ARN that Lattice's policies see.
-    :param base: whose credentials call STS: a :class:`Credentials` value, or any provider, another
-        AssumeRole included. None: :class:`DefaultCredentials`.
+    :param base: whose credentials call STS, in any form that ``credentials=`` of the auth objects
+        takes; another AssumeRole too. None: :class:`DefaultCredentials`.
     :param duration: for how many seconds, 900 to 43,200 and no more than the role allows; 3600 at
         most where ``base`` is a role too. None: STS's default, an hour.
     :param external_id: what the role's trust policy requires of third parties.
@@ -51,8 +54,9 @@ class AssumeRole(RefreshingCredentials):
     :param transitive_tags: the keys of the tags that are passed on when a further role is assumed.
     :param source_identity: who is behind the session; it is passed on to further roles.
     :param policy: a session policy, as JSON, that restricts what the role may do.
-    :param region: whose STS to call. None: AWS_REGION, AWS_DEFAULT_REGION, else the one of the
-        profile that the default chain would use.
+    :param region: whose STS to call. None: the one that a session as ``base`` was given in code,
+        AWS_REGION, AWS_DEFAULT_REGION, the base's, the one of the profile that the default chain
+        would use, or the one that this machine runs in.
     :raises RegionError: for what is no region, such as a zone.
     :raises ConfigurationError: for any other argument that cannot work.
 
@@ -60,13 +64,14 @@ class AssumeRole(RefreshingCredentials):
     for botocore. It pickles if its base does.
     """
 
+    @explains_boto_names
     @forgetful
     def __init__(
         self,
         role_arn: str,
         *,
         session_name: str = "lattice-client",
-        base: Credentials | CredentialsProvider | None = None,
+        base: CredentialsSource | None = None,
         duration: int | None = None,
         external_id: str | None = None,
         tags: Mapping[str, str] | None = None,
@@ -128,9 +133,11 @@ class AssumeRole(RefreshingCredentials):
 
     def region(self) -> str | None:
         """The region that was given, else the base's."""
-        ask_base: Any = getattr(self._base, "region", None)
-        region: Any = ask_base() if callable(ask_base) else None
-        return self._region or region
+        return self._region or provider_region(self._base)
+
+    def chosen_region(self) -> str | None:
+        """The region that a session as base was given in code, if any."""
+        return chosen_region(self._base)
 
     def _assume(self) -> Credentials:
         base = current(self._base)
@@ -148,7 +155,7 @@ class AssumeRole(RefreshingCredentials):
         # The global endpoint is one region's, and its tokens do not hold in every region ("Manage
         # AWS STS in an AWS Region", IAM User Guide).
         session.set_config_variable("sts_regional_endpoints", "regional")
-        region = self._region or find_region(session)
+        region = self._region or find_region(session, self._base) or metadata_region()
         if not region:
             raise CredentialsError(
                 "no region whose STS to call: pass AssumeRole(…, region=…) or set AWS_REGION"

@@ -5,27 +5,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lattice_client._arguments import explains_boto_names
 from lattice_client._secrecy import forgetful
 from lattice_client.credentials.botocore_errors import botocore_errors
-from lattice_client.credentials.botocore_session import new_session
-from lattice_client.credentials.refreshing import (
-    ADVISORY,
-    JITTER,
-    MANDATORY,
-    RefreshingCredentials,
-)
+from lattice_client.credentials.botocore_session import new_session, use_regional_sts
+from lattice_client.credentials.coercion import SessionLike, is_session, refuse_asynchronous
+from lattice_client.credentials.owned import OwnedCredentials, snapshot_of
+from lattice_client.credentials.refreshing import ADVISORY, JITTER, MANDATORY
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import ConfigurationError, CredentialsError, NoCredentialsError
-
-if TYPE_CHECKING:
-    import botocore.session
 
 __all__ = ["BotocoreCredentials"]
 
 
-class BotocoreCredentials(RefreshingCredentials):
+class BotocoreCredentials(OwnedCredentials):
     """botocore's whole chain: environment, profiles and SSO, assume-role, web identity, containers,
     instance metadata, processes. botocore is imported on the first fetch.
 
@@ -33,17 +28,25 @@ class BotocoreCredentials(RefreshingCredentials):
     not used. An expiry is taken as the source gives it.
 
     :param profile: the profile to use, as in ``~/.aws/config``. None: AWS_PROFILE, else "default".
-    :param session: a botocore session to use instead of a new one. Its credentials are refreshed
-        by botocore. It does not pickle, and should not be refreshing during a fork.
+    :param session: a session of botocore's or boto3's to use instead of a new one. Its credentials
+        are refreshed by botocore. It does not pickle.
+    :raises ConfigurationError: for what is no profile's name.
 
-    The other parameters are those of :class:`RefreshingCredentials`.
+    The chain's calls to STS go to the endpoint in AWS_REGION, AWS_DEFAULT_REGION, the profile's
+    region, or that of the auth object that was given the profile. The other parameters are those of
+    :class:`RefreshingCredentials`.
     """
 
+    # The auth object's region, whose STS the chain calls where nothing else names one.
+    _auth_region: str | None = None
+
+    @explains_boto_names
+    @forgetful
     def __init__(
         self,
         profile: str | None = None,
         *,
-        session: botocore.session.Session | None = None,
+        session: SessionLike | None = None,
         advisory: float = ADVISORY,
         mandatory: float = MANDATORY,
         jitter: float = JITTER,
@@ -52,13 +55,15 @@ class BotocoreCredentials(RefreshingCredentials):
     ) -> None:
         if profile is not None and session is not None:
             raise ConfigurationError("give a profile or a session, not both")
+        _check(profile, session)
         self._profile = profile
-        self._session = session
         # Which of the chain's providers gave the last credentials.
         self._method: str | None = None
+        chain = "botocore's chain" + (f" with profile {profile!r}" if profile else "")
         super().__init__(
-            self._load,
-            name="botocore's chain" + (f" with profile {profile!r}" if profile else ""),
+            session,
+            fetch=self._load if session is None else None,
+            name=chain if session is None else None,
             advisory=advisory,
             mandatory=mandatory,
             jitter=jitter,
@@ -67,37 +72,24 @@ class BotocoreCredentials(RefreshingCredentials):
         )
 
     def __repr__(self) -> str:
+        if self._owner is not None:
+            return f"BotocoreCredentials(session={self._name!r})"
         return f"BotocoreCredentials(profile={self._profile!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        if self._session is not None:
-            raise TypeError(
-                "BotocoreCredentials over a botocore session cannot be pickled; "
-                "give the profile's name instead"
-            )
         return {**super().__getstate__(), "_method": None}
 
     @property
     def source(self) -> str | None:
         """Which of the chain's sources gave the credentials, by botocore's name (``sso``,
         ``iam-role``, …); None before the first fetch."""
-        return self._method
+        return self._method or super().source
 
-    @forgetful
-    def region(self) -> str | None:
-        """The profile's region, if it has one. Reads files, so it may block.
-
-        :raises CredentialsError: where there is no such profile, or a file cannot be read.
-        """
-        with botocore_errors("the profile's region"):
-            region = self._botocore_session().get_config_variable("region")
-        return region if isinstance(region, str) else None
-
-    def _botocore_session(self) -> botocore.session.Session:
-        return new_session(self._profile) if self._session is None else self._session
+    def _session_for_region(self) -> Any:
+        return new_session(self._profile) if self._owner is None else self._owner
 
     def _load(self) -> Credentials:
-        snapshot = self._load_from_session() if self._session else self._load_from_chain()
+        snapshot = self._load_from_chain()
         if snapshot is None:
             before = f"; {self._method!r} gave some before" if self._method else ""
             profile = self._profile or os.environ.get("AWS_PROFILE")
@@ -112,15 +104,10 @@ class BotocoreCredentials(RefreshingCredentials):
             )
         return snapshot
 
-    def _load_from_session(self) -> Credentials | None:
-        session: Any = self._session
-        with botocore_errors("the session", session):
-            live = session.get_credentials()
-            return None if live is None else _snapshot_of(live)
-
     def _load_from_chain(self) -> Credentials | None:
         with botocore_errors("its configuration"):
-            session: Any = self._botocore_session()
+            session = new_session(self._profile)
+            use_regional_sts(session, self._auth_region)
             resolver: Any = session.get_component("credential_provider")
         for provider in resolver.providers:
             with botocore_errors(provider.METHOD, session):
@@ -129,7 +116,7 @@ class BotocoreCredentials(RefreshingCredentials):
                 if live is not None:
                     # The refresh is this class's: botocore must not fetch a second time.
                     live._advisory_refresh_timeout = live._mandatory_refresh_timeout = 0  # noqa: SLF001
-                    snapshot = _snapshot_of(live)
+                    snapshot = snapshot_of(live)
                     self._method = provider.METHOD
                     return snapshot
         return None
@@ -147,25 +134,22 @@ class BotocoreCredentials(RefreshingCredentials):
             provider._prompter = _refuse_to_prompt  # noqa: SLF001
 
 
+def _check(profile: object, session: object) -> None:
+    if profile == "":
+        raise ConfigurationError("profile is empty; give the name of a profile, or leave it out")
+    if profile is not None and not isinstance(profile, str):
+        raise ConfigurationError(
+            f"profile must be a profile's name, not a {type(profile).__name__}: give a session as "
+            "session=…, and other credentials as LatticeAuth(credentials=…)"
+        )
+    if session is not None:
+        refuse_asynchronous(session)
+        if not is_session(session):
+            raise ConfigurationError(
+                f"session must be one of boto3's or botocore's, not a {type(session).__name__}: "
+                "give a profile's name as profile=…"
+            )
+
+
 def _refuse_to_prompt(_: str) -> str:
     raise CredentialsError("the profile's MFA code cannot be asked for again; restart the program")
-
-
-# A set changes more than once in a row only where a session's class keeps no such set at all.
-_TRIES = 5
-
-
-def _snapshot_of(source: Any) -> Credentials:
-    """One frozen set with its expiry.
-
-    botocore gives the two in separate reads, and another user of the session may refresh in
-    between: then the set that it holds is a different one. (Asking for a frozen set again is no
-    check: short-lived credentials are refreshed at each call.)
-    """
-    tries = 0
-    while True:
-        frozen = source.get_frozen_credentials()
-        expires_at = getattr(source, "_expiry_time", None)
-        tries += 1
-        if getattr(source, "_frozen_credentials", frozen) == frozen or tries == _TRIES:
-            return Credentials(frozen.access_key, frozen.secret_key, frozen.token, expires_at)

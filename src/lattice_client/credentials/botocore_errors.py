@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from shlex import quote
@@ -49,6 +50,7 @@ _LOGINS = {
     "UnauthorizedSSOTokenError": "aws sso login",
 }
 _STS_TEXT = 300
+_NAME = "[A-Za-z_]{1,32}"
 
 
 @contextmanager
@@ -85,7 +87,9 @@ def _classify(error: Any, session: Any) -> tuple[type[CredentialsError], str]:
         # botocore names only the host of the URL.
         return NoCredentialsError, f"AWS_CONTAINER_CREDENTIALS_FULL_URI: {error}"
     if isinstance(error, LookupError | TypeError | ValueError):
-        missing = f" {error.args[0]!r}" if isinstance(error, KeyError) and error.args else ""
+        key = str(error.args[0]) if isinstance(error, KeyError) and error.args else ""
+        # A name is shown; what a user's own refresh raises may be anything.
+        missing = f" {key!r}" if re.fullmatch(_NAME, key) else ""
         return InvalidCredentialsError, f"what it gave is malformed ({name}{missing})"
     if isinstance(error, RuntimeError) and "expired" in str(error):
         return ExpiredCredentialsError, "what it gave had expired"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from lattice_client._secrecy import fault_of_parts
 from lattice_client.credentials.provider import refuse_without_token
-from lattice_client.credentials.value import Credentials
+from lattice_client.credentials.value import Credentials, utc_time
 from lattice_client.errors import (
     CredentialsError,
     ExpiredCredentialsError,
@@ -175,9 +175,8 @@ def _parsed(variables: _Variables, now: float) -> Credentials | None:
 
 def _as_time(text: str) -> datetime:
     try:
-        parsed = datetime.fromisoformat(text)
+        return utc_time(text)
     except ValueError:
         raise InvalidCredentialsError(
             f"AWS_CREDENTIAL_EXPIRATION is {text!r}, which is no ISO 8601 time"
         ) from None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 from lattice_client._secrecy import forgetful, redacted_key_id
 from lattice_client.credentials.value import Credentials
@@ -17,7 +17,9 @@ __all__ = [
     "CredentialsProvider",
     "StaticCredentials",
     "checked",
+    "chosen_region",
     "current",
+    "provider_region",
     "ready",
     "refuse_without_token",
 ]
@@ -91,6 +93,25 @@ def ready(provider: CredentialsProvider) -> Credentials | None:
     :raises CredentialsError: for anything but :class:`Credentials`.
     """
     return _unexpired(provider.peek(), provider)
+
+
+def chosen_region(provider: object) -> str | None:
+    """The region that a provider's session was given in code, which counts before the
+    environment's, as it does in botocore."""
+    return _ask(provider, "chosen_region")
+
+
+def provider_region(provider: object) -> str | None:
+    """The region that goes with a provider's credentials, if any. May read files.
+
+    :raises CredentialsError: where they cannot be read.
+    """
+    return _ask(provider, "region")
+
+
+def _ask(provider: object, method: str) -> str | None:
+    ask = getattr(provider, method, None)
+    return cast("str | None", ask()) if callable(ask) else None
 
 
 @forgetful

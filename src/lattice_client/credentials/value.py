@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from lattice_client._secrecy import fault_of_parts, redacted_key_id
+from lattice_client._arguments import explains_boto_names
+from lattice_client._secrecy import fault_of_parts, forgetful, redacted_key_id
 from lattice_client.errors import InvalidCredentialsError
 
-__all__ = ["Credentials"]
+__all__ = ["Credentials", "utc_time"]
+
+# What STS gives of credentials, all required ("Credentials", STS API Reference).
+_STS_KEYS = ("AccessKeyId", "SecretAccessKey", "SessionToken")
 
 
 class Credentials:
@@ -36,6 +41,7 @@ class Credentials:
     # expires_at in seconds, computed once: it is compared for every signature.
     _expiry: float
 
+    @explains_boto_names
     def __init__(
         self,
         access_key: str,
@@ -57,6 +63,38 @@ class Credentials:
         set_field("token", token or None)
         set_field("expires_at", expiry)
         set_field("_expiry", expiry.timestamp() if isinstance(expiry, datetime) else math.inf)
+
+    @classmethod
+    @forgetful
+    def from_sts(cls, mapping: Mapping[str, Any]) -> Credentials:
+        """The credentials in what STS answers, as boto3 and the AWS CLI give it.
+
+        :param mapping: with ``AccessKeyId``, ``SecretAccessKey``, ``SessionToken`` and
+            ``Expiration``, or a whole answer that has them below ``Credentials``. The expiry is a
+            datetime or an ISO 8601 text, in UTC where it names no zone; without one they never
+            expire.
+        :raises InvalidCredentialsError: where a key is missing or a part cannot be what it stands
+            for. The message names the key and never a value.
+        """
+        parts: Any = mapping
+        if isinstance(parts, Mapping) and isinstance(parts.get("Credentials"), Mapping):
+            parts = parts["Credentials"]
+        if not isinstance(parts, Mapping):
+            raise InvalidCredentialsError(
+                f"from_sts() takes a mapping as STS gives it, not {type(parts).__name__}"
+            )
+        missing = [key for key in _STS_KEYS if not parts.get(key)]
+        if missing:
+            raise InvalidCredentialsError(
+                f"the mapping has no {' and no '.join(missing)}: give what STS answers, with "
+                f"{', '.join(_STS_KEYS)} and Expiration, or Credentials(access_key, secret_key, "
+                "token)"
+            )
+        access_key, secret_key, token = (parts[key] for key in _STS_KEYS)
+        fault = fault_of_parts(access_key, secret_key, token, _STS_KEYS)
+        if fault is not None:
+            raise InvalidCredentialsError(fault)
+        return cls(access_key, secret_key, token, _sts_expiry(parts.get("Expiration")))
 
     def expired(self, now: float) -> bool:
         """Whether they have expired at ``now`` (seconds since the epoch)."""
@@ -87,6 +125,26 @@ class Credentials:
 
     def __reduce__(self) -> tuple[type[Credentials], tuple[str, str, str | None, datetime | None]]:
         return type(self), self._parts()
+
+
+def utc_time(text: str) -> datetime:
+    """An ISO 8601 time, in UTC where it names no zone.
+
+    :raises ValueError: for any other text.
+    """
+    parsed = datetime.fromisoformat(text)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def _sts_expiry(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return utc_time(value)
+        except ValueError:
+            raise InvalidCredentialsError("Expiration is no ISO 8601 time") from None
+    if isinstance(value, datetime) and value.utcoffset() is None:
+        return value.replace(tzinfo=UTC)
+    return value
 
 
 def _as_datetime(value: object) -> datetime | str | None:

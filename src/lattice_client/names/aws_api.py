@@ -10,7 +10,7 @@ from typing import Any
 
 from lattice_client._forking import renewed_after_fork
 from lattice_client._regions import check_region
-from lattice_client.credentials import Credentials, CredentialsProvider, as_provider, current
+from lattice_client.credentials import Credentials, CredentialsSource, as_provider, current
 from lattice_client.credentials.botocore_errors import botocore_errors
 from lattice_client.credentials.botocore_session import find_region, make_client, new_session
 from lattice_client.errors import CredentialsError, NameSourceError
@@ -62,7 +62,7 @@ class AwsApi:
         service: str,
         *,
         region: str | None,
-        credentials: Credentials | CredentialsProvider | None,
+        credentials: CredentialsSource | None,
         endpoint_url: str | None,
     ) -> None:
         if region is not None:
@@ -137,7 +137,7 @@ class AwsApi:
 
     def _make_client(self, credentials: Credentials) -> Any:
         session = new_session()
-        region = self._region or find_region(session)
+        region = self._region or find_region(session, self._provider)
         if not region:
             raise NameSourceError(
                 f"no region whose {self.service} to ask: give region=… or set AWS_REGION"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lattice_client._arguments import explains_boto_names
 from lattice_client._secrecy import forgetful
-from lattice_client.credentials import Credentials, CredentialsProvider
+from lattice_client.credentials import CredentialsSource
 from lattice_client.errors import ConfigurationError
 from lattice_client.names.aws_api import AwsApi
 from lattice_client.names.endpoint import Endpoint
@@ -45,6 +46,7 @@ class CloudMapNames:
     :raises ConfigurationError: if an argument is invalid.
     """
 
+    @explains_boto_names
     @forgetful
     def __init__(
         self,
@@ -57,7 +59,7 @@ class CloudMapNames:
         owner_account: str | None = None,
         ttl: float = 30.0,
         region: str | None = None,
-        credentials: Credentials | CredentialsProvider | None = None,
+        credentials: CredentialsSource | None = None,
         endpoint_url: str | None = None,
     ) -> None:
         if suffix is not None and namespace is None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from lattice_client._arguments import explains_boto_names
 from lattice_client._secrecy import forgetful
-from lattice_client.credentials import Credentials, CredentialsProvider
+from lattice_client.credentials import CredentialsSource
 from lattice_client.errors import ConfigurationError
 from lattice_client.names.aws_api import AwsApi
 from lattice_client.names.aws_listing import CachedList
@@ -50,12 +51,13 @@ class LatticeNames:
     :raises ConfigurationError: if an argument is invalid.
     """
 
+    @explains_boto_names
     @forgetful
     def __init__(
         self,
         *,
         regions: Iterable[str] = (),
-        credentials: Credentials | CredentialsProvider | None = None,
+        credentials: CredentialsSource | None = None,
         ttl: float = 60.0,
         endpoint_url: str | None = None,
     ) -> None:

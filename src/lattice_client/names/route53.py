@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from lattice_client._arguments import explains_boto_names
 from lattice_client._secrecy import forgetful
-from lattice_client.credentials import Credentials, CredentialsProvider
+from lattice_client.credentials import CredentialsSource
 from lattice_client.errors import ConfigurationError, NameSourceError
 from lattice_client.names.aws_api import AwsApi, NoPermissionError
 from lattice_client.names.aws_listing import CachedList
@@ -105,6 +106,7 @@ class Route53Names:
     costs one or two each time its answer expires.
     """
 
+    @explains_boto_names
     @forgetful
     def __init__(
         self,
@@ -114,7 +116,7 @@ class Route53Names:
         ttl: float = 60.0,
         zones_ttl: float = 300.0,
         region: str | None = None,
-        credentials: Credentials | CredentialsProvider | None = None,
+        credentials: CredentialsSource | None = None,
         endpoint_url: str | None = None,
     ) -> None:
         check_alias_host(host)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from lattice_client._secrecy import fault_of_parts
 from lattice_client.errors import (
@@ -191,6 +191,9 @@ def checked_names(names: Iterable[str]) -> frozenset[str]:
 # --- Credentials ------------------------------------------------------------------------------
 
 
+_FREEZE = "get_frozen_credentials"
+
+
 class CredentialsLike(Protocol):
     """What a signer reads of credentials (``lattice_client.Credentials`` has it)."""
 
@@ -204,16 +207,31 @@ class CredentialsLike(Protocol):
 
 def checked_parts(credentials: CredentialsLike) -> tuple[str, str, str | None]:
     """Access key, secret key and token, each read once: credentials that refresh themselves may
-    give another one at the next read.
+    give another one at the next read. Of live ones of botocore's, one frozen set is taken.
 
     They go into headers as they are, and need not be of our class.
 
     :raises InvalidCredentialsError: where a part is missing or cannot be what it stands for.
     """
-    access_key, secret_key = credentials.access_key, credentials.secret_key
-    token = credentials.token or None
-    fault = fault_of_parts(access_key, secret_key, token)
-    if fault is not None:
-        del credentials, access_key, secret_key, token
+    parts = _parts_of(credentials)
+    if parts is None:
+        fault: str | None = (
+            "a signer takes lattice_client.Credentials, or what has its access_key, secret_key and "
+            f"token, not {type(credentials).__name__}; LatticeAuth(credentials=…) takes more forms"
+        )
+    else:
+        fault = fault_of_parts(*parts)
+    if parts is None or fault is not None:
+        del credentials, parts
         raise InvalidCredentialsError(fault)
-    return access_key, secret_key, token
+    return parts
+
+
+def _parts_of(given: Any) -> tuple[str, str, str | None] | None:
+    """None where it is of another kind."""
+    # Looked for in the class: an object may have a __getattr__ for what it does not know.
+    held = given.get_frozen_credentials() if hasattr(type(given), _FREEZE) else given
+    try:
+        return held.access_key, held.secret_key, held.token or None
+    except AttributeError:
+        return None
