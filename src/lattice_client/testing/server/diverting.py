@@ -1,0 +1,380 @@
+"""Diverts the connections of some host names to a local server, in a whole process.
+
+Real clients then reach the local Lattice over a real socket under the services' own names and ports,
+with the Host, SNI and certificate check of production.
+
+What is replaced, while any diversion is active:
+
+- ``socket.getaddrinfo``, ``gethostbyname`` and ``gethostbyname_ex``, which requests, asyncio (and so
+  httpx and aiohttp) and trio use; uvloop's and aiodns' own, where they are installed. They resolve a
+  name to a stand-in, a loopback address that nothing listens at.
+- ``socket.socket.connect`` and uvloop's ``create_connection``: a connection to the stand-in leads to
+  the server. anyio takes the address from ``getaddrinfo`` and the port from the URL, so another port
+  in the answer of ``getaddrinfo`` would not do.
+- ``ssl.SSLContext.wrap_socket`` and ``wrap_bio``: a name that is diverted to a server with TLS is
+  checked against that server's authority. The program's contexts are not changed: an authority that
+  is added to one cannot be removed.
+
+A call that is not diverted, by a library that resolves and connects in C, fails at the stand-in or
+at its own resolver. The module needs only the standard library, because ``startup/sitecustomize.py``
+loads it by its path into Python programs that may not have this package.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import importlib
+import importlib.util
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final, NamedTuple
+
+__all__ = ["VARIABLE", "Diversion", "active", "as_text", "divert_for_good", "diverting"]
+
+#: The environment variable that holds the diversions for child processes.
+VARIABLE: Final = "LATTICE_CLIENT_DIVERT"
+
+_PORTS: Final = {80: "http", 443: "https"}
+_Host = bytes | str | None
+_Port = bytes | str | int | None
+
+
+class Diversion(NamedTuple):
+    """Where the connections of some names lead.
+
+    :param names: the names, lower case, called at each look-up.
+    :param address: what the names resolve to: the server's address, or a stand-in.
+    :param server: the server's address and port, where connections to the stand-in lead. None: the
+        names are resolved, and ports stay as they are.
+    :param ports: the ports that lead there, called at each connection; any other is refused.
+    :param scheme: what the server speaks.
+    :param ca_file: the server's authority.
+    """
+
+    names: Callable[[], Collection[str]]
+    address: str
+    server: tuple[str, int] | None = None
+    ports: Callable[[], Collection[int]] = tuple
+    scheme: str = "http"
+    ca_file: str | None = None
+
+    def check(self, name: str, port: int) -> None:
+        """Refuse a port that does not lead to the server.
+
+        :raises ConnectionRefusedError: for one.
+        """
+        if self.server is None or not port or port in (ports := self.ports()):
+            return
+        known = ", ".join(map(str, sorted(ports)))
+        advice = ""
+        if (asked := _PORTS.get(port)) not in (None, self.scheme):
+            how = "lattice_tls, or serve(…, tls=True)," if asked == "https" else "lattice, or serve()"
+            advice = f"; call {self.scheme}://, or use {how} for {asked}://"
+        raise ConnectionRefusedError(
+            errno.ECONNREFUSED,
+            f"port {port} of {name} does not lead to the local Lattice, which speaks "
+            f"{self.scheme.upper()} at its ports {known}{advice}",
+        )
+
+
+_lock = threading.Lock()
+# The innermost comes last. Replaced as a whole.
+_active: tuple[Diversion, ...] = ()
+_installed: list[_Replacement] = []
+
+
+def active() -> tuple[Diversion, ...]:
+    """The diversions of this process; the innermost comes last."""
+    return _active
+
+
+@contextmanager
+def diverting(diversion: Diversion) -> Iterator[None]:
+    """Divert connections while in the context.
+
+    Contexts may be nested and may overlap between threads; of two with the same name, the one
+    entered last wins. All other names are left alone. What was replaced is restored when the last
+    context ends.
+    """
+    _begin(diversion)
+    try:
+        yield
+    finally:
+        _end(diversion)
+
+
+def as_text(diversions: Collection[Diversion]) -> str:
+    """Diversions with the names that they have now, for ``divert_for_good`` in a child process."""
+    told = [
+        each._asdict() | {"names": sorted(each.names()), "ports": sorted(each.ports())}
+        for each in diversions
+    ]
+    return json.dumps(told, separators=(",", ":"))
+
+
+def divert_for_good(text: str) -> None:
+    """Divert connections until the process ends.
+
+    :param text: what ``as_text`` returned.
+    """
+    for each in json.loads(text):
+        names, ports = frozenset(each["names"]), frozenset(each["ports"])
+        server = each["server"] and (each["server"][0], each["server"][1])
+        _begin(
+            Diversion(
+                functools.partial(frozenset, names),
+                each["address"],
+                server,
+                functools.partial(frozenset, ports),
+                each["scheme"],
+                each["ca_file"],
+            )
+        )
+
+
+def _begin(diversion: Diversion) -> None:
+    global _active  # noqa: PLW0603 - what is replaced is the process', too
+    with _lock:
+        if not _active:
+            _installed.extend(_Replacement(*each) for each in _replacements())
+        _active = (*_active, diversion)
+
+
+def _end(diversion: Diversion) -> None:
+    global _active  # noqa: PLW0603
+    with _lock:
+        _active = tuple(each for each in _active if each is not diversion)
+        if not _active:
+            while _installed:
+                _installed.pop().remove()
+
+
+# Looking up
+
+
+def _diversion_of(host: object) -> Diversion | None:
+    """The diversion of a name, or of the stand-in that it was resolved to."""
+    name = _normal(host)
+    if name is None:
+        return None
+    for each in reversed(_active):
+        if name in each.names() or (each.server is not None and name == each.address):
+            return each
+    return None
+
+
+def _normal(host: object) -> str | None:
+    if isinstance(host, bytes | bytearray):  # trio passes bytes
+        host = bytes(host).decode("ascii", "replace")
+    if not isinstance(host, str) or not host:
+        return None
+    if not host.isascii():
+        with suppress(UnicodeError):
+            host = host.encode("idna").decode("ascii")
+    return host.lower().removesuffix(".")
+
+
+def _number(port: object) -> int:
+    """A port as ``getaddrinfo`` takes it; 0 for none."""
+    if isinstance(port, int):
+        return port
+    text = port.decode("ascii", "replace") if isinstance(port, bytes) else port
+    if not isinstance(text, str) or not text:
+        return 0
+    with suppress(OSError):
+        return int(text) if text.isdigit() else socket.getservbyname(text)
+    return 0
+
+
+def _resolved(host: Any, port: object = 0) -> Any:
+    """What to resolve in place of a host.
+
+    :raises ConnectionRefusedError: if the port does not lead to the server.
+    """
+    found = _diversion_of(host)
+    if found is None:
+        return host
+    found.check(str(_normal(host)), _number(port))
+    return found.address
+
+
+def _connected(address: Any) -> Any:
+    """Where to connect in place of an address.
+
+    :raises ConnectionRefusedError: if the port does not lead to the server.
+    """
+    if not isinstance(address, tuple) or len(address) < 2:  # noqa: PLR2004 - a Unix socket's path
+        return address
+    host, port, *rest = address
+    found = _diversion_of(host)
+    if found is None:
+        return address
+    found.check(str(_normal(host)), _number(port))
+    return (*(found.server or (found.address, port)), *rest)
+
+
+def _trusting(context: ssl.SSLContext, name: object, *, server_side: bool) -> ssl.SSLContext:
+    """The context to check a name's certificate with: the given one, or one like it that trusts the
+    authority of the server that the name is diverted to."""
+    found = None if server_side else _diversion_of(name)
+    if found is None or found.ca_file is None or context.verify_mode == ssl.CERT_NONE:
+        return context
+    other = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    other.check_hostname = context.check_hostname
+    other.verify_mode = context.verify_mode
+    other.minimum_version = context.minimum_version
+    other.maximum_version = context.maximum_version
+    other.load_verify_locations(found.ca_file)
+    return other
+
+
+# What is replaced
+
+
+class _Replacement:
+    """An attribute that is replaced until ``remove``."""
+
+    def __init__(
+        self, owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]
+    ) -> None:
+        self._owner, self._name = owner, name
+        self._original = getattr(owner, name)
+        self._inherited = name not in vars(owner)
+        self._replacement = functools.wraps(self._original)(make(self._original))
+        setattr(owner, name, self._replacement)
+
+    def remove(self) -> None:
+        """Restore the original. A replacement that other code has wrapped stays, and does nothing
+        while nothing is diverted."""
+        if vars(self._owner).get(self._name) is not self._replacement:
+            return
+        if self._inherited:
+            delattr(self._owner, self._name)
+        else:
+            setattr(self._owner, self._name, self._original)
+
+
+def _replacements() -> Iterator[tuple[Any, str, Callable[[Callable[..., Any]], Any]]]:
+    yield socket, "getaddrinfo", _getaddrinfo
+    yield socket, "gethostbyname", _gethostbyname
+    yield socket, "gethostbyname_ex", _gethostbyname
+    yield socket.socket, "connect", _connect
+    yield socket.socket, "connect_ex", _connect
+    yield ssl.SSLContext, "wrap_socket", _wrap_socket
+    yield ssl.SSLContext, "wrap_bio", _wrap_bio
+    uvloop, aiodns = _installed_module("uvloop"), _installed_module("aiodns")
+    if uvloop is not None:
+        yield uvloop.Loop, "getaddrinfo", _getaddrinfo_of_loop
+        yield uvloop.Loop, "create_connection", _create_connection
+    if aiodns is not None:
+        for name in ("getaddrinfo", "gethostbyname"):
+            if hasattr(aiodns.DNSResolver, name):
+                yield aiodns.DNSResolver, name, _resolve_in_c
+
+
+def _installed_module(name: str) -> Any:
+    # The program may import it later, when its own references could not be replaced.
+    if importlib.util.find_spec(name) is not None:
+        with suppress(ImportError):
+            return importlib.import_module(name)
+    return None
+
+
+def _getaddrinfo(original: Callable[..., Any]) -> Callable[..., Any]:
+    def getaddrinfo(
+        host: _Host,
+        port: _Port,
+        family: int = 0,
+        type: int = 0,  # noqa: A002 - socket's own name, and callers pass it by name
+        proto: int = 0,
+        flags: int = 0,
+    ) -> Any:
+        found = _resolved(host, port)
+        if found is not host:
+            # ADDRCONFIG would hide loopback addresses on a machine without other addresses.
+            flags &= ~socket.AI_ADDRCONFIG
+        return original(found, port, family, type, proto, flags)
+
+    return getaddrinfo
+
+
+def _gethostbyname(original: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda hostname: original(_resolved(hostname))
+
+
+def _connect(original: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, address: original(self, _connected(address))
+
+
+def _wrap_socket(original: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap_socket(
+        self: ssl.SSLContext,
+        sock: socket.socket,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> Any:
+        context = _trusting(self, server_hostname, server_side=server_side)
+        return original(
+            context,
+            sock,
+            server_side,
+            do_handshake_on_connect,
+            suppress_ragged_eofs,
+            server_hostname,
+            session if context is self else None,
+        )
+
+    return wrap_socket
+
+
+def _wrap_bio(original: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap_bio(
+        self: ssl.SSLContext,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> Any:
+        context = _trusting(self, server_hostname, server_side=server_side)
+        session = session if context is self else None
+        return original(context, incoming, outgoing, server_side, server_hostname, session)
+
+    return wrap_bio
+
+
+def _getaddrinfo_of_loop(original: Callable[..., Any]) -> Callable[..., Any]:
+    def getaddrinfo(self: Any, host: _Host, port: _Port, **options: Any) -> Any:
+        found = _resolved(host, port)
+        if found is not host:
+            options["flags"] = options.get("flags", 0) & ~socket.AI_ADDRCONFIG
+        return original(self, found, port, **options)
+
+    return getaddrinfo
+
+
+def _create_connection(original: Callable[..., Any]) -> Callable[..., Any]:
+    def create_connection(
+        self: Any, protocol_factory: Any, host: _Host = None, port: _Port = None, **options: Any
+    ) -> Any:
+        found, number = (host, port) if host is None else _connected((host, port))
+        if found is not host and options.get("ssl"):
+            options.setdefault("server_hostname", host)
+        return original(self, protocol_factory, found, number, **options)
+
+    return create_connection
+
+
+def _resolve_in_c(original: Callable[..., Any]) -> Callable[..., Any]:
+    def resolve(self: Any, host: str, *arguments: Any, **options: Any) -> Any:
+        return original(self, _resolved(host, options.get("port")), *arguments, **options)
+
+    return resolve
