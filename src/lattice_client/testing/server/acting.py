@@ -98,18 +98,21 @@ def _default_authorities() -> str | None:
 class ActingCaller:
     """A context in which the program of this process is a caller; see ``RunningLattice.as_caller``.
 
-    It is a synchronous and an asynchronous context manager, and can be entered again when it has
-    ended.
+    It is a synchronous and an asynchronous context manager, and can be entered more than once.
+
+    :param region: the region to sign for.
+    :param forget: called at the beginning and when all is restored: what the process knows of the
+        environment and keeps open is of the other side.
     """
 
     def __init__(
-        self, caller: Caller, region: str, diversion: Diversion, forget: Callable[[], None]
+        self, caller: Caller, region: str, diversion: Diversion, forget: Callable[[], object]
     ) -> None:
         self._caller = caller
         self._region = region
         self._diversion = diversion
         self._forget = forget
-        self._stack = ExitStack()
+        self._entered: list[ExitStack] = []
 
     def __enter__(self) -> Caller:
         with ExitStack() as stack:
@@ -121,7 +124,7 @@ class ActingCaller:
             stack.callback(_restore, {name: os.environ.get(name) for name in changes})
             _restore(changes)
             self._forget()
-            self._stack = stack.pop_all()
+            self._entered.append(stack.pop_all())
         return self._caller
 
     def __exit__(
@@ -130,7 +133,7 @@ class ActingCaller:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stack.close()
+        self._entered.pop().close()
 
     async def __aenter__(self) -> Caller:
         return self.__enter__()
@@ -141,7 +144,7 @@ class ActingCaller:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stack.close()
+        self._entered.pop().close()
 
     def _changes(self, folder: Path) -> dict[str, str | None]:
         """The variables to set, and those to unset."""

@@ -177,9 +177,14 @@ class RunningLattice:
         :raises KeyError: if there is no such caller.
         """
         found = self.caller(caller) if isinstance(caller, str) else caller
+        return ActingCaller(found, self.lattice.region, self.diversion(), self._forget)
+
+    def _forget(self) -> None:
         from lattice_client.credentials.environment import read_environment_again
 
-        return ActingCaller(found, self.lattice.region, self.diversion(), read_environment_again)
+        read_environment_again()
+        # A client that lives longer would keep them, and its next calls of these names come here.
+        self._thread.close_idle()
 
     def diversion(self, names: Callable[[], Collection[str]] | None = None) -> Diversion:
         """How the services' names, or these ones, lead to this server."""
