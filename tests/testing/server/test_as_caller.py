@@ -133,7 +133,10 @@ def test_at_an_ipv6_address():
 
 def test_asynchronously(running):
     async def main():
-        async with running.as_caller("shop") as caller, httpx.AsyncClient(auth=program.AUTH) as client:
+        async with (
+            running.as_caller("shop") as caller,
+            httpx.AsyncClient(auth=program.AUTH) as client,
+        ):
             response = await client.get(f"{running.scheme}://{PATH}")
         return caller.name, response.json()["caller"]
 
@@ -195,7 +198,9 @@ def test_a_resolver_in_c_is_asked_for_the_stand_in(plain, tmp_path, monkeypatch)
 # What does not lead there
 
 
-@pytest.mark.parametrize(("tls", "advice"), [(True, "lattice, or serve()"), (False, "lattice_tls, or")])
+@pytest.mark.parametrize(
+    ("tls", "advice"), [(True, "lattice, or serve()"), (False, "lattice_tls, or")]
+)
 def test_the_other_scheme_is_an_error_that_says_so(tls, advice):
     with serve(_lattice(), tls=tls) as running, running.as_caller("shop"):
         other, port = ("http", 80) if tls else ("https", 443)
@@ -293,7 +298,9 @@ def test_what_was_set_neither_wins_nor_is_lost(running, profile, monkeypatch):
             trusted = Path(os.environ["REQUESTS_CA_BUNDLE"]).read_text()
             assert trusted.startswith("# corporate")
             assert Path(running.ca_file).read_text() in trusted
-            assert Path(running.ca_file).read_text() in Path(os.environ["SSL_CERT_FILE"]).read_text()
+            assert (
+                Path(running.ca_file).read_text() in Path(os.environ["SSL_CERT_FILE"]).read_text()
+            )
             monkeypatch.delenv("HTTPS_PROXY")
             assert requests.get(running.url, timeout=10).status_code == 403
             assert httpx.get(running.url).status_code == 403

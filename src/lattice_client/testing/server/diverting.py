@@ -73,7 +73,9 @@ class Diversion(NamedTuple):
         known = ", ".join(map(str, sorted(ports)))
         advice = ""
         if (asked := _PORTS.get(port)) not in (None, self.scheme):
-            how = "lattice_tls, or serve(…, tls=True)," if asked == "https" else "lattice, or serve()"
+            how = (
+                "lattice_tls, or serve(…, tls=True)," if asked == "https" else "lattice, or serve()"
+            )
             advice = f"; call {self.scheme}://, or use {how} for {asked}://"
         raise ConnectionRefusedError(
             errno.ECONNREFUSED,

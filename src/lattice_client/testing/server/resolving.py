@@ -10,9 +10,7 @@ from lattice_client.testing.server.diverting import Diversion, diverting
 __all__ = ["resolving"]
 
 
-def resolving(
-    names: Callable[[], Collection[str]], address: str
-) -> AbstractContextManager[None]:
+def resolving(names: Callable[[], Collection[str]], address: str) -> AbstractContextManager[None]:
     """Resolve ``names`` (lower case, called at each look-up) to ``address`` while in the context.
 
     See ``diverting`` for nested contexts, and for what is replaced.
