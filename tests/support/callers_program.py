@@ -1,6 +1,6 @@
 """A program under test: it calls a service as it does in production, and knows no local Lattice.
 
-By itself: ``python callers_program.py URL WAY…`` prints the caller that the service sees, for each way.
+By itself: ``python callers_program.py URL WAY…`` prints the caller that the service sees.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ async def with_aiohttp(url, resolver=aiohttp.ThreadedResolver):
 
 
 async def with_streams(url):
-    """What lies below all of them: a TLS connection by name and port, refused without a signature."""
+    """What lies below all of them: a connection by name and port; unsigned, so it is refused."""
     scheme, host, *_ = urlsplit(url)
     port = {"http": 80, "https": 443}[scheme]
     reader, writer = await asyncio.open_connection(host, port, ssl=scheme == "https" or None)

@@ -108,6 +108,12 @@ class EnvironmentCredentials:
         self._take(variables, now)
         return True
 
+    def read_again(self) -> None:
+        """Read the variables at the next use, and take them as they are then."""
+        self._taken = None
+        self._seen = (None, 0.0)
+        self._state = (0.0, 0.0, None)
+
     def find(self) -> Credentials | None:
         """The credentials in the environment, or None where neither key is set.
 
@@ -154,9 +160,7 @@ def read_environment_again() -> None:
     """
     for reference in _all.valuerefs():
         if (each := reference()) is not None:
-            each._taken = None
-            each._seen = (None, 0.0)
-            each._state = (0.0, 0.0, None)
+            each.read_again()
 
 
 def _parsed(variables: _Variables, now: float) -> Credentials | None:

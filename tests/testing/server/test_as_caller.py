@@ -242,12 +242,10 @@ def test_a_stranger_is_named_with_those_there_are(plain):
         plain.as_caller("stranger")
 
 
-def test_other_servers_are_checked_as_before(running):
+def test_other_servers_are_checked_as_before():
     """A context that trusts nothing still trusts nothing but this server, for its names."""
-    if running.scheme == "http":
-        pytest.skip("it has no certificate")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    with running.as_caller("shop"):
+    with serve(_lattice(), tls=True) as running, running.as_caller("shop"):
         assert httpx.get(f"https://{PATH}", verify=context).status_code == 403
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             httpx.get(running.url, verify=context)
@@ -336,14 +334,18 @@ class ProgramError(Exception):
     pass
 
 
+def fails_after(way, url, name):
+    assert way(url) == arn(name)
+    raise ProgramError
+
+
 def test_nested_and_restored_under_exceptions(running, way):
     url = f"{running.scheme}://{PATH}"
     before = process_state()
     with running.as_caller("shop"):
         outer = dict(os.environ)
         with pytest.raises(ProgramError), running.as_caller("reports"):
-            assert way(url) == arn("reports")
-            raise ProgramError
+            fails_after(way, url, "reports")
         assert dict(os.environ) == outer
         assert way(url) == arn("shop")
     assert process_state() == before

@@ -60,7 +60,7 @@ class Surroundings(NamedTuple):
             VARIABLE: as_text(diversions),
         }
         names = ",".join(addresses)
-        joined = {"PYTHONPATH": (_STARTUP, os.pathsep)} | {name: (names, ",") for name in NO_PROXY}
+        joined = {"PYTHONPATH": (_STARTUP, os.pathsep)} | dict.fromkeys(NO_PROXY, (names, ","))
         return cls(values, joined)
 
 

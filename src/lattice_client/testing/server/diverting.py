@@ -1,23 +1,25 @@
 """Diverts the connections of some host names to a local server, in a whole process.
 
-Real clients then reach the local Lattice over a real socket under the services' own names and ports,
-with the Host, SNI and certificate check of production.
+Real clients then reach the local Lattice over a real socket under the services' own names and
+ports, with the Host, SNI and certificate check of production.
 
 What is replaced, while any diversion is active:
 
-- ``socket.getaddrinfo``, ``gethostbyname`` and ``gethostbyname_ex``, which requests, asyncio (and so
-  httpx and aiohttp) and trio use; uvloop's and aiodns' own, where they are installed. They resolve a
-  name to a stand-in, a loopback address that nothing listens at.
-- ``socket.socket.connect`` and uvloop's ``create_connection``: a connection to the stand-in leads to
-  the server. anyio takes the address from ``getaddrinfo`` and the port from the URL, so another port
-  in the answer of ``getaddrinfo`` would not do.
+- ``socket.getaddrinfo``, ``gethostbyname`` and ``gethostbyname_ex``, which requests, asyncio (and
+  so httpx and aiohttp) and trio use; uvloop's and aiodns' own, where they are installed. They
+  resolve a name to a stand-in, a loopback address that nothing listens at.
+- ``socket.socket.connect`` and uvloop's ``create_connection``: a connection to the stand-in leads
+  to the server. anyio takes the address from ``getaddrinfo`` and the port from the URL, so another
+  port in the answer of ``getaddrinfo`` would not do.
 - ``ssl.SSLContext.wrap_socket`` and ``wrap_bio``: a name that is diverted to a server with TLS is
   checked against that server's authority. The program's contexts are not changed: an authority that
   is added to one cannot be removed.
 
-A call that is not diverted, by a library that resolves and connects in C, fails at the stand-in or
-at its own resolver. The module needs only the standard library, because ``startup/sitecustomize.py``
-loads it by its path into Python programs that may not have this package.
+Not diverted: libraries that resolve in C (gRPC, pycurl), and functions that a program has kept from
+before (``from socket import getaddrinfo``). Asyncio on Windows connects in C by default, and is
+refused at the stand-in. The module needs only the standard library, because
+``startup/sitecustomize.py`` loads it by its path into Python programs that may not have this
+package.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import errno
 import functools
 import importlib
 import importlib.util
+import inspect
 import json
 import socket
 import ssl
@@ -267,8 +270,8 @@ def _replacements() -> Iterator[tuple[Any, str, Callable[[Callable[..., Any]], A
     yield socket, "gethostbyname_ex", _gethostbyname
     yield socket.socket, "connect", _connect
     yield socket.socket, "connect_ex", _connect
-    yield ssl.SSLContext, "wrap_socket", _wrap_socket
-    yield ssl.SSLContext, "wrap_bio", _wrap_bio
+    yield ssl.SSLContext, "wrap_socket", _wrap
+    yield ssl.SSLContext, "wrap_bio", _wrap
     uvloop, aiodns = _installed_module("uvloop"), _installed_module("aiodns")
     if uvloop is not None:
         yield uvloop.Loop, "getaddrinfo", _getaddrinfo_of_loop
@@ -313,44 +316,18 @@ def _connect(original: Callable[..., Any]) -> Callable[..., Any]:
     return lambda self, address: original(self, _connected(address))
 
 
-def _wrap_socket(original: Callable[..., Any]) -> Callable[..., Any]:
-    def wrap_socket(
-        self: ssl.SSLContext,
-        sock: socket.socket,
-        server_side: bool = False,
-        do_handshake_on_connect: bool = True,
-        suppress_ragged_eofs: bool = True,
-        server_hostname: str | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> Any:
-        context = _trusting(self, server_hostname, server_side=server_side)
-        return original(
-            context,
-            sock,
-            server_side,
-            do_handshake_on_connect,
-            suppress_ragged_eofs,
-            server_hostname,
-            session if context is self else None,
-        )
+def _wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+    parameters = inspect.signature(original)
 
-    return wrap_socket
+    def wrap(self: ssl.SSLContext, *arguments: Any, **options: Any) -> Any:
+        given = parameters.bind(self, *arguments, **options).arguments
+        server_side = bool(given.get("server_side"))
+        context = _trusting(self, given.get("server_hostname"), server_side=server_side)
+        if context is not self:
+            given |= {"self": context, "session": None}  # a session belongs to its context
+        return original(**given)
 
-
-def _wrap_bio(original: Callable[..., Any]) -> Callable[..., Any]:
-    def wrap_bio(
-        self: ssl.SSLContext,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        server_side: bool = False,
-        server_hostname: str | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> Any:
-        context = _trusting(self, server_hostname, server_side=server_side)
-        session = session if context is self else None
-        return original(context, incoming, outgoing, server_side, server_hostname, session)
-
-    return wrap_bio
+    return wrap
 
 
 def _getaddrinfo_of_loop(original: Callable[..., Any]) -> Callable[..., Any]:

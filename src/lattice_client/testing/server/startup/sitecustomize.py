@@ -1,8 +1,8 @@
 """Diverts the connections of a Python program as the process that started it does.
 
-``as_caller`` puts this folder in ``PYTHONPATH``, so Python imports this file when it starts. It needs
-nothing of the package, which may not be installed for that Python. A ``sitecustomize`` that was
-there before runs as well.
+``as_caller`` puts this folder in ``PYTHONPATH``, so Python imports this file when it starts. It
+needs nothing of the package, which may not be installed for that Python. A ``sitecustomize`` that
+was there before runs as well.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import sys
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec, spec_from_file_location
 
-_HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib is slow to import
+# pathlib is slow to import, and every Python program of the shell starts with this.
+_HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def _run_file(name: str, path: str) -> None:
@@ -25,7 +26,7 @@ def _run_file(name: str, path: str) -> None:
 def _divert(text: str) -> None:
     name = "_lattice_client_diverting"
     try:
-        _run_file(name, os.path.join(os.path.dirname(_HERE), "diverting.py"))  # noqa: PTH118, PTH120
+        _run_file(name, os.path.join(os.path.dirname(_HERE), "diverting.py"))
         sys.modules[name].divert_for_good(text)
     except BaseException as error:  # noqa: BLE001
         # Python would go on, and the program would call the real services.
@@ -38,7 +39,7 @@ def _divert(text: str) -> None:
 if text := os.environ.get("LATTICE_CLIENT_DIVERT"):
     _divert(text)
 
-_others = [path for path in sys.path if os.path.abspath(path) != _HERE]  # noqa: PTH100
+_others = [path for path in sys.path if os.path.abspath(path) != _HERE]
 _next = PathFinder.find_spec("sitecustomize", _others)
 if _next is not None and _next.origin is not None:
     _run_file("sitecustomize", _next.origin)
