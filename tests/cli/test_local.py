@@ -303,19 +303,14 @@ def test_without_a_file_a_program_calls_what_the_fixture_has(tls):
         assert f"lattice-client call {scheme}://orders.internal.example.com/" in local.said
         ways = "requests" + (" 'httpx, asyncio' aiohttp" if tls else "")
         program = shlex.join([sys.executable, callers_program.__file__])
+        script = (
+            f". {local.file('orders-frontend')}\n"
+            f"{program} {scheme}://orders.internal.example.com/orders {ways} >&2\n"
+            f"{shlex.quote(sys.executable)} -m lattice_client.cli call "
+            f"{scheme}://orders.internal.example.com/ >&2"
+        )
         result = subprocess.run(
-            [
-                "sh",
-                "-euc",
-                f". {local.file('orders-frontend')}\n"
-                f"{program} {scheme}://orders.internal.example.com/orders {ways} >&2\n"
-                f"{shlex.quote(sys.executable)} -m lattice_client.cli call "
-                f"{scheme}://orders.internal.example.com/ >&2",
-            ],
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-            timeout=60,
+            ["sh", "-euc", script], stderr=subprocess.PIPE, text=True, check=False, timeout=60
         )
     seen = re.findall(
         r'(?:^[a-z, ]+=|"caller": ")arn:\S+orders-frontend/', result.stderr, re.MULTILINE
