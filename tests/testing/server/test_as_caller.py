@@ -368,6 +368,22 @@ def test_two_lattices_with_the_same_names(way):
         assert len(second.access_log) == 2
 
 
+def test_an_address_that_a_client_remembers_leads_to_the_next_server():
+    """aiohttp keeps what it has resolved for ten seconds."""
+
+    async def main():
+        connector = aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver())
+        async with aiohttp.ClientSession(middlewares=(program.AUTH,), connector=connector) as kept:
+            for name in ("shop", "reports"):
+                with serve(_lattice()) as running, running.as_caller(name):
+                    async with kept.get(f"http://{PATH}") as response:
+                        assert (await response.json())["caller"] == arn(name)
+            with pytest.raises(aiohttp.ClientConnectorError, match="refused"):
+                await kept.get(f"http://{PATH}", middlewares=())
+
+    asyncio.run(main())
+
+
 def test_kept_connections_end_with_it(plain):
     """Else a client that lives longer would go on calling the local Lattice."""
     with httpx.Client(auth=program.AUTH) as client:

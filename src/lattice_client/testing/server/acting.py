@@ -49,10 +49,10 @@ class Surroundings(NamedTuple):
         """The variables for these diversions; the last of several with a name wins."""
         addresses: dict[str, str] = {}
         for each in diversions:
-            if each.server is not None:
-                host, port = each.server
-                address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-                addresses |= {name: f"{name}={region}@{address}" for name in sorted(each.names())}
+            if each.port is not None:
+                host = f"[{each.address}]" if ":" in each.address else each.address
+                target = f"{region}@{host}:{each.port}"
+                addresses |= {name: f"{name}={target}" for name in sorted(each.names())}
         values = {
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,

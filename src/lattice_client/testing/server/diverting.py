@@ -51,9 +51,9 @@ class Diversion(NamedTuple):
     """Where the connections of some names lead.
 
     :param names: the names, lower case, called at each look-up.
-    :param address: what the names resolve to: the server's address, or a stand-in.
-    :param server: the server's address and port, where connections to the stand-in lead. None: the
-        names are resolved, and ports stay as they are.
+    :param address: the server's address.
+    :param port: the server's port. None: the names resolve to the address, and ports stay as they
+        are.
     :param ports: the ports that lead there, called at each connection; any other is refused.
     :param scheme: what the server speaks.
     :param ca_file: the server's authority.
@@ -61,7 +61,7 @@ class Diversion(NamedTuple):
 
     names: Callable[[], Collection[str]]
     address: str
-    server: tuple[str, int] | None = None
+    port: int | None = None
     ports: Callable[[], Collection[int]] = tuple
     scheme: str = "http"
     ca_file: str | None = None
@@ -71,7 +71,7 @@ class Diversion(NamedTuple):
 
         :raises ConnectionRefusedError: for one.
         """
-        if self.server is None or not port or port in (ports := self.ports()):
+        if self.port is None or not port or port in (ports := self.ports()):
             return
         known = ", ".join(map(str, sorted(ports)))
         advice = ""
@@ -90,6 +90,9 @@ class Diversion(NamedTuple):
 _lock = threading.Lock()
 # The innermost comes last. Replaced as a whole.
 _active: tuple[Diversion, ...] = ()
+# Names by their stand-ins. A name keeps its own as long as the process: aiohttp remembers addresses
+# for ten seconds, in which the next test may divert the name to another server.
+_name_of: dict[str, str] = {}
 _installed: list[_Replacement] = []
 
 
@@ -127,19 +130,10 @@ def divert_for_good(text: str) -> None:
 
     :param text: what ``as_text`` returned.
     """
-    for each in json.loads(text):
-        names, ports = frozenset(each["names"]), frozenset(each["ports"])
-        server = each["server"] and (each["server"][0], each["server"][1])
-        _begin(
-            Diversion(
-                functools.partial(frozenset, names),
-                each["address"],
-                server,
-                functools.partial(frozenset, ports),
-                each["scheme"],
-                each["ca_file"],
-            )
-        )
+    for told in json.loads(text):
+        # The names and ports of that time.
+        constant = {name: functools.partial(frozenset, told[name]) for name in ("names", "ports")}
+        _begin(Diversion(**(told | constant)))
 
 
 def _begin(diversion: Diversion) -> None:
@@ -165,23 +159,33 @@ def _end(diversion: Diversion) -> None:
 def _diversion_of(host: object) -> Diversion | None:
     """The diversion of a name, or of the stand-in that it was resolved to."""
     name = _normal(host)
-    if name is None:
-        return None
-    for each in reversed(_active):
-        if name in each.names() or (each.server is not None and name == each.address):
-            return each
-    return None
+    return next((each for each in reversed(_active) if name in each.names()), None)
 
 
-def _normal(host: object) -> str | None:
+def _stand_in(name: str, *, ipv6: bool) -> str:
+    """The name's stand-in, of the server's family. A connection to it that is not diverted stays on
+    this machine, and is refused."""
+    prefix = "::ffff:127.83." if ipv6 else "127.83."
+    with _lock:
+        known = (at for at, each in _name_of.items() if each == name and at.startswith(prefix))
+        if (found := next(known, None)) is None:
+            high, low = divmod(len(_name_of) + 1, 256)
+            found = f"{prefix}{high % 256}.{low}"
+            _name_of[found] = name
+    return found
+
+
+def _normal(host: object) -> str:
+    """A host, or what a stand-in stands for, as names are written; empty if it is no name."""
     if isinstance(host, bytes | bytearray):  # trio passes bytes
         host = bytes(host).decode("ascii", "replace")
-    if not isinstance(host, str) or not host:
-        return None
+    if not isinstance(host, str):
+        return ""
     if not host.isascii():
         with suppress(UnicodeError):
             host = host.encode("idna").decode("ascii")
-    return host.lower().removesuffix(".")
+    name = host.lower().removesuffix(".")
+    return _name_of.get(name, name)
 
 
 def _number(port: object) -> int:
@@ -204,8 +208,9 @@ def _resolved(host: Any, port: object = 0) -> Any:
     found = _diversion_of(host)
     if found is None:
         return host
-    found.check(str(_normal(host)), _number(port))
-    return found.address
+    name = _normal(host)
+    found.check(name, _number(port))
+    return found.address if found.port is None else _stand_in(name, ipv6=":" in found.address)
 
 
 def _connected(address: Any) -> Any:
@@ -219,8 +224,8 @@ def _connected(address: Any) -> Any:
     found = _diversion_of(host)
     if found is None:
         return address
-    found.check(str(_normal(host)), _number(port))
-    return (*(found.server or (found.address, port)), *rest)
+    found.check(_normal(host), _number(port))
+    return (found.address, found.port or port, *rest)
 
 
 def _trusting(context: ssl.SSLContext, name: object, *, server_side: bool) -> ssl.SSLContext:

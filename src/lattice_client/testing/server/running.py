@@ -6,7 +6,6 @@ trustme is imported only when a server with TLS starts.
 from __future__ import annotations
 
 import atexit
-import itertools
 import socket
 import ssl
 import warnings
@@ -37,7 +36,6 @@ __all__ = ["ExposedLatticeWarning", "RunningLattice", "serve"]
 
 
 _LAST_PORT = 65535
-_numbers = itertools.count(1)
 
 
 class ExposedLatticeWarning(UserWarning):
@@ -98,7 +96,6 @@ class RunningLattice:
         self.caller = lattice.caller
         self.faults = lattice.faults
         self.scheme = "https" if tls else "http"
-        self._stand_in = _stand_in(host)
         self.host, self.port = host, port  # for repr(), if listening fails
         _warn_if_exposed(host)
         listener = _listen(host, port)
@@ -190,8 +187,8 @@ class RunningLattice:
         """How the services' names, or these ones, lead to this server."""
         return Diversion(
             names or (lambda: self.lattice.names),
-            self._stand_in,
-            (self.host, self.port),
+            self.host,
+            self.port,
             self._ports,
             self.scheme,
             self.ca_file if self._certificates else None,
@@ -264,14 +261,6 @@ def _warn_if_exposed(host: str) -> None:
             # RunningLattice(), serve(), contextlib, the caller.
             stacklevel=5,
         )
-
-
-def _stand_in(host: str) -> str:
-    """An address for the services' names, of the server's family and of no other server in this
-    process. Nothing listens there, so a connection that is not diverted is refused."""
-    high, low = divmod(next(_numbers), 256)
-    address = f"127.83.{high % 256}.{low}"
-    return f"::ffff:{address}" if ":" in host else address
 
 
 def _address(listener: socket.socket) -> tuple[str, int]:
