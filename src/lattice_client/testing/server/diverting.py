@@ -131,9 +131,9 @@ def divert_for_good(text: str) -> None:
     :param text: what ``as_text`` returned.
     """
     for told in json.loads(text):
-        # The names and ports of that time.
-        constant = {name: functools.partial(frozenset, told[name]) for name in ("names", "ports")}
-        _begin(Diversion(**(told | constant)))
+        for name in ("names", "ports"):  # those of that time
+            told[name] = functools.partial(frozenset, told[name])
+        _begin(Diversion(**told))
 
 
 def _begin(diversion: Diversion) -> None:
