@@ -378,7 +378,7 @@ def test_an_address_that_a_client_remembers_leads_to_the_next_server():
                 with serve(_lattice()) as running, running.as_caller(name):
                     async with kept.get(f"http://{PATH}") as response:
                         assert (await response.json())["caller"] == arn(name)
-            with pytest.raises(aiohttp.ClientConnectorError, match="127.83."):
+            with pytest.raises(aiohttp.ClientConnectorError, match=r"127\.83\."):
                 await kept.get(f"http://{PATH}", middlewares=())
 
     asyncio.run(main())

@@ -27,7 +27,6 @@ from __future__ import annotations
 import errno
 import functools
 import importlib
-import importlib.util
 import inspect
 import json
 import socket
@@ -289,9 +288,8 @@ def _replacements() -> Iterator[tuple[Any, str, Callable[[Callable[..., Any]], A
 
 def _installed_module(name: str) -> Any:
     # The program may import it later, when its own references could not be replaced.
-    if importlib.util.find_spec(name) is not None:
-        with suppress(ImportError):
-            return importlib.import_module(name)
+    with suppress(ImportError):
+        return importlib.import_module(name)
     return None
 
 
