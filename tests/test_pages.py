@@ -26,6 +26,7 @@ RUN_ELSEWHERE = {
     "local-lattice-policies.md",
     "local-lattice.md",
     "names.md",
+    "test-your-program.md",
 }
 BLOCKS = [block for page in PAGES for block in blocks(page) if page.name not in RUN_ELSEWHERE]
 PROGRAMS = [block for block in BLOCKS if block.program]

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,8 +23,10 @@ from rich.text import Text
 
 from lattice_client.cli import local_command
 from lattice_client.cli.access_view import AccessView, line_of
+from lattice_client.cli.shell_settings import write_settings
 from lattice_client.testing import LocalLattice, serve
-from support import canary
+from lattice_client.testing.templates.default import default_lattice
+from support import callers_program, canary
 
 TESTS = Path(__file__).parents[1]
 FILE = """
@@ -82,19 +85,42 @@ class Serving:
                 break
         assert "Serving" in self.said, self.said
 
-    def settings(self, caller):
-        """What the file for this caller exports."""
+    def file(self, caller):
+        """The file to source for this caller."""
         path = re.search(rf"^  \. (\S+/{caller}\.sh)$", self.said, re.MULTILINE)
         assert path is not None
-        lines = [shlex.split(line) for line in Path(path[1]).read_text().splitlines()]
-        assert lines[0][0] == "unset"
-        return dict(words[1].split("=", 1) for words in lines[1:])
+        return path[1]
+
+    def settings(self, caller):
+        """What the file for this caller sets."""
+        return dict(in_shell(f". {self.file(caller)}").items() - os.environ.items())
+
+
+def in_shell(script, *, shell="sh", **environment):
+    """The variables of a shell after a script."""
+    result = subprocess.run(
+        [shell, "-euc", f"{script}\nenv -0"],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=60,
+    )
+    lines = result.stdout.decode().split("\0")
+    found = dict(line.split("=", 1) for line in lines if "=" in line)
+    return {name: value for name, value in found.items() if name not in ("_", "SHLVL", "PWD")}
 
 
 @contextmanager
 def serving(file, *arguments, stdout=subprocess.PIPE):
     with subprocess.Popen(
-        [sys.executable, "-m", "lattice_client.cli", "local", str(file), *arguments],
+        [
+            sys.executable,
+            "-m",
+            "lattice_client.cli",
+            "local",
+            *([str(file)] if file else []),
+            *arguments,
+        ],
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
@@ -250,7 +276,9 @@ def test_records_for_machines_over_tls(run, file, monkeypatch):
         (["WRONG"], 2, "wrong.toml: 'service' is not known here"),
         (["FILE", "--account", "12"], 2, "an account has 12 digits"),
         (["FILE", "--region", "Nope"], 2, "'Nope' is not a region"),
-        ([], 2, "Missing argument 'FILE'"),
+        (["--target", "orders=http://127.0.0.1:1"], 2, "--target is about a file"),
+        (["--parameter", "a=b"], 2, "--parameter is about a file"),
+        (["--account", "12"], 2, "an account has 12 digits"),
     ],
 )
 def test_what_goes_wrong(start, file, arguments, code, says):
@@ -262,6 +290,63 @@ def test_what_goes_wrong(start, file, arguments, code, says):
     assert result.code == code
     assert says in result.stderr
     assert "Traceback" not in result.stderr
+
+
+# The files to source
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_without_a_file_a_program_calls_what_the_fixture_has(tls):
+    """Unchanged, and undone afterwards; by a real shell."""
+    scheme = "https" if tls else "http"
+    with serving(None, *(["--tls"] if tls else []), "--json") as local:
+        assert f"lattice-client call {scheme}://orders.internal.example.com/" in local.said
+        ways = "requests" + (" 'httpx, asyncio' aiohttp" if tls else "")
+        program = shlex.join([sys.executable, callers_program.__file__])
+        script = (
+            f". {local.file('orders-frontend')}\n"
+            f"{program} {scheme}://orders.internal.example.com/orders {ways} >&2\n"
+            f"{shlex.quote(sys.executable)} -m lattice_client.cli call "
+            f"{scheme}://orders.internal.example.com/ >&2"
+        )
+        result = subprocess.run(
+            ["sh", "-euc", script], stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+    seen = re.findall(
+        r'(?:^[a-z, ]+=|"caller": ")arn:\S+orders-frontend/', result.stderr, re.MULTILINE
+    )
+    assert len(seen) == 2 + 2 * tls
+
+
+SHELLS = [name for name in ("sh", "dash", "bash", "zsh") if shutil.which(name)]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_sourcing_can_be_undone(tmp_path, shell):
+    lattice = default_lattice()
+    lattice.add_caller("it's", role="theirs")
+    given = {
+        "AWS_ACCESS_KEY_ID": "AKIDTHEIRS",
+        "AWS_PROFILE": "it's theirs",
+        "SSL_CERT_FILE": os.environ["SSL_CERT_FILE"],
+        "no_proxy": "corp.example.com",
+        "PYTHONPATH": "/their path",
+    }
+    with serve(lattice, tls=True) as running:
+        write_settings(lattice, [running], tmp_path)
+        before = in_shell("true", shell=shell, **given)
+        sourcing = f". {shlex.quote(str(tmp_path / 'orders-frontend.sh'))}"
+        other = f'. "{tmp_path}/it\'s.sh"'
+        then = in_shell(f"{sourcing}; {other}", shell=shell, **given)
+        undone = in_shell(f"{sourcing}; {other}; lattice_deactivate", shell=shell, **given)
+    assert undone == before
+    assert then["AWS_PROFILE"] == "it's"
+    assert "AWS_ACCESS_KEY_ID" not in then
+    assert then["PYTHONPATH"].endswith(":/their path")
+    assert then["no_proxy"].endswith(",corp.example.com")
+    assert then["NO_PROXY"].endswith(".on.aws,orders.internal.example.com")
+    for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        assert Path(then[name]).parent == tmp_path
 
 
 def test_what_surprises_in_a_policy_is_said(tmp_path):

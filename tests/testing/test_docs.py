@@ -1,6 +1,8 @@
-"""The programs in docs/identity.md and docs/faults.md run."""
+"""The programs in docs/identity.md, docs/faults.md and docs/test-your-program.md run."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,23 @@ def test_a_block_about_faults_runs(block, lattice):
     exec(compile(block, "faults.md", "exec"), names)
     (test,) = (value for name, value in names.items() if name.startswith("test_"))
     test(lattice)
+
+
+def test_your_program_is_tested(tmp_path):
+    """The page's programs and their tests, as files beside each other."""
+    page = (DOCS / "test-your-program.md").read_text(encoding="utf-8")
+    titled = re.findall(
+        r"^```python title=\"(.*?)\"\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL
+    )
+    assert len(titled) == page.count("```python")
+    for name, text in titled:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        assert name.startswith("test_") or "lattice_client.testing" not in text
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    result = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "5 passed" in result.stdout, result.stdout
 
 
 def test_every_fault_is_there():

@@ -78,7 +78,8 @@ class SignerCache:
         credentials = ready(self._provider)
         if credentials is None or not self._of_region:
             return None
-        if not (self._region or region_of(host) or found or self._default_region):
+        known = self._region or region_of(host) or found or self._default_region
+        if not (known or environment_region()):
             return None
         return self.get(host, checked(credentials, self._provider), found)
 
@@ -213,6 +214,9 @@ class SignerCache:
             self.get("", credentials)
 
     def _find_default_region(self, host: str) -> str:
+        # The environment's may change, as in tests of several callers. A profile's is read once.
+        if region := environment_region():
+            return region
         if self._default_region is None:
             self._default_region = default_region(self._provider, host)
         return self._default_region

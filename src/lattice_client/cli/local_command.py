@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 import tempfile
@@ -25,14 +26,15 @@ from lattice_client.cli.serving import (
     parse_pair,
     serve_networks,
 )
+from lattice_client.cli.shell_settings import UNDO, settings_file, write_settings
 from lattice_client.cli.terminal import console, note, say
-from lattice_client.testing import Caller, LocalLattice, RunningLattice
+from lattice_client.testing import LocalLattice, RunningLattice
 
 __all__ = ["command"]
 
 
 @click.command("local", cls=Command)
-@click.argument("file", type=click.Path())
+@click.argument("file", type=click.Path(), required=False)
 @click.option(
     "--target",
     multiple=True,
@@ -49,11 +51,12 @@ __all__ = ["command"]
 )
 @click.option("--tls", is_flag=True, help="Speak HTTPS.")
 @click.option("--json", "as_json", is_flag=True, help="Show the access log's own records.")
-def command(*, file: str, as_json: bool, **given: Any) -> None:
+def command(*, file: str | None, as_json: bool, **given: Any) -> None:
     """Serve a local Lattice and show its access log.
 
-    FILE is TOML, YAML, or a CloudFormation template. Its callers become profiles of a separate AWS
-    configuration file; no credentials are shown.
+    FILE is TOML, YAML, or a CloudFormation template; without it, there are the service orders and
+    the caller orders-frontend. Callers become profiles of a separate AWS configuration file; no
+    credentials are shown.
     """
     out = console()
     live = out.is_terminal and not as_json
@@ -78,7 +81,7 @@ def command(*, file: str, as_json: bool, **given: Any) -> None:
                 CONNECT, f"Cannot listen at {error.filename}: {error.strerror}."
             ) from None
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lattice-client-")))
-        _write_settings(lattice, running, folder)
+        write_settings(lattice, running, folder)
         heading = _heading(lattice, running, folder)
         if live:
             show.view = view = AccessView(heading)
@@ -124,46 +127,6 @@ def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
         raise click.BadParameter(str(error), param_hint=option) from None
 
 
-def _write_settings(lattice: LocalLattice, running: list[RunningLattice], folder: Path) -> None:
-    """Write an AWS configuration with a profile for each caller, and for each caller a file to
-    source. The folder must be private to its owner."""
-    config = folder / "config"
-    config.write_text("".join(_profile(caller, lattice) for caller in lattice.callers.values()))
-    names: dict[str, str] = {}
-    for network, served in zip(lattice.networks.values(), running, strict=True):
-        for service in network.services:
-            # A name leads to one address: that of the first network that contains it.
-            address = served.url.partition("://")[2]
-            names.setdefault(service.host, f"{service.host}={lattice.region}@{address}")
-    for caller in lattice.callers.values():
-        settings = {
-            "AWS_CONFIG_FILE": str(config),
-            "AWS_PROFILE": caller.name,
-            "LATTICE_CLIENT_NAMES": ",".join(names.values()),
-        }
-        if running[0].scheme == "https":
-            settings["SSL_CERT_FILE"] = running[0].ca_file
-        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in settings.items()]
-        # Keys in the environment would take precedence over the profile's.
-        _settings_of(caller, folder).write_text(f"unset {_KEYS}\n{''.join(lines)}")
-
-
-_KEYS = "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN"
-
-
-def _settings_of(caller: Caller, folder: Path) -> Path:
-    return folder / f"{caller.name.replace('/', '-')}.sh"
-
-
-def _profile(caller: Caller, lattice: LocalLattice) -> str:
-    held = caller.credentials
-    token = f"aws_session_token = {held.token}\n" if held.token else ""
-    return (
-        f"[profile {caller.name}]\nregion = {lattice.region}\n"
-        f"aws_access_key_id = {held.access_key}\naws_secret_access_key = {held.secret_key}\n{token}"
-    )
-
-
 def _heading(lattice: LocalLattice, running: list[RunningLattice], folder: Path) -> list[Text]:
     """The services' URLs, and how to call them."""
     lines = []
@@ -174,6 +137,12 @@ def _heading(lattice: LocalLattice, running: list[RunningLattice], folder: Path)
             lines.append(line)
     lines.append(Text("To call them from another shell, as one of the callers:"))
     for caller in lattice.callers.values():
-        path = shlex.quote(str(_settings_of(caller, folder)))
+        path = shlex.quote(str(settings_file(caller, folder)))
         lines.append(Text.assemble("  ", (f". {path}", "green"), overflow="fold"))
+    services = (each for network in lattice.networks.values() for each in network.services)
+    for service in itertools.islice(services, 1):
+        calling = f"lattice-client call {running[0].scheme}://{service.host}/"
+        lines.append(Text("There the names lead here, for your Python programs and for:"))
+        lines.append(Text.assemble("  ", (calling, "green"), overflow="fold"))
+    lines.append(Text.assemble("To undo it there: ", (UNDO, "green")))
     return lines

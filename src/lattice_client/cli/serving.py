@@ -7,10 +7,11 @@ import errno
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from lattice_client.errors import ConfigurationError
 from lattice_client.testing.display import without_password
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def parse_pair(text: str) -> tuple[str, str]:
 
 
 def load_lattice(
-    file: str,
+    file: str | None,
     *,
     callers: Sequence[str],
     account: str | None,
@@ -45,10 +46,13 @@ def load_lattice(
 ) -> LocalLattice:
     """The local Lattice that a file describes, with at least one caller.
 
+    :param file: None for what the pytest fixtures have.
     :param callers: names of callers to add.
     :param note: called with each warning about the file, and each finding in its auth policies.
-    :param options: further arguments of ``load``.
+    :param options: further arguments of ``load``; ``targets`` and ``parameters`` need a file.
+    :raises ConfigurationError: if the file or an argument is invalid.
     """
+    from lattice_client.testing.templates.default import default_lattice
     from lattice_client.testing.templates.load import TemplateWarning, load
 
     # Applications in the file are imported from the working directory, as with other servers.
@@ -57,13 +61,23 @@ def load_lattice(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TemplateWarning)
         options |= {name: value for name, value in settings.items() if value}
-        lattice = load(file, **options)
+        if file is None:
+            _refuse_without_file(options.pop("targets"), options.pop("parameters"))
+            lattice = default_lattice(**options)
+        else:
+            lattice = load(file, **options)
     for text in [*(str(each.message) for each in caught), *_policy_findings(lattice)]:
         note(text)
     for name in callers or ([] if lattice.callers else ["local-caller"]):
         if name not in lattice.callers:
             lattice.add_caller(name)
     return lattice
+
+
+def _refuse_without_file(targets: Mapping[str, str], parameters: Mapping[str, str]) -> None:
+    for option, given in (("--target", targets), ("--parameter", parameters)):
+        if given:
+            raise ConfigurationError(f"{option} is about a file: give the FILE, too")
 
 
 def _policy_findings(lattice: LocalLattice) -> Iterator[str]:

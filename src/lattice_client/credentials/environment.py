@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from weakref import WeakValueDictionary
 
 from lattice_client._secrecy import fault_of_parts
 from lattice_client.credentials.provider import refuse_without_token
@@ -17,7 +18,7 @@ from lattice_client.errors import (
     NoCredentialsError,
 )
 
-__all__ = ["EnvironmentCredentials"]
+__all__ = ["EnvironmentCredentials", "read_environment_again"]
 
 _NAMES = (
     "AWS_ACCESS_KEY_ID",
@@ -49,6 +50,7 @@ class EnvironmentCredentials:
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = environ
+        _all[id(self)] = self
         # Swapped whole: (since, until, credentials), the time for which peek() need not read.
         self._state: tuple[float, float, Credentials | None] = (0.0, 0.0, None)
         self._taken: _Variables | None = None
@@ -106,6 +108,12 @@ class EnvironmentCredentials:
         self._take(variables, now)
         return True
 
+    def read_again(self) -> None:
+        """Read the variables at the next use, and take them as they are then."""
+        self._taken = None
+        self._seen = (None, 0.0)
+        self._state = (0.0, 0.0, None)
+
     def find(self) -> Credentials | None:
         """The credentials in the environment, or None where neither key is set.
 
@@ -140,6 +148,19 @@ class EnvironmentCredentials:
         self._taken = variables
         self._state = (now, until, credentials)
         return found
+
+
+_all: WeakValueDictionary[int, EnvironmentCredentials] = WeakValueDictionary()
+
+
+def read_environment_again() -> None:
+    """Make every ``EnvironmentCredentials`` of this process read the variables at its next use.
+
+    For tests that change the variables, and whose next call is to be signed with the new ones.
+    """
+    for reference in _all.valuerefs():
+        if (each := reference()) is not None:
+            each.read_again()
 
 
 def _parsed(variables: _Variables, now: float) -> Credentials | None:

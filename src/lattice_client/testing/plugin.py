@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["lattice", "lattice_async", "lattice_tls"]
 
-_SERVICES, _CALLERS = ("orders",), ("orders-frontend",)
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("lattice_file", "the file that the fixture lattice is made from, TOML or YAML")
@@ -48,7 +46,8 @@ def lattice(request: pytest.FixtureRequest) -> Iterator[RunningLattice]:
     """A local Lattice over HTTP, with one service and one caller, for one test.
 
     The service ``orders`` has the name ``orders.internal.example.com``, which resolves to it while
-    the test runs; the caller is ``orders-frontend``. To add or configure more, see
+    the test runs; the caller is ``orders-frontend``. ``lattice.as_caller("orders-frontend")`` is a
+    context in which a program calls it unchanged. To add or configure more, see
     ``lattice_client.testing.plugin``.
     """
     yield from _running(request, tls=False)
@@ -96,7 +95,7 @@ def _marked(
     callers: Iterable[str] | None = None,
     **settings: Any,
 ) -> LocalLattice:
-    from lattice_client.testing import LocalLattice
+    from lattice_client.testing.templates.default import default_lattice
 
     if isinstance(services, str) or isinstance(callers, str):
         raise _error("services and callers must be lists of names")
@@ -106,12 +105,7 @@ def _marked(
         if services is not None or callers is not None:
             raise _error("services and callers come from the file: leave out the arguments")
         return _from_file(folder / file, **settings)
-    local = LocalLattice(**settings)
-    for service in _SERVICES if services is None else services:
-        local.add_service(service, domain=f"{service}.internal.example.com")
-    for caller in _CALLERS if callers is None else callers:
-        local.add_caller(caller)
-    return local
+    return default_lattice(services, callers, **settings)
 
 
 def _from_file(path: Path, **settings: Any) -> LocalLattice:

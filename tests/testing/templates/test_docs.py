@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lattice_client.testing import load
+from lattice_client.testing.templates.default import default_lattice
 from support import applications
 from support.describe import describe
 
@@ -18,11 +19,11 @@ PAGE = (HERE.parents[2] / "docs" / "local-lattice.md").read_text(encoding="utf-8
 
 
 def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}[^\n]*\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
 
 
 TEST, MARKED, BUILDER, LOADER = blocks("python")
-FILE, AROUND = blocks("toml")
+SMALLEST, FILE, AROUND = blocks("toml")
 POLICY = {"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}}
 
 
@@ -57,6 +58,14 @@ def test_the_builder_builds(capsys):
     words = "\n".join(describe(names["lattice"]))
     assert "otherwise: 100 to orders-blue" in words
     assert "1: POST /hooks…: " in words
+
+
+def test_the_smallest_file_is_what_the_fixtures_have(tmp_path):
+    path = tmp_path / "smallest.toml"
+    path.write_text(SMALLEST)
+    assert len(SMALLEST.splitlines()) == 4
+    assert describe(load(path)) == describe(default_lattice())
+    assert list(load(path).callers) == list(default_lattice().callers)
 
 
 def test_the_file_loads(shop):

@@ -9,7 +9,7 @@ import atexit
 import socket
 import ssl
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from lattice_client.errors import ConfigurationError, MissingExtraError
 from lattice_client.testing.host_header import is_loopback
 from lattice_client.testing.model.networks import ServiceNetwork
+from lattice_client.testing.server.acting import ActingCaller
+from lattice_client.testing.server.diverting import Diversion
 from lattice_client.testing.server.resolving import resolving
 from lattice_client.testing.server.server_thread import ServerThread
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from lattice_client.testing.assertions import Calls
     from lattice_client.testing.data_plane.received import ReceivedRequest
     from lattice_client.testing.lattice import LocalLattice
+    from lattice_client.testing.model.callers import Caller
     from lattice_client.testing.model.services import Service
     from lattice_client.testing.server.certificates import Certificates
 
@@ -129,8 +132,10 @@ class RunningLattice:
     def url_for(self, service: Service | str) -> str:
         """The URL of a service under its own name: the custom domain, or else the managed name.
 
-        :param service: the service, its name, or the host name to use. ``resolving`` makes the
-            names resolve.
+        The name resolves only within ``resolving``, as in the fixtures, and within ``as_caller``.
+        Elsewhere call ``url`` with the name in ``Host``.
+
+        :param service: the service, its name, or the host name to use.
         :raises KeyError: if there is no such service.
         """
         found = self.lattice.service(service) if isinstance(service, str) else service
@@ -141,10 +146,58 @@ class RunningLattice:
     def resolving(self) -> Iterator[RunningLattice]:
         """Resolve all services' names, also those added later, to this server in this process.
 
-        Only ``socket.getaddrinfo`` is wrapped, and only for these names.
+        Ports stay as they are, so this serves URLs of ``url_for``; see also ``as_caller``.
         """
         with resolving(lambda: self.lattice.names, self.host):
             yield self
+
+    def as_caller(self, caller: Caller | str) -> ActingCaller:
+        """Make this process, and the Python processes that it starts, a caller of this server.
+
+        In the context, synchronous or asynchronous, a program that knows nothing of the local
+        Lattice calls it: ``https://orders.internal.example.com/``, at the ports of the services'
+        listeners (80 or 443) and at this server's. Auth objects without ``credentials=`` sign as
+        the caller, also those that were made before. It gives the ``Caller``.
+
+        - The environment has the caller's ``AWS_*`` credentials and the region, no profile, the
+          names in ``LATTICE_CLIENT_NAMES`` and ``NO_PROXY``, and for TLS the authority in
+          ``REQUESTS_CA_BUNDLE`` and ``SSL_CERT_FILE``, with those that were trusted before.
+        - The names lead here, and over TLS every ``ssl.SSLContext`` trusts this server for them;
+          see ``lattice_client.testing.server.diverting``.
+        - A Python process that is started with this environment does the same, by a
+          ``sitecustomize`` in ``PYTHONPATH``. It knows the services that were there at its start.
+
+        A port that does not lead here is a ``ConnectionRefusedError`` that says so. The change is
+        one of the whole process: contexts may be nested, but must end in the reverse order.
+
+        :param caller: the caller, or its name.
+        :raises KeyError: if there is no such caller.
+        """
+        found = self.caller(caller) if isinstance(caller, str) else caller
+        return ActingCaller(found, self.lattice.region, self.diversion(), self._forget)
+
+    def _forget(self) -> None:
+        from lattice_client.credentials.environment import read_environment_again
+
+        read_environment_again()
+        # A client that lives longer would keep them, and its next calls of these names come here.
+        self._thread.close_idle()
+
+    def diversion(self, names: Callable[[], Collection[str]] | None = None) -> Diversion:
+        """How the services' names, or these ones, lead to this server."""
+        return Diversion(
+            names or (lambda: self.lattice.names),
+            self.host,
+            self.port,
+            self._ports,
+            self.scheme,
+            self.ca_file if self._certificates else None,
+        )
+
+    def _ports(self) -> frozenset[int]:
+        listeners = (each for service in self.lattice.services for each in service.listeners)
+        protocol = self.scheme.upper()
+        return frozenset({self.port, *(one.port for one in listeners if one.protocol == protocol)})
 
     # TLS
 

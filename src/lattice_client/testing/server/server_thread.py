@@ -8,6 +8,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Final
 
 from lattice_client.testing.asgi import ASGIApp
@@ -62,6 +63,10 @@ class ServerThread:
         if self._thread.is_alive():
             _log.warning("the local Lattice is still waiting for a target's thread to end")
 
+    def close_idle(self) -> None:
+        """Close the connections that wait for a request; return when they are closed."""
+        self._server.close_idle()
+
     def _run(self) -> None:
         try:
             # This loop can watch a listener on every platform; the policy's may not.
@@ -92,6 +97,21 @@ class _Server:
             # The loop is closed if the server has ended already.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._stopping.set)
+
+    def close_idle(self) -> None:
+        """Close the connections that wait for a request, from another thread."""
+        if self._loop is not None:
+            closing = self._close_idle()
+            try:
+                asyncio.run_coroutine_threadsafe(closing, self._loop).result(_JOIN_SECONDS)
+            except (RuntimeError, TimeoutError, CancelledError):
+                closing.close()  # The loop has ended, or is ending: so do the connections.
+
+    async def _close_idle(self) -> None:
+        idle = {connection for connection in self._state.connections if not connection.busy}
+        for connection in idle:
+            connection.abort()
+        await _until(lambda: idle.isdisjoint(self._state.connections))
 
     async def serve(self, ready: threading.Event) -> None:
         """Set ``ready``, and serve until ``stop`` is called."""
