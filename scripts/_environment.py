@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
 # The requirements of the tests, and of tests and checks.
 TESTS = ("--editable", ".[all]", "--group", "test")
-DEVELOPMENT = (*TESTS, "--group", "check")
+DEVELOPMENT = ("--editable", ".[all]", "--group", "dev")
 VERSIONS = [(3, minor) for minor in range(11, 20)]
 
 
@@ -52,14 +52,14 @@ def python(name: str, *requirements: str) -> str:
     :param requirements: arguments for ``pip install``, with the checkout as current folder.
     """
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    folder = ROOT / ".venv" / f"{version}-{name}"
+    folder = ROOT / ".venvs" / f"{version}-{name}"
     executable = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     wanted = hashlib.sha256(
         b"\0".join([(ROOT / "pyproject.toml").read_bytes(), *map(str.encode, requirements)])
     ).hexdigest()
     stamp = folder / "installed"
     if not stamp.exists() or stamp.read_text() != wanted:
-        print(f"Setting up .venv/{folder.name} (once; a minute or two) …", file=sys.stderr)
+        print(f"Setting up .venvs/{folder.name} (once; a minute or two) …", file=sys.stderr)
         run(sys.executable, "-m", "venv", "--clear", str(folder))
         # Dependency groups need a newer pip than some interpreters include.
         run(str(executable), "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1")
