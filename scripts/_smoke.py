@@ -143,7 +143,9 @@ def with_demo(url: str) -> Any:
 def command(*arguments: str) -> str:
     """What ``lattice-client`` prints."""
     program = Path(sysconfig.get_path("scripts"), "lattice-client")
-    return subprocess.run([program, *arguments], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return subprocess.run(
+        [program, *arguments], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
 
 
 USES: dict[str, Callable[[str], Any]] = {

@@ -44,7 +44,10 @@ def test_workflows_pin_what_they_use_and_need_no_secret(workflow):
 
 def test_workflows_run_what_ci_runs_on_every_supported_python():
     def arguments(text):
-        return {tuple(found.split()) for found in re.findall(r"scripts/((?!interp)\w.*)$", text, re.M)}
+        return {
+            tuple(found.split())
+            for found in re.findall(r"scripts/((?!interp)\w.*)$", text, re.MULTILINE)
+        }
 
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8").replace(" </dev/null", "")
     text = "".join(workflow.read_text(encoding="utf-8") for workflow in WORKFLOWS)
@@ -64,7 +67,7 @@ def test_the_hook_before_a_commit_is_a_script_that_is_there():
 def test_uv_has_its_folder_to_itself_and_its_lock_is_not_committed():
     """The scripts' environments are not in .venv, which uv would remove."""
     text = (ROOT / "scripts" / "_environment.py").read_text(encoding="utf-8")
-    (folder,) = re.findall(r'^ENVIRONMENTS = "(.*)"$', text, re.M)
+    (folder,) = re.findall(r'^ENVIRONMENTS = "(.*)"$', text, re.MULTILINE)
     assert folder != ".venv"
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     assert {".venv/", f"{folder}/", "uv.lock"} <= set(ignored)
