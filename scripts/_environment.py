@@ -16,8 +16,13 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
 # The requirements of the tests, and of tests and checks.
 TESTS = ("--editable", ".[all]", "--group", "test")
-DEVELOPMENT = (*TESTS, "--group", "check")
+DEVELOPMENT = ("--editable", ".[all]", "--group", "dev")
 VERSIONS = [(3, minor) for minor in range(11, 20)]
+# uv has .venv to itself.
+ENVIRONMENTS = ".venvs"
+
+# The tests start hundreds of interpreters; without bytecode, each compiles the package again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def need_python(oldest: tuple[int, int] = OLDEST) -> None:
@@ -52,18 +57,20 @@ def python(name: str, *requirements: str) -> str:
     :param requirements: arguments for ``pip install``, with the checkout as current folder.
     """
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    folder = ROOT / ".venv" / f"{version}-{name}"
+    folder = ROOT / ENVIRONMENTS / f"{version}-{name}"
     executable = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     wanted = hashlib.sha256(
         b"\0".join([(ROOT / "pyproject.toml").read_bytes(), *map(str.encode, requirements)])
     ).hexdigest()
     stamp = folder / "installed"
     if not stamp.exists() or stamp.read_text() != wanted:
-        print(f"Setting up .venv/{folder.name} (once; a minute or two) …", file=sys.stderr)
+        print(f"Setting up {ENVIRONMENTS}/{folder.name} (once; a minute or two) …", file=sys.stderr)
         run(sys.executable, "-m", "venv", "--clear", str(folder))
         # Dependency groups need a newer pip than some interpreters include.
-        run(str(executable), "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1")
-        run(str(executable), "-m", "pip", "install", "--quiet", *requirements)
+        # Compiling all of it takes 8 s; what is imported is compiled then.
+        install = (str(executable), "-m", "pip", "install", "--quiet", "--no-compile")
+        run(*install, "--upgrade", "pip>=25.1")
+        run(*install, *requirements)
         stamp.write_text(wanted)
     return str(executable)
 

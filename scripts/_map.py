@@ -10,6 +10,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,7 +117,7 @@ def imports(root: Path, package: str) -> set[tuple[str, str]]:
     found = set()
     for file in folder.rglob("*.py"):
         module = file.relative_to(folder).parts[0].removesuffix(".py")
-        for name in _imported(ast.parse(file.read_text(encoding="utf-8"))):
+        for name in _imports_of(file.read_text(encoding="utf-8")):
             if name.startswith(f"{package}."):
                 other = name.removeprefix(f"{package}.").partition(".")[0]
                 if other != module != "__init__" and _is_module(folder, other):
@@ -201,6 +202,11 @@ def _reduced(
         below = set[str]().union(*(reached.get(other, set()) for other in of[module]))
         yield from ((module, other) for other in of[module] - below)
         reached[module] = of[module] | below
+
+
+@cache  # pictures show the same files, and tests draw them again and again
+def _imports_of(source: str) -> frozenset[str]:
+    return frozenset(_imported(ast.parse(source)))
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:

@@ -92,6 +92,13 @@ def unpacked(sdist: Path, into: Path) -> Path:
 def check_contents(wheel: Path, sdist: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
+        (metadata_file,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+        page = archive.read(metadata_file).decode()
+    relative = re.findall(r"\]\((?!https?:|#)([^)]+)\)", page)
+    need(not relative, f"these links of README lead nowhere on an index's page: {relative}")
+    repository = PROJECT["urls"]["Repository"]
+    if ".example/" in repository:
+        say(f"the repository's address is still a placeholder: {repository}")
     roots = {name.partition("/")[0] for name in names}
     metadata = {root for root in roots if root.endswith(".dist-info")}
     need(roots - metadata == {"lattice_client"}, f"the wheel holds {sorted(roots)}")

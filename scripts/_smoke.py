@@ -34,7 +34,8 @@ LIBRARIES = {
     "otel": ["opentelemetry"],
     "dns": ["dns"],
     "testing": ["trustme", "cryptography", "httpcore", "yaml"],
-    "cli": ["rich", "requests", "httpx", "httpx2", "aiohttp", "trustme"],
+    "cli": ["click", "rich", "httpx", "trustme"],
+    "demo": ["rich", "requests", "httpx", "httpx2", "aiohttp", "trustme"],
 }
 
 
@@ -129,10 +130,22 @@ def with_testing(url: str) -> Any:
 
 
 def with_cli(url: str) -> Any:
-    command = Path(sysconfig.get_path("scripts"), "lattice-client")
-    result = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
-    assert version("vpc-lattice-client") in result.stdout, result
+    assert version("vpc-lattice-client") in command("--version")
+    assert "assumed-role/release" in command("call", url)
     return with_the_signer(url)
+
+
+def with_demo(url: str) -> Any:
+    assert "aiohttp" in command("demo")
+    return with_the_signer(url)
+
+
+def command(*arguments: str) -> str:
+    """What ``lattice-client`` prints."""
+    program = Path(sysconfig.get_path("scripts"), "lattice-client")
+    return subprocess.run(
+        [program, *arguments], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
 
 
 USES: dict[str, Callable[[str], Any]] = {
@@ -145,6 +158,7 @@ USES: dict[str, Callable[[str], Any]] = {
     "dns": with_dns,
     "testing": with_testing,
     "cli": with_cli,
+    "demo": with_demo,
 }
 
 
@@ -157,6 +171,10 @@ def missing(extra: str) -> MissingExtraError | None:
             SigV4ASigner(Credentials("AKID", "s"), "*").sign("GET", "orders.example.com", "/")
         elif extra in ("dns", "testing"):
             USES[extra](os.environ["ORDERS_URL"])
+        elif extra == "demo":
+            from lattice_client.cli.demo.run import need_libraries
+
+            need_libraries()
         else:
             import_module(f"lattice_client.{extra}")
     except MissingExtraError as error:

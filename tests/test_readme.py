@@ -12,7 +12,8 @@ import pytest
 from support.documents import ROOT, blocks
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PYPROJECT = SETTINGS["project"]
 
 BLOCKS = [block for block in blocks(ROOT / "README.md") if block.language == "python"]
 PROGRAMS = [block for block in BLOCKS if block.program]
@@ -63,3 +64,18 @@ def test_python_versions_are_the_declared_ones():
 def test_extras_are_there():
     for extras in re.findall(r"vpc-lattice-client\[([\w,]+)\]", README):
         assert set(extras.split(",")) <= PYPROJECT["optional-dependencies"].keys()
+
+
+def test_its_links_lead_into_the_repository_from_an_index_page():
+    hook = SETTINGS["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+    page = README
+    for each in hook["substitutions"]:
+        page = re.sub(each["pattern"], each["replacement"], page)
+    files = f"{PYPROJECT['urls']['Repository']}/blob/main/"
+    links = re.findall(r"\]\(([^)#\s]+)", page)
+    assert all(link.startswith("https://") for link in links)
+    into = [link.removeprefix(files) for link in links if link.startswith(files)]
+    assert len(into) == len(re.findall(r"\]\((?!https?:|#)", README)) > 0
+    assert all((ROOT / path).exists() for path in into)
+    named = [url.removeprefix(files) for url in PYPROJECT["urls"].values() if "/blob/" in url]
+    assert all((ROOT / path).is_file() for path in named)

@@ -117,7 +117,7 @@ def test_colour_where_the_terminal_has_it(monkeypatch, environment, coloured):
     assert ("\x1b[" in capture.get()) is coloured
 
 
-@pytest.mark.parametrize("library", ["requests", "rich"])
+@pytest.mark.parametrize("library", ["requests", "httpx2", "rich"])
 def test_a_missing_library_is_named_with_its_extra(library):
     code = (
         f"import sys; sys.modules[{library!r}] = None; from lattice_client.cli.demo.run import main"
@@ -126,8 +126,8 @@ def test_a_missing_library_is_named_with_its_extra(library):
     assert result.returncode == 2
     assert result.stdout == ""
     assert result.stderr == (
-        f"lattice-client demo: {library} is not installed; it comes with the extra 'cli': "
-        "pip install 'vpc-lattice-client[cli]'\n"
+        f"lattice-client demo: {library} is not installed; it comes with the extra 'demo': "
+        "pip install 'vpc-lattice-client[demo]'\n"
     )
 
 

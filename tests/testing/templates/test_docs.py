@@ -42,13 +42,12 @@ def shop(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("block", [TEST, MARKED], ids=["fixture", "marker"])
-def test_the_test_passes(tmp_path, block):
-    path = tmp_path / "test_block.py"
-    path.write_text(block)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)]
+def test_the_tests_pass(tmp_path):
+    (tmp_path / "test_fixture.py").write_text(TEST)
+    (tmp_path / "test_marker.py").write_text(MARKED)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "1 passed" in result.stdout, result.stdout
+    assert "2 passed" in result.stdout, result.stdout
 
 
 def test_the_builder_builds(capsys):

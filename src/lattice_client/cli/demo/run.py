@@ -43,9 +43,9 @@ from lattice_client.testing import Caller, LocalLattice, RunningLattice, serve
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["local_lattice", "main", "run"]
+__all__ = ["local_lattice", "main", "need_libraries", "run"]
 
-# The libraries that the demo uses. All come with the extra "cli".
+# The libraries that the demo uses. All come with the extra "demo".
 _LIBRARIES = ("requests", "httpx", "httpx2", "aiohttp", "rich", "trustme")
 # Calls per row: the time of a single call varies too much.
 _REPETITIONS = 5
@@ -61,8 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="lattice-client demo", description=__doc__)
     parser.parse_args(argv)
     try:
-        for library in _LIBRARIES:
-            _need(library)
+        need_libraries()
         from lattice_client.cli.terminal import console
 
         return run(local_lattice(), console())
@@ -71,13 +70,18 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
-def _need(library: str) -> None:
-    try:
-        importlib.import_module(library)
-    except ModuleNotFoundError as error:
-        if error.name != library:
-            raise
-        raise MissingExtraError("cli", library) from None
+def need_libraries() -> None:
+    """Check that the libraries of the demo are installed.
+
+    :raises MissingExtraError: if one is not.
+    """
+    for library in _LIBRARIES:
+        try:
+            importlib.import_module(library)
+        except ModuleNotFoundError as error:
+            if error.name != library:
+                raise
+            raise MissingExtraError("demo", library) from None
 
 
 def local_lattice() -> LocalLattice:
