@@ -23,6 +23,11 @@ import lattice_client.requests
 from lattice_client import Denial, LatticeAuth, SigV4Auth, explain
 from support.asynchronous import closed
 
+try:  # in the environment of `scripts/test --niquests` alone
+    import niquests
+except ModuleNotFoundError:
+    niquests = None  # type: ignore[assignment]
+
 CHUNKS = [b"first ", b"", b"second ", b"x" * 70_000, b"last"]
 STREAM = object()  # as a body: a generator of CHUNKS
 
@@ -151,6 +156,61 @@ class RequestsSession(Requests):
 
     def session(self, auth: Any, **settings: Any) -> requests.Session:
         return lattice_client.requests.Session(auth, **settings)
+
+
+class Niquests(Requests):
+    name = "niquests hook"
+
+    def session(self, auth: Any, **_: Any) -> Any:
+        return niquests.Session(auth=auth, disable_http3=True)
+
+
+class AsyncNiquests:
+    prevents_forwarding = True
+
+    def __init__(self, auth: type[SigV4Auth], name: str) -> None:
+        self.auth = auth
+        self.name = name
+
+    @contextmanager
+    def client(self, auth: Any, ca_file: str | None = None, **_: Any) -> Iterator[Call]:
+        with asyncio.Runner() as runner:
+            session = niquests.AsyncSession(auth=auth, disable_http3=True)
+            session.trust_env = False
+            if ca_file:
+                session.verify = ca_file
+
+            async def call(
+                method, url, *, headers=None, body=None, form=None, redirects=False, on_head=None
+            ) -> Answer:
+                data = _async_chunks() if body is STREAM else body
+                sent = form.of_requests() if form else {"data": data}
+                response = await session.request(
+                    method,
+                    url,
+                    headers=headers,
+                    allow_redirects=redirects,
+                    timeout=20,
+                    stream=on_head is not None,
+                    **sent,
+                )
+                if on_head is None:
+                    text = response.text
+                else:
+                    on_head()
+                    text = await response.text
+                return Answer(
+                    response.status_code,
+                    text,
+                    dict(response.headers),
+                    response.url,
+                    explain(response),
+                )
+
+            try:
+                yield _blocking(runner, call)
+            finally:
+                runner.run(session.close())
 
 
 class Httpx:
@@ -303,6 +363,11 @@ HOOKS: list[Driver] = [
     AsyncHttpx(httpx2, lattice_client.httpx2.LatticeAuth, "httpx2 async hook"),
     Aiohttp(),
 ]
+if niquests is not None:
+    HOOKS += [
+        Niquests(),
+        AsyncNiquests(LatticeAuth, "niquests async hook"),
+    ]
 CLIENTS: list[Driver] = [
     RequestsSession(),
     Httpx(lattice_client.httpx, LatticeAuth, "httpx client"),

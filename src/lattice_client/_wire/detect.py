@@ -23,6 +23,8 @@ def wrap_request(request: Any) -> SignableRequest:
     url = getattr(request, "url", None)
     if isinstance(url, str):
         try:
+            if hasattr(type(request), "oheaders"):
+                return _wrapper("niquests", "NiquestsRequest")(request)
             return _wrapper("requests", "RequestsRequest")(request)
         except AttributeError:  # checking first would parse the URL twice
             if hasattr(type(request), "path_url"):

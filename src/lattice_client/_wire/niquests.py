@@ -1,0 +1,267 @@
+"""niquests: its prepared requests and its responses; and the responses of urllib3-future below it.
+
+niquests is requests with another engine, urllib3-future, which also takes the place of urllib3
+below requests where it is installed. Here is what is known of both beyond what requests and urllib3
+have. Neither is imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+import time
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from typing import Any
+
+from lattice_client._wire.headers import strip_signature
+from lattice_client._wire.requests import RequestsRequest
+from lattice_client._wire.response_body import LONGEST, is_whole, known, note, too_long, was_read
+
+__all__ = [
+    "NiquestsRequest",
+    "discard_niquests_async",
+    "has_future_body",
+    "is_async",
+    "mark_as_coroutine_function",
+    "read_future_raw",
+    "read_niquests_async",
+    "replace_answer",
+    "unsigned_copies",
+]
+
+_ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
+
+
+# --- Requests ---------------------------------------------------------------------------------
+
+
+class NiquestsRequest(RequestsRequest):
+    """A ``niquests.PreparedRequest``. urllib3-future makes its Host header and target later."""
+
+    __slots__ = ()
+
+    def __init__(self, request: Any) -> None:
+        super().__init__(request)
+        if "%" in self.target:
+            path, mark, query = self.target.partition("?")
+            encoded = _encode_percents(path) + mark + _encode_percents(query)
+            if encoded != self.target:
+                self.set_target(encoded)
+
+    def _host_from_url(self) -> str:
+        return super()._host_from_url().lower()
+
+
+def _encode_percents(part: str) -> str:
+    """A path or a query with its ``%`` encoded where one begins no escape, as urllib3-future does
+    then with all of them."""
+    return part if part.count("%") == len(_ESCAPE.findall(part)) else part.replace("%", "%25")
+
+
+def unsigned_copies(request: Any) -> None:
+    """Let copies of a request that has been sent go without its credentials.
+
+    niquests copies a request to follow a redirect. In a multiplexed session it calls no hook
+    before it sends the copy.
+    """
+    request.copy = _Copy(request)
+
+
+class _Copy:
+    """The method ``copy`` of one request."""
+
+    def __init__(self, request: Any) -> None:
+        self._request = request
+
+    def __call__(self) -> Any:
+        request = self._request
+        copied = type(request).copy(request)
+        if request.conn_info is not None:  # it has been sent
+            strip_signature(copied.headers)
+        return copied
+
+
+# --- Responses --------------------------------------------------------------------------------
+
+
+def is_async(response: Any) -> bool:
+    """Whether a response is one of an ``AsyncSession``, as its hooks see it."""
+    return inspect.iscoroutinefunction(type(response).close)
+
+
+def mark_as_coroutine_function(hook: Any) -> None:
+    """Let an ``AsyncSession`` await what a hook returns. A ``Session`` calls all hooks alike."""
+    mark = getattr(inspect, "markcoroutinefunction", None)
+    if mark is not None:
+        mark(hook)
+    else:  # Python 3.11
+        hook._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def replace_answer(response: Any, answer: Any, *, streamed: bool) -> None:
+    """Give a response the state of a later answer, and keep its own in the answer's history.
+
+    The caller of a multiplexed session holds the response already.
+
+    :param streamed: whether the caller asked for a stream. Otherwise the history of an
+        ``AsyncSession`` is read without ``await``.
+    """
+    kind = type(response)
+    past = kind.__mro__[1] if is_async(response) and not streamed else kind
+    refusal = past.__new__(past)
+    vars(refusal).update(vars(response))
+    vars(response).clear()
+    vars(response).update(vars(answer))
+    response.history = [refusal]
+
+
+async def read_niquests_async(response: Any, seconds: float) -> bytes | None:
+    """The plain body of an ``AsyncResponse``; None where it does not come within the limits."""
+    if not was_read(response):
+        content = response._content  # noqa: SLF001 another hook has read it
+        if isinstance(content, bytes):
+            return note(response, content)
+        raw = None
+        if has_future_body(response.raw) and not too_long(response.headers):
+            raw = await _read_future_raw_async(response.raw, seconds)
+        note(response, raw, response.headers.get("Content-Encoding"))
+    return known(response)
+
+
+async def discard_niquests_async(response: Any, seconds: float) -> None:
+    """Close a response. Its connection is used again if all of the response has come."""
+    try:
+        await read_niquests_async(response, seconds)
+        if known(response) is not None:
+            await response.content  # kept for readers of the history
+        elif is_whole(response):
+            await response.raw.read(decode_content=False)
+    finally:
+        await response.close()
+
+
+# --- Bodies of urllib3-future -----------------------------------------------------------------
+
+
+def has_future_body(raw: Any) -> bool:
+    """Whether a response is one of urllib3-future with a body from the wire."""
+    return hasattr(getattr(raw, "_fp", None), "_eot")
+
+
+def read_future_raw(raw: Any, seconds: float) -> bytes | None:
+    """A body as it came, its chunks joined; None where it does not come within the limits. What was
+    read is put back."""
+    ahead = _Ahead(raw, seconds)
+    if ahead.sock is None:
+        return ahead.body()
+    users_timeout = ahead.sock.gettimeout()
+    officer: AbstractContextManager[Any] = ahead.connection_lock()
+    try:
+        with officer:
+            try:
+                while (left := ahead.left()) > 0:
+                    ahead.sock.settimeout(
+                        left if users_timeout is None else min(left, users_timeout)
+                    )
+                    ahead.take(ahead.low.read(-1))
+            except TimeoutError:
+                pass
+            except Exception as error:  # noqa: BLE001 the caller meets it when reading
+                ahead.fail(error)
+            finally:
+                ahead.sock.settimeout(users_timeout)
+    except Exception:  # noqa: BLE001 another thread has the connection
+        pass
+    return ahead.body()
+
+
+async def _read_future_raw_async(raw: Any, seconds: float) -> bytes | None:
+    """As :func:`read_future_raw`."""
+    ahead = _Ahead(raw, seconds)
+    if ahead.sock is None:
+        return ahead.body()
+    officer: AbstractAsyncContextManager[Any] = ahead.connection_lock()
+    try:
+        async with officer:
+            try:
+                async with asyncio.timeout(seconds):
+                    while ahead.left() > 0:
+                        ahead.take(await ahead.low.read(-1))
+            except TimeoutError:
+                pass
+            except Exception as error:  # noqa: BLE001 the caller meets it when reading
+                ahead.fail_async(error)
+    except Exception:  # noqa: BLE001 another task has the connection
+        pass
+    return ahead.body()
+
+
+class _Ahead:
+    """The body of a response, read a piece at a time and put back into the response's own buffer.
+
+    :param raw: a response of urllib3-future. ``low``, the message below it, reads the socket.
+    """
+
+    def __init__(self, raw: Any, seconds: float) -> None:
+        self.low: Any = raw._fp  # noqa: SLF001
+        self._until = time.monotonic() + seconds
+        self._seconds = seconds
+        self._officer: Any = getattr(raw, "_police_officer", None)
+        self._raw = raw
+        self._taken = bytearray()
+        promise = getattr(self.low, "from_promise", None)
+        # None: the body has ended.
+        self.sock: Any = None if self.low.closed else getattr(
+            getattr(promise, "_conn", None), "sock", None
+        )
+        self._failed = self.sock is None and not self.low.closed
+
+    def connection_lock(self) -> Any:
+        """Holds the connection for this thread or task: others may read other responses from it."""
+        if self._officer is None:
+            return nullcontext()
+        return self._officer.borrow(self._raw, timeout=self._seconds)
+
+    def left(self) -> float:
+        """For how many seconds to read on."""
+        if self.low.closed or len(self._taken) > LONGEST:
+            return 0.0
+        return self._until - time.monotonic()
+
+    def take(self, piece: bytes) -> None:
+        self._taken += piece
+
+    def fail(self, error: Exception) -> None:
+        """Let reading raise an error once more, after what has come."""
+
+        def again(*_: Any) -> Any:
+            raise error
+
+        self._set("internal_read_st", again)
+        self._failed = True
+
+    def fail_async(self, error: Exception) -> None:
+        async def again(*_: Any) -> Any:
+            raise error
+
+        self._set("internal_read_st", again)
+        self._failed = True
+
+    def body(self) -> bytes | None:
+        """What was read, which is put back; None where it is not all of the body."""
+        low, taken = self.low, bytes(self._taken)
+        whole = low.closed and not self._failed
+        if taken:
+            getattr(low, self._name("buffer_excess")).put(taken)
+            low.closed = False
+            low.data_in_count -= len(taken)
+            if low.length is not None:
+                low.length += len(taken)
+        return taken if whole and len(taken) <= LONGEST else None
+
+    def _name(self, name: str) -> str:
+        return f"_{type(self.low).__name__}__{name}"
+
+    def _set(self, name: str, value: object) -> None:
+        setattr(self.low, self._name(name), value)
