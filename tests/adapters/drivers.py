@@ -210,7 +210,21 @@ class AsyncNiquests:
             try:
                 yield _blocking(runner, call)
             finally:
-                runner.run(session.close())
+                runner.run(self._close(session))
+
+    async def _close(self, session: Any) -> None:
+        await session.close()
+        # niquests does not wait until its transports are closed.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+# What niquests raises where a connection breaks.
+BROKEN_OF_NIQUESTS = (
+    ()
+    if niquests is None
+    else (niquests.ConnectionError, niquests.exceptions.ChunkedEncodingError)
+)
 
 
 class Httpx:

@@ -11,7 +11,7 @@ import asyncio
 import inspect
 import re
 import time
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 from lattice_client._wire.headers import strip_signature
@@ -153,115 +153,117 @@ def read_future_raw(raw: Any, seconds: float) -> bytes | None:
     """A body as it came, its chunks joined; None where it does not come within the limits. What was
     read is put back."""
     ahead = _Ahead(raw, seconds)
-    if ahead.sock is None:
-        return ahead.body()
-    users_timeout = ahead.sock.gettimeout()
-    officer: AbstractContextManager[Any] = ahead.connection_lock()
     try:
-        with officer:
-            try:
-                while (left := ahead.left()) > 0:
-                    ahead.sock.settimeout(
-                        left if users_timeout is None else min(left, users_timeout)
-                    )
-                    ahead.take(ahead.low.read(-1))
-            except TimeoutError:
-                pass
-            except Exception as error:  # noqa: BLE001 the caller meets it when reading
-                ahead.fail(error)
-            finally:
-                ahead.sock.settimeout(users_timeout)
-    except Exception:  # noqa: BLE001 another thread has the connection
-        pass
+        with ahead.connection() as connection:
+            if connection is not None:
+                connection.sock = _PatientSocket(connection.sock, ahead.until)
+                try:
+                    while ahead.goes_on():
+                        ahead.taken += ahead.message.read(-1)
+                finally:
+                    if connection.sock is not None:  # it has not been closed
+                        connection.sock = connection.sock.users()
+    except Exception as error:  # noqa: BLE001 the caller meets it on reading
+        ahead.failed(error)
     return ahead.body()
 
 
 async def _read_future_raw_async(raw: Any, seconds: float) -> bytes | None:
     """As :func:`read_future_raw`."""
     ahead = _Ahead(raw, seconds)
-    if ahead.sock is None:
-        return ahead.body()
-    officer: AbstractAsyncContextManager[Any] = ahead.connection_lock()
     try:
-        async with officer:
-            try:
-                async with asyncio.timeout(seconds):
-                    while ahead.left() > 0:
-                        ahead.take(await ahead.low.read(-1))
-            except TimeoutError:
-                pass
-            except Exception as error:  # noqa: BLE001 the caller meets it when reading
-                ahead.fail_async(error)
-    except Exception:  # noqa: BLE001 another task has the connection
-        pass
+        async with ahead.connection() as connection, asyncio.timeout(seconds):
+            while connection is not None and ahead.goes_on():
+                ahead.taken += await ahead.message.read(-1)
+    except Exception as error:  # noqa: BLE001 the caller meets it on reading
+        ahead.failed(error)
     return ahead.body()
 
 
-class _Ahead:
-    """The body of a response, read a piece at a time and put back into the response's own buffer.
+class _PatientSocket:
+    """A socket that waits up to a time in all, while a response is read ahead."""
 
-    :param raw: a response of urllib3-future. ``low``, the message below it, reads the socket.
+    def __init__(self, sock: Any, until: float) -> None:
+        self._sock = sock
+        self._until = until
+        self._users_timeout = sock.gettimeout()
+
+    def recv(self, *arguments: Any) -> Any:
+        left, users = self._until - time.monotonic(), self._users_timeout
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left if users is None else min(left, users))
+        return self._sock.recv(*arguments)
+
+    def users(self) -> Any:
+        self._sock.settimeout(self._users_timeout)
+        return self._sock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+class _Ahead:
+    """The body of a response, read a piece at a time, and put back into the response's own buffer.
+
+    :param raw: a response of urllib3-future. The message below it reads the socket.
     """
 
     def __init__(self, raw: Any, seconds: float) -> None:
-        self.low: Any = raw._fp  # noqa: SLF001
-        self._until = time.monotonic() + seconds
-        self._seconds = seconds
-        self._officer: Any = getattr(raw, "_police_officer", None)
+        self.message: Any = raw._fp  # noqa: SLF001
+        self.until = time.monotonic() + seconds
+        self.taken = bytearray()
         self._raw = raw
-        self._taken = bytearray()
-        promise = getattr(self.low, "from_promise", None)
-        # None: the body has ended.
-        self.sock: Any = None if self.low.closed else getattr(
-            getattr(promise, "_conn", None), "sock", None
-        )
-        self._failed = self.sock is None and not self.low.closed
+        self._seconds = seconds
 
-    def connection_lock(self) -> Any:
-        """Holds the connection for this thread or task: others may read other responses from it."""
-        if self._officer is None:
+    def connection(self) -> Any:
+        """A context with the connection, held for this thread or task: others may be reading other
+        responses from it. None where there is nothing to read."""
+        officer = getattr(self._raw, "_police_officer", None)
+        if self.message.closed or officer is None:
             return nullcontext()
-        return self._officer.borrow(self._raw, timeout=self._seconds)
+        return officer.borrow(self._raw, timeout=self._seconds)
 
-    def left(self) -> float:
-        """For how many seconds to read on."""
-        if self.low.closed or len(self._taken) > LONGEST:
-            return 0.0
-        return self._until - time.monotonic()
+    def goes_on(self) -> bool:
+        """Whether to read another piece."""
+        return (
+            not self.message.closed
+            and len(self.taken) <= LONGEST
+            and time.monotonic() < self.until
+        )
 
-    def take(self, piece: bytes) -> None:
-        self._taken += piece
-
-    def fail(self, error: Exception) -> None:
-        """Let reading raise an error once more, after what has come."""
-
-        def again(*_: Any) -> Any:
-            raise error
-
-        self._set("internal_read_st", again)
-        self._failed = True
-
-    def fail_async(self, error: Exception) -> None:
-        async def again(*_: Any) -> Any:
-            raise error
-
-        self._set("internal_read_st", again)
-        self._failed = True
+    def failed(self, error: Exception) -> None:
+        """Let reading raise an error once more, after what has come, unless it is a time-out."""
+        if isinstance(error, TimeoutError) or type(error).__name__ == "UnavailableTraffic":
+            return
+        is_async = inspect.iscoroutinefunction(self.message.read)
+        setattr(self.message, self._name("internal_read_st"), _raising(error, is_async=is_async))
+        self._raw._police_officer = None  # noqa: SLF001 it has forgotten the connection
 
     def body(self) -> bytes | None:
         """What was read, which is put back; None where it is not all of the body."""
-        low, taken = self.low, bytes(self._taken)
-        whole = low.closed and not self._failed
+        message, taken = self.message, bytes(self.taken)
+        whole = message.closed and len(taken) <= LONGEST
         if taken:
-            getattr(low, self._name("buffer_excess")).put(taken)
-            low.closed = False
-            low.data_in_count -= len(taken)
-            if low.length is not None:
-                low.length += len(taken)
-        return taken if whole and len(taken) <= LONGEST else None
+            getattr(message, self._name("buffer_excess")).put(taken)
+            message.closed = False
+            message.data_in_count -= len(taken)
+            if message.length is not None:
+                message.length += len(taken)
+        return taken if whole else None
 
-    def _name(self, name: str) -> str:
-        return f"_{type(self.low).__name__}__{name}"
+    def _name(self, private: str) -> str:
+        return f"_{type(self.message).__name__}__{private}"
 
-    def _set(self, name: str, value: object) -> None:
-        setattr(self.low, self._name(name), value)
+
+def _raising(error: Exception, *, is_async: bool) -> Any:
+    # Without its frames, which refer to the connection.
+    again = error.with_traceback(None)
+
+    def read(*_: Any) -> Any:
+        raise again
+
+    async def read_async(*_: Any) -> Any:
+        raise again
+
+    return read_async if is_async else read
