@@ -14,11 +14,13 @@ import aiohttp
 import httpx
 import httpx2
 import requests
+import urllib3
 import yarl
 
 import lattice_client.aiohttp
 import lattice_client.httpx
 import lattice_client.httpx2
+import lattice_client.niquests
 import lattice_client.requests
 from lattice_client import Denial, LatticeAuth, SigV4Auth, explain
 from support.asynchronous import closed
@@ -197,8 +199,9 @@ class AsyncNiquests:
                 if on_head is None:
                     text = response.text
                 else:
-                    on_head()
-                    text = await response.text
+                    async with response:
+                        on_head()
+                        text = await response.text
                 return Answer(
                     response.status_code,
                     text,
@@ -219,11 +222,15 @@ class AsyncNiquests:
         await asyncio.sleep(0)
 
 
+def is_over_urllib3_future(driver: Driver) -> bool:
+    """Whether a driver's connections are those of urllib3-future, which installs as urllib3."""
+    installed = int(urllib3.__version__.rpartition(".")[2]) >= 900
+    return installed and "requests" in driver.name.replace("niquests", "requests")
+
+
 # What niquests raises where a connection breaks.
 BROKEN_OF_NIQUESTS = (
-    ()
-    if niquests is None
-    else (niquests.ConnectionError, niquests.exceptions.ChunkedEncodingError)
+    () if niquests is None else (niquests.ConnectionError, niquests.exceptions.ChunkedEncodingError)
 )
 
 
@@ -378,9 +385,10 @@ HOOKS: list[Driver] = [
     Aiohttp(),
 ]
 if niquests is not None:
-    HOOKS += [
+    HOOKS[1:1] = [
         Niquests(),
         AsyncNiquests(LatticeAuth, "niquests async hook"),
+        AsyncNiquests(lattice_client.niquests.AsyncLatticeAuth, "niquests async hook of its own"),
     ]
 CLIENTS: list[Driver] = [
     RequestsSession(),
@@ -397,7 +405,8 @@ ANSWERING = [driver for driver in DRIVERS if "library-free" not in driver.name]
 
 def sigv4_auth(driver: Driver) -> type[SigV4Auth]:
     """The class for other services that goes with a driver's own."""
-    kind: type[SigV4Auth] = sys.modules[driver.auth.__module__].SigV4Auth
+    name = driver.auth.__name__.replace("LatticeAuth", "SigV4Auth")
+    kind: type[SigV4Auth] = getattr(sys.modules[driver.auth.__module__], name)
     return kind
 
 

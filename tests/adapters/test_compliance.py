@@ -8,7 +8,7 @@ import pickle
 
 import pytest
 
-from adapters.drivers import CHUNKS, CLIENTS, DRIVERS, STREAM, Driver
+from adapters.drivers import CHUNKS, CLIENTS, DRIVERS, STREAM, Driver, is_over_urllib3_future
 from lattice_client.testing import RunningLattice
 from support import canary
 
@@ -200,8 +200,8 @@ def test_headers_signed_by_name(driver, lattice_http):
 
 
 def test_ipv6_loopback(driver, auth, lattice_ipv6):
-    if "niquests" in driver.name:
-        pytest.skip("niquests sends an IPv6 address in Host without its brackets")
+    if is_over_urllib3_future(driver):
+        pytest.skip("urllib3-future sends an IPv6 address in Host without its brackets")
     with driver.client(auth) as call:
         seen = assert_signed(lattice_ipv6, call("GET", lattice_ipv6.url + "/orders?b=1&a=2"))
     assert dict(seen["headers"])["host"] == f"[::1]:{lattice_ipv6.port}"

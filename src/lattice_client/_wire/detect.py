@@ -34,8 +34,8 @@ def wrap_request(request: Any) -> SignableRequest:
     if hasattr(url, "raw_path"):
         return _wrapper("httpx", "HttpxRequest")(request)
     raise TypeError(
-        f"{type(request).__name__} is no request of requests (a prepared one), httpx, httpx2 or "
-        "aiohttp; to sign anything else, call lattice_client.signing.SigV4Signer"
+        f"{type(request).__name__} is no request of requests or niquests (a prepared one), "
+        "httpx, httpx2 or aiohttp; to sign anything else, call lattice_client.signing.SigV4Signer"
     )
 
 

@@ -227,9 +227,7 @@ class _Ahead:
     def goes_on(self) -> bool:
         """Whether to read another piece."""
         return (
-            not self.message.closed
-            and len(self.taken) <= LONGEST
-            and time.monotonic() < self.until
+            not self.message.closed and len(self.taken) <= LONGEST and time.monotonic() < self.until
         )
 
     def failed(self, error: Exception) -> None:
