@@ -213,13 +213,14 @@ class AsyncNiquests:
             try:
                 yield _blocking(runner, call)
             finally:
-                runner.run(self._close(session))
+                runner.run(close_niquests(session))
 
-    async def _close(self, session: Any) -> None:
-        await session.close()
-        # niquests does not wait until its transports are closed.
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+
+async def close_niquests(session: Any) -> None:
+    await session.close()
+    # niquests does not wait until its transports are closed.
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
 
 
 def is_over_urllib3_future(driver: Driver) -> bool:
