@@ -164,7 +164,9 @@ class Niquests(Requests):
     name = "niquests hook"
 
     def session(self, auth: Any, **_: Any) -> Any:
-        return niquests.Session(auth=auth, disable_http3=True)
+        session = niquests.Session(disable_http3=True)
+        session.auth = auth
+        return session
 
 
 class AsyncNiquests:
@@ -177,8 +179,8 @@ class AsyncNiquests:
     @contextmanager
     def client(self, auth: Any, ca_file: str | None = None, **_: Any) -> Iterator[Call]:
         with asyncio.Runner() as runner:
-            session = niquests.AsyncSession(auth=auth, disable_http3=True)
-            session.trust_env = False
+            session = niquests.AsyncSession(disable_http3=True)
+            session.auth, session.trust_env = auth, False
             if ca_file:
                 session.verify = ca_file
 
@@ -199,9 +201,11 @@ class AsyncNiquests:
                 if on_head is None:
                     text = response.text
                 else:
-                    async with response:
+                    try:
                         on_head()
                         text = await response.text
+                    finally:
+                        await response.close()
                 return Answer(
                     response.status_code,
                     text,

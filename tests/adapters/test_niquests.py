@@ -59,15 +59,15 @@ def late(tmp_path) -> Iterator[H2Server]:
 
 
 def session(server: H2Server, signing: LatticeAuth, **arguments):
-    made = niquests.Session(auth=signing, disable_http3=True, **arguments)
-    made.trust_env, made.verify = False, server.ca_file
+    made = niquests.Session(disable_http3=True, **arguments)
+    made.auth, made.trust_env, made.verify = signing, False, server.ca_file
     return made
 
 
 @asynccontextmanager
 async def async_session(server: H2Server, signing: LatticeAuth, **arguments):
-    made = niquests.AsyncSession(auth=signing, disable_http3=True, **arguments)
-    made.trust_env, made.verify = False, server.ca_file
+    made = niquests.AsyncSession(disable_http3=True, **arguments)
+    made.auth, made.trust_env, made.verify = signing, False, server.ca_file
     try:
         yield made
     finally:
@@ -145,9 +145,9 @@ class TestMultiplexed:
                         assert calling.get(home.url, headers=own).status_code == 200
                 else:
                     assert asyncio.run(main(home)) == 200
-                    # After a redirect elsewhere niquests leaves a connection open.
-                    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
-                        gc.collect()
+                # After a redirect elsewhere niquests leaves a connection open.
+                with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+                    gc.collect()
         assert home.requests[0].verified()
         (followed,) = stranger.requests
         assert not followed.signed
@@ -227,7 +227,8 @@ def test_the_loop_runs_while_credentials_are_fetched():
         signing = auth(
             lattice_client.niquests.AsyncLatticeAuth, credentials=RefreshingCredentials(fetch)
         )
-        calling = niquests.AsyncSession(auth=signing)
+        calling = niquests.AsyncSession()
+        calling.auth = signing
         call = asyncio.ensure_future(calling.get(url))
         await asyncio.sleep(0)
         fetched.set()
@@ -253,8 +254,11 @@ def test_a_copy_is_signed_until_the_request_is_sent():
 def test_after_a_redirect_on_the_same_origin_other_headers_stay():
     moved = b"HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n"
     answers = [moved, OK]
-    with raw_server(lambda _: answers.pop(0)) as server, niquests.Session(auth=auth()) as calling:
-        assert calling.get(server.url, headers={"X-Amz-Meta-Note": "mine"}).status_code == 200
+    with raw_server(lambda _: answers.pop(0)) as server, niquests.Session() as calling:
+        assert (
+            calling.get(server.url, headers={"X-Amz-Meta-Note": "mine"}, auth=auth()).status_code
+            == 200
+        )
     first, second = server.requests
     assert first.verified()
     assert second.header("authorization") is None
@@ -274,8 +278,12 @@ def test_an_application_that_the_session_calls_itself(kind):
                 await send({"type": "http.response.body", "body": LATE})
 
     async def main() -> tuple[int, str]:
-        async with niquests.AsyncSession(app=Application(), auth=auth(kind)) as calling:
-            response = await calling.get("/orders")
+        try:
+            calling = niquests.AsyncSession(app=Application())
+        except TypeError:
+            pytest.skip("this niquests does not call applications itself")
+        async with calling:
+            response = await calling.get("/orders", auth=auth(kind))
             return response.status_code, response.text
 
     assert asyncio.run(main()) == (403, LATE.decode())
