@@ -12,7 +12,7 @@ from __future__ import annotations
 from lattice_client import auth
 from lattice_client._httpx.auth_flow import HttpxFlow
 from lattice_client._httpx.transport import AsyncSigningTransport, SigningClient, SigningTransport
-from lattice_client.errors import ConfigurationError, MissingExtraError
+from lattice_client.errors import MissingExtraError
 
 try:
     import httpx
@@ -21,11 +21,7 @@ except ModuleNotFoundError as error:
         raise
     raise MissingExtraError("httpx", "httpx") from None
 if not hasattr(httpx, "Auth"):  # the previews of 1.0
-    raise ConfigurationError(
-        f"httpx {httpx.__version__} is installed, which is another library under the same name, "
-        'without auth hooks: install "httpx>=0.27,<1", or use lattice_client.httpx2 or another '
-        "library"
-    )
+    raise MissingExtraError("httpx", "httpx", httpx.__version__)
 
 __all__ = ["AsyncClient", "AsyncTransport", "Client", "LatticeAuth", "SigV4Auth", "Transport"]
 

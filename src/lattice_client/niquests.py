@@ -1,8 +1,8 @@
 """Signed calls with niquests.
 
-``niquests.Session(auth=LatticeAuth())`` and ``niquests.AsyncSession(auth=LatticeAuth())`` work with
-the library-free auth object. The ones of this module are for an ``AsyncSession`` alone: they keep
-its event loop free while credentials are fetched and names are looked up.
+The library-free auth object is the ``auth`` of a ``niquests.Session`` or ``niquests.AsyncSession``.
+The ones of this module are for an ``AsyncSession`` alone: they keep its event loop free while
+credentials are fetched and names are looked up.
 """
 
 from __future__ import annotations

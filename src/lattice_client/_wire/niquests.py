@@ -107,8 +107,8 @@ def replace_answer(response: Any, answer: Any, *, streamed: bool) -> None:
     :param streamed: whether the caller asked for a stream. Otherwise the history of an
         ``AsyncSession`` is read without ``await``.
     """
-    kind = type(response)
-    past = kind.__mro__[1] if is_async(response) and not streamed else kind
+    kind: Any = type(response)
+    past: Any = kind.__mro__[1] if is_async(response) and not streamed else kind
     refusal = past.__new__(past)
     vars(refusal).update(vars(response))
     vars(response).clear()
