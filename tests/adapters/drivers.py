@@ -228,9 +228,9 @@ async def close_niquests(session: Any) -> None:
 
 
 def is_over_urllib3_future(driver: Driver) -> bool:
-    """Whether a driver's connections are those of urllib3-future, which installs as urllib3."""
-    installed = int(urllib3.__version__.rpartition(".")[2]) >= 900
-    return installed and "requests" in driver.name.replace("niquests", "requests")
+    """Whether a driver's connections are urllib3-future's, which also installs as urllib3."""
+    replaced = hasattr(urllib3, "ConnectionInfo")
+    return "niquests" in driver.name or (replaced and "requests" in driver.name)
 
 
 # What niquests raises where a connection breaks.
