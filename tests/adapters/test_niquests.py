@@ -19,6 +19,7 @@ import pytest
 import lattice_client.niquests
 from adapters.drivers import close_niquests
 from lattice_client import LatticeAuth, RefreshingCredentials, explain
+from lattice_client._wire import niquests as wire
 from lattice_client._wire import response_body
 from support import canary
 from support.h2_server import Drip, H2Server, h2_server
@@ -240,6 +241,39 @@ def test_the_loop_runs_while_credentials_are_fetched():
     with raw_server() as server:
         assert asyncio.run(main(server.url)) == 200
     assert server.requests[0].verified()
+
+
+def test_a_call_that_is_cancelled_closes_the_refusal(monkeypatch):
+    """No caller gets it."""
+    monkeypatch.setattr(response_body, "PATIENCE", 3600.0)
+    reading, closed = asyncio.Event(), []
+    goes_on = wire._Ahead.goes_on
+    close = niquests.AsyncResponse.close
+
+    def seen(ahead) -> bool:
+        reading.set()
+        return goes_on(ahead)
+
+    async def noted(response) -> None:
+        closed.append(response.status_code)
+        await close(response)
+
+    monkeypatch.setattr(wire._Ahead, "goes_on", seen)
+    monkeypatch.setattr(niquests.AsyncResponse, "close", noted)
+
+    async def main(url: str) -> None:
+        calling = niquests.AsyncSession()
+        call = asyncio.ensure_future(calling.get(url, auth=auth()))
+        await reading.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await close_niquests(calling)
+
+    half = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 1000\r\n\r\n" + b"x" * 1000
+    with raw_server(lambda _: half, ["half an answer"]) as server:
+        asyncio.run(main(server.url))
+    assert closed == [403]
 
 
 def test_a_copy_is_signed_until_the_request_is_sent():

@@ -124,7 +124,11 @@ async def read_niquests_async(response: Any, seconds: float) -> bytes | None:
             return note(response, content)
         raw = None
         if has_future_body(response.raw) and not too_long(response.headers):
-            raw = await _read_future_raw_async(response.raw, seconds)
+            try:
+                raw = await _read_future_raw_async(response.raw, seconds)
+            except BaseException:  # cancelled: no caller gets the response
+                await response.close()
+                raise
         note(response, raw, response.headers.get("Content-Encoding"))
     return known(response)
 
