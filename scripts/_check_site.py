@@ -30,6 +30,7 @@ PUBLIC = (
     "httpx",
     "identity",
     "names",
+    "niquests",
     "otel",
     "requests",
     "retry",

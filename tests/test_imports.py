@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -167,6 +168,55 @@ else:
         assert f"pip install 'vpc-lattice-client[{extra}]'" in out
     else:
         assert out.strip() == "imported"
+
+
+def test_the_httpx_of_1_0_is_called_another_library():
+    """Its previews have no auth hooks."""
+    out = run("""
+import pickle, sys, types
+sys.modules["httpx"] = types.SimpleNamespace(__version__="1.0.dev6")
+try:
+    import lattice_client.httpx
+except ImportError as error:
+    print(error)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+""")
+    assert out.startswith("httpx 1.0.dev6 is another library")
+    assert out.endswith("pip install 'vpc-lattice-client[httpx]'\n")
+
+
+LOGGING = """
+import logging
+from lattice_client.denial.log import DenialLog
+from lattice_client.denial import explain_parts
+DenialLog().note(explain_parts(403, {}, b"", url="https://a.example.com/"))
+"""
+
+
+def test_a_program_without_logging_is_told_nothing():
+    """The logging of a library is its program's choice."""
+    command = [sys.executable, "-W", "error", "-c", LOGGING]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_a_program_with_logging_is_told():
+    code = "import logging; logging.basicConfig()" + LOGGING
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "WARNING:lattice_client.denial:403 from a.example.com" in result.stderr
+
+
+def test_every_logger_is_made_where_the_handler_is():
+    """But for those of the local Lattice, which is a tool, and of the command."""
+    package = Path(lattice_client.__path__[0])
+    sources = {
+        path.relative_to(package).as_posix(): path.read_text(encoding="utf-8")
+        for path in package.rglob("*.py")
+    }
+    makers = {name.partition("/")[0] for name, text in sources.items() if ".getLogger(" in text}
+    assert makers == {"_log.py", "cli", "testing"}
 
 
 def test_a_broken_library_is_not_called_missing():

@@ -57,22 +57,28 @@ class RegionError(ConfigurationError):
 
 
 class MissingExtraError(LatticeClientError, ImportError):
-    """An optional library is not installed.
+    """An optional library is not installed, or in a version that is another library.
 
-    ``extra`` is the extra of this package that installs it.
+    ``extra`` is the extra of this package that installs it, ``found`` the version that does not
+    fit.
     """
 
-    def __init__(self, extra: str, library: str) -> None:
+    def __init__(self, extra: str, library: str, found: str | None = None) -> None:
+        wrong = (
+            "is not installed; it comes with"
+            if found is None
+            else f"{found} is another library than the one this package is for, which comes with"
+        )
         super().__init__(
-            f"{library} is not installed; it comes with the extra {extra!r}: "
-            f"pip install 'vpc-lattice-client[{extra}]'",
+            f"{library} {wrong} the extra {extra!r}: pip install 'vpc-lattice-client[{extra}]'",
             name=library,
         )
         self.extra = extra
         self.library = library
+        self.found = found
 
-    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
-        return type(self), (self.extra, self.library)
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str | None]]:
+        return type(self), (self.extra, self.library, self.found)
 
 
 class CredentialsError(LatticeClientError):

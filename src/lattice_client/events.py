@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from lattice_client._log import get_logger
 from lattice_client.credentials import refreshing
 from lattice_client.errors import ConfigurationError
 from lattice_client.retry.policy import Decision
@@ -38,7 +39,7 @@ __all__ = [
     "observe_credentials",
 ]
 
-_LOGGER = logging.getLogger("lattice_client.calls")
+_LOGGER = get_logger("calls")
 
 
 # --- Events -----------------------------------------------------------------------------------

@@ -23,6 +23,8 @@ except ModuleNotFoundError as error:
     if error.name != "httpx":
         raise
     raise MissingExtraError("httpx", "httpx") from None
+if not hasattr(httpx, "Auth"):  # the previews of 1.0
+    raise MissingExtraError("httpx", "httpx", httpx.__version__)
 
 if TYPE_CHECKING:
     import ssl

@@ -14,14 +14,21 @@ import aiohttp
 import httpx
 import httpx2
 import requests
+import urllib3
 import yarl
 
 import lattice_client.aiohttp
 import lattice_client.httpx
 import lattice_client.httpx2
+import lattice_client.niquests
 import lattice_client.requests
 from lattice_client import Denial, LatticeAuth, SigV4Auth, explain
 from support.asynchronous import closed
+
+try:  # in the environment of `scripts/test --niquests` alone
+    import niquests
+except ModuleNotFoundError:
+    niquests = None  # type: ignore[assignment]
 
 CHUNKS = [b"first ", b"", b"second ", b"x" * 70_000, b"last"]
 STREAM = object()  # as a body: a generator of CHUNKS
@@ -164,6 +171,85 @@ class RequestsSession(Requests):
 
     def session(self, auth: Any, **settings: Any) -> requests.Session:
         return lattice_client.requests.Session(auth, **settings)
+
+
+class Niquests(Requests):
+    name = "niquests hook"
+
+    def session(self, auth: Any, **_: Any) -> Any:
+        session = niquests.Session(disable_http3=True)
+        session.auth = auth
+        return session
+
+
+class AsyncNiquests:
+    prevents_forwarding = True
+
+    def __init__(self, auth: type[SigV4Auth], name: str) -> None:
+        self.auth = auth
+        self.name = name
+
+    @contextmanager
+    def client(self, auth: Any, ca_file: str | None = None, **_: Any) -> Iterator[Call]:
+        with asyncio.Runner() as runner:
+            session = niquests.AsyncSession(disable_http3=True)
+            session.auth, session.trust_env = auth, False
+            if ca_file:
+                session.verify = ca_file
+
+            async def call(
+                method, url, *, headers=None, body=None, form=None, redirects=False, on_head=None
+            ) -> Answer:
+                data = _async_chunks() if body is STREAM else body
+                sent = form.of_requests() if form else {"data": data}
+                response = await session.request(
+                    method,
+                    url,
+                    headers=headers,
+                    allow_redirects=redirects,
+                    timeout=20,
+                    stream=on_head is not None,
+                    **sent,
+                )
+                if on_head is None:
+                    text = response.text
+                else:
+                    try:
+                        on_head()
+                        text = await response.text
+                    finally:
+                        await response.close()
+                return Answer(
+                    response.status_code,
+                    text,
+                    dict(response.headers),
+                    response.url,
+                    explain(response),
+                )
+
+            try:
+                yield _blocking(runner, call)
+            finally:
+                runner.run(close_niquests(session))
+
+
+async def close_niquests(session: Any) -> None:
+    await session.close()
+    # niquests does not wait until its transports are closed.
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+def is_over_urllib3_future(driver: Driver) -> bool:
+    """Whether a driver's connections are urllib3-future's, which also installs as urllib3."""
+    replaced = hasattr(urllib3, "ConnectionInfo")
+    return "niquests" in driver.name or (replaced and "requests" in driver.name)
+
+
+# What niquests raises where a connection breaks.
+BROKEN_OF_NIQUESTS = (
+    () if niquests is None else (niquests.ConnectionError, niquests.exceptions.ChunkedEncodingError)
+)
 
 
 class Httpx:
@@ -380,6 +466,12 @@ HOOKS: list[Driver] = [
     AsyncHttpx(httpx2, lattice_client.httpx2.LatticeAuth, "httpx2 async hook"),
     Aiohttp(),
 ]
+if niquests is not None:
+    HOOKS[1:1] = [
+        Niquests(),
+        AsyncNiquests(LatticeAuth, "niquests async hook"),
+        AsyncNiquests(lattice_client.niquests.AsyncLatticeAuth, "niquests async hook of its own"),
+    ]
 CLIENTS: list[Driver] = [
     RequestsSession(),
     Httpx(lattice_client.httpx, LatticeAuth, "httpx client"),
@@ -405,7 +497,8 @@ ANSWERING = [driver for driver in DRIVERS if "library-free" not in driver.name]
 
 def sigv4_auth(driver: Driver) -> type[SigV4Auth]:
     """The class for other services that goes with a driver's own."""
-    kind: type[SigV4Auth] = sys.modules[driver.auth.__module__].SigV4Auth
+    name = driver.auth.__name__.replace("LatticeAuth", "SigV4Auth")
+    kind: type[SigV4Auth] = getattr(sys.modules[driver.auth.__module__], name)
     return kind
 
 

@@ -14,7 +14,16 @@ import requests.auth
 import lattice_client.httpx
 import lattice_client.httpx2
 import lattice_client.requests
-from adapters.drivers import CHUNKS, CLIENTS, DRIVERS, STREAM, Driver, Requests, RequestsSession
+from adapters.drivers import (
+    CHUNKS,
+    CLIENTS,
+    DRIVERS,
+    STREAM,
+    Driver,
+    Requests,
+    RequestsSession,
+    is_over_urllib3_future,
+)
 from lattice_client.testing import RunningLattice
 from support import canary
 
@@ -45,6 +54,7 @@ TARGETS = {
     "a question mark": "/orders?a=b?c=d",
     "a question mark at the end": "/orders?a=b?",
     "malformed escapes": "/orders?q=%zz&r=100%",
+    "malformed beside well-formed escapes": "/orders?q=%2f&r=%zz",
     "only a question mark": "/orders?",
     "space in the path": "/order%20book/a b",
     "utf-8 in the path": "/bücher/日本",
@@ -205,6 +215,8 @@ def test_headers_signed_by_name(driver, lattice_http):
 
 
 def test_ipv6_loopback(driver, auth, lattice_ipv6):
+    if is_over_urllib3_future(driver):
+        pytest.skip("urllib3-future sends an IPv6 address in Host without its brackets")
     with driver.client(auth) as call:
         seen = assert_signed(lattice_ipv6, call("GET", lattice_ipv6.url + "/orders?b=1&a=2"))
     assert dict(seen["headers"])["host"] == f"[::1]:{lattice_ipv6.port}"

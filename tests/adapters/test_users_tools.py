@@ -6,6 +6,8 @@ import asyncio
 import urllib.request
 
 import aiohttp
+import aiohttp.test_utils
+import aiohttp.web
 import aioresponses
 import httpx
 import httpx2
@@ -15,13 +17,17 @@ import responses
 import respx
 from botocore.awsrequest import AWSRequest
 
+import lattice_client.aiohttp
 import lattice_client.httpx
 import lattice_client.httpx2
-from lattice_client import InvalidHeaderError, LatticeAuth
+import lattice_client.requests
+from lattice_client import InvalidHeaderError, LatticeAuth, RetryPolicy
 from lattice_client.testing import LocalLattice
 from support import canary
 
 REGION = "us-west-2"
+# Pauses hardly at all.
+AT_ONCE = RetryPolicy(base=0.001)
 URL = "https://orders.example.com/orders?b=1&a=2"
 
 
@@ -53,21 +59,72 @@ def test_responses():
         assert_signed(mock.calls[0].request.headers)
 
 
-def test_aioresponses():
-    async def call(*middlewares) -> dict:
-        with aioresponses.aioresponses() as mock:
-            mock.get(URL, payload={"ok": True})
-            async with (
-                aiohttp.ClientSession(middlewares=middlewares) as session,
-                session.get(URL) as response,
-            ):
-                return await response.json()
+def test_respx_below_our_client():
+    with respx.mock, lattice_client.httpx.Client(auth=auth(), retry=AT_ONCE) as client:
+        route = respx.get(URL).mock(side_effect=[httpx.Response(503), httpx.Response(200)])
+        assert client.get(URL).status_code == 200
+        first, second = (call.request.headers for call in route.calls)
+        assert_signed(first)
+        assert_signed(second)
 
-    try:
-        asyncio.run(call())
-    except TypeError as error:
-        pytest.skip(f"aioresponses does not fit this aiohttp, with or without us: {error}")
-    assert asyncio.run(call(auth())) == {"ok": True}
+
+def test_responses_below_our_session():
+    with (
+        responses.RequestsMock() as mock,
+        lattice_client.requests.Session(auth(), retry=AT_ONCE) as session,
+    ):
+        mock.get(URL, status=503)
+        mock.get(URL, json={"ok": True})
+        assert session.get(URL).json() == {"ok": True}
+        first, second = (call.request.headers for call in mock.calls)
+        assert_signed(first)
+        assert_signed(second)
+
+
+@pytest.mark.parametrize("client", ["hook", "our client"])
+def test_aioresponses_answers_above_all_middlewares(client):
+    """So nothing is signed or retried. The original of that name does the same, and breaks with
+    aiohttp 3.14."""
+
+    def session() -> aiohttp.ClientSession:
+        if client == "hook":
+            return aiohttp.ClientSession(middlewares=(auth(),))
+        return lattice_client.aiohttp.client_session(auth(), retry=AT_ONCE)
+
+    async def call() -> int:
+        with aioresponses.aioresponses() as mock:
+            mock.get(URL, status=503)
+            async with session() as calling, calling.get(URL) as response:
+                (asked,) = mock.requests.values()
+                assert [set(each.kwargs) & {"headers"} for each in asked] == [set()]
+                assert not response.request_info.headers
+                return response.status
+
+    assert asyncio.run(call()) == 503
+
+
+def test_a_server_of_aiohttps_own_is_below():
+    """What the docs recommend beside the local Lattice."""
+    seen = []
+
+    async def answer(request: aiohttp.web.Request) -> aiohttp.web.Response:
+        seen.append(request.headers)
+        return aiohttp.web.Response(status=503 if len(seen) == 1 else 200)
+
+    async def call() -> int:
+        application = aiohttp.web.Application()
+        application.router.add_get("/orders", answer)
+        async with (
+            aiohttp.test_utils.TestServer(application) as server,
+            lattice_client.aiohttp.client_session(auth(), retry=AT_ONCE) as session,
+            session.get(server.make_url("/orders")) as response,
+        ):
+            return response.status
+
+    assert asyncio.run(call()) == 200
+    assert len(seen) == 2
+    for headers in seen:
+        assert_signed(headers)
 
 
 @pytest.mark.parametrize("module", [httpx, httpx2], ids=["httpx", "httpx2"])

@@ -98,6 +98,6 @@ class AddressChoice:
 
 
 def _log() -> logging.Logger:
-    import logging
+    from lattice_client._log import get_logger  # deferred: most processes log nothing
 
-    return logging.getLogger("lattice_client.names")
+    return get_logger("names")

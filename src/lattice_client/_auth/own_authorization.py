@@ -82,9 +82,9 @@ class OwnAuthorization:
         if self._new_name is not None:
             out.set_header(self._new_name, own)
         elif self._logged.is_new(out.host):
-            import logging  # deferred: most processes lose no header
+            from lattice_client._log import get_logger  # deferred: most processes lose no header
 
-            logging.getLogger("lattice_client.auth").warning(
+            get_logger("auth").warning(
                 "the signature replaces the Authorization header that requests to %s have already, "
                 'and the service does not get it: sign with placement="query" to leave it where '
                 "it is, or keep it under another name with "

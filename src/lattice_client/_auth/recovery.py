@@ -208,9 +208,9 @@ class Recovery:
         # One atomic step, because other threads may be here.
         if self._logged.setdefault(key, mark) is not mark:
             return
-        import logging
+        from lattice_client._log import get_logger  # deferred: most processes log nothing
 
-        logging.getLogger("lattice_client.auth").warning(
+        get_logger("auth").warning(
             "%s refused a request; %s: %s",
             host,
             "it is signed and sent again"

@@ -46,9 +46,9 @@ class RedirectLog:
         host = origin.partition("://")[2]
         if not self._logged.is_new(host):
             return
-        import logging  # deferred: most processes log no redirect
+        from lattice_client._log import get_logger  # deferred: most processes log no redirect
 
-        logging.getLogger("lattice_client.redirects").warning(
+        get_logger("redirects").warning(
             "a redirect leads from https:// to http:// on %s, and what follows it is not signed: "
             "TLS ends at VPC Lattice, and the application behind it has to heed X-Forwarded-Proto",
             host,

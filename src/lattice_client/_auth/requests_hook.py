@@ -18,16 +18,18 @@ if TYPE_CHECKING:
     from lattice_client._auth.request_signer import RequestSigner
     from lattice_client._wire.request import SignableRequest
 
-__all__ = ["add_response_hook", "note_signer", "signer_of_call"]
+__all__ = ["ResponseHook", "add_response_hook", "note_signer", "signer_of_call"]
 
 
 def add_response_hook(signer: RequestSigner, signed: SignableRequest) -> None:
     """Keep a request's signature from going along with a redirect, and answer a refusal that has a
     remedy. An unsigned request only keeps the signer, for a client below."""
-    _add(
-        signed.request,
-        _Signer(signer) if signed.signer is None else _ResponseHook(signer, signed),
-    )
+    kind: type[ResponseHook] = ResponseHook
+    if "pre_send" in signed.request.hooks:  # one of niquests
+        if signed.signer is None:
+            return
+        from lattice_client._auth.niquests_hook import NiquestsHook as kind  # noqa: N813
+    _add(signed.request, _Signer(signer) if signed.signer is None else kind(signer, signed))
 
 
 def note_signer(signer: RequestSigner, request: Any) -> None:
@@ -59,24 +61,35 @@ class _Signer:
         return response
 
 
-class _ResponseHook(_Signer):
+class ResponseHook(_Signer):
+    """Called with a response, it returns the one that the caller gets."""
+
     def __init__(self, signer: RequestSigner, signed: SignableRequest) -> None:
         self.signer = signer
         self._signed = signed
 
     def __call__(self, response: Any, **how_sent: Any) -> Any:
-        """The hook cannot know whether a redirect will be followed. So a prepared request that was
-        redirected has to be signed again before it is sent again."""
         request = response.request
-        if response.status_code == FORBIDDEN and request is self._signed.request:
+        if self._is_refusal(response):
             response = self._retry_after_recovery(response, how_sent)
+        self._leave_unsigned_after_redirect(request, response)
+        return response
+
+    def _is_refusal(self, response: Any) -> bool:
+        """Whether the signed request itself was refused."""
+        return response.status_code == FORBIDDEN and response.request is self._signed.request
+
+    def _leave_unsigned_after_redirect(self, request: Any, response: Any) -> None:
+        """The hook cannot know whether a redirect will be followed. So a prepared request that was
+        redirected has to be signed again before it is sent again.
+
+        :param request: the caller's, not a copy that was sent for a remedy.
+        """
         if response.status_code in REDIRECTS:
-            # The caller's request, not a copy that was sent for a remedy.
             origin, destination = _forget_signature(
                 request, response.headers.get("Location"), self.signer.moved_authorization
             )
             self.signer.note_redirect([origin], destination)
-        return response
 
     def _retry_after_recovery(self, response: Any, how_sent: dict[str, Any]) -> Any:
         signed, tried = self._signed, Tried()
@@ -85,13 +98,20 @@ class _ResponseHook(_Signer):
             if self.signer.remedy(signed, response.headers, body, tried) is None:
                 break
             discard_requests(response, patience())
-            endpoint = signed.endpoint
-            signed = RequestsRequest(response.request.copy())
-            signed.endpoint = endpoint
+            signed = self._copy(signed)
             self.signer.sign(signed)
-            refusal, response = response, response.connection.send(signed.request, **how_sent)
-            response.history.append(refusal)
+            answer = response.connection.send(signed.request, **how_sent)
+            response = self._next(response, answer, how_sent)
         return response
+
+    def _copy(self, signed: SignableRequest) -> SignableRequest:
+        copied = RequestsRequest(signed.request.copy())
+        copied.endpoint = signed.endpoint
+        return copied
+
+    def _next(self, refusal: Any, answer: Any, how_sent: dict[str, Any]) -> Any:  # noqa: ARG002 niquests needs it
+        answer.history.append(refusal)
+        return answer
 
 
 def _forget_signature(

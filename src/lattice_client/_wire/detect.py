@@ -23,6 +23,8 @@ def wrap_request(request: Any) -> SignableRequest:
     url = getattr(request, "url", None)
     if isinstance(url, str):
         try:
+            if hasattr(type(request), "oheaders"):
+                return _wrapper("niquests", "NiquestsRequest")(request)
             return _wrapper("requests", "RequestsRequest")(request)
         except AttributeError:  # checking first would parse the URL twice
             if hasattr(type(request), "path_url"):
@@ -32,8 +34,8 @@ def wrap_request(request: Any) -> SignableRequest:
     if hasattr(url, "raw_path"):
         return _wrapper("httpx", "HttpxRequest")(request)
     raise TypeError(
-        f"{type(request).__name__} is no request of requests (a prepared one), httpx, httpx2 or "
-        "aiohttp; to sign anything else, call lattice_client.signing.SigV4Signer"
+        f"{type(request).__name__} is no request of requests or niquests (a prepared one), "
+        "httpx, httpx2 or aiohttp; to sign anything else, call lattice_client.signing.SigV4Signer"
     )
 
 

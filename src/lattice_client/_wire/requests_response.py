@@ -48,6 +48,10 @@ def discard_requests(response: Any, seconds: float) -> None:
 def _read_raw(raw: Any, seconds: float) -> bytes | None:
     """A body as it came, its chunks joined. What was read from the socket is put back."""
     message: Any = getattr(raw, "_fp", None)
+    if hasattr(message, "_eot"):  # of urllib3-future, which has taken the place of urllib3
+        from lattice_client._wire.niquests import read_future_raw
+
+        return read_future_raw(raw, seconds)
     if isinstance(message, io.BytesIO):  # a response of a test tool
         body = message.getvalue()[message.tell() :]
         return body if len(body) <= LONGEST else None

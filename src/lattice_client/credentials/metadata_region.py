@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
 from typing import Any
 
 from lattice_client._forking import importing, renewed_after_fork
+from lattice_client._log import get_logger
 from lattice_client.credentials.botocore_session import new_session
 
 __all__ = ["metadata_region"]
@@ -59,9 +59,7 @@ def _ask() -> str | None:
     try:
         region = _region_of_task() or _region_of_instance()
     except Exception as error:  # noqa: BLE001 its callers say that there is no region
-        logging.getLogger("lattice_client.auth").debug(
-            "no region from the metadata: %s", type(error).__name__
-        )
+        get_logger("auth").debug("no region from the metadata: %s", type(error).__name__)
         return None
     return region
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import sys
 import threading
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lattice_client._async_bridge import settled
 from lattice_client._forking import renewed_after_fork
+from lattice_client._log import get_logger
 from lattice_client._secrecy import forgetful
 from lattice_client.credentials.provider import checked
 from lattice_client.credentials.schedule import (
@@ -446,7 +446,7 @@ class RefreshingCredentials:
     ) -> None:
         if (before is None) == isinstance(outcome, Credentials):
             return
-        logger = logging.getLogger("lattice_client.credentials")
+        logger = get_logger("credentials")
         if before is not None:
             logger.info("credentials from %s again, after %d failures", self._name, before.in_a_row)
         elif isinstance(outcome, FetchFailure):

@@ -39,7 +39,8 @@ def raise_for_denial(response: Any) -> None:
 
 
 def explain(response: Any) -> Denial | None:
-    """Why a response of requests, httpx, httpx2 or aiohttp refuses; None where it does not.
+    """Why a response of requests, niquests, httpx, httpx2 or aiohttp refuses; None where it does
+    not.
 
     :raises TypeError: for anything else than a response.
 
@@ -54,7 +55,8 @@ def explain(response: Any) -> Denial | None:
         status, request = getattr(response, "status", None), getattr(response, "request_info", None)
     if headers is None or not isinstance(status, int):
         raise TypeError(
-            f"{type(response).__name__} is no response of requests, httpx, httpx2 or aiohttp; "
+            f"{type(response).__name__} is no response of requests, niquests, httpx, httpx2 or "
+            "aiohttp; "
             "lattice_client.denial.explain_parts() takes the parts of any other"
         )
     return explain_parts(

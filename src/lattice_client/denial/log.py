@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 
+from lattice_client._log import get_logger
 from lattice_client.denial.model import Denial, Kind
 
 __all__ = ["DenialLog"]
 
-_log = logging.getLogger("lattice_client.denial")
+_log = get_logger("denial")
 
 
 class DenialLog:

@@ -39,6 +39,6 @@ def collect_remarks() -> Iterator[list[str]]:
 
 def warn(text: str) -> None:
     """Log what a source cannot do. The caller sees to it that it is said once."""
-    import logging  # deferred: most sources have nothing to say
+    from lattice_client._log import get_logger  # deferred: most sources have nothing to say
 
-    logging.getLogger("lattice_client.names").warning("%s", text)
+    get_logger("names").warning("%s", text)

@@ -406,6 +406,6 @@ def _kind_and_place(error: BaseException) -> str:
 
 
 def _log() -> logging.Logger:
-    import logging
+    from lattice_client._log import get_logger  # deferred: most processes log nothing
 
-    return logging.getLogger("lattice_client.names")
+    return get_logger("names")

@@ -63,10 +63,10 @@ class UnsignedLog:
         if len(self._seen) >= _MAX_NAMES:
             self._seen = {}
         self._seen[key] = None
-        import logging  # deferred: most processes sign all they send
+        from lattice_client._log import get_logger  # deferred: most processes sign all they send
 
-        level = logging.INFO if unsigned.expected else logging.WARNING
-        logging.getLogger("lattice_client.unsigned").log(level, "%s", unsigned)
+        logger = get_logger("unsigned")
+        (logger.info if unsigned.expected else logger.warning)("%s", unsigned)
 
 
 def by_spelling(host: str, kind: Literal["resource", "look-alike"]) -> Unsigned:

@@ -176,6 +176,7 @@ def test_aiodns_is_led_where_it_is_installed(plain):
         assert asyncio.run(calling) == arn("shop")
 
 
+@pytest.mark.usefixtures("nothing_diverted")
 def test_a_resolver_in_c_is_asked_for_the_stand_in(plain, tmp_path, monkeypatch):
     """The names of services go to no name server."""
     (tmp_path / "aiodns.py").write_text(

@@ -681,6 +681,7 @@ def resolve(name):
     return {info[4][0] for info in socket.getaddrinfo(name, 80)}
 
 
+@pytest.mark.usefixtures("nothing_diverted")
 def test_resolving_may_be_nested_and_may_overlap():
     system = socket.getaddrinfo
     first = resolving(lambda: {"a.test", "b.test"}, "127.0.0.1")
@@ -699,6 +700,7 @@ def test_resolving_may_be_nested_and_may_overlap():
     assert socket.getaddrinfo is system
 
 
+@pytest.mark.usefixtures("nothing_diverted")
 def test_resolving_survives_another_wrapper(monkeypatch):
     system = socket.getaddrinfo
     with resolving(lambda: {"a.test"}, "127.0.0.1"):
