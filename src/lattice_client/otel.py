@@ -17,6 +17,7 @@ from lattice_client.events import (
     CallStarted,
     CredentialsRefreshed,
     Event,
+    NotSigned,
     RemedyApplied,
     RetryPlanned,
     Signed,
@@ -85,6 +86,9 @@ class OpenTelemetry:
         self._refreshes = meter.create_counter(
             "lattice_client.credentials.refreshes", "{refresh}", "Fetches of credentials."
         )
+        self._unsigned = meter.create_counter(
+            "lattice_client.unsigned", "{host}", "Hosts whose requests go out unsigned."
+        )
         # The spans of the calls in progress.
         self._spans: dict[Call, trace.Span] = {}
 
@@ -96,6 +100,11 @@ class OpenTelemetry:
             self._start(event.call)
         elif isinstance(event, CallEnded):
             self._end(event)
+        elif isinstance(event, NotSigned):
+            # Such a request has no span of ours: it is told to the one that it is made in.
+            about: _Attributes = {"server.address": event.host, "lattice_client.reason": event.reason}
+            trace.get_current_span().add_event("lattice_client.unsigned", about)
+            self._unsigned.add(1, about)
         elif isinstance(event, CredentialsRefreshed):
             result = _known({"error.type": event.error})
             self._refreshes.add(1, {"lattice_client.credentials.source": event.source, **result})

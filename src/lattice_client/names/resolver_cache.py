@@ -330,8 +330,9 @@ class Names:
             if stale is not None:
                 return stale
             found = found._replace(expires_at=now)
+            remarks.append(str(failure))
         if remarks and not found.is_lattice:
-            found = found._replace(source="; ".join((found.source, *remarks)))
+            found = _doubted(found, remarks)
         return self._store(name, found, now)
 
     def _store(self, name: str, found: Endpoint, now: float) -> Endpoint:
@@ -378,6 +379,15 @@ class Names:
         if not logged:
             _log().warning("%s cannot be looked up, the old answer is used: %s", name, failure)
         return stale.endpoint
+
+
+def _doubted(found: Endpoint, remarks: list[str]) -> Endpoint:
+    """The answer that a name is not Lattice's, with what sources could not find out."""
+    is_certain = found.reason in ("mixed addresses", "resource")
+    return found._replace(
+        source="; ".join((found.source, *remarks)),
+        reason=found.reason if is_certain else "uncertain",
+    )
 
 
 def _moved_at(old: _Entry | None, found: Endpoint, now: float) -> float:
