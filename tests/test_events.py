@@ -240,7 +240,10 @@ class TestOrder:
             client("GET", server.url)
         (event,) = seen
         assert type(event) is NotSigned
-        assert (event.host, event.reason) == (server.url.removeprefix("http://"), "host out of scope")
+        assert (event.host, event.reason) == (
+            server.url.removeprefix("http://"),
+            "host out of scope",
+        )
         assert "none of hosts=['none.example']" in event.why
 
 

@@ -73,13 +73,13 @@ CASES: dict[Reason, Case] = {
     "said by a source": not_lattices(None, "INFO", "it is not"),
     "resource": Case("no signature is verified there", "WARNING", RESOURCE),
     "look-alike": Case("it looks like a name of VPC Lattice's", "WARNING", LOOK_ALIKE),
-    "host out of scope": Case("none of hosts=['a.example']", "INFO", given={"hosts": ["a.example"]}),
+    "host out of scope": Case(
+        "none of hosts=['a.example']", "INFO", given={"hosts": ["a.example"]}
+    ),
     "URL out of scope": Case(
         "in its URL is none of hosts", "WARNING", OTHER, HOST, given={"hosts": [HOST]}
     ),
-    "redirect": Case(
-        "another origin", "INFO", path="/elsewhere", drivers=SEES_REDIRECTS
-    ),
+    "redirect": Case("another origin", "INFO", path="/elsewhere", drivers=SEES_REDIRECTS),
     "said by the call": Case(
         "the call has auth=None", "", auth=None, drivers=with_auth("httpx", "httpx2")
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from types import SimpleNamespace
 from typing import Any, get_args
 
@@ -10,10 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import text
 
-from lattice_client import Endpoint
+from lattice_client import Endpoint, NameSourceError
 from lattice_client._auth.unsigned_requests import UnsignedRequests
 from lattice_client._wire.unsigned_mark import unsigned_mark
+from lattice_client.names import DnsNames, Names
 from lattice_client.names.managed import managed_endpoint
+from lattice_client.names.remarks import remark
+from lattice_client.names.source import alias_endpoint
 from lattice_client.names.unsigned import (
     Reason,
     Unsigned,
@@ -176,3 +180,72 @@ def test_beyond_so_many_hosts_all_are_forgotten(monkeypatch):
         requests.note(out, host, None, lambda host=host: by_call(host))
     assert unsigned_mark(out.request) == by_call("a")
     assert len(requests._kept) == 2
+
+
+class Says:
+    """A source with one answer, or a remark."""
+
+    def __init__(self, found: Endpoint | None) -> None:
+        self.found = found
+
+    def find(self, name: str, now: float) -> Endpoint | None:
+        if self.found is None:
+            remark("Route 53: a zone may not be read")
+        return self.found
+
+
+class Fails:
+    def find(self, name: str, now: float) -> Endpoint | None:
+        raise NameSourceError("Route 53: no answer")
+
+
+NAME, LATTICES, FOREIGN, PRIVATE = "a.example", "169.254.171.33", "93.184.216.34", "10.0.16.5"
+NO = Endpoint(NAME, source="Consul", is_lattice=False)
+# The sources, what DNS answers (the end of the CNAMEs, and addresses), and the reason.
+ANSWERS: list[tuple[list[Any], str, list[str], Any]] = [
+    ([{}], "", [], "unknown"),
+    ([DnsNames()], "", [], "unknown"),
+    ([Says(None)], "", [], "uncertain"),
+    ([Says(None), DnsNames()], "", [FOREIGN], "uncertain"),
+    ([Fails(), Says(NO)], "", [], "uncertain"),
+    ([DnsNames()], "", [FOREIGN], "foreign address"),
+    ([DnsNames()], "", ["127.0.0.1"], "foreign address"),
+    ([DnsNames()], "", ["fe80::1"], "foreign address"),
+    ([DnsNames()], "", [PRIVATE], "private address"),
+    ([DnsNames()], "", ["fd12::5"], "private address"),
+    ([DnsNames()], SERVICE, [PRIVATE], "unlisted network"),
+    ([DnsNames()], "", [LATTICES, PRIVATE], "mixed addresses"),
+    ([Says(None), DnsNames()], "", [LATTICES, PRIVATE], "mixed addresses"),
+    ([DnsNames()], RESOURCE, [LATTICES], "resource"),
+    ([Says(NO)], "", [], None),
+    ([{NAME: {"is_lattice": False}}], "", [], None),
+]
+STRICT: list[tuple[list[Any], str, list[str], Any]] = [
+    ([{NAME: "eu-west-1"}, DnsNames()], "", [PRIVATE], "disagreement"),
+    ([{NAME: "eu-west-1"}, DnsNames()], "", [], "disagreement"),
+    ([{NAME: "eu-west-1"}, DnsNames()], "", [LATTICES, PRIVATE], "mixed addresses"),
+    ([{NAME: "eu-west-1"}, DnsNames()], RESOURCE, [LATTICES], "resource"),
+]
+
+
+@pytest.mark.parametrize(
+    ("sources", "canonical", "addresses", "reason", "strict"),
+    [(*answer, False) for answer in ANSWERS] + [(*answer, True) for answer in STRICT],
+)
+def test_the_reason_of_an_answer(sources, canonical, addresses, reason, strict, monkeypatch):
+    def getaddrinfo(*_: Any, **__: Any) -> Any:
+        if not addresses:
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+        kind = socket.SOCK_STREAM
+        return [(socket.AF_INET, kind, 6, canonical, (each, 0)) for each in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    found = Names(*sources, strict=strict).resolve(NAME)
+    assert not found.is_lattice
+    assert found.reason == reason
+    assert found.source
+
+
+def test_the_reason_of_an_alias():
+    assert alias_endpoint(NAME, RESOURCE, "Route 53", 0, "kept").reason == "resource"
+    assert alias_endpoint(NAME, "lb.example", "Cloud Map", 0, "kept").reason == "foreign target"

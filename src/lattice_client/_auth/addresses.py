@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lattice_client._auth.seen_hosts import SeenHosts
 from lattice_client._wire.request import SignableRequest
+from lattice_client._wire.urls import split_port
 from lattice_client.names import Endpoint
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class AddressChoice:
         """Note the answer for a call whose connection is made by name, and say it once for each
         name that moves: the library may be given another address than those that were judged.
 
-        :param host: the name that is called.
+        :param host: the name that is called, with its port.
         :param found: an answer for callers by name.
         """
         before = self._by_name.get(host)
@@ -100,7 +101,7 @@ class AddressChoice:
                 "httpx, a proxy and a transport of your own cannot be sent to the address that was "
                 "judged. While it moves, use a client of lattice_client.requests, httpx, httpx2 or "
                 "aiohttp. DnsNames(connect='name') accepts this without a word",
-                host,
+                split_port(host)[0],
                 found.source,
             )
 

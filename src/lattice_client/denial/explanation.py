@@ -76,9 +76,13 @@ def why_unsigned(response: Any, request: Any) -> str | None:
 
     :param request: as it was sent.
     """
+    way = redirection_urls(response)
     unsigned = unsigned_mark(request) or unsigned_mark(response)
-    is_redirected = unsigned is not None and unsigned.reason.startswith("redirect")
-    if unsigned is None or (is_redirected and redirection_urls(response)):
+    if unsigned is None and redirection_of(way) == "on one origin":
+        # An auth hook saw only the first request.
+        first = response.history[0]
+        unsigned = unsigned_mark(_request_of(first)) or unsigned_mark(first)
+    if unsigned is None or (way and unsigned.reason.startswith("redirect")):
         return None
     return unsigned.because
 
