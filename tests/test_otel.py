@@ -101,8 +101,8 @@ class TestUnsigned:
         signing = auth(hosts=["none.example"])
         with (
             raw_server() as server,
+            tracer.start_as_current_span("job"),  # first: an event loop copies its context
             driver.client(signing, observers=[telemetry.observer]) as client,
-            tracer.start_as_current_span("job"),
         ):
             client("GET", server.url)
             client("GET", server.url)

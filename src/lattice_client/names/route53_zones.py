@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from lattice_client.credentials import Credentials, CredentialsProvider
+from lattice_client.credentials import CredentialsSource
 from lattice_client.names.aws_api import AwsApi, NoPermissionError, NotAvailableError
 from lattice_client.names.host_name import ends_with
 from lattice_client.names.remarks import warn
@@ -88,7 +88,7 @@ class ZonesOfVpcs:
         vpc_ids: Sequence[str],
         *,
         region: str,
-        credentials: Credentials | CredentialsProvider | None,
+        credentials: CredentialsSource | None,
         endpoint_url: str | None,
     ) -> None:
         self.vpc_ids = tuple(vpc_ids)

@@ -121,7 +121,7 @@ def _check_connection(
 
 def _with_identity(finding: Finding, credentials: Any, options: CheckOptions, auth: Any) -> Finding:
     region = region_signed_for(auth, options.url.host).split(",")[0]
-    who = who_am_i(credentials, "us-east-1" if "*" in region else region)
+    who = who_am_i(credentials, "us-east-1" if not region or "*" in region else region)
     text = f"{finding.text.rstrip('.')}; {who}."
     return finding._replace(text=text, details={**finding.details, "whoami": who})
 
