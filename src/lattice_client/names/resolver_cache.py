@@ -18,7 +18,7 @@ from lattice_client.errors import ConfigurationError, LatticeClientError, NameSo
 from lattice_client.names.endpoint import Endpoint, as_called_by_name
 from lattice_client.names.host_name import normal_name
 from lattice_client.names.lookup import as_source, default_sources, query_sources
-from lattice_client.names.remarks import collect_remarks
+from lattice_client.names.remarks import collect_remarks, doubted
 from lattice_client.names.source import Source
 from lattice_client.names.watch import Watch
 
@@ -332,7 +332,7 @@ class Names:
             found = found._replace(expires_at=now)
             remarks.append(str(failure))
         if remarks and not found.is_lattice:
-            found = _doubted(found, remarks)
+            found = doubted(found, remarks)
         return self._store(name, found, now)
 
     def _store(self, name: str, found: Endpoint, now: float) -> Endpoint:
@@ -379,15 +379,6 @@ class Names:
         if not logged:
             _log().warning("%s cannot be looked up, the old answer is used: %s", name, failure)
         return stale.endpoint
-
-
-def _doubted(found: Endpoint, remarks: list[str]) -> Endpoint:
-    """The answer that a name is not Lattice's, with what sources could not find out."""
-    is_certain = found.reason in ("mixed addresses", "resource")
-    return found._replace(
-        source="; ".join((found.source, *remarks)),
-        reason=found.reason if is_certain else "uncertain",
-    )
 
 
 def _moved_at(old: _Entry | None, found: Endpoint, now: float) -> float:
