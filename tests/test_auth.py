@@ -426,7 +426,7 @@ class TestHosts:
         auth = LatticeAuth(region="eu-west-1", credentials=canary.credentials(), hosts=["*"])
         for i in range(3000):
             auth(httpx.Request("GET", f"https://host{i}.example/"))
-        assert len(request_signer(auth)._hosts._decisions) <= 1024
+        assert len(request_signer(auth)._router.hosts._decisions) <= 1024
 
 
 class TestLinks:

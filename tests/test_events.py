@@ -28,6 +28,7 @@ from lattice_client.events import (
     CallEnded,
     CallStarted,
     CredentialsRefreshed,
+    NotSigned,
     RemedyApplied,
     RetryPlanned,
     Signed,
@@ -236,7 +237,14 @@ class TestOrder:
         signing = auth(hosts=["none.example"])
         with raw_server() as server, driver.client(signing, observers=[seen.append]) as client:
             client("GET", server.url)
-        assert seen == []
+            client("GET", server.url)
+        (event,) = seen
+        assert type(event) is NotSigned
+        assert (event.host, event.reason) == (
+            server.url.removeprefix("http://"),
+            "host out of scope",
+        )
+        assert "none of hosts=['none.example']" in event.why
 
 
 def test_events_are_immutable():

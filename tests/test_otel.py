@@ -95,6 +95,25 @@ def answers(*responses: bytes):
     return lambda _: left.pop(0) if left else OK
 
 
+class TestUnsigned:
+    def test_the_span_around_it_learns_why_once_for_each_host(self, driver, telemetry):
+        tracer = telemetry.tracers.get_tracer("the program")
+        signing = auth(hosts=["none.example"])
+        with (
+            raw_server() as server,
+            tracer.start_as_current_span("job"),  # first: an event loop copies its context
+            driver.client(signing, observers=[telemetry.observer]) as client,
+        ):
+            client("GET", server.url)
+            client("GET", server.url)
+        (span,) = telemetry.spans
+        about = {"server.address": "127.0.0.1", "lattice_client.reason": "host out of scope"}
+        ((name, attributes),) = [(each.name, dict(each.attributes)) for each in span.events]
+        assert (name, attributes) == ("lattice_client.unsigned", about)
+        (point,) = telemetry.points("lattice_client.unsigned")
+        assert (point.value, dict(point.attributes)) == (1, about)
+
+
 class TestSpans:
     def test_a_plain_call(self, driver, telemetry):
         with (

@@ -25,6 +25,7 @@ from lattice_client._wire.aiohttp import (
     is_unconnected,
     read_aiohttp,
 )
+from lattice_client._wire.unsigned_mark import pass_mark_on
 from lattice_client.auth import SigV4Auth
 from lattice_client.errors import MissingExtraError
 from lattice_client.events import Observer
@@ -111,6 +112,9 @@ class middleware(AiohttpClient):  # noqa: N801 used like a function, as aiohttp'
                     raise
             else:
                 response = await ops.send(out)
+            if out.signer is None:
+                settings.note_unsigned(request)
+                pass_mark_on(request, response)
             self._redirected.note(request, url, allowed_origins, response, out.endpoint)
         finally:
             if out.endpoint is not None:

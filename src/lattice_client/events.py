@@ -21,6 +21,7 @@ from lattice_client.retry.policy import Decision
 
 if TYPE_CHECKING:
     from lattice_client._auth.recovery import Remedy
+    from lattice_client.names.unsigned import Reason as UnsignedReason
     from lattice_client.retry.policy import Reason
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "CallStarted",
     "CredentialsRefreshed",
     "Event",
+    "NotSigned",
     "Observer",
     "RemedyApplied",
     "RetryPlanned",
@@ -141,6 +143,21 @@ class CallEnded(NamedTuple):
     gave_up: Reason | None = None
 
 
+class NotSigned(NamedTuple):
+    """Requests to a host go out unsigned. Sent once for each host and reason, and the only event of
+    such requests.
+
+    ``host`` is the Host header, or the host in the URL. ``reason`` is the reason in a word, ``why``
+    is what decided it (which source was asked, and what it answered), and ``advice`` what would
+    help.
+    """
+
+    host: str
+    reason: UnsignedReason
+    why: str
+    advice: str
+
+
 class CredentialsRefreshed(NamedTuple):
     """New credentials were fetched, or fetching failed and ``error`` is the kind of the failure.
     Sent only to observers registered with :func:`observe_credentials`."""
@@ -158,6 +175,7 @@ Event = (
     | RemedyApplied
     | RetryPlanned
     | CallEnded
+    | NotSigned
     | CredentialsRefreshed
 )
 """All events."""

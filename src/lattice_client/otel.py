@@ -17,6 +17,7 @@ from lattice_client.events import (
     CallStarted,
     CredentialsRefreshed,
     Event,
+    NotSigned,
     RemedyApplied,
     RetryPlanned,
     Signed,
@@ -85,6 +86,9 @@ class OpenTelemetry:
         self._refreshes = meter.create_counter(
             "lattice_client.credentials.refreshes", "{refresh}", "Fetches of credentials."
         )
+        self._unsigned = meter.create_counter(
+            "lattice_client.unsigned", "{host}", "Hosts whose requests go out unsigned."
+        )
         # The spans of the calls in progress.
         self._spans: dict[Call, trace.Span] = {}
 
@@ -96,6 +100,14 @@ class OpenTelemetry:
             self._start(event.call)
         elif isinstance(event, CallEnded):
             self._end(event)
+        elif isinstance(event, NotSigned):
+            # Such a request has no span of ours: it is told to the one that it is made in.
+            about: _Attributes = {
+                "server.address": _address_and_port(event.host)[0],
+                "lattice_client.reason": event.reason,
+            }
+            trace.get_current_span().add_event("lattice_client.unsigned", about)
+            self._unsigned.add(1, about)
         elif isinstance(event, CredentialsRefreshed):
             result = _known({"error.type": event.error})
             self._refreshes.add(1, {"lattice_client.credentials.source": event.source, **result})
@@ -160,14 +172,20 @@ class OpenTelemetry:
 
 def _shared(call: Call) -> _Attributes:
     """The attributes that spans and metrics share."""
-    address, colon, port = call.host.rpartition(":")
-    if not colon or not port.isdigit():
-        address, port = call.host, ""
+    address, port = _address_and_port(call.host)
     return {
         "http.request.method": call.method if call.method in _METHODS else "_OTHER",
-        "server.address": address.strip("[]"),
+        "server.address": address,
         "server.port": int(port) if port else _PORTS.get(call.scheme, 0),
     }
+
+
+def _address_and_port(host: str) -> tuple[str, str]:
+    """Of a Host header; the port may be empty."""
+    address, colon, port = host.rpartition(":")
+    if not colon or not port.isdigit():
+        address, port = host, ""
+    return address.strip("[]"), port
 
 
 def _outcome(status: int | None, error: str | None) -> dict[str, str | int | None]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from adapters.drivers import CLIENTS, DRIVERS, HOOKS, Driver
+from adapters.drivers import DRIVERS, HOOKS, Driver
 from adapters.test_redirects import redirector
 from lattice_client.testing import LocalLattice, RunningLattice, serve
 from support import canary
@@ -16,7 +16,7 @@ from support.raw_server import raw_server, redirect_to
 REGION = "us-west-2"
 HOST = "orders.internal.example.com"
 OTHER = "billing.internal.example.com"
-REDIRECTS = "lattice_client.redirects"
+UNSIGNED = "lattice_client.unsigned"
 
 
 def _local() -> LocalLattice:
@@ -51,7 +51,7 @@ def client(driver, tls):
         yield call
 
 
-def logged(caplog, name: str = REDIRECTS) -> list[str]:
+def logged(caplog, name: str = UNSIGNED) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == name]
 
 
@@ -101,21 +101,28 @@ def test_to_another_origin(client, driver, tls, plain, caplog):
 
 def test_on_the_same_origin(tls, plain, caplog):
     """The hook of requests signs nothing that follows a redirect, and is alone in that."""
-    caplog.set_level(logging.WARNING)
+    caplog.set_level(logging.INFO)
     driver = HOOKS[0]
     auth = driver.auth(region=REGION, credentials=canary.credentials())
     with driver.client(auth) as call:
         denial = call("GET", f"http://{HOST}:{plain.port}/307?/parking", redirects=True).denial
     assert denial.kind == "unsigned"
     assert "lattice_client.requests.Session" in denial.next_step
-    assert not logged(caplog)
+    (said,) = logged(caplog)
+    assert "lattice_client.requests.Session" in said
 
 
-def test_without_a_redirect_it_says_so_as_ever(driver, tls, plain):
-    with driver.client(_none(driver) if driver in CLIENTS else None) as call:
+def test_to_a_host_that_is_not_signed_for_either(driver, tls, plain):
+    """What kept the first request unsigned is told, and not the redirect."""
+    auth = driver.auth(region=REGION, credentials=canary.credentials(), hosts=["none.example"])
+    with driver.client(auth) as call:
+        url = f"http://{HOST}:{plain.port}/307?/parking"
+        denial = call("GET", url, redirects=True).denial
+    assert "none of hosts=['none.example']" in denial.next_step
+
+
+@pytest.mark.parametrize("driver", HOOKS, ids=lambda driver: driver.name)
+def test_without_an_auth_object_it_says_so_as_ever(driver, tls, plain):
+    with driver.client(None) as call:
         denial = call("GET", f"http://{HOST}:{plain.port}/parking", redirects=True).denial
     assert "send it with LatticeAuth()" in denial.next_step
-
-
-def _none(driver: Driver):
-    return driver.auth(region=REGION, credentials=canary.credentials(), hosts=["none.example"])

@@ -51,6 +51,26 @@ def sent(run, credentials, server):
     return sent
 
 
+@pytest.mark.parametrize("options", [[], ["-v"]])
+def test_why_it_is_not_signed(run, credentials, server, options):
+    """A warning, which -v has among its own lines."""
+    to = ("--connect-to", f"127.0.0.1:{server.port}", *options)
+    result = run("call", "http://db-0a1b.7d67968.vpc-lattice-rsc.us-west-2.on.aws/", *to)
+    assert not server.requests[-1].signed
+    assert result.stderr.count("no signature is verified there") == 1
+    assert result.stderr.count("call it without an auth object") == 1
+    assert ("* not signed: it is a resource's name" in result.stderr) == bool(options)
+
+
+def test_why_what_follows_a_redirect_is_not_signed(run, credentials):
+    """To be expected, so it is said with -v alone."""
+    with raw_server() as other, raw_server(lambda _: redirect_to(other.url)) as server:
+        assert "not signed" not in run("call", "-L", server.url).stderr
+        result = run("call", "-L", "-v", server.url)
+        assert [request.signed for request in other.requests] == [False, False]
+    assert result.stderr.count("* not signed: a redirect leads there from another origin") == 1
+
+
 @pytest.fixture
 def stdin(monkeypatch):
     def put(content):

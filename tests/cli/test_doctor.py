@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import socket
@@ -396,6 +397,45 @@ def test_an_alias_without_a_custom_domain(diagnose, lattice_http, monkeypatch):
     assert "CNAME" in checks[2]["text"]
     # And its advice helps.
     assert diagnose(url, "--resolve", f"shop.example.com={managed}")[0] == []
+
+
+RESOURCE = "db-0a1b.7d67968.vpc-lattice-rsc.us-west-2.on.aws"
+MANAGED = "vpce-0a1b-snsa-0c2d.7d67968.vpc-lattice-svcs.us-west-2.on.aws"
+
+
+@pytest.mark.parametrize(
+    ("host", "canonical", "reason", "says"),
+    [
+        (RESOURCE, RESOURCE, "resource", "the name of a resource, at"),
+        (f"{MANAGED}.example.com", "", "look-alike", "does not sign for it: it looks like"),
+        ("shop.example.com", "", "private address", "DnsNames(networks=[…])"),
+        ("shop.example.com", MANAGED, "unlisted network", "DnsNames(networks=[…])"),
+    ],
+)
+def test_a_name_that_is_not_signed(diagnose, monkeypatch, host, canonical, reason, says):
+    def resolve(_, port, *__: object, **___: object):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, canonical, ("10.0.16.5", port))]
+
+    def connect(*_: object) -> None:
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    name = diagnose(f"http://{host}")[2][2]
+    assert name["details"]["unsigned"] == reason
+    assert says in name["text"]
+    by_spelling = reason in ("resource", "look-alike")
+    assert name["status"] == ("warning" if by_spelling else "ok")
+    assert bool(name["next_step"]) == by_spelling
+    assert ("With names=Names(), requests to" in name["text"]) != by_spelling
+
+
+def test_the_doctor_says_why_its_call_is_not_signed(diagnose, own):
+    own.lattice.add_service("database", domain=RESOURCE)
+    faults, said, checks = diagnose(f"http://{RESOURCE}", *through(own.port))
+    assert faults == ["unsigned"]
+    assert "no signature is verified there" in said
+    assert [check["status"] for check in checks if check["check"] == "region"] == ["skipped"]
 
 
 ZONES = (

@@ -1,7 +1,8 @@
 """Which of a name's judged addresses a call connects to, and the next one if that fails.
 
 A call that chooses its address is signed if that very address is VPC Lattice's. A call whose
-connection is made by name may get any of the name's addresses: that is said once for each name.
+connection is made by name may get any of the name's addresses: once a name is seen to move, that is
+said.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
+from lattice_client._auth.seen_hosts import SeenHosts
 from lattice_client._wire.request import SignableRequest
+from lattice_client._wire.urls import split_port
 from lattice_client.names import Endpoint
 
 if TYPE_CHECKING:
@@ -30,7 +33,9 @@ class AddressChoice:
     def __init__(self) -> None:
         # By name: the answer, and the same at the address that was chosen.
         self._chosen: dict[str, tuple[Endpoint, Endpoint]] = {}
-        self._warned: set[str] = set()
+        # By name: the last answer for calls by name.
+        self._by_name: dict[str, Endpoint] = {}
+        self._told = SeenHosts()
 
     def choose(self, found: Endpoint) -> Endpoint:
         """The answer with ``connect_to``; its ``addresses`` are those to try after that.
@@ -74,27 +79,31 @@ class AddressChoice:
         if reached and chosen and chosen[1].connect_to != reached.connect_to:
             self._keep(chosen[0], reached.connect_to)
 
-    def warn_of_names(self, found: Endpoint) -> None:
-        """Say once for each name that its calls are judged by all its addresses.
+    def note_by_name(self, host: str, found: Endpoint) -> None:
+        """Note the answer for a call whose connection is made by name, and say it once for each
+        name that moves: the library may be given another address than those that were judged.
 
+        :param host: the name that is called, with its port.
         :param found: an answer for callers by name.
         """
-        name = found.host
-        if name in self._warned or len(self._warned) >= _MAX_NAMES:
+        before = self._by_name.get(host)
+        if before is found:
             return
-        mixed = found.reason == "mixed addresses"
-        if not (found.is_lattice or mixed):
-            return
-        self._warned.add(name)
-        _log().warning(
-            "%s %s, but this call connects by name and may reach another address: an auth hook of "
-            "requests or httpx, a proxy and a transport of your own cannot be sent to the address "
-            "that was judged. While the name moves to or from VPC Lattice, use a client of "
-            "lattice_client.requests, httpx, httpx2 or aiohttp. "
-            "DnsNames(connect='name') accepts this without a word",
-            name,
-            f"is not signed for ({found.source})" if mixed else "is signed for",
-        )
+        if len(self._by_name) >= _MAX_NAMES:
+            self._by_name.clear()
+        self._by_name[host] = found
+        if found.reason == "mixed addresses":
+            self._told.is_new(host)  # the log of unsigned requests says it
+        elif before and before.is_lattice != found.is_lattice and self._told.is_new(host):
+            _log().warning(
+                "%s moves to or from VPC Lattice, and calls to it are judged by %s; but this call "
+                "connects by name and may reach another address: an auth hook of requests or "
+                "httpx, a proxy and a transport of your own cannot be sent to the address that was "
+                "judged. While it moves, use a client of lattice_client.requests, httpx, httpx2 or "
+                "aiohttp. DnsNames(connect='name') accepts this without a word",
+                split_port(host)[0],
+                found.source,
+            )
 
 
 def _log() -> logging.Logger:

@@ -16,6 +16,7 @@ from lattice_client._wire.aiohttp import (
     read_aiohttp,
 )
 from lattice_client._wire.response_body import patience
+from lattice_client._wire.unsigned_mark import pass_mark_on
 
 __all__ = ["AiohttpClient", "AiohttpHook", "take_over"]
 
@@ -49,6 +50,8 @@ class AiohttpHook:
                 response = await self._send(out, handler)
                 if response.status == FORBIDDEN and out.signer is not None:
                     response = await self._retry_after_recovery(out, response, handler)
+            if out.signer is None:
+                pass_mark_on(request, response)
             self._redirected.note(request, url, allowed_origins, response, out.endpoint)
         finally:
             setattr(request, _HOOKED, None)  # the two refer to each other

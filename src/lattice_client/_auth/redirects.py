@@ -9,50 +9,19 @@ httpx do not see redirects.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
-from lattice_client._auth.seen_hosts import SeenHosts
 from lattice_client._auth.signer_cache import SignerCache
 from lattice_client._wire.headers import strip_signature
 from lattice_client._wire.request import SignableRequest
-from lattice_client._wire.urls import leaves_tls
 from lattice_client.signing.presign import without_signature
 
-__all__ = ["RedirectLog", "is_foreign", "strip_credentials"]
+__all__ = ["is_foreign", "strip_credentials"]
 
 
 def is_foreign(origin: object, allowed_origins: Collection[object]) -> bool:
     """Whether a redirect leads away from the origins that its call was made to."""
     return origin not in allowed_origins
-
-
-class RedirectLog:
-    """Logs redirects from ``https`` to ``http`` on one host at WARNING, once for each host.
-
-    May be used from many threads at once.
-    """
-
-    def __init__(self) -> None:
-        self._logged = SeenHosts()
-
-    def note(self, allowed_origins: Iterable[str], origin: str) -> None:
-        """Log a redirect that leads from https to http.
-
-        :param allowed_origins: the origins that the call was made to.
-        :param origin: the one that the redirect leads to.
-        """
-        if not any(leaves_tls(before, origin) for before in allowed_origins):
-            return
-        host = origin.partition("://")[2]
-        if not self._logged.is_new(host):
-            return
-        from lattice_client._log import get_logger  # deferred: most processes log no redirect
-
-        get_logger("redirects").warning(
-            "a redirect leads from https:// to http:// on %s, and what follows it is not signed: "
-            "TLS ends at VPC Lattice, and the application behind it has to heed X-Forwarded-Proto",
-            host,
-        )
 
 
 def strip_credentials(

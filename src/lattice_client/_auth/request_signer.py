@@ -10,28 +10,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lattice_client._async_bridge import in_thread
-from lattice_client._auth.addresses import AddressChoice
-from lattice_client._auth.host_scope import HostScope, is_trusted_destination
 from lattice_client._auth.own_authorization import OwnAuthorization
 from lattice_client._auth.recovery import Recovery, Remedy, Tried
-from lattice_client._auth.redirects import RedirectLog, strip_credentials
-from lattice_client._auth.routing import check_names, find_endpoint, find_endpoint_async
+from lattice_client._auth.redirects import strip_credentials
+from lattice_client._auth.routing import Router, check_names
 from lattice_client._auth.signer_cache import SignerCache
 from lattice_client._wire.body import QUICK_TO_HASH, WrittenBody, payload_hash
 from lattice_client._wire.request import AnySigner, SignableRequest
-from lattice_client._wire.urls import bracketed, split_port, split_url, with_encoded_spaces
+from lattice_client._wire.unsigned_mark import mark_unsigned
+from lattice_client._wire.urls import split_url, with_encoded_spaces
 from lattice_client.credentials import Credentials
-from lattice_client.errors import ConfigurationError, NotLatticeError
-from lattice_client.names import Endpoint, Resolver
-from lattice_client.names.unsigned import (
-    Unsigned,
-    UnsignedLog,
-    by_names,
-    by_scope,
-    by_spelling,
-    is_resource,
-    unsignable,
-)
+from lattice_client.errors import ConfigurationError
+from lattice_client.names import Resolver
+from lattice_client.names.unsigned import by_call
 from lattice_client.signing import (
     LATTICE,
     UNSIGNED_PAYLOAD,
@@ -56,13 +47,12 @@ class RequestSigner:
 
     def __init__(self, arguments: dict[str, Any]) -> None:
         self._arguments = given = arguments
-        hosts, match = given["hosts"], given["match_hosts"]
-        # Other services may have a resource of VPC Lattice before them, and verify signatures.
-        self._resources = given["service"] != LATTICE
-        self._hosts = None if hosts is None else HostScope(hosts, match, resources=self._resources)
-        # Without hosts, names also decide whether the URL's host is Lattice's.
-        self._looks_up_url_hosts = hosts is None and match == "both"
-        self.names: Resolver | None = given["names"]
+        self._router = router = Router(given)
+        self.names = router.names
+        # Whether a request is signed, and where it goes.
+        self.is_in_scope, self.send_steps = router.is_in_scope, router.send_steps
+        self.route, self.route_async = router.route, router.route_async
+        self.note_redirect = router.note_redirect
         # This signer with the names of the client that last called with it.
         self._routed: RequestSigner | None = None
         self._places_in_header = given["placement"] == "header"
@@ -81,10 +71,6 @@ class RequestSigner:
         )
         self._signers = SignerCache(given["credentials"], region, self._make_signer)
         self._recovery = Recovery(self._signers, given["remedies"])
-        self._redirect_log = RedirectLog()
-        self._addresses = AddressChoice()
-        self.send_steps = self._addresses.send_steps
-        self._unsigned_log = UnsignedLog()
 
     def __reduce__(self) -> tuple[type[RequestSigner], tuple[dict[str, Any]]]:
         return type(self), (self._arguments,)
@@ -116,150 +102,14 @@ class RequestSigner:
     @property
     def signs_any_host(self) -> bool:
         """Whether no ``hosts`` limit its scope."""
-        return self._hosts is None
-
-    def is_in_scope(self, out: SignableRequest) -> bool:
-        """Whether ``hosts`` includes a request's Host header, and the host that it goes to. Without
-        ``hosts``, whether they can be VPC Lattice's by their spelling. The log says why not."""
-        if self._hosts is not None:
-            if self._hosts.covers(out.host, out.authority()):
-                return True
-            self._note_out_of_scope(out, self._hosts.patterns)
-            return False
-        # Names know better than a look-alike's spelling.
-        if self._resources or self.names is not None:
-            return True
-        barred = self._barred(out)
-        if barred is not None:
-            self._unsigned_log.note(barred)
-        return barred is None
+        return self._router.hosts is None
 
     def _known_signer(self, out: SignableRequest) -> AnySigner | None:
         """The signer for a request that is in scope because an earlier one was, without ``hosts``
         and ``names``: quicker than deciding again. None otherwise."""
-        if self._hosts is not None or out.has_own_host():
+        if self._router.hosts is not None or out.has_own_host():
             return None
         return self._signers.cached(out.host)
-
-    def _barred(self, out: SignableRequest) -> Unsigned | None:
-        """Why a request is not signed, by the spelling of its Host header or its URL's host."""
-        host, kind = out.host, unsignable(out.host)
-        if not kind and out.has_own_host():
-            host = out.authority()
-            kind = unsignable(host)
-        if not kind or (kind == "look-alike" and self.names is not None):
-            return None
-        return by_spelling(host, kind)
-
-    def _note_out_of_scope(self, out: SignableRequest, patterns: Iterable[str]) -> None:
-        authority = out.authority()
-        resource = next(filter(is_resource, (out.host, authority)), None)
-        self._unsigned_log.note(
-            by_scope(out.host, authority, patterns)
-            if resource is None or self._resources
-            else by_spelling(resource, "resource")
-        )
-
-    def route(self, out: SignableRequest) -> bool:
-        """Route a request by ``names``; may block. A routed request is not looked up again.
-
-        :returns: whether it is to be signed.
-
-        :raises NotLatticeError: in strict mode, for a host that is not VPC Lattice's.
-        :raises NameSourceError: where no source could be asked and no answer is cached.
-        """
-        if out.endpoint is None:
-            if not self.is_in_scope(out):
-                return False
-            if self.names is None:
-                return True
-            url_host = self._url_host_to_look_up(out)
-            if url_host is not None and not self._enters_lattice(
-                out, find_endpoint(self.names, url_host)
-            ):
-                return False
-            found = find_endpoint(self.names, out.host)
-            out.route(found, self._at_address(out, found))
-        return self._goes_to_lattice(out)
-
-    async def route_async(self, out: SignableRequest) -> bool:
-        """As :meth:`route`, without ever blocking the event loop."""
-        if out.endpoint is None:
-            if not self.is_in_scope(out):
-                return False
-            if self.names is None:
-                return True
-            url_host = self._url_host_to_look_up(out)
-            if url_host is not None and not self._enters_lattice(
-                out, await find_endpoint_async(self.names, url_host)
-            ):
-                return False
-            found = await find_endpoint_async(self.names, out.host)
-            out.route(found, self._at_address(out, found))
-        return self._goes_to_lattice(out)
-
-    def _at_address(self, out: SignableRequest, found: Endpoint) -> Endpoint | None:
-        """The answer at the address to connect to, if there is one for this request."""
-        if found.at_address is None:
-            return None
-        if out.can_connect_to_address():
-            return self._addresses.choose(found.at_address)
-        self._addresses.warn_of_names(found)
-        return None
-
-    def _enters_lattice(self, out: SignableRequest, there: Endpoint) -> bool:
-        """Whether a request's URL, which names another host than its Host header, leads to VPC
-        Lattice."""
-        at_address = self._at_address(out, there)
-        if at_address is not None:
-            out.enter_at(at_address)
-        return self._is_lattices(out.authority(), at_address or there)
-
-    def _url_host_to_look_up(self, out: SignableRequest) -> str | None:
-        """The URL's host, where the Host header names another: it has to be VPC Lattice's too,
-        because the bytes go there. None where no look-up is needed."""
-        if not self._looks_up_url_hosts or out.goes_by_url():
-            return None
-        authority = out.authority()
-        return None if is_trusted_destination(authority) else authority
-
-    def _is_lattices(self, host: str, endpoint: Endpoint) -> bool:
-        """Whether names say that a host is VPC Lattice's; the log says why not."""
-        if not endpoint.is_lattice:
-            self._unsigned_log.note(by_names(host, endpoint))
-        return endpoint.is_lattice
-
-    def _leads_to_resource(self, out: SignableRequest) -> bool:
-        """Whether a request was routed to a resource, as to VPC Lattice; the log says so.
-
-        :raises NotLatticeError: in strict mode.
-        """
-        barred = None if self._resources else self._barred(out)
-        if barred is None:
-            return False
-        if self.names is not None and self.names.strict:
-            raise NotLatticeError(f"{barred}; and names are strict: nothing was sent")
-        self._unsigned_log.note(barred)
-        return True
-
-    def _goes_to_lattice(self, out: SignableRequest) -> bool:
-        """Whether a request was routed to VPC Lattice. If not, an earlier signature for our service
-        is removed, and one for another service stays."""
-        if (
-            out.endpoint is not None
-            and self._is_lattices(out.host, out.endpoint)
-            and not self._leads_to_resource(out)
-        ):
-            return True
-        out.signer = None
-        scope = f"/{self._arguments['service']}/aws4_request"
-        in_query = scope.replace("/", "%2F") in out.target
-        if in_query or scope in str(out.request.headers.get("Authorization", "")):
-            out.headers_to_sign(frozenset())
-            out.set_headers({})
-        if in_query:
-            out.set_target(without_signature(out.target))
-        return False
 
     def refuse_basic(self, out: SignableRequest) -> None:
         """What has set it cannot be seen here.
@@ -327,12 +177,8 @@ class RequestSigner:
 
         :param allowed_origins: the origins that its call was made to.
         """
-        self.note_redirect(allowed_origins, f"{out.scheme}://{out.authority().lower()}")
+        self.note_redirect(allowed_origins, f"{out.scheme}://{out.authority().lower()}", out)
         strip_credentials(out, self._signers, self.moved_authorization)
-
-    def note_redirect(self, allowed_origins: Iterable[object], origin: str) -> None:
-        """Log a redirect to another origin where it leaves TLS: see :class:`RedirectLog`."""
-        self._redirect_log.note(map(str, allowed_origins), origin)
 
     def remedy(
         self,
@@ -374,18 +220,9 @@ class RequestSigner:
     ) -> tuple[str, dict[str, str]]:
         """See :meth:`lattice_client.auth.SigV4Auth.presign_url`."""
         origin, host, target = split_url(url)
-        if self._hosts is not None and host not in self._hosts:
-            raise ConfigurationError(f"{host!r} is none of the hosts to sign for, {self._hosts}")
-        found = None
+        host, found = self._router.host_of_link(host)
         if self.names is not None:
-            endpoint = find_endpoint(self.names, host)
-            if not endpoint.is_lattice:
-                raise NotLatticeError(f"{host!r} is not VPC Lattice's: no link to it is signed")
-            host, found = bracketed(endpoint.host) + split_port(host)[1], endpoint.region
             origin = f"{origin.partition('://')[0]}://{host}"
-        kind = "" if self._resources else unsignable(host)
-        if kind == "resource" or (kind and self._hosts is None and self.names is None):
-            raise NotLatticeError(f"no link is made: {by_spelling(host, kind)}")
         signed = presign(
             self._signers.cached(host, found) or self._signers.get(host, found=found),
             method,
@@ -463,10 +300,12 @@ class _Unsigned(RequestSigner):
         """Refuse nothing: no signature replaces it."""
 
     def sign(self, out: SignableRequest) -> None:
-        self.route(out)
+        if self.route(out):
+            mark_unsigned(out.request, by_call(out.host))
 
     async def sign_async(self, out: SignableRequest) -> None:
-        await self.route_async(out)
+        if await self.route_async(out):
+            mark_unsigned(out.request, by_call(out.host))
 
 
 def _found_region(out: SignableRequest) -> str | None:

@@ -14,14 +14,16 @@ from typing import Any
 
 from lattice_client._auth.recovery import FORBIDDEN, Remedy, Tried
 from lattice_client._auth.request_signer import PATIENCE, RequestSigner
+from lattice_client._auth.seen_hosts import SeenHosts
 from lattice_client._calls.steps import CallSteps, LibraryOps, Step
 from lattice_client._calls.watch import AnyCallObserver, watch
 from lattice_client._run_steps import run, run_async
 from lattice_client._wire.request import SignableRequest
 from lattice_client._wire.response_body import patience
+from lattice_client._wire.unsigned_mark import unsigned_mark
 from lattice_client.auth import LatticeAuth, SigV4Auth, request_signer
 from lattice_client.errors import ConfigurationError
-from lattice_client.events import Observer, Observers
+from lattice_client.events import NotSigned, Observer, Observers
 from lattice_client.names import Resolver
 from lattice_client.retry.policy import NO_RETRIES, Attempts, Outcome, RetryPolicy
 from lattice_client.retry.quota import RetryQuotas
@@ -70,6 +72,8 @@ class CallSettings:
         self.retry = _check_policy(retry) if retry is not None else RetryPolicy()
         self.quotas = RetryQuotas()
         self.observers = Observers(observers)
+        # What observers were told of requests that are not signed.
+        self._told = SeenHosts()
 
     def signer_of(self, auth: object) -> RequestSigner:
         """The signer of a call with its own auth object.
@@ -88,6 +92,17 @@ class CallSettings:
     def adopt(self, signer: RequestSigner) -> RequestSigner:
         """The signer of another auth object, for a call through this client."""
         return signer.routed_by(self._names)
+
+    def note_unsigned(self, request: Any) -> None:
+        """Tell observers, once for each host and reason, why a request goes out unsigned.
+
+        :param request: the library's own.
+        """
+        if not self.observers.given:
+            return  # the log says it
+        unsigned = unsigned_mark(request)
+        if unsigned and self._told.is_new(f"{unsigned.reason} {unsigned.host.lower()}"):
+            self.observers.tell(NotSigned(*unsigned))
 
     def steps(self, ops: LibraryOps, retry: object = None) -> CallSteps:
         """The steps of one call.

@@ -121,7 +121,9 @@ class SigningTransport(_SigningTransport):
         ops = _SyncOps(self._library, signer, request, self._inner)
         signs = signer.is_in_scope(ops.last) if signer.names is None else signer.route(ops.last)
         if not signs or ops.is_foreign_origin():
-            response = ops.send(ops.unsigned())
+            self._settings.note_unsigned(ops.unsigned().request)
+            response = ops.send(ops.last)
+            ops.attach_for_explain(response)
         else:
             signer.refuse_basic(ops.last)
             steps = self._settings.steps(ops, request.extensions.get(RETRY))
@@ -159,7 +161,9 @@ class AsyncSigningTransport(_SigningTransport):
             else await signer.route_async(ops.last)
         )
         if not signs or ops.is_foreign_origin():
-            response = await ops.send(ops.unsigned())
+            self._settings.note_unsigned(ops.unsigned().request)
+            response = await ops.send(ops.last)
+            ops.attach_for_explain(response)
         else:
             signer.refuse_basic(ops.last)
             steps = self._settings.steps(ops, request.extensions.get(RETRY))
@@ -352,7 +356,7 @@ class _Ops:
         return attempt
 
     def attach_for_explain(self, response: Any) -> None:
-        """Attach the signed attempt for ``explain()``: ``response.request`` is the caller's."""
+        """Attach the attempt for ``explain()``: ``response.request`` is the caller's."""
         if response.status_code >= _CLIENT_ERRORS:
             response.extensions[ATTEMPT] = self.last.request
 

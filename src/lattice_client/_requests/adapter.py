@@ -128,9 +128,9 @@ class Adapter(HTTPAdapter):
             origin_of(request.url or ""), allowed_origins
         ):
             signer.strip_credentials(ops.last, allowed_origins)
-            response = ops.send(ops.last)
+            response = self._send_unsigned(ops)
         elif not signs:
-            response = ops.send(ops.last)
+            response = self._send_unsigned(ops)
         else:
             signer.refuse_basic(ops.last)
             _refuse_other_hooks(request)
@@ -143,6 +143,10 @@ class Adapter(HTTPAdapter):
             # Code that follows redirects by hand may start from the request that was sent.
             response.request.hooks = request.hooks
         return response
+
+    def _send_unsigned(self, ops: _Ops) -> requests.Response:
+        self._settings.note_unsigned(ops.last.request)
+        return ops.send(ops.last)
 
     def _signer_of(self, request: requests.PreparedRequest, auth: object) -> RequestSigner:
         settings = self._settings

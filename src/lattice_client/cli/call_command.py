@@ -188,7 +188,7 @@ class _CurlCall:
         self._refuse_authorization()
         self._redaction = Redaction()
         self._verbose_log = VerboseLog(self._redaction, verbose=given["verbose"])
-        self.log_notes = LogNotes()
+        self.log_notes = LogNotes(verbose=given["verbose"])
         self._deadline = Deadline(given["max_time"])
         self._proxy = proxy_of(self._url, given["proxy"])
         self._transport: Transport | None = None

@@ -12,9 +12,9 @@ from lattice_client import Credentials, CredentialsProvider
 from lattice_client.cli.redaction import Redaction
 from lattice_client.cli.terminal import note, printable, say
 from lattice_client.cli.transport import peer_address
-from lattice_client.denial.explanation import explain_parts
-from lattice_client.denial.model import Denial
-from lattice_client.events import Event, RemedyApplied, RetryPlanned, Signed
+from lattice_client.denial.explanation import explain_parts, why_unsigned
+from lattice_client.denial.model import ATTEMPT, Denial
+from lattice_client.events import Event, NotSigned, RemedyApplied, RetryPlanned, Signed
 
 if TYPE_CHECKING:
     import httpx
@@ -38,6 +38,8 @@ class VerboseLog:
         """Observe a client's event."""
         if isinstance(event, Signed):
             self._say("*", f"signed for {event.service} in {event.region}")
+        elif isinstance(event, NotSigned):
+            self._say("*", f"not signed: {event.why}; {event.advice}")
         elif isinstance(event, RetryPlanned):
             why = event.error or event.status
             self._say("*", f"{event.reason} ({why}): again in {event.delay:.1f} s")
@@ -124,14 +126,20 @@ class RedactingProvider:
 
 class LogNotes(logging.Handler):
     """Prints the package's warnings: a clock that is off, credentials that could not be renewed.
-    Refusals are explained elsewhere."""
+    Refusals are explained elsewhere.
 
-    def __init__(self) -> None:
+    :param verbose: whether the verbose log says why a request is not signed.
+    """
+
+    def __init__(self, *, verbose: bool = False) -> None:
         super().__init__(logging.WARNING)
         self.printed: set[str] = set()
+        self._elsewhere: tuple[str, ...] = ("lattice_client.denial",)
+        if verbose:
+            self._elsewhere += ("lattice_client.unsigned",)
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not record.name.startswith("lattice_client.denial"):
+        if not record.name.startswith(self._elsewhere):
             self.printed.add(record.getMessage())
             note(record.getMessage())
 
@@ -147,6 +155,7 @@ def explain_response(
     response: httpx.Response, request: httpx.Request, body: bytes
 ) -> Denial | None:
     """Why a response is a refusal; None if it is not one."""
+    sent = response.extensions.get(ATTEMPT) or request
     return explain_parts(
         response.status_code,
         response.headers,
@@ -155,4 +164,5 @@ def explain_response(
         url=str(request.url),
         request_headers=request.headers,
         way=[str(one.url) for one in (*response.history, response)] if response.history else (),
+        unsigned=why_unsigned(response, sent),
     )

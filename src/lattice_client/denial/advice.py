@@ -51,6 +51,8 @@ def sign_request(refusal: Refusal, policy: str = "a policy") -> str:
             "The request was signed but came without its signature: see what on the way removes "
             "Authorization."
         )
+    if refusal.unsigned is not None:
+        return f"The request is not signed: {refusal.unsigned}."
     if refusal.redirection is not None:
         return UNSIGNED_AFTER[refusal.redirection]
     return (

@@ -14,6 +14,7 @@ from typing import Any
 
 from lattice_client._wire.httpx import httpx_sent_url
 from lattice_client._wire.response_body import known
+from lattice_client._wire.unsigned_mark import unsigned_mark
 from lattice_client.denial import advice
 from lattice_client.denial.followed_redirects import redirection_of, redirection_urls
 from lattice_client.denial.model import ATTEMPT, Denial, Kind
@@ -21,7 +22,7 @@ from lattice_client.denial.refused_response import Refusal
 from lattice_client.denial.sent_request import GivenHeaders, SentRequest, lower_case_pairs
 from lattice_client.errors import DeniedError
 
-__all__ = ["explain", "explain_parts", "raise_for_denial"]
+__all__ = ["explain", "explain_parts", "raise_for_denial", "why_unsigned"]
 
 _REFUSALS = _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND = 400, 403, 404
 _MAX_TEXT = 8192  # bytes of a body; Lattice's are one line
@@ -67,7 +68,25 @@ def explain(response: Any) -> Denial | None:
         url=httpx_sent_url(request),
         request_headers=getattr(request, "headers", ()),
         way=redirection_urls(response),
+        unsigned=why_unsigned(response, request),
     )
+
+
+def why_unsigned(response: Any, request: Any) -> str | None:
+    """Why one of our auth objects has not signed a request, and what would help. None if it has, if
+    there was none, or if redirects tell it better.
+
+    :param request: as it was sent.
+    """
+    way = redirection_urls(response)
+    unsigned = unsigned_mark(request) or unsigned_mark(response)
+    if unsigned is None and redirection_of(way) == "on one origin":
+        # An auth hook saw only the first request.
+        first = response.history[0]
+        unsigned = unsigned_mark(_request_of(first)) or unsigned_mark(first)
+    if unsigned is None or (way and unsigned.reason.startswith("redirect")):
+        return None
+    return unsigned.because
 
 
 def explain_parts(
@@ -79,6 +98,7 @@ def explain_parts(
     url: str = "",
     request_headers: GivenHeaders = (),
     way: Sequence[str] = (),
+    unsigned: str | None = None,
 ) -> Denial | None:
     """The same from the parts of a response, and of the request as it was sent.
 
@@ -86,6 +106,7 @@ def explain_parts(
     :param url: absolute; empty if the request is not known.
     :param way: where redirects were followed, the URL that was called and each that a redirect led
         to, the last one included.
+    :param unsigned: why the request was not signed, and what would help, if that is known.
     """
     if status not in _REFUSALS:
         return None
@@ -96,7 +117,9 @@ def explain_parts(
     text += (body or b"")[:_MAX_TEXT].decode(errors="replace")
     # An answer to HEAD has no body (RFC 9110 section 9.3.2).
     body_known = body is not None or method == "HEAD"
-    refusal = Refusal(status, text.strip(), body_known, answer, request, redirection_of(way))
+    refusal = Refusal(
+        status, text.strip(), body_known, answer, request, redirection_of(way), unsigned
+    )
     denial = _explain(refusal)
     if denial is None or request is None:
         return denial and denial._replace(request_id=refusal.request_id)
@@ -229,8 +252,9 @@ def _by_the_headers(refusal: Refusal) -> Denial:
     request, status = refusal.request, refusal.status
     if not refusal.text and request is not None:
         if not request.signature:
-            unsigned_head = advice.SIGN_OR_ASK_WITH_GET if refusal.is_to_head else None
-            return Denial("unsigned", status, unsigned_head or advice.sign_request(refusal))
+            is_open = refusal.is_to_head and refusal.unsigned is None
+            next_step = advice.SIGN_OR_ASK_WITH_GET if is_open else advice.sign_request(refusal)
+            return Denial("unsigned", status, next_step)
         ahead = refusal.seconds_ahead
         if ahead is not None and abs(ahead) > _CLOCK_WINDOW and not request.in_query:
             return Denial("clock", status, advice.fix_clock(refusal))

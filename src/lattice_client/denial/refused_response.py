@@ -30,6 +30,8 @@ class Refusal(NamedTuple):
     request: SentRequest | None
     # What the redirects did, where any were followed.
     redirection: Redirection | None
+    # Why the request was not signed, and what would help, where that is known.
+    unsigned: str | None = None
 
     @property
     def request_id(self) -> str | None:

@@ -122,4 +122,5 @@ class CloudMapNames:
             else "Cloud Map",
             expires_at=expires_at,
             is_lattice=not foreign,
+            reason="foreign target" if foreign else None,
         )

@@ -10,7 +10,12 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from lattice_client.errors import ConfigurationError, MissingExtraError, NameSourceError
 from lattice_client.names.endpoint import Endpoint, Reason, as_called_by_name
-from lattice_client.names.lattice_addresses import LATTICE_NETWORKS, Network, foreign_addresses
+from lattice_client.names.lattice_addresses import (
+    LATTICE_NETWORKS,
+    Network,
+    foreign_addresses,
+    foreign_reason,
+)
 from lattice_client.names.managed import managed_endpoint
 from lattice_client.names.source import AliasHost, check_alias_host, earlier
 
@@ -148,7 +153,7 @@ class DnsNames:
             host = name if self._host == "kept" else managed.host
             found = managed._replace(host=host, source="DNS", expires_at=found.expires_at)
         elif managed is not None:
-            # An endpoint in a VPC, or a lie: the log of unsigned requests warns of it.
+            # An endpoint in a VPC, or a lie.
             found = found._replace(managed_name=managed.host)
         return as_called_by_name(name, self._with_verdict(found, "", verdict))
 
@@ -162,7 +167,7 @@ class DnsNames:
         verdict = self._judge(found.host)
         if verdict is None:
             why = f"{found.source}; but DNS: it leads nowhere"
-            return found._replace(source=why, is_lattice=False, reason="unknown")
+            return found._replace(source=why, is_lattice=False, reason="disagreement")
         managed = managed_endpoint(verdict.canonical)
         if managed is not None and not managed.is_lattice:
             why = f"{found.source}; but DNS: {managed.source}"
@@ -175,8 +180,7 @@ class DnsNames:
         if verdict.foreign and not (verdict.is_lattice and self._connect == "address"):
             before = found.source.removesuffix("DNS")
             why = f"{before}{but}DNS: {verdict.foreign} is not an address of Lattice's"
-            reason: Reason = "mixed addresses" if verdict.mixed else "foreign address"
-            found = found._replace(source=why, reason=reason)
+            found = found._replace(source=why, reason=_reason(found, but, verdict))
         found = found._replace(is_lattice=verdict.is_lattice)
         # An address with a zone (fe80::1%eth0) cannot stand in a URL.
         addresses = tuple(
@@ -300,6 +304,18 @@ class DnsNames:
         resolver.timeout = min(resolver.timeout, self._timeout)
         resolver.lifetime = self._timeout
         return resolver
+
+
+def _reason(found: Endpoint, but: str, verdict: _Verdict) -> Reason:
+    """Why a name with a foreign address is not Lattice's.
+
+    :param but: not empty if another source takes it for Lattice's.
+    """
+    if verdict.mixed:
+        return "mixed addresses"
+    if found.managed_name is not None:
+        return "unlisted network"
+    return "disagreement" if but else foreign_reason(verdict.foreign)
 
 
 # The errors for a name that does not exist or has no address; any other is a failure.

@@ -6,8 +6,26 @@ from typing import Literal, NamedTuple, Protocol
 
 __all__ = ["Endpoint", "Reason", "Resolver", "as_called_by_name"]
 
-# Why a name is not VPC Lattice's, or only some of its addresses are.
-Reason = Literal["unknown", "foreign address", "mixed addresses", "resource"]
+Reason = Literal[
+    "unknown",
+    "uncertain",
+    "disagreement",
+    "foreign address",
+    "private address",
+    "unlisted network",
+    "mixed addresses",
+    "foreign target",
+    "resource",
+]
+"""Why a name is not VPC Lattice's, in a word.
+
+``unknown``: no source knows it. ``uncertain``: a source that might know it could not find out.
+``disagreement``: one source takes it for Lattice's, and another does not. ``foreign address``: it
+has another address than Lattice's; ``private address``: one such as your subnets have;
+``unlisted network``: one that is said to be a service-network endpoint's, in none of ``networks``;
+``mixed addresses``: some of its addresses are Lattice's, and some are not. ``foreign target``: its
+record leads elsewhere. ``resource``: it is a resource's, where no signature is verified.
+"""
 
 
 class Endpoint(NamedTuple):
@@ -29,7 +47,8 @@ class Endpoint(NamedTuple):
         there is no such answer. A caller whose connection is made by name, by an HTTP library that
         resolves it again, uses the answer around it.
     :param reason: why the name is not Lattice's, in a word for programs; None if it is, or if its
-        source says so itself. ``mixed addresses``: some of them are Lattice's, and some are not.
+        source simply says so. ``mixed addresses`` also stands beside an answer at an address that
+        is Lattice's.
     """
 
     host: str

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING
 
-__all__ = ["LATTICE_NETWORKS", "Network", "foreign_address", "foreign_addresses"]
+if TYPE_CHECKING:
+    from lattice_client.names.endpoint import Reason
+
+__all__ = ["LATTICE_NETWORKS", "Network", "foreign_address", "foreign_addresses", "foreign_reason"]
 
 Network = IPv4Network | IPv6Network
 
@@ -36,3 +40,14 @@ def foreign_addresses(
         else:
             if not any(address in network for network in networks):
                 yield text
+
+
+def foreign_reason(address: str) -> Reason:
+    """Why a name with this address is not Lattice's: a private one may be a service-network
+    endpoint's."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return "foreign address"
+    is_inner = found.is_private and not (found.is_loopback or found.is_link_local)
+    return "private address" if is_inner else "foreign address"

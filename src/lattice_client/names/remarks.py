@@ -10,8 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
-__all__ = ["collect_remarks", "remark", "warn"]
+if TYPE_CHECKING:
+    from lattice_client.names.endpoint import Endpoint
+
+__all__ = ["collect_remarks", "doubted", "remark", "warn"]
 
 _collected: ContextVar[list[str] | None] = ContextVar("lattice_client.names.remarks", default=None)
 
@@ -35,6 +39,15 @@ def collect_remarks() -> Iterator[list[str]]:
         yield collected
     finally:
         _collected.reset(token)
+
+
+def doubted(found: Endpoint, remarks: list[str]) -> Endpoint:
+    """The answer that a name is not Lattice's, with what sources could not find out."""
+    is_certain = found.reason in ("mixed addresses", "resource")
+    return found._replace(
+        source="; ".join((found.source, *remarks)),
+        reason=found.reason if is_certain else "uncertain",
+    )
 
 
 def warn(text: str) -> None:

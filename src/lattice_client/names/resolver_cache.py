@@ -18,7 +18,7 @@ from lattice_client.errors import ConfigurationError, LatticeClientError, NameSo
 from lattice_client.names.endpoint import Endpoint, as_called_by_name
 from lattice_client.names.host_name import normal_name
 from lattice_client.names.lookup import as_source, default_sources, query_sources
-from lattice_client.names.remarks import collect_remarks
+from lattice_client.names.remarks import collect_remarks, doubted
 from lattice_client.names.source import Source
 from lattice_client.names.watch import Watch
 
@@ -330,8 +330,9 @@ class Names:
             if stale is not None:
                 return stale
             found = found._replace(expires_at=now)
+            remarks.append(str(failure))
         if remarks and not found.is_lattice:
-            found = found._replace(source="; ".join((found.source, *remarks)))
+            found = doubted(found, remarks)
         return self._store(name, found, now)
 
     def _store(self, name: str, found: Endpoint, now: float) -> Endpoint:

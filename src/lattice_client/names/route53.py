@@ -206,6 +206,7 @@ class Route53Names:
                 source=f"Route 53: it leads to {ends.foreign[0]}, which is not Lattice's",
                 expires_at=expires_at,
                 is_lattice=False,
+                reason="foreign target",
             )
         if len(ends.managed) == 1 and not ends.by_address:
             return alias_endpoint(name, ends.managed.pop(), "Route 53", expires_at, self._host)
@@ -222,12 +223,14 @@ class Route53Names:
                 "single managed name for Host (host='managed')"
             )
         regions = {each.region for each in aliases}
+        barred = next((each for each in aliases if not each.is_lattice), None)
         return Endpoint(
             name,
             region=regions.pop() if len(regions) == 1 else None,
-            source="Route 53",
+            source=barred.source if barred else "Route 53",
             expires_at=expires_at,
-            is_lattice=all(each.is_lattice for each in aliases),
+            is_lattice=barred is None,
+            reason=barred.reason if barred else None,
         )
 
     # Records.

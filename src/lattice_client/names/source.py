@@ -104,6 +104,7 @@ def alias_endpoint(
             source=f"{source}: {why}",
             expires_at=expires_at,
             is_lattice=False,
+            reason=endpoint.reason if endpoint else "foreign target",
         )
     return endpoint._replace(
         host=name if host == "kept" else managed_name, source=source, expires_at=expires_at

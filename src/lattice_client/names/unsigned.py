@@ -1,8 +1,10 @@
-"""Why requests to a host go out unsigned: every reason there is, and the log of them.
+"""Why requests to a host go out unsigned: every reason there is, in words.
 
 1. Its name is a resource's, or only looks like VPC Lattice's (:func:`unsignable`).
 2. ``hosts`` leaves it out.
 3. ``names`` say that it is not VPC Lattice's, or that the host in its URL is not.
+4. A redirect has led there.
+5. The call itself says so.
 """
 
 from __future__ import annotations
@@ -12,61 +14,85 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from lattice_client.names import endpoint as endpoints
 from lattice_client.names.endpoint import Endpoint
+from lattice_client.names.managed import hint_of, region_of
 
 __all__ = [
+    "Reason",
     "Unsigned",
-    "UnsignedLog",
+    "by_call",
     "by_names",
+    "by_redirect",
     "by_scope",
     "by_spelling",
     "is_resource",
     "unsignable",
 ]
 
-# Names. Beyond, all are forgotten, and logged again.
-_MAX_NAMES = 4096
 # Host headers; a program calls few hosts.
 _CACHE_SIZE = 1024
+
+Reason = Literal[
+    endpoints.Reason,
+    "look-alike",
+    "host out of scope",
+    "URL out of scope",
+    "said by a source",
+    "redirect",
+    "redirect to http",
+    "redirect of a hook",
+    "said by the call",
+]
+"""Why a request is not signed, in a word: those of :data:`~lattice_client.names.endpoint.Reason`,
+and what does not concern names."""
+
+# What looks like a mistake. The others are the ordinary course of a program that calls many hosts.
+_MISTAKES: frozenset[Reason] = frozenset(
+    (
+        "uncertain",
+        "disagreement",
+        "unlisted network",
+        "mixed addresses",
+        "resource",
+        "look-alike",
+        "URL out of scope",
+        "redirect to http",
+    )
+)
 
 
 class Unsigned(NamedTuple):
     """Why requests to a host go out unsigned.
 
     :param host: its Host header, or the host in its URL.
-    :param why: which source was asked, and what it answered.
+    :param reason: the reason in a word, for programs.
+    :param why: what decided it: which source was asked, and what it answered.
     :param advice: what would help.
-    :param expected: whether it is the ordinary course: another host, which no source takes for
-        Lattice's.
     """
 
     host: str
+    reason: Reason
     why: str
     advice: str
-    expected: bool
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether it is the ordinary course, as for a host that is plainly not VPC Lattice's."""
+        return self.reason not in _MISTAKES and not _resembles_managed(self.host)
 
     def __str__(self) -> str:
-        return f"requests to {self.host} go out unsigned: {self.why}; {self.advice}"
+        return f"requests to {self.host} go out unsigned: {self.because}"
+
+    @property
+    def because(self) -> str:
+        """What decided it, and what would help."""
+        return f"{self.why}; {self.advice}"
 
 
-class UnsignedLog:
-    """Logs why requests go out unsigned, once for each host and reason: at INFO what is expected,
-    at WARNING the rest. May be used from many threads at once."""
-
-    def __init__(self) -> None:
-        self._seen: dict[tuple[str, str], None] = {}
-
-    def note(self, unsigned: Unsigned) -> None:
-        key = unsigned.host.lower(), unsigned.why
-        if key in self._seen:
-            return
-        if len(self._seen) >= _MAX_NAMES:
-            self._seen = {}
-        self._seen[key] = None
-        from lattice_client._log import get_logger  # deferred: most processes sign all they send
-
-        logger = get_logger("unsigned")
-        (logger.info if unsigned.expected else logger.warning)("%s", unsigned)
+def _resembles_managed(host: str) -> bool:
+    """Whether a host has a managed name, or one from an old tutorial."""
+    return bool(hint_of(host)) or (region_of(host) is not None and f".{_SERVICE}." in host.lower())
 
 
 def by_spelling(host: str, kind: Literal["resource", "look-alike"]) -> Unsigned:
@@ -79,55 +105,82 @@ def by_spelling(host: str, kind: Literal["resource", "look-alike"]) -> Unsigned:
             "it is a resource's name (….vpc-lattice-rsc.…): no signature is verified there, and "
             "the resource's owner would get the session token"
         )
-        return Unsigned(host, why, "call it without an auth object", expected=False)
-    return Unsigned(
-        host,
+        return Unsigned(host, kind, why, _ADVICE["resource"])
+    why = (
         "it looks like a name of VPC Lattice's, and is none: those of services end in "
-        ".vpc-lattice-svcs.REGION.on.aws",
-        "check where it comes from; if it is yours, name it in hosts=[…]",
-        expected=False,
+        ".vpc-lattice-svcs.REGION.on.aws"
     )
+    advice = "check where it comes from; if it is yours, name it in hosts=[…]"
+    return Unsigned(host, kind, why, advice)
 
 
-def by_scope(host: str, authority: str, patterns: Iterable[str]) -> Unsigned:
-    """``hosts`` leaves out a Host header, or the host in its URL."""
-    where = "" if host == authority else f", or {authority} in its URL is none"
-    return Unsigned(
-        host,
-        f"it is none of hosts={list(patterns)!r}{where}",
-        "name it there if it is VPC Lattice's",
-        expected=True,
-    )
+def by_scope(host: str, authority: str, patterns: Iterable[str], *, is_named: bool) -> Unsigned:
+    """``hosts`` leaves out a Host header, or the host in its URL.
+
+    :param is_named: whether they have the Host header.
+    """
+    given = f"hosts={list(patterns)!r}"
+    if is_named:
+        why = f"{authority} in its URL is none of {given}, and the bytes go there"
+        return Unsigned(host, "URL out of scope", why, "name it there if it is VPC Lattice's")
+    why = f"it is none of {given}{hint_of(host)}"
+    return Unsigned(host, "host out of scope", why, "name it there if it is VPC Lattice's")
 
 
 def by_names(host: str, endpoint: Endpoint) -> Unsigned:
     """``names`` answer that a host is not VPC Lattice's."""
-    answer = endpoint.source or "names say that it is not VPC Lattice's"
-    advice = "if it is VPC Lattice's, give names a source that knows it"
-    found = _FOREIGN.search(answer)
-    if found is not None and _is_private(found[1]):
+    reason = endpoint.reason or "said by a source"
+    why = (endpoint.source or "names say that it is not VPC Lattice's") + hint_of(host)
+    return Unsigned(host, reason, why, _ADVICE.get(reason, _OTHERWISE))
+
+
+_OTHERWISE = "if it is VPC Lattice's, give names a source that knows it"
+_ADVICE: dict[Reason, str] = {
+    "uncertain": "mend that, or put a source before it that knows the name",
+    "disagreement": "mend the one that is wrong, or leave it out",
+    "private address": (
+        "if it leads to a service-network endpoint, list the endpoint's subnets in "
+        "DnsNames(networks=[…])"
+    ),
+    "unlisted network": (
+        "if it is a service-network endpoint's, list the endpoint's subnets in "
+        "DnsNames(networks=[…])"
+    ),
+    "mixed addresses": (
+        "while the name moves to or from VPC Lattice, call it with a client of "
+        "lattice_client.requests, httpx, httpx2 or aiohttp, which connects to the address that "
+        "was judged"
+    ),
+    "resource": "call it without an auth object",
+}
+
+
+def by_redirect(
+    host: str, reason: Literal["redirect", "redirect to http", "redirect of a hook"]
+) -> Unsigned:
+    """A redirect leads to another origin, or a hook of requests signs nothing that follows one.
+
+    :param host: the one that it leads to.
+    :param reason: ``redirect to http``: it leads there from https on the same host.
+    """
+    if reason == "redirect to http":
+        why = f"a redirect leads from https:// to http:// on {host}, and what follows is not signed"
         advice = (
-            "if it leads to a service-network endpoint, list the endpoint's subnets in "
-            "DnsNames(networks=[…])"
+            "TLS ends at VPC Lattice, and the application behind it has to heed X-Forwarded-Proto"
         )
-    # An answer of several parts: sources disagree, or one says what it could not find out. And a
-    # name that leads to a managed name, at addresses that are not Lattice's.
-    expected = "; " not in answer and endpoint.managed_name is None
-    return Unsigned(host, answer, advice, expected)
+        return Unsigned(host, reason, why, advice)
+    if reason == "redirect of a hook":
+        why = "an auth hook of requests signs nothing that follows a redirect"
+        advice = "use lattice_client.requests.Session, which does"
+        return Unsigned(host, reason, why, advice)
+    why = "a redirect leads there from another origin (scheme, host or port)"
+    return Unsigned(host, reason, why, "if it is VPC Lattice's, call that URL itself")
 
 
-# The answer of DnsNames for a name that leads elsewhere.
-_FOREIGN = re.compile(r"DNS: (\S+) is not an address of Lattice's")
-
-
-def _is_private(address: str) -> bool:
-    from ipaddress import ip_address  # deferred: only for names that lead elsewhere
-
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return False
-    return found.is_private and not (found.is_loopback or found.is_link_local)
+def by_call(host: str) -> Unsigned:
+    """The call has ``auth=None``."""
+    why = "the call has auth=None"
+    return Unsigned(host, "said by the call", why, "leave that out to have it signed")
 
 
 # --- Names that are never VPC Lattice's -------------------------------------------------------

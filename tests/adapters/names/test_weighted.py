@@ -168,33 +168,54 @@ class TestThoseThatConnectToTheAddressThatWasJudged:
         assert counts["unsigned to the ALB"] == 2
 
 
+def told_by(caplog) -> list[tuple[str, str]]:
+    """The warnings of names, and of requests that are not signed: level and text."""
+    names = ("lattice_client.names", "lattice_client.unsigned")
+    return [
+        (each.levelname, each.getMessage().replace("requests to ", ""))
+        for each in caplog.records
+        if each.name in names and each.levelname == "WARNING"
+    ]
+
+
 @pytest.mark.parametrize("way", [PLAIN], ids=" ".join, indirect=True, scope="module")
 @pytest.mark.parametrize("driver", HOOKS[:-1], ids=named)
 class TestHooksThatConnectByName:
-    def test_they_say_so_once(self, driver, dns, server, moving, caplog):
+    def test_of_a_name_that_stays_they_say_nothing(self, driver, dns, server, moving, caplog):
         server.add(FRIENDLY, "A", LATTICE, ttl=1)
         clock = Clock()
         with client_of(driver, dns, moving, clock) as call:
             assert_right(call_often(call, moving, clock, 4), 4)
-        told = [each for each in caplog.records if each.name == "lattice_client.names"]
-        assert [each.levelname for each in told] == ["WARNING"]
-        assert told[0].getMessage().startswith(FRIENDLY)
-        assert "use a client of lattice_client.requests" in told[0].getMessage()
+        assert not told_by(caplog)
+
+    def test_of_a_name_that_moves_they_say_so_once(self, driver, dns, server, moving, caplog):
+        clock = Clock()
+        with client_of(driver, dns, moving, clock) as call:
+            for address in (ALB, LATTICE, ALB, LATTICE):
+                server.add(FRIENDLY, "A", address, ttl=1)
+                clock.now += 20
+                assert call("GET", moving.url).status == 200
+        moving.counts()
+        ((level, said),) = told_by(caplog)
+        assert level == "WARNING"
+        assert said.startswith(f"{FRIENDLY} moves")
+        assert "use a client of lattice_client.requests" in said
 
     def test_a_mixed_answer_is_not_signed(self, driver, dns, server, moving, caplog):
         server.add(FRIENDLY, "A", ALB, ttl=1)
         server.add(FRIENDLY, "AAAA", ALB_V6, ttl=1)
         with client_of(driver, dns, moving, Clock()) as call:
             assert_right(call_often(call, moving, Clock(), 2), 2)
-            assert not [each for each in caplog.records if each.name == "lattice_client.names"]
+            assert not told_by(caplog)
         server.add(FRIENDLY, "A", LATTICE, ttl=1)
         with client_of(driver, dns, moving, Clock()) as call:
             call("GET", moving.url)
             call("GET", moving.url)
         counts = moving.counts()
         assert counts["signed to the ALB"] == counts["signed to Lattice"] == 0
-        (told,) = [each for each in caplog.records if each.name == "lattice_client.names"]
-        assert f"{ALB_V6} is not an address of Lattice's" in told.getMessage()
+        ((_, said),) = told_by(caplog)
+        assert f"{ALB_V6} is not an address of Lattice's" in said
+        assert "a client of lattice_client.requests" in said
 
     def test_who_has_chosen_names_is_told_nothing(self, driver, server, moving, caplog):
         server.add(FRIENDLY, "A", LATTICE, ttl=1)
@@ -202,7 +223,7 @@ class TestHooksThatConnectByName:
         with client_of(driver, dns, moving, Clock()) as call:
             assert call("GET", moving.url).status == 200
         moving.counts()
-        assert not [each for each in caplog.records if each.name == "lattice_client.names"]
+        assert not told_by(caplog)
 
 
 @pytest.mark.parametrize("way", [PLAIN], ids=" ".join, indirect=True, scope="module")
@@ -304,22 +325,29 @@ class TestConnectionsThatOthersMake:
     @pytest.mark.parametrize("kind", ["requests", "httpx", "httpx2", "aiohttp"])
     def test_a_proxy_is_given_the_name(self, kind, server, moving, caplog, monkeypatch):
         server.add(FRIENDLY, "A", LATTICE)
-        dns = DnsNames(networks=NETWORKS, nameservers=[server.address])
-        auth = LatticeAuth(region=REGION, credentials=canary.credentials(), names=Names(dns))
+        dns, clock = DnsNames(networks=NETWORKS, nameservers=[server.address]), Clock()
+        names = Names(dns, clock=clock)
+        auth = LatticeAuth(region=REGION, credentials=canary.credentials(), names=names)
         with raw_server() as proxy:
             get_through_proxy(kind, auth, moving.url, proxy.url)
-        (request,) = proxy.requests
-        assert request.target == moving.url.encode()
-        assert request.verified()
-        (told,) = [each for each in caplog.records if each.name == "lattice_client.names"]
-        assert "a proxy" in told.getMessage()
+            assert not told_by(caplog)
+            server.add(FRIENDLY, "A", ALB)
+            clock.now += 1000
+            get_through_proxy(kind, auth, moving.url, proxy.url)
+        signed, unsigned = proxy.requests
+        assert signed.target == unsigned.target == moving.url.encode()
+        assert signed.verified()
+        assert not unsigned.signed
+        ((_, said),) = told_by(caplog)
+        assert "a proxy" in said
 
     @pytest.mark.parametrize("module", [lattice_client.httpx, lattice_client.httpx2])
     def test_a_transport_of_ones_own_is_given_the_name(self, module, server, moving, caplog):
         library = httpx if module is lattice_client.httpx else httpx2
         server.add(FRIENDLY, "A", LATTICE)
-        dns = DnsNames(networks=NETWORKS, nameservers=[server.address])
-        auth = LatticeAuth(region=REGION, credentials=canary.credentials(), names=Names(dns))
+        dns, clock = DnsNames(networks=NETWORKS, nameservers=[server.address]), Clock()
+        names = Names(dns, clock=clock)
+        auth = LatticeAuth(region=REGION, credentials=canary.credentials(), names=names)
         seen: list[str] = []
 
         def respond(request):
@@ -328,9 +356,13 @@ class TestConnectionsThatOthersMake:
 
         with module.Client(auth=auth, transport=library.MockTransport(respond)) as client:
             assert client.get(moving.url).status_code == 200
-        assert seen == [moving.url]
-        (told,) = [each for each in caplog.records if each.name == "lattice_client.names"]
-        assert "a transport of your own" in told.getMessage()
+            assert not told_by(caplog)
+            server.add(FRIENDLY, "A", ALB)
+            clock.now += 1000
+            assert client.get(moving.url).status_code == 200
+        assert seen == [moving.url] * 2
+        ((_, said),) = told_by(caplog)
+        assert "a transport of your own" in said
 
 
 def get_through_proxy(kind: str, auth: LatticeAuth, url: str, proxy: str) -> None:

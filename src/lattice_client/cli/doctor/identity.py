@@ -145,6 +145,8 @@ def check_region(host: str, signing: Signing, auth: SigV4Auth, known: str | None
         )
     except CredentialsError:
         return Finding.skipped("region", "There are no credentials to sign with.")
+    if not used:
+        return Finding.skipped("region", "No request to this name is signed: see the name.")
     source = _region_source(host, signing)
     several = signing.algorithm == "sigv4a"
     if own and own != used and not several:
@@ -160,7 +162,8 @@ def check_region(host: str, signing: Signing, auth: SigV4Auth, known: str | None
 
 
 def region_signed_for(auth: SigV4Auth, host: str) -> str:
-    """The region, or set of regions, that this auth object signs a host's requests for.
+    """The region, or set of regions, that this auth object signs a host's requests for; empty if it
+    signs none.
 
     :raises RegionError: if there is none.
     :raises CredentialsError: if there are no credentials.

@@ -20,6 +20,7 @@ from lattice_client.credentials import CredentialsProvider
 from lattice_client.errors import LatticeClientError
 from lattice_client.names import LatticeNames, Names, Route53Names, region_of
 from lattice_client.names.managed import hint_of
+from lattice_client.names.unsigned import is_resource
 
 __all__ = [
     "Address",
@@ -104,6 +105,7 @@ def _what(peer: Peer, canonical: str, addresses: list[Address]) -> str:
     elif is_managed(host):
         endpoint = host.startswith("vpce-")
         what = "the name of a service-network endpoint" if endpoint else "a managed name"
+        what = "the name of a resource" if is_resource(host) else what
     elif canonical != host:
         known = "" if is_managed(canonical) else " (which is not a managed name)"
         what = f"a CNAME of {canonical}{known}"

@@ -25,6 +25,7 @@ from lattice_client.cli.doctor.network import (
 )
 from lattice_client.cli.doctor.proxy import check_proxy, name_behind_proxy
 from lattice_client.cli.doctor.refusals import Evidence, check_call
+from lattice_client.cli.doctor.unsigned import with_reason_for_no_signature
 from lattice_client.cli.proxies import proxy_of
 from lattice_client.cli.signing_options import Signing
 from lattice_client.cli.transport import PORTS, Deadline, Transport, connect_address
@@ -79,6 +80,8 @@ def run_checks(options: CheckOptions) -> Iterator[Finding]:
     yield region
     if proxy_of(options.url):
         name = name_behind_proxy(name)
+    elif not (options.unsigned or name.fault):
+        name = with_reason_for_no_signature(name, peer, addresses, options.timeout)
     yield name
     on_the_way = list(_check_connection(options, peer, addresses))
     yield from on_the_way
@@ -118,7 +121,7 @@ def _check_connection(
 
 def _with_identity(finding: Finding, credentials: Any, options: CheckOptions, auth: Any) -> Finding:
     region = region_signed_for(auth, options.url.host).split(",")[0]
-    who = who_am_i(credentials, "us-east-1" if "*" in region else region)
+    who = who_am_i(credentials, "us-east-1" if not region or "*" in region else region)
     text = f"{finding.text.rstrip('.')}; {who}."
     return finding._replace(text=text, details={**finding.details, "whoami": who})
 
