@@ -22,6 +22,7 @@ Headers
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Literal, cast, get_args
 
 from lattice_client.errors import ConfigurationError
@@ -46,7 +47,23 @@ Normalization = Literal["rfc3986", "none"]
 HeaderPairs = Mapping[str, str] | Iterable[tuple[str, str]] | None
 
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
-_UNRESERVED_AND_SLASH = _UNRESERVED + b"/"
+_IN_PATHS = _UNRESERVED + b"/%"
+_IN_QUERIES = _UNRESERVED + b"&=%"
+
+
+def _encoded(text: str, kept: bytes) -> str:
+    """The text with all but the bytes ``kept`` percent-encoded; of ``%`` the caller takes care.
+
+    A URL has few different characters to encode, so each is replaced at once, wherever it stands.
+    """
+    if not text.isascii():
+        # No HTTP library sends such text. Importing it takes 4 ms.
+        from urllib.parse import quote
+
+        return quote(text, safe=kept.decode())
+    for byte in set(text.encode().translate(None, kept)):
+        text = text.replace(chr(byte), f"%{byte:02X}")
+    return text
 
 
 def canonical_path(
@@ -59,23 +76,13 @@ def canonical_path(
     """
     if encoding == "single":
         return path or "/"
-    if encoding == "double" and normalization == "rfc3986":
-        if _is_canonical(path):
-            return path
+    if encoding == "double" and normalization == "rfc3986" and not _is_normal(path):
         path = _without_dot_segments(path)
-    # Importing it takes 4 ms, so it waits for a target that needs it, here and below.
-    from urllib.parse import quote
-
-    return quote(path, safe="/") or "/"
+    return _encoded(path.replace("%", "%25"), _IN_PATHS) or "/"
 
 
-def _is_canonical(path: str) -> bool:
-    return (
-        path[:1] == "/"
-        and "//" not in path
-        and "/." not in path
-        and not path.encode().translate(None, _UNRESERVED_AND_SLASH)
-    )
+def _is_normal(path: str) -> bool:
+    return path[:1] == "/" and "//" not in path and "/." not in path
 
 
 def _without_dot_segments(path: str) -> str:
@@ -92,18 +99,45 @@ def _without_dot_segments(path: str) -> str:
 
 def canonical_query(query: str) -> str:
     """The canonical form of a query (without ``?``) as it stands on the wire."""
-    from urllib.parse import quote, unquote_to_bytes
+    if "%" in query:
+        query = _with_canonical_escapes(query)
+    query = _encoded(query, _IN_QUERIES)
+    # Without the rest, name=value&name=value leaves "=&=".
+    separators = query.encode().translate(None, _UNRESERVED + b"%")
+    if separators != b"=" + b"&=" * separators.count(b"&"):
+        pairs = (piece.partition("=") for piece in query.split("&") if piece)
+        query = "&".join([f"{name}={value.replace('=', '%3D')}" for name, _, value in pairs])
+    return _sorted_pairs(query)
 
-    def recoded(text: str) -> str:
-        return quote(unquote_to_bytes(text), safe="")
 
-    pairs: list[tuple[str, str]] = []
-    for piece in query.split("&"):
-        if piece:
-            name, _, value = piece.partition("=")
-            pairs.append((recoded(name), recoded(value)))
+def _with_canonical_escapes(query: str) -> str:
+    """The query with its escapes decoded and encoded again."""
+    canonical = _canonical_escapes()
+    first, *others = query.split("%")
+    return first + "".join(
+        [
+            f"{escape}{piece[2:]}" if (escape := canonical.get(piece[:2])) else f"%25{piece}"
+            for piece in others
+        ]
+    )
+
+
+@cache
+def _canonical_escapes() -> dict[str, str]:
+    """What stands for an escape (two hex digits) in a canonical query."""
+    digits = "0123456789ABCDEFabcdef"
+    canonical = {high + low: f"%{high}{low}".upper() for high in digits for low in digits}
+    for byte in _UNRESERVED:
+        canonical[f"{byte:02x}"] = canonical[f"{byte:02X}"] = chr(byte)
+    return canonical
+
+
+def _sorted_pairs(query: str) -> str:
+    # Parameters are sorted as pairs, not as "k=v" strings: "a=1" comes before "a-b=1" although "="
+    # comes after "-". A space in place of "=" sorts before every character of a name.
+    pairs = query.replace("=", " ").split("&")
     pairs.sort()
-    return "&".join([f"{name}={value}" for name, value in pairs])
+    return "&".join(pairs).replace(" ", "=")
 
 
 # --- The target on the hot path ---------------------------------------------------------------
@@ -118,12 +152,6 @@ _SIMPLE_SHAPES: dict[bytes, int] = {
     for slashes in range(1, _MANY_SLASHES)
     for parameters in range(_MANY_PARAMETERS)
 }
-
-# A query that only needs sorting: every piece is name=value, every escape is upper-case and
-# necessary. The escapes are all but those of unreserved characters.
-_CANONICAL_ESCAPE = "%(?:[01][0-9A-F]|2[0-9A-CF]|3[A-F]|40|5[B-E]|60|7[BCDF]|[89A-F][0-9A-F])"
-_CANONICAL_TEXT = f"[A-Za-z0-9._~-]*(?:{_CANONICAL_ESCAPE}[A-Za-z0-9._~-]*)*"
-_ONLY_UNSORTED = f"{_CANONICAL_TEXT}={_CANONICAL_TEXT}(?:&{_CANONICAL_TEXT}={_CANONICAL_TEXT})*"
 
 
 def canonical_target(encoding: PathEncoding, normalization: Normalization) -> Callable[[str], str]:
@@ -147,7 +175,7 @@ def canonical_target(encoding: PathEncoding, normalization: Normalization) -> Ca
     def target_lines(target: str) -> str:
         check_target(target)
         path, _, query = target.partition("?")
-        return f"{canonical_path(path, encoding, normalization)}\n{_sorted_query(query)}"
+        return f"{canonical_path(path, encoding, normalization)}\n{canonical_query(query)}"
 
     return target_lines
 
@@ -162,7 +190,7 @@ def _double_normalized(target: str) -> str:
     if parameters is None or "//" in target or "/." in target or target[0] != "/":
         check_target(target)
         path, _, query = target.partition("?")
-        return f"{canonical_path(path)}\n{_sorted_query(query)}"
+        return f"{canonical_path(path)}\n{canonical_query(query)}"
     if not parameters:
         return target + "\n"
     if parameters > 1:
@@ -174,20 +202,6 @@ def _double_normalized(target: str) -> str:
         if second.replace("=", " ") < first.replace("=", " "):
             return f"{path}\n{second}&{first}"
     return target.replace("?", "\n")
-
-
-def _sorted_query(query: str) -> str:
-    if not query or compile_cached(_ONLY_UNSORTED).fullmatch(query):
-        return _sorted_pairs(query)
-    return canonical_query(query)
-
-
-def _sorted_pairs(query: str) -> str:
-    # Parameters are sorted as pairs, not as "k=v" strings: "a=1" comes before "a-b=1" although "="
-    # comes after "-". A space in place of "=" sorts before every character of a name.
-    pairs = query.replace("=", " ").split("&")
-    pairs.sort()
-    return "&".join(pairs).replace(" ", "=")
 
 
 # --- Headers ----------------------------------------------------------------------------------
