@@ -21,12 +21,17 @@ Headers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, cast, get_args
 
 from lattice_client.errors import ConfigurationError
-from lattice_client.signing.validation import check_target, compile_cached
+from lattice_client.signing.validation import (
+    TOKEN_CHARACTERS,
+    check_header,
+    check_target,
+    compile_cached,
+)
 
 __all__ = [
     "HeaderPairs",
@@ -39,6 +44,7 @@ __all__ = [
     "canonical_target",
     "collapsed",
     "header_pairs",
+    "joined_headers",
 ]
 
 PathEncoding = Literal["double", "double-raw", "single"]
@@ -49,6 +55,7 @@ HeaderPairs = Mapping[str, str] | Iterable[tuple[str, str]] | None
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _IN_PATHS = _UNRESERVED + b"/%"
 _IN_QUERIES = _UNRESERVED + b"&=%"
+_IN_QUERY_TEXT = _UNRESERVED + b"%"
 
 
 def _encoded(text: str, kept: bytes) -> str:
@@ -99,37 +106,29 @@ def _without_dot_segments(path: str) -> str:
 
 def canonical_query(query: str) -> str:
     """The canonical form of a query (without ``?``) as it stands on the wire."""
+    if not query:
+        return ""
     if "%" in query:
-        query = _with_canonical_escapes(query)
-    query = _encoded(query, _IN_QUERIES)
-    # Without the rest, name=value&name=value leaves "=&=".
-    separators = query.encode().translate(None, _UNRESERVED + b"%")
-    if separators != b"=" + b"&=" * separators.count(b"&"):
-        pairs = (piece.partition("=") for piece in query.split("&") if piece)
+        query = compile_cached(_OTHER_ESCAPE).sub(_canonical_escape, query)
+    # Without its names, values and escapes, name=value&name=value is "=&=".
+    rest = query.encode().translate(None, _IN_QUERY_TEXT)
+    if rest != b"=" + b"&=" * rest.count(b"&"):
+        pairs = [piece.partition("=") for piece in _encoded(query, _IN_QUERIES).split("&") if piece]
         query = "&".join([f"{name}={value.replace('=', '%3D')}" for name, _, value in pairs])
     return _sorted_pairs(query)
 
 
-def _with_canonical_escapes(query: str) -> str:
-    """The query with its escapes decoded and encoded again."""
-    canonical = _canonical_escapes()
-    first, *others = query.split("%")
-    return first + "".join(
-        [
-            f"{escape}{piece[2:]}" if (escape := canonical.get(piece[:2])) else f"%25{piece}"
-            for piece in others
-        ]
-    )
+# Upper-case, and of no unreserved character.
+_CANONICAL_ESCAPE = "%(?:[01][0-9A-F]|2[0-9A-CF]|3[A-F]|40|5[B-E]|60|7[BCDF]|[89A-F][0-9A-F])"
+_OTHER_ESCAPE = f"(?!{_CANONICAL_ESCAPE})%([0-9A-Fa-f]{{2}})?"
 
 
-@cache
-def _canonical_escapes() -> dict[str, str]:
-    """What stands for an escape (two hex digits) in a canonical query."""
-    digits = "0123456789ABCDEFabcdef"
-    canonical = {high + low: f"%{high}{low}".upper() for high in digits for low in digits}
-    for byte in _UNRESERVED:
-        canonical[f"{byte:02x}"] = canonical[f"{byte:02X}"] = chr(byte)
-    return canonical
+def _canonical_escape(other: re.Match[str]) -> str:
+    digits = other[1]
+    if digits is None:
+        return "%25"
+    byte = int(digits, 16)
+    return chr(byte) if byte in _UNRESERVED else f"%{byte:02X}"
 
 
 def _sorted_pairs(query: str) -> str:
@@ -206,12 +205,49 @@ def _double_normalized(target: str) -> str:
 
 # --- Headers ----------------------------------------------------------------------------------
 
+_VISIBLE_AND_SPACE = bytes(range(0x20, 0x7F))
 _RUN_OF_SPACE = r"[ \t\n\v\f\r]+"
 
 
 def collapsed(value: str) -> str:
     """A header's value as the canonical request has it."""
     return compile_cached(_RUN_OF_SPACE).sub(" ", value).strip(" ")
+
+
+def joined_headers(headers: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Headers with their names in lower case and their values collapsed, those of one name joined.
+
+    :raises InvalidHeaderError: where one cannot be sent as it is.
+    """
+    if not _can_stay(headers):
+        for name, value in headers:
+            check_header(name, value)
+        headers = [(name, collapsed(value)) for name, value in headers]
+    joined: dict[str, str] = {}
+    for given_name, value in headers:
+        name = given_name.lower()
+        joined[name] = f"{joined[name]},{value}" if name in joined else value
+    return joined
+
+
+def _can_stay(headers: Sequence[tuple[str, str]]) -> bool:
+    """Whether all can be sent, and have no white space but single spaces inside.
+
+    Nearly all are so. Checked together they take a fifth of the time.
+    """
+    try:
+        names = "".join([name for name, _ in headers])
+        # With spaces around each value, one at its end becomes two.
+        values = f" {' '.join([value for _, value in headers])} "
+    except TypeError:
+        return False
+    return (
+        names.isascii()
+        and values.isascii()
+        and not names.encode().translate(None, TOKEN_CHARACTERS)
+        and not values.encode().translate(None, _VISIBLE_AND_SPACE)
+        and "  " not in values
+    )
 
 
 def canonical_headers(headers: Mapping[str, str]) -> tuple[str, str]:

@@ -22,15 +22,14 @@ from lattice_client.signing.canonical import (
     canonical_headers,
     canonical_request,
     canonical_target,
-    collapsed,
     header_pairs,
+    joined_headers,
 )
 from lattice_client.signing.validation import (
     EMPTY_PAYLOAD,
     UNSIGNED_PAYLOAD,
     USUAL_METHODS,
     CredentialsLike,
-    check_header,
     check_host,
     check_method,
     check_payload_hash,
@@ -152,7 +151,7 @@ class Signer:
         self._sends_payload_hash = (
             service in _CONTENT_SHA256_SERVICES or "x-amz-content-sha256" in names
         )
-        self._hosts: frozenset[str] = frozenset()
+        self._hosts: set[str] = set()
         # Valid at no time: the first signature makes the first real one.
         self._context = SigningContext(0.0, 0.0, "", "", "", {}, b"", "", cast("Key", None))
 
@@ -303,17 +302,15 @@ class Signer:
 
     def selected(self, headers: HeaderPairs) -> dict[str, str]:
         """The request's own headers that are signed; those of one name are joined."""
-        selected: dict[str, str] = {}
+        selected: list[tuple[str, str]] = []
+        more = self.signed_headers
         for given_name, value in header_pairs(headers):
-            check_str("a header's name", given_name)
+            if not isinstance(given_name, str):
+                check_str("a header's name", given_name)
             name = given_name.lower()
-            if name in self.signed_headers or (
-                name.startswith("x-amz-") and name not in SIGNATURE_HEADERS
-            ):
-                check_header(given_name, value)
-                value = collapsed(value)
-                selected[name] = f"{selected[name]},{value}" if name in selected else value
-        return selected
+            if name in more or (name[:6] == "x-amz-" and name not in SIGNATURE_HEADERS):
+                selected.append((given_name, value))
+        return joined_headers(selected) if selected else {}
 
     def _payload_header(self, payload: str) -> dict[str, str]:
         # Every service must be told of a payload that is no hash, such as UNSIGNED-PAYLOAD.
@@ -343,8 +340,9 @@ class Signer:
         check_method(method)
         if host not in self._hosts:
             check_host(host)
-            kept = self._hosts if len(self._hosts) < _KNOWN_HOSTS else frozenset()
-            self._hosts = kept | {host}
+            if len(self._hosts) >= _KNOWN_HOSTS:
+                self._hosts = set()
+            self._hosts.add(host)
 
     def context_at(self, now: float | datetime | None) -> SigningContext:
         seconds = time() if now is None else _seconds(now)

@@ -21,6 +21,7 @@ from lattice_client.errors import (
 __all__ = [
     "EMPTY_PAYLOAD",
     "NEVER_SIGNED",
+    "TOKEN_CHARACTERS",
     "UNSIGNED_PAYLOAD",
     "USUAL_METHODS",
     "CredentialsLike",
@@ -43,6 +44,10 @@ compile_cached = cache(re.compile)
 
 USUAL_METHODS = frozenset(("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"))
 _TCHARS = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+TOKEN_CHARACTERS = (
+    b"!#$%&'*+.^_`|~-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+"""Of methods and header names (tchar, RFC 9110 section 5.6.2)."""
 # RFC 3986 section 3.2: a name, an IPv4 address or a bracketed IPv6 address, and a port. No comma:
 # that joins the values of several headers.
 _HOST = r"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\])(?::\d*)?"
@@ -98,13 +103,14 @@ def check_header(name: str, value: str) -> None:
     its value, which may be a secret."""
     if not compile_cached(_TCHARS).fullmatch(name):
         raise InvalidHeaderError(f"{name!r} is no header name")
-    check_str(f"the value of the header {name}", value)
-    _check_text(f"the value of the header {name}", value)
+    what = f"the value of the header {name}"
+    check_str(what, value)
+    _check_text(what, value)
     try:
         value.encode("latin-1")
     except UnicodeEncodeError:
         raise InvalidHeaderError(
-            f"the value of the header {name} has characters that no header can hold; encode it"
+            f"{what} has characters that no header can hold; encode it"
         ) from None
 
 
