@@ -49,6 +49,7 @@ __all__ = [
 
 PathEncoding = Literal["double", "double-raw", "single"]
 """How a path is written in the canonical request: see the signing core."""
+_PATH_ENCODINGS = get_args(PathEncoding)
 Normalization = Literal["rfc3986", "none"]
 HeaderPairs = Mapping[str, str] | Iterable[tuple[str, str]] | None
 
@@ -159,9 +160,9 @@ def canonical_target(encoding: PathEncoding, normalization: Normalization) -> Ca
 
     :raises ConfigurationError: for an unknown encoding or normalisation.
     """
-    if encoding not in get_args(PathEncoding):
+    if encoding not in _PATH_ENCODINGS:
         raise ConfigurationError(
-            f"path_encoding must be {' or '.join(map(repr, get_args(PathEncoding)))}, "
+            f"path_encoding must be {' or '.join(map(repr, _PATH_ENCODINGS))}, "
             f"not {encoding!r}"
         )
     if normalization not in ("rfc3986", "none"):
