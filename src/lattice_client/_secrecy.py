@@ -43,13 +43,12 @@ def fault_of_parts(
     :param token: None or empty for none.
     :param names: the parts' names in the message.
     """
-    for name, part in zip(names, (access_key, secret_key, token), strict=True):
-        if name == names[-1] and (part is None or part == ""):
-            continue
-        fault = _fault_of_text(name, part)
-        if fault:
-            return fault
-    return _fault_of_keys(str(access_key), str(secret_key), names)
+    return (
+        _fault_of_text(names[0], access_key)
+        or _fault_of_text(names[1], secret_key)
+        or (None if token is None or token == "" else _fault_of_text(names[2], token))
+        or _fault_of_keys(str(access_key), str(secret_key), names)
+    )
 
 
 def _fault_of_text(name: str, part: object) -> str | None:

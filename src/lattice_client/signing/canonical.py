@@ -54,6 +54,7 @@ Normalization = Literal["rfc3986", "none"]
 HeaderPairs = Mapping[str, str] | Iterable[tuple[str, str]] | None
 
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+_UNRESERVED_AND_SLASH = _UNRESERVED + b"/"
 _IN_PATHS = _UNRESERVED + b"/%"
 _IN_QUERIES = _UNRESERVED + b"&=%"
 _IN_QUERY_TEXT = _UNRESERVED + b"%"
@@ -86,7 +87,9 @@ def canonical_path(
         return path or "/"
     if encoding == "double" and normalization == "rfc3986" and not _is_normal(path):
         path = _without_dot_segments(path)
-    return _encoded(path.replace("%", "%25"), _IN_PATHS) or "/"
+    if path.encode().translate(None, _UNRESERVED_AND_SLASH):
+        path = _encoded(path.replace("%", "%25"), _IN_PATHS)
+    return path or "/"
 
 
 def _is_normal(path: str) -> bool:
@@ -119,9 +122,9 @@ def canonical_query(query: str) -> str:
     return _sorted_pairs(query)
 
 
-# Upper-case, and of no unreserved character.
-_CANONICAL_ESCAPE = "%(?:[01][0-9A-F]|2[0-9A-CF]|3[A-F]|40|5[B-E]|60|7[BCDF]|[89A-F][0-9A-F])"
-_OTHER_ESCAPE = f"(?!{_CANONICAL_ESCAPE})%([0-9A-Fa-f]{{2}})?"
+# In a canonical escape, the digits are in upper case, and none of an unreserved character.
+_CANONICAL_DIGITS = "(?:[01][0-9A-F]|2[0-9A-CF]|3[A-F]|40|5[B-E]|60|7[BCDF]|[89A-F][0-9A-F])"
+_OTHER_ESCAPE = f"%(?!{_CANONICAL_DIGITS})([0-9A-Fa-f]{{2}})?"
 
 
 def _canonical_escape(other: re.Match[str]) -> str:

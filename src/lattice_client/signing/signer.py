@@ -67,6 +67,11 @@ _FIRST_YEAR, _LAST_YEAR = 1000, 9999
 _KNOWN_HOSTS = 32
 
 
+# hashlib releases the GIL for inputs of 2,048 bytes and more, and another thread may then hold it
+# for milliseconds; a signature takes microseconds. So long requests are hashed in smaller pieces.
+GIL_KEPT_BELOW = 2048
+
+
 class Key(Protocol):
     """A key that has absorbed the string to sign but for the canonical request's hash."""
 
@@ -120,6 +125,9 @@ class SigningContext:
         self.key = key
 
 
+_AT_NO_TIME = SigningContext(0.0, 0.0, "", "", "", {}, b"", "", cast("Key", None))
+
+
 class Signer:
     """The base of the signers; not for direct use."""
 
@@ -152,8 +160,8 @@ class Signer:
             service in _CONTENT_SHA256_SERVICES or "x-amz-content-sha256" in names
         )
         self._hosts: set[str] = set()
-        # Valid at no time: the first signature makes the first real one.
-        self._context = SigningContext(0.0, 0.0, "", "", "", {}, b"", "", cast("Key", None))
+        # The first signature makes the first real one.
+        self._context = _AT_NO_TIME
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._scope('DATE')!r})"
@@ -371,7 +379,9 @@ class Signer:
         headers.update(self._extra_headers())
         if self.token:
             headers["x-amz-security-token"] = self.token
-        names, block = canonical_headers({"host": "", **headers})
+        # They stand in canonical order, and host would be the first.
+        names = ";".join(["host", *headers])
+        block = "".join([f"{name}:{value}\n" for name, value in headers.items()])
         return SigningContext(
             start=start,
             end=start + 1.0,
@@ -379,7 +389,7 @@ class Signer:
             scope=scope,
             string_to_sign_prefix=prefix,
             headers=headers,
-            canonical_suffix=f"{block.removeprefix('host:')}\n{names}\n{self._default_payload}".encode(),
+            canonical_suffix=f"\n{block}\n{names}\n{self._default_payload}".encode(),
             authorization=self._authorization(scope, names),
             key=self._key_for(date, prefix),
         )
@@ -390,9 +400,6 @@ def _default_path_encoding(service: str) -> PathEncoding:
     return "single" if service in S3_SERVICES else "double"
 
 
-# hashlib releases the GIL for inputs of 2,048 bytes and more, and another thread may then hold it
-# for milliseconds; a signature takes microseconds. So long requests are hashed in smaller pieces.
-GIL_KEPT_BELOW = 2048
 _PIECE = 1984  # a multiple of SHA-256's block
 _EMPTY = sha256()
 
