@@ -26,12 +26,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, cast, get_args
 
 from lattice_client.errors import ConfigurationError
-from lattice_client.signing.validation import (
-    TOKEN_CHARACTERS,
-    check_header,
-    check_target,
-    compile_cached,
-)
+from lattice_client.signing.validation import check_header, check_target, compile_cached
 
 __all__ = [
     "HeaderPairs",
@@ -218,39 +213,38 @@ def collapsed(value: str) -> str:
     return compile_cached(_RUN_OF_SPACE).sub(" ", value).strip(" ")
 
 
-def joined_headers(headers: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Headers with their names in lower case and their values collapsed, those of one name joined.
+def joined_headers(names: Sequence[str], values: Sequence[str]) -> dict[str, str]:
+    """Headers with their values collapsed, those of one name joined.
 
-    :raises InvalidHeaderError: where one cannot be sent as it is.
+    :param names: in lower case.
+    :raises InvalidHeaderError: where a value cannot be sent as it is.
     """
-    if not _can_stay(headers):
-        for name, value in headers:
+    if not _can_stay(values):
+        for name, value in zip(names, values, strict=True):
             check_header(name, value)
-        headers = [(name, collapsed(value)) for name, value in headers]
-    joined: dict[str, str] = {}
-    for given_name, value in headers:
-        name = given_name.lower()
-        joined[name] = f"{joined[name]},{value}" if name in joined else value
+        values = [collapsed(value) for value in values]
+    joined = dict(zip(names, values, strict=True))
+    if len(joined) < len(names):
+        joined.clear()
+        for name, value in zip(names, values, strict=True):
+            joined[name] = f"{joined[name]},{value}" if name in joined else value
     return joined
 
 
-def _can_stay(headers: Sequence[tuple[str, str]]) -> bool:
+def _can_stay(values: Sequence[str]) -> bool:
     """Whether all can be sent, and have no white space but single spaces inside.
 
     Nearly all are so. Checked together they take a fifth of the time.
     """
     try:
-        names = "".join([name for name, _ in headers])
         # With spaces around each value, one at its end becomes two.
-        values = f" {' '.join([value for _, value in headers])} "
+        text = f" {' '.join(values)} "
     except TypeError:
         return False
     return (
-        names.isascii()
-        and values.isascii()
-        and not names.encode().translate(None, TOKEN_CHARACTERS)
-        and not values.encode().translate(None, _VISIBLE_AND_SPACE)
-        and "  " not in values
+        text.isascii()
+        and "  " not in text
+        and not text.encode().translate(None, _VISIBLE_AND_SPACE)
     )
 
 

@@ -21,7 +21,6 @@ from lattice_client.errors import (
 __all__ = [
     "EMPTY_PAYLOAD",
     "NEVER_SIGNED",
-    "TOKEN_CHARACTERS",
     "UNSIGNED_PAYLOAD",
     "USUAL_METHODS",
     "CredentialsLike",
@@ -44,10 +43,6 @@ compile_cached = cache(re.compile)
 
 USUAL_METHODS = frozenset(("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"))
 _TCHARS = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-TOKEN_CHARACTERS = (
-    b"!#$%&'*+.^_`|~-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-)
-"""Of methods and header names (tchar, RFC 9110 section 5.6.2)."""
 # RFC 3986 section 3.2: a name, an IPv4 address or a bracketed IPv6 address, and a port. No comma:
 # that joins the values of several headers.
 _HOST = r"(?:[A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\])(?::\d*)?"
