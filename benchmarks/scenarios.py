@@ -52,7 +52,9 @@ def parameters(count: int) -> Target:
     """Out of order."""
 
     def target(number: int) -> str:
-        return "/orders?" + "&".join([f"p{(number + 7 * i) % count}={number}" for i in range(count)])
+        return "/orders?" + "&".join(
+            [f"p{(number + 7 * i) % count}={number}" for i in range(count)]
+        )
 
     return target
 

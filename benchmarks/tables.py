@@ -110,7 +110,10 @@ def sigv4a(found: Found) -> Table:
 
 def many_hosts(found: Found) -> Table:
     table = found["many hosts"]
-    rows = [[name, _micro(table, name), _median(table, f"over {ONE}", name)] for name in table["seconds"]]
+    rows = [
+        [name, _micro(table, name), _median(table, f"over {ONE}", name)]
+        for name in table["seconds"]
+    ]
     return Table("One auth object, hosts in turn", ["", "µs", f"/ {ONE}"], rows)
 
 

@@ -72,10 +72,10 @@ def slow_headers(pairs: list[tuple[str, str]]) -> dict[str, str]:
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0"), max_size=8)
 PIECES = st.sampled_from([
-    "/", "//", "/./", "/../", ".", "a", "Bc", "7", "~", "-", "_", " ", "+", ":", "@", ",", ";", "!", "*",
-    "(", "'", "$", "|", '"', "%", "%%", "%4", "%zz", "%20", "%2F", "%2f", "%41", "%7e", "%2d", "%2D",
-    "%5f", "%3D", "%3d", "%26", "%25", "%C3%A9", "%c3", "é", "日", "\xff", "４", "%４１", "\x7f",
-    "&", "&&", "=", "==", "a=1&b=2", "a=", "?", "a%20b=%2F",
+    "/", "//", "/./", "/../", ".", "a", "Bc", "7", "~", "-", "_", " ", "+", ":", "@", ",", ";",
+    "!", "*", "(", "'", "$", "|", '"', "%", "%%", "%4", "%zz", "%20", "%2F", "%2f", "%41", "%7e",
+    "%2d", "%2D", "%5f", "%3D", "%3d", "%26", "%25", "%C3%A9", "%c3", "é", "日", "\xff", "\x7f",
+    "\uff14", "%\uff14\uff11", "&", "&&", "=", "==", "a=1&b=2", "a=", "?", "a%20b=%2F",
 ])  # fmt: skip
 TARGETS = st.lists(PIECES | TEXT, max_size=30).map("".join)
 
@@ -117,7 +117,7 @@ def test_every_escape_in_every_case():
         assert canonical_query(query) == slow_query(query)
 
 
-VALUES = st.text("aB0 \t,;=\"/\xe9\xa0", max_size=12)
+VALUES = st.text('aB0 \t,;="/\xe9\xa0', max_size=12)
 NAMES = st.sampled_from(["x-amz-a", "X-Amz-A", "x-amz-b", "X-AMZ-!#$%&'*+.^_`|~"])
 
 

@@ -160,8 +160,7 @@ def canonical_target(encoding: PathEncoding, normalization: Normalization) -> Ca
     """
     if encoding not in _PATH_ENCODINGS:
         raise ConfigurationError(
-            f"path_encoding must be {' or '.join(map(repr, _PATH_ENCODINGS))}, "
-            f"not {encoding!r}"
+            f"path_encoding must be {' or '.join(map(repr, _PATH_ENCODINGS))}, not {encoding!r}"
         )
     if normalization not in ("rfc3986", "none"):
         raise ConfigurationError(
