@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import credentials as provided
-from benchmarks import imports, memory, requests_on_loopback, scenarios, tail
+from benchmarks import imports, many_hosts, memory, requests_on_loopback, scenarios, tail
 from benchmarks.asymmetric import asymmetric_contenders
 from benchmarks.cheap_server import cheap_server
 from benchmarks.contenders import Contender, credentials, lattice_accepts
@@ -54,6 +54,9 @@ class Run:
             rounds = self._rounds(600, 10)
             self.figures.asymmetric = scenarios.run(hot, there, rounds, self._origin)
 
+    def hosts(self) -> None:
+        self.figures.hosts = many_hosts.run(self._rounds(300, 6))
+
     def requests(self) -> None:
         rounds = self._rounds(600, 8)
         self.figures.requests, missing = requests_on_loopback.run(self._origin, rounds)
@@ -82,6 +85,7 @@ class Run:
 PARTS: dict[str, Callable[[Run], None]] = {
     "signing": Run.signing,
     "sigv4a": Run.sigv4a,
+    "hosts": Run.hosts,
     "requests": Run.requests,
     "imports": Run.imports,
     "memory": Run.memory,

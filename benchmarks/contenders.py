@@ -25,9 +25,11 @@ __all__ = [
     "UNSIGNED",
     "Contender",
     "Floor",
+    "Headers",
     "Ours",
     "available",
     "credentials",
+    "host",
     "lattice_accepts",
 ]
 
@@ -41,10 +43,19 @@ OURS = "lattice_client"
 FLOOR = "CPython floor"
 
 
+def host(number: int) -> str:
+    """The managed name of a service; 0 is that of the others' requests."""
+    return f"orders-{number}{HOST.removeprefix('orders')}" if number else HOST
+
+
 def credentials(number: int = 0, token_length: int = 900) -> Credentials:
     """Credentials as STS gives them; each number another set."""
     token = (f"IQoJb3JpZ2luX2VjE{number:08d}" + "aB3/+xYz9" * token_length)[:token_length]
     return Credentials(f"ASIABENCH{number:011d}", f"wJalrXUtnFEMI/K7MDENG{number:019d}", token)
+
+
+# Those of a request that are to be signed.
+Headers = list[tuple[str, str]]
 
 
 class Contender:
@@ -53,6 +64,8 @@ class Contender:
     name: ClassVar[str]
     # Whether the time can be given; all others ask the clock at each signature.
     takes_time: ClassVar[bool] = False
+    # Whether it takes part where hosts and headers differ: see prepare_whole().
+    takes_whole: ClassVar[bool] = False
 
     # Signs what prepare() gave. This is measured.
     sign: Callable[[Any], Any]
@@ -63,6 +76,15 @@ class Contender:
     def prepare(self, target: str) -> Any:
         """The contender's own form of the request; not measured."""
         return target
+
+    def prepare_whole(self, target: str, host: str, headers: Headers) -> Any:
+        """The same for another host, with headers to sign, for :attr:`sign_whole`."""
+        raise NotImplementedError
+
+    @property
+    def sign_whole(self) -> Callable[[Any], Any]:
+        """Signs what :meth:`prepare_whole` gave. This is measured."""
+        return self.sign
 
     def sign_at(self, prepared: Any, now: float) -> Any:
         """Sign it at a time, in seconds since the epoch. This is measured."""
@@ -77,14 +99,29 @@ class Contender:
 class Ours(Contender):
     name = OURS
     takes_time = True
+    takes_whole = True
 
     def __init__(self, credentials: Credentials) -> None:
         super().__init__(credentials)
-        self._sign = partial(SigV4Signer(credentials, REGION).sign, METHOD, HOST)
+        signer = SigV4Signer(credentials, REGION)
+        self._sign = partial(signer.sign, METHOD, HOST)
+        self._sign_any = signer.sign
         self.sign = self._sign
+
+    def prepare_whole(self, target: str, host: str, headers: Headers) -> Any:
+        return METHOD, host, target, headers
+
+    @property
+    def sign_whole(self) -> Callable[[Any], Any]:
+        sign = self._sign_any
+        return lambda prepared: sign(*prepared)
 
     def sign_at(self, prepared: str, now: float) -> dict[str, str]:
         return self._sign(prepared, now=now)
+
+    def signed_headers(self, prepared: Any) -> dict[str, str]:
+        sign = self.sign if isinstance(prepared, str) else self.sign_whole
+        return sign(prepared)
 
 
 class Floor(Contender):
@@ -92,6 +129,7 @@ class Floor(Contender):
 
     name = FLOOR
     takes_time = True
+    takes_whole = True
 
     def __init__(self, credentials: Credentials) -> None:
         super().__init__(credentials)
@@ -102,7 +140,10 @@ class Floor(Contender):
         self._outer = sha256(bytes(byte ^ 0x5C for byte in key))
 
     def prepare(self, target: str) -> bytes:
-        return self._signer.canonical_request(METHOD, HOST, target).encode()
+        return self.prepare_whole(target, HOST, [])
+
+    def prepare_whole(self, target: str, host: str, headers: Headers) -> bytes:
+        return self._signer.canonical_request(METHOD, host, target, headers).encode()
 
     def sign(self, prepared: bytes) -> str:
         inner = self._inner.copy()
@@ -135,17 +176,18 @@ def available(
     return there, missing
 
 
-def lattice_accepts(contender: Contender, target: str) -> bool:
+def lattice_accepts(contender: Contender, target: str, own: Headers | None = None) -> bool:
     """Whether the local Lattice, which shares no code with any of them, takes the signature."""
     from lattice_client.testing.refusals import RefusedError
     from lattice_client.testing.verification.signature import WireRequest
     from lattice_client.testing.verification.verifier import Verifier
 
-    prepared = contender.prepare(target)
+    own = own or []
+    prepared = contender.prepare_whole(target, HOST, own) if own else contender.prepare(target)
     headers = contender.signed_headers(prepared)
     if not headers:
         return False
-    sent = {"host": HOST, **{name.lower(): value for name, value in headers.items()}}
+    sent = {"host": HOST, **dict(own), **{name.lower(): value for name, value in headers.items()}}
     path, _, query = target.partition("?")
     request = WireRequest(
         METHOD,

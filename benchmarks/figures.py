@@ -14,6 +14,7 @@ from typing import Any
 from benchmarks.asymmetric import BARE, OURS_A
 from benchmarks.contenders import FLOOR, OURS
 from benchmarks.imports import BARE_PYTHON
+from benchmarks.many_hosts import ONE
 from benchmarks.memory import Memory
 from benchmarks.requests_on_loopback import CONSTANTS
 from benchmarks.rounds import Rounds, Spread
@@ -44,6 +45,7 @@ class Figures:
     # Scenario -> rounds.
     signing: dict[str, Rounds] = field(default_factory=dict)
     asymmetric: Rounds | None = None
+    hosts: Rounds | None = None
     # Library -> rounds.
     requests: dict[str, Rounds] = field(default_factory=dict)
     # Contender -> whether the local Lattice takes its signatures.
@@ -62,6 +64,7 @@ class Figures:
             "versions": versions(),
             "signing": {name: _table(rounds, FLOOR, OURS) for name, rounds in self.signing.items()},
             "SigV4A": _table(self.asymmetric, BARE, OURS_A) if self.asymmetric else {},
+            "many hosts": _table(self.hosts, ONE) if self.hosts else {},
             "valid for Lattice": self.lattice,
             "whole request": {
                 name: _table(rounds, CONSTANTS) for name, rounds in self.requests.items()

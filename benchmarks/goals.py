@@ -10,6 +10,7 @@ from benchmarks import imports, requests_on_loopback
 from benchmarks.asymmetric import BARE, CRT_A, OURS_A
 from benchmarks.contenders import FLOOR, OURS
 from benchmarks.figures import Figures
+from benchmarks.many_hosts import MANY, ONE
 from benchmarks.peers import BOTOCORE, CRT
 from benchmarks.rounds import Rounds
 from benchmarks.scenarios import HOT, LOOP, NO_QUERY
@@ -50,6 +51,10 @@ def check(figures: Figures) -> Iterator[Goal]:
     yield Goal("botocore / ours", "at least", 15, _ratio(hot, BOTOCORE, OURS))
     yield Goal("botocore / ours, in a request loop", "at least", 8, _ratio(loop, BOTOCORE, OURS))
     yield Goal("awscrt / ours", "at least", 4, _ratio(hot, CRT, OURS))
+    ratios = [_ratio(rounds, CRT, OURS) for rounds in figures.signing.values()]
+    least = min((ratio for ratio in ratios if ratio is not None), default=None)
+    yield Goal("awscrt / ours, in every circumstance", "at least", 1, least)
+    yield Goal("10,000 hosts / one host", "at most", 1.5, _ratio(figures.hosts, MANY, ONE))
     asymmetric = figures.asymmetric
     yield Goal("SigV4A: ours / bare sign", "at most", 1.2, _ratio(asymmetric, OURS_A, BARE))
     yield Goal("SigV4A: awscrt / ours", "at least", 1.0, _ratio(asymmetric, CRT_A, OURS_A))

@@ -15,6 +15,7 @@ from benchmarks.contenders import (
     UNSIGNED,
     Contender,
     Floor,
+    Headers,
     Ours,
     available,
 )
@@ -28,6 +29,7 @@ CRT = "awscrt"
 
 class Botocore(Contender):
     name = BOTOCORE
+    takes_whole = True
 
     def __init__(self, credentials: Credentials) -> None:
         from botocore.credentials import ReadOnlyCredentials
@@ -44,9 +46,12 @@ class Botocore(Contender):
         return SigV4Auth
 
     def prepare(self, target: str) -> Any:
+        return self.prepare_whole(target, HOST, [])
+
+    def prepare_whole(self, target: str, host: str, headers: Headers) -> Any:
         from botocore.awsrequest import AWSRequest
 
-        request = AWSRequest(method=METHOD, url=f"https://{HOST}{target}")
+        request = AWSRequest(method=METHOD, url=f"https://{host}{target}", headers=dict(headers))
         request.context["payload_signing_enabled"] = False
         return request
 
@@ -70,6 +75,7 @@ class Crt(Contender):
 
     name = CRT
     takes_time = True
+    takes_whole = True
     algorithm = "V4"
 
     def __init__(self, credentials: Credentials) -> None:
@@ -90,9 +96,12 @@ class Crt(Contender):
         }
 
     def prepare(self, target: str) -> Any:
+        return self.prepare_whole(target, HOST, [])
+
+    def prepare_whole(self, target: str, host: str, headers: Headers) -> Any:
         from awscrt.http import HttpHeaders, HttpRequest
 
-        return HttpRequest(METHOD, target, HttpHeaders([("host", HOST)]))
+        return HttpRequest(METHOD, target, HttpHeaders([("host", host), *headers]))
 
     def sign(self, prepared: Any) -> Any:
         config = self._auth.AwsSigningConfig(**self._fixed)

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
 
-from benchmarks.contenders import METHOD, Contender, Floor, Ours, credentials
+from benchmarks.contenders import METHOD, Contender, Floor, Headers, Ours, credentials, host
 from benchmarks.rounds import Burst, Rounds, clock_cost, measure, timed
 
-__all__ = ["HOT", "LOOP", "NO_QUERY", "SCENARIOS", "Scenario", "run"]
+__all__ = ["HOT", "LOOP", "NO_QUERY", "RAW_QUERY", "SCENARIOS", "Scenario", "run"]
 
 HOT = "hot"
 NO_QUERY = "no query"
 LOOP = "in a request loop"
+RAW_QUERY = "raw : and / in the query"
 
 Target = Callable[[int], str]
 
@@ -38,13 +39,31 @@ def encoded(number: int) -> str:
     return f"/orders?page={number % 50}&name=blue%20shoes%20{number}"
 
 
-def ten_parameters(number: int) -> str:
-    return "/orders?" + "&".join([f"p{number * 7 % 10 + i}={number}" for i in range(10)])
+def raw_query(number: int) -> str:
+    """As yarl, the URLs of aiohttp, leaves it."""
+    return f"/orders?of=arn:aws:iam::123456789012:role/reader-{number}&since=2026-08-30T12:00:00Z"
 
 
-def long_path(number: int) -> str:
-    """Ten segments, 219 characters."""
-    return "/v1" + "".join([f"/segment-{number:08d}-{i}.part" for i in range(9)])
+def arn(number: int) -> str:
+    return f"/roles/arn:aws:iam::123456789012:role/reader@{number}"
+
+
+def parameters(count: int) -> Target:
+    """Out of order."""
+
+    def target(number: int) -> str:
+        return "/orders?" + "&".join(
+            [f"p{(number + 7 * i) % count}={number}" for i in range(count)]
+        )
+
+    return target
+
+
+def segments(count: int, end: str) -> Target:
+    def target(number: int) -> str:
+        return "/v1" + "".join([f"/segment-{number:08d}-{i}{end}" for i in range(count - 1)])
+
+    return target
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +75,18 @@ class Scenario:
     target: Target = two_parameters
     # What comes between two signatures, or is new at each: see run().
     circumstance: str = "nothing"
+    # How many hosts are called in turn, and how many of its own headers a request has signed.
+    hosts: int = 1
+    headers: int = 0
+    token: int = 900
+
+    def own_headers(self, number: int) -> Headers:
+        return [(f"x-amz-meta-{i}", f"value {i} of order {number}") for i in range(self.headers)]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether more than the target differs from call to call."""
+        return self.hosts > 1 or self.headers > 0
 
 
 SCENARIOS = [
@@ -65,8 +96,25 @@ SCENARIOS = [
     ),
     Scenario(NO_QUERY, "no parameters", plain),
     Scenario("%20 in the query", "two parameters, one with two encoded spaces", encoded),
-    Scenario("ten parameters", "out of order", ten_parameters),
-    Scenario("long path", "ten segments, 219 characters, no query", long_path),
+    Scenario(RAW_QUERY, "an ARN and a time, not encoded", raw_query),
+    Scenario("ten parameters", "out of order", parameters(10)),
+    Scenario("20 parameters", "out of order", parameters(20)),
+    Scenario("200 parameters", "out of order", parameters(200)),
+    Scenario("an ARN in the path", "with its colons and an @, not encoded", arn),
+    Scenario("long path", "ten segments, 219 characters, no query", segments(10, ".part")),
+    Scenario("path of 500", "as many segments, nothing to encode", segments(500, ".part")),
+    Scenario("encoded path of 10", "as many segments, %20 in each", segments(10, "%20part")),
+    Scenario("encoded path of 50", "as many segments, %20 in each", segments(50, "%20part")),
+    Scenario("encoded path of 500", "as many segments, %20 in each", segments(500, "%20part")),
+    Scenario("one signed header", "of the request's own, x-amz-meta-0", headers=1),
+    Scenario("ten signed headers", "likewise", headers=10),
+    Scenario("80 signed headers", "likewise", headers=80),
+    Scenario("33 hosts", "one signer, hosts in turn", hosts=33),
+    Scenario("257 hosts", "likewise", hosts=257),
+    Scenario("10,000 hosts", "likewise", hosts=10_000),
+    Scenario("token of 300", "characters, in place of 900", token=300),
+    Scenario("token of 1,500", "characters", token=1500),
+    Scenario("token of 12,000", "characters", token=12_000),
     Scenario("new second", "each call is in another second", circumstance="second"),
     Scenario("new day", "each call is on another day", circumstance="day"),
     Scenario("new credentials", "each call has its own credentials", circumstance="credentials"),
@@ -103,17 +151,33 @@ def run(
             continue
         if scenario.circumstance == "credentials" and kind is Floor:
             continue
-        contender = kind(credentials())
-        calls = _calls(contender, scenario.target)
+        if scenario.is_whole and not kind.takes_whole:
+            continue
+        contender = kind(credentials(token_length=scenario.token))
+        calls = _calls(scenario, contender)
         bursts[name] = _burst(scenario, contender, calls, numbers, request)
     with closing(connection):
         return measure(bursts, rounds)
 
 
-def _calls(contender: Contender, target: Target) -> int:
+def _prepared(scenario: Scenario, contender: Contender, numbers: Iterable[int]) -> list[Any]:
+    if not scenario.is_whole:
+        return [contender.prepare(scenario.target(number)) for number in numbers]
+    return [
+        contender.prepare_whole(
+            scenario.target(number),
+            host(number % scenario.hosts),
+            scenario.own_headers(number),
+        )
+        for number in numbers
+    ]
+
+
+def _calls(scenario: Scenario, contender: Contender) -> int:
     """How many calls make a burst."""
-    prepared = [contender.prepare(target(number)) for number in range(20)]
-    return max(_FEWEST, min(_MOST, int(_BURST / timed(contender.sign, prepared))))
+    sign = contender.sign_whole if scenario.is_whole else contender.sign
+    prepared = _prepared(scenario, contender, range(20))
+    return max(_FEWEST, min(_MOST, int(_BURST / timed(sign, prepared))))
 
 
 def _burst(
@@ -124,8 +188,7 @@ def _burst(
     request: Callable[[], None],
 ) -> Burst:
     def prepared(count: int = calls) -> list[Any]:
-        targets = map(scenario.target, itertools.islice(numbers, count))
-        return [contender.prepare(target) for target in targets]
+        return _prepared(scenario, contender, itertools.islice(numbers, count))
 
     match scenario.circumstance:
         case "request":
@@ -147,7 +210,8 @@ def _burst(
             many = calls * 8
             return lambda: _in_two_threads(contender, prepared(many), prepared(many))
         case _:
-            return lambda: timed(contender.sign, prepared())
+            sign = contender.sign_whole if scenario.is_whole else contender.sign
+            return lambda: timed(sign, prepared())
 
 
 def _sign_anew(kind: type[Contender], fresh: Any, prepared: Any) -> None:

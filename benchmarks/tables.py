@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.asymmetric import BARE, OURS_A
 from benchmarks.contenders import FLOOR, OURS
 from benchmarks.imports import BARE_PYTHON
+from benchmarks.many_hosts import ONE
 from benchmarks.peers import BOTOCORE, CRT
 from benchmarks.requests_on_loopback import (
     BOTOCORE_HOOK,
@@ -41,6 +42,8 @@ def tables(found: Found) -> Iterator[Table]:
         yield circumstances(found)
     if found["SigV4A"]:
         yield sigv4a(found)
+    if found.get("many hosts"):
+        yield many_hosts(found)
     if found["whole request"]:
         yield whole_requests(found)
     if found["fresh interpreter"]:
@@ -103,6 +106,15 @@ def sigv4a(found: Found) -> Table:
         for name in table["seconds"]
     ]
     return Table("SigV4A", ["", "µs", "/ bare sign", "/ ours"], rows)
+
+
+def many_hosts(found: Found) -> Table:
+    table = found["many hosts"]
+    rows = [
+        [name, _micro(table, name), _median(table, f"over {ONE}", name)]
+        for name in table["seconds"]
+    ]
+    return Table("One auth object, hosts in turn", ["", "µs", f"/ {ONE}"], rows)
 
 
 def whole_requests(found: Found) -> Table:

@@ -52,6 +52,20 @@ def signed(auth, url: str, **kwargs) -> requests.PreparedRequest:
     return requests.Request("POST", url, auth=auth, **kwargs).prepare()
 
 
+class Counted:
+    """A provider that counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.credentials = canary.credentials()
+        self.peeked = 0
+
+    def peek(self) -> Credentials:
+        self.peeked += 1
+        return self.credentials
+
+    get = peek
+
+
 class TestRegion:
     @pytest.mark.parametrize(
         ("host", "region"),
@@ -422,6 +436,9 @@ class TestHosts:
         sent = httpx.URL("https://straße.example").netloc.decode()
         assert sent in HostScope([sent])
 
+    def test_letters_whose_lower_case_is_ascii_are_no_hosts(self):
+        assert "\N{KELVIN SIGN}.example" not in HostScope(["k.example", "*.example", "*"])
+
     def test_what_is_remembered_is_bounded(self):
         auth = LatticeAuth(region="eu-west-1", credentials=canary.credentials(), hosts=["*"])
         for i in range(3000):
@@ -685,6 +702,34 @@ class TestObject:
             assert scope_of(request)[1] == region
         assert len(request_signer(auth)._signers._of_host) <= 256
         assert len(request_signer(auth)._signers._of_region) <= 256
+
+    def test_hosts_are_bounded(self):
+        auth = LatticeAuth(credentials=canary.credentials())
+        signers = request_signer(auth)._signers
+        for i in range(3000):
+            request = signed(auth, f"https://a{i}.b.vpc-lattice-svcs.eu-west-1.on.aws/")
+            assert scope_of(request)[1] == "eu-west-1"
+            assert len(signers._of_host) <= 256
+        assert len(next(iter(signers._of_region.values()))._hosts) <= 32
+
+    def test_a_new_host_takes_no_second_look_at_the_credentials(self):
+        """Where another host of its region has been called."""
+        provider = Counted()
+        auth = LatticeAuth(credentials=provider)
+        signed(auth, "https://a.b.vpc-lattice-svcs.eu-west-1.on.aws/")
+        before = provider.peeked
+        for i in range(600):
+            signed(auth, f"https://a{i}.b.vpc-lattice-svcs.eu-west-1.on.aws/")
+        assert provider.peeked == before + 600
+
+    def test_a_new_host_is_not_signed_with_older_credentials(self):
+        provider = Counted()
+        auth = LatticeAuth(credentials=provider)
+        signed(auth, "https://a.b.vpc-lattice-svcs.eu-west-1.on.aws/")
+        provider.credentials = Credentials("AKIDOTHER", "other")
+        for host in ("a", "b"):
+            request = signed(auth, f"https://{host}.b.vpc-lattice-svcs.eu-west-1.on.aws/")
+            assert "Credential=AKIDOTHER/" in request.headers["Authorization"]
 
     def test_hosts_of_one_region_share_a_signer(self):
         auth = LatticeAuth(credentials=canary.credentials())

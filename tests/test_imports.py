@@ -105,8 +105,9 @@ class Credentials:
 signer = SigV4Signer(Credentials(), "eu-west-1")
 signer.sign("POST", "orders.example.com:8443", "/orders/7?page=3&name=blue%20shoes&a=1", [], now=0)
 """
-    assert "urllib.parse" not in loaded_by(sign)
-    needed = "signer.sign('GET', 'orders.example.com', '/a:b', now=0)"
+    encoded = "signer.sign('GET', 'orders.example.com', '/a:b%20c?d=%7e&e=/', now=0)\n"
+    assert "urllib.parse" not in loaded_by(sign + encoded)
+    needed = "signer.sign('GET', 'orders.example.com', '/\u00e9', now=0)"
     assert "urllib.parse" in loaded_by(sign + needed)
 
 

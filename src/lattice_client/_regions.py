@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from lattice_client.errors import RegionError
 
 __all__ = ["check_region"]
 
 # Other vendors' regions may have capital letters, such as OpenStack's "RegionOne".
-_AWS_REGION = r"[a-z]{2,4}(?:-[a-z]+)+-\d+"
+_AWS_REGION = r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]+"
 # Zones of a region ("Regions and Zones", EC2 User Guide): us-west-2a, us-west-2-lax-1a,
 # us-east-1-wl1-bos-wlz-1; and the id of one, usw2-az1.
 _ZONE = rf"({_AWS_REGION})(?:[a-z]|-[a-z]{{3}}-\d+[a-z]?|-wl\d+-[a-z0-9-]+)"
 _ZONE_ID = r"[a-z]{2,6}\d+-az\d+"
+
+
+@lru_cache(maxsize=64)
+def _is_usual(region: str) -> bool:
+    """Whether it has the form of AWS's regions, which no zone has."""
+    return re.fullmatch(_AWS_REGION, region) is not None
 
 
 def check_region(region: object, where: str = "region", *, wildcards: bool = False) -> None:
@@ -30,6 +37,8 @@ def check_region(region: object, where: str = "region", *, wildcards: bool = Fal
         raise RegionError(
             f"{where} must be a str such as 'eu-west-1', not a {type(region).__name__}"
         )
+    if _is_usual(region):
+        return
     letters = region.replace("-", "").replace("*", "" if wildcards else "*")
     if not region.isascii() or (letters and not letters.isalnum()) or region.strip("-") == "":
         example = "'eu-west-1', 'us-east-*', '*'" if wildcards else "'eu-west-1'"

@@ -14,14 +14,16 @@ __all__ = ["fault_of_parts", "forgetful", "redacted_key_id"]
 
 # "AccessKey", IAM API Reference: 16 to 128 of [\w]. AWS's own test vectors and stand-ins for AWS
 # have shorter ones ("AKIDEXAMPLE", "test"), which are too short for a secret key.
-_ACCESS_KEY = "[A-Za-z0-9_]+"
+_ACCESS_KEY = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 _LONGEST_ACCESS_KEY = 128
 # AWS's access keys have only capital letters and digits, so this is a secret key. That has 40 of
 # [A-Za-z0-9/+] ("Manage access keys for IAM users", IAM User Guide); 28 in 100 have no / or +.
-_MIXED_40 = "(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9]{40}"
+_SECRET_KEY_LENGTH = 40
+_MIXED = "(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9]+"
 # The prefixes of access keys ("IAM identifiers", Understanding unique ID prefixes, IAM User Guide).
-_LIKE_AN_ACCESS_KEY = "(?:ABIA|ACCA|AKIA|ASIA)[A-Z0-9]{12,28}"
-_VISIBLE_ASCII = "[!-~]+"
+_PREFIXES = ("ABIA", "ACCA", "AKIA", "ASIA")
+_LIKE_AN_ACCESS_KEY = "[A-Z0-9]{16,32}"
+_VISIBLE_ASCII = bytes(range(0x21, 0x7F))
 _QUOTES = "\"'"
 _NAMES = ("access_key", "secret_key", "token")
 _SWAPPED = "are access key and secret key swapped? Its value is not shown"
@@ -41,13 +43,12 @@ def fault_of_parts(
     :param token: None or empty for none.
     :param names: the parts' names in the message.
     """
-    for name, part in zip(names, (access_key, secret_key, token), strict=True):
-        if name == names[-1] and (part is None or part == ""):
-            continue
-        fault = _fault_of_text(name, part)
-        if fault:
-            return fault
-    return _fault_of_keys(str(access_key), str(secret_key), names)
+    return (
+        _fault_of_text(names[0], access_key)
+        or _fault_of_text(names[1], secret_key)
+        or (None if token is None or token == "" else _fault_of_text(names[2], token))
+        or _fault_of_keys(str(access_key), str(secret_key), names)
+    )
 
 
 def _fault_of_text(name: str, part: object) -> str | None:
@@ -57,7 +58,7 @@ def _fault_of_text(name: str, part: object) -> str | None:
         return f"{name} is empty: give access key and secret key together, or neither"
     if part[0] in _QUOTES and part[-1] == part[0]:
         return f"{name} {_QUOTED}"
-    if not re.fullmatch(_VISIBLE_ASCII, part):
+    if not part.isascii() or part.encode().translate(None, _VISIBLE_ASCII):
         return (
             f"{name} contains white space, a control character or non-ASCII text "
             "(a newline left over from a file?); its value is not shown"
@@ -75,7 +76,7 @@ def _fault_of_keys(access_key: str, secret_key: str, names: tuple[str, str, str]
     """The fault of two keys, each of which can stand in a header."""
     if access_key[0] in _QUOTES or access_key[-1] in _QUOTES:
         return f"{names[0]} {_QUOTED}"
-    if not re.fullmatch(_ACCESS_KEY, access_key):
+    if access_key.encode().translate(None, _ACCESS_KEY):
         fault = (
             f"{names[0]} has characters other than letters, digits and _, which no access key has"
         )
@@ -85,9 +86,9 @@ def _fault_of_keys(access_key: str, secret_key: str, names: tuple[str, str, str]
             f"{names[0]} is longer than {_LONGEST_ACCESS_KEY} characters, which no access key is: "
             "is it the session token? Its value is not shown"
         )
-    if re.fullmatch(_MIXED_40, access_key):
+    if len(access_key) == _SECRET_KEY_LENGTH and re.fullmatch(_MIXED, access_key):
         return f"{names[0]} looks like a secret key: {_SWAPPED}"
-    if re.fullmatch(_LIKE_AN_ACCESS_KEY, secret_key):
+    if secret_key.startswith(_PREFIXES) and re.fullmatch(_LIKE_AN_ACCESS_KEY, secret_key):
         return f"{names[1]} looks like an access key: {_SWAPPED}"
     return None
 

@@ -296,6 +296,7 @@ def test_a_header_that_no_wire_can_carry_is_refused(signer):
     ("arguments", "error"),
     [
         ({"region": ""}, RegionError),
+        ({"region": "eu-west-\uff11"}, RegionError),  # a digit, but none of ASCII
         ({"region": "eu west"}, ConfigurationError),
         ({"service": ""}, ConfigurationError),
         ({"service": "a/b"}, ConfigurationError),

@@ -135,9 +135,10 @@ def _is_address(name: str) -> bool:
 
 # One host. Servers and proxies read anything else (a comma, white space, an "@", an escape) in
 # different ways, so it matches no pattern.
+# With re.IGNORECASE it takes twice as long.
+_LABEL = "[A-Za-z0-9_-]+"
 _HOST = re.compile(
-    r"(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+(?:%[a-z0-9._~-]+)?\])(?::[0-9]*)?",
-    re.IGNORECASE | re.ASCII,
+    rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~-]+)?\])(?::[0-9]*)?"
 ).fullmatch
 
 

@@ -25,7 +25,7 @@ from lattice_client.signing.canonical import PathEncoding
 
 __all__ = ["SignerCache"]
 
-# Hosts and regions. A program calls few; beyond, all are looked up again.
+# Regions, hosts, and hosts with another encoding. Beyond, all are looked up again.
 _MAX_SIGNERS = 256
 
 _Key = TypeVar("_Key")
@@ -51,8 +51,10 @@ class SignerCache:
         self._default_region: str | None = None
         # Hosts that want another path encoding than the usual one.
         self._encodings: dict[str, PathEncoding] = {}
-        # Both are replaced as a whole, without the signers of older credentials.
-        self._of_region: dict[tuple[str, PathEncoding | None], AnySigner] = {}
+        # Replaced as a whole, without the signers of older credentials.
+        self._of_region: dict[tuple[str | None, PathEncoding | None], AnySigner] = {}
+        # A copy for each host would cost too much where there are many: hosts are added in place,
+        # and all are forgotten with a new signer.
         self._of_host: dict[str, AnySigner] = {}
 
     def cached(self, host: str, found: str | None = None) -> AnySigner | None:
@@ -61,14 +63,16 @@ class SignerCache:
         :param found: the region that a source of names has found, if any. The argument and the
             region in a managed name take precedence.
         """
-        if found is None:
-            signer = self._of_host.get(host)
-        else:
-            region = self._region or region_of(host) or found
+        signer = self._of_host.get(host) if found is None else None
+        known = signer is not None
+        if signer is None:
+            region = self._region or region_of(host) or found or self._default_region
             signer = self._of_region.get((region, self._encodings.get(host)))
         credentials = self._provider.peek()
         if signer is None or credentials is None or signer.credentials is not credentials:
             return None
+        if not known and found is None:
+            self._remember(host, signer)
         # A user's provider may go on returning expired credentials.
         return None if credentials.expired(time()) else signer
 
@@ -100,9 +104,16 @@ class SignerCache:
         if signer is None or signer.credentials is not credentials:
             signer = self._make(credentials, region, encoding)
             self._of_region = _with(self._of_region, (region, encoding), signer)
-        if found is None:  # the region that names find may change
-            self._of_host = _with(self._of_host, host, signer)
+            self._of_host = {}
+        if found is None:
+            self._remember(host, signer)
         return signer
+
+    def _remember(self, host: str, signer: AnySigner) -> None:
+        """Keep a host's signer, where its region does not come from names: that may change."""
+        if len(self._of_host) >= _MAX_SIGNERS:
+            self._of_host = {}
+        self._of_host[host] = signer
 
     def set_encoding(self, host: str, encoding: PathEncoding) -> None:
         """Set how a host's paths are encoded from now on."""
@@ -112,7 +123,7 @@ class SignerCache:
             del encodings[next(iter(encodings))]
         encodings[host] = encoding
         self._encodings = encodings
-        self._of_host = {name: one for name, one in self._of_host.items() if name != host}
+        self._of_host.pop(host, None)
 
     def encoding_of(self, host: str) -> PathEncoding | None:
         """The encoding that was set for a host; None for the usual one."""

@@ -98,13 +98,14 @@ def check_header(name: str, value: str) -> None:
     its value, which may be a secret."""
     if not compile_cached(_TCHARS).fullmatch(name):
         raise InvalidHeaderError(f"{name!r} is no header name")
-    check_str(f"the value of the header {name}", value)
-    _check_text(f"the value of the header {name}", value)
+    what = f"the value of the header {name}"
+    check_str(what, value)
+    _check_text(what, value)
     try:
         value.encode("latin-1")
     except UnicodeEncodeError:
         raise InvalidHeaderError(
-            f"the value of the header {name} has characters that no header can hold; encode it"
+            f"{what} has characters that no header can hold; encode it"
         ) from None
 
 
