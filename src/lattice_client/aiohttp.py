@@ -103,7 +103,7 @@ class middleware(AiohttpClient):  # noqa: N801 used like a function, as aiohttp'
                 if allowed_origins is None:
                     signer.refuse_basic(out)
                 try:
-                    response = await run_async(settings.steps(ops), ops)
+                    response = await settings.call_async(ops)
                 except aiohttp.ClientConnectorError:
                     raise  # aiohttp does not repeat this one, and it refers to the request's body
                 except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from lattice_client import LatticeAuth, RetryPolicy
-from lattice_client._calls.loop import CallSettings, run
+from lattice_client._calls.loop import CallSettings
 from lattice_client._wire.requests import RequestsRequest
 from support import canary
 
@@ -83,7 +83,7 @@ def clock(monkeypatch) -> Clock:
 def call(ops: Ops, **policy: float) -> Answer:
     auth = LatticeAuth(region="us-west-2", credentials=canary.credentials())
     settings = CallSettings(auth, RetryPolicy(**policy), observers=())
-    return run(settings.steps(ops), ops)
+    return settings.call(ops)
 
 
 def busy(seconds: int) -> Answer:

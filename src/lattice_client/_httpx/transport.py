@@ -124,8 +124,7 @@ class SigningTransport(_SigningTransport):
             response = ops.send(ops.unsigned())
         else:
             signer.refuse_basic(ops.last)
-            steps = self._settings.steps(ops, request.extensions.get(RETRY))
-            response = run(steps, ops)
+            response = self._settings.call(ops, request.extensions.get(RETRY))
             ops.attach_for_explain(response)
         if response.status_code in REDIRECTS:
             _remember(request, ops.origins())
@@ -162,8 +161,7 @@ class AsyncSigningTransport(_SigningTransport):
             response = await ops.send(ops.unsigned())
         else:
             signer.refuse_basic(ops.last)
-            steps = self._settings.steps(ops, request.extensions.get(RETRY))
-            response = await run_async(steps, ops)
+            response = await self._settings.call_async(ops, request.extensions.get(RETRY))
             ops.attach_for_explain(response)
         if response.status_code in REDIRECTS:
             _remember(request, ops.origins())

@@ -134,7 +134,7 @@ class Adapter(HTTPAdapter):
         else:
             signer.refuse_basic(ops.last)
             _refuse_other_hooks(request)
-            response = run(self._settings.steps(ops, retry), ops)
+            response = self._settings.call(ops, retry)
         if signer.names is not None and request.url:
             # A redirect is relative to the URL that was called.
             response.url = request.url
