@@ -199,7 +199,7 @@ class _Ops:
 
     def send(self, attempt: AiohttpRequest) -> Awaitable[aiohttp.ClientResponse]:
         if attempt.endpoint is None or not attempt.endpoint.addresses:
-            return self.send_once(attempt)
+            return self._handler(attempt.request)
         return run_async(self._signer.send_steps(attempt, is_unconnected), self)
 
     def send_once(self, attempt: AiohttpRequest) -> Awaitable[aiohttp.ClientResponse]:

@@ -266,8 +266,9 @@ class RequestSigner:
 
         :raises ConfigurationError: for basic authentication that the signature would replace.
         """
-        replaced = self._places_in_header and self.moved_authorization is None
-        if replaced and out.authorization()[:6].lower() == "basic ":
+        if out.own_authorization() is None or not self._places_in_header:
+            return
+        if self.moved_authorization is None and out.authorization()[:6].lower() == "basic ":
             raise ConfigurationError(
                 f"the request to {out.host!r} has basic authentication (from auth=, the URL's user "
                 "and password, .netrc or a header), and its signature would replace that: leave it "

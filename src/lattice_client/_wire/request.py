@@ -176,7 +176,7 @@ class Reroutable:
 
     def goes_by_url(self) -> bool:
         """Whether the URL names the host that the Host header names."""
-        return is_same_name(self.url_host(), split_port(self.host)[0])
+        return not self.has_own_host() or is_same_name(self.url_host(), split_port(self.host)[0])
 
     # What each library does differently.
 
