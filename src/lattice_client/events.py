@@ -185,7 +185,12 @@ def listens_to(*kinds: type[Event]) -> Callable[[_ObserverT], _ObserverT]:
             )
 
     def declare(observer: _ObserverT) -> _ObserverT:
-        setattr(observer, _LISTENS_TO, frozenset(kinds))
+        try:
+            setattr(observer, _LISTENS_TO, frozenset(kinds))
+        except AttributeError:  # a method takes no attributes
+            from functools import partial
+
+            return declare(cast("_ObserverT", partial(observer)))
         return observer
 
     return declare

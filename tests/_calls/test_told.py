@@ -47,6 +47,8 @@ TRANSPORT_ERRORS = (
 LEVELS = [logging.DEBUG, logging.INFO, logging.WARNING]
 ATTEMPT = [Signed, AttemptStarted, AttemptEnded]
 AGAIN = [*ATTEMPT, RetryPlanned]
+STATUS_TO_RETRY = "another attempt in *: the answer's status is one to retry"
+NOT_SENT = "another attempt in *: the request was not sent"
 
 
 def auth(**arguments) -> LatticeAuth:
@@ -89,8 +91,7 @@ STAGES: dict[str, tuple[Callable[[], AbstractContextManager[str]], list[type], l
         [
             "DEBUG attempt 1",
             "DEBUG attempt 1 was answered 503 after *",
-            "INFO attempt 1 was answered 503; another attempt in *: the answer's status is one "
-            "to retry",
+            f"INFO attempt 1 was answered 503; {STATUS_TO_RETRY}",
             "DEBUG attempt 2",
             "DEBUG attempt 2 was answered 200 after *",
         ],
@@ -104,8 +105,7 @@ STAGES: dict[str, tuple[Callable[[], AbstractContextManager[str]], list[type], l
             for line in (
                 f"DEBUG attempt {number}",
                 f"DEBUG attempt {number} was answered 503 after *",
-                f"INFO attempt {number} was answered 503; another attempt in *: the answer's "
-                "status is one to retry",
+                f"INFO attempt {number} was answered 503; {STATUS_TO_RETRY}",
             )
         ][:-1],
     ),
@@ -143,8 +143,7 @@ STAGES: dict[str, tuple[Callable[[], AbstractContextManager[str]], list[type], l
             for line in (
                 f"DEBUG attempt {number}",
                 f"DEBUG attempt {number} ended with * after *",
-                f"INFO attempt {number} ended with *; another attempt in *: the request was not "
-                "sent",
+                f"INFO attempt {number} ended with *; {NOT_SENT}",
             )
         ][:-1],
     ),
@@ -193,7 +192,7 @@ def test_events_and_records(driver, stage, caplog):
         for listeners in (0, 1, 2):
             seen: list[Event] = []
             ends: list[Event] = []
-            observers = [log, listens_to(CallEnded)(lambda end, ends=ends: ends.append(end))]
+            observers = [log, listens_to(CallEnded)(ends.append)]
             caplog.clear()
             make_call(driver, stage, [None, observers, [seen.append, log]][listeners])
             assert told(caplog) == expected, (level, listeners)
@@ -245,7 +244,7 @@ class TestListensTo:
     def test_of_retries_alone(self, driver):
         """Such an observer takes no part in attempts."""
         seen: list[Event] = []
-        listener = listens_to(RetryPlanned, RemedyApplied)(lambda event: seen.append(event))
+        listener = listens_to(RetryPlanned, RemedyApplied)(seen.append)
         for stage in ("failure", "refusal and remedy", "retries in vain"):
             make_call(driver, stage, [listener])
         kinds = [RetryPlanned, RetryPlanned, RemedyApplied, RetryPlanned, RetryPlanned]
