@@ -251,7 +251,7 @@ class SigningClient:
         :raises ConfigurationError: for authentication that is not ours, where this client signs.
         """
         is_own = auth is self._own_auth and CALL_AUTH not in request.extensions
-        is_ours = auth is None or isinstance(auth, SigV4Auth)
+        is_ours = is_own or auth is None or isinstance(auth, SigV4Auth)
         if request.url.userinfo or not is_ours:
             if self._settings.signer.is_in_scope(HttpxRequest(request)):
                 raise not_ours(None if is_ours else auth)
@@ -382,14 +382,14 @@ class _Ops:
 
 class _SyncOps(_Ops):
     def send(self, attempt: HttpxAttempt) -> Any:
-        if attempt.endpoint is None or not attempt.endpoint.addresses:
+        if attempt.endpoint is None:
+            return self._inner.first.handle_request(attempt.request)
+        if not attempt.endpoint.addresses:
             return self.send_once(attempt)
         return run(self._signer.send_steps(attempt, self._is_unconnected), self)
 
     def send_once(self, attempt: HttpxAttempt) -> Any:
         inner = self._inner
-        if attempt.endpoint is None:
-            return inner.first.handle_request(attempt.request)
         with inner.acquire(attempt.request) as transport:
             for retired in inner.retired():
                 retired.close()
@@ -412,15 +412,18 @@ class _SyncOps(_Ops):
 
 
 class _AsyncOps(_Ops):
-    async def send(self, attempt: HttpxAttempt) -> Any:
-        if attempt.endpoint is None or not attempt.endpoint.addresses:
-            return await self.send_once(attempt)
-        return await run_async(self._signer.send_steps(attempt, self._is_unconnected), self)
+    def send(self, attempt: HttpxAttempt) -> Awaitable[Any]:
+        sent: Awaitable[Any]
+        if attempt.endpoint is None:
+            sent = self._inner.first.handle_async_request(attempt.request)
+        elif not attempt.endpoint.addresses:
+            sent = self.send_once(attempt)
+        else:
+            sent = run_async(self._signer.send_steps(attempt, self._is_unconnected), self)
+        return sent
 
     async def send_once(self, attempt: HttpxAttempt) -> Any:
         inner = self._inner
-        if attempt.endpoint is None:
-            return await inner.first.handle_async_request(attempt.request)
         with inner.acquire(attempt.request) as transport:
             for retired in inner.retired():
                 await retired.aclose()
