@@ -241,8 +241,8 @@ class CallStore(Generic[_Kept]):
         """The value of a request's call."""
         if not self._sessions:
             return None
-        calls = self._sessions.get(self._session_of(request)) or {}
-        return calls.get(id(_call_of(request)), (None, None))[1]
+        calls = self._sessions.get(self._session_of(request))
+        return calls.get(id(_call_of(request)), (None, None))[1] if calls else None
 
     def keep(self, request: Any, kept: _Kept) -> None:
         """Set the value of a request's call."""
@@ -255,7 +255,9 @@ class CallStore(Generic[_Kept]):
 
     def forget(self, request: Any) -> None:
         """Forget a request's call."""
-        (self._sessions.get(self._session_of(request)) or {}).pop(id(_call_of(request)), None)
+        calls = self._sessions.get(self._session_of(request))
+        if calls:
+            calls.pop(id(_call_of(request)), None)
 
     def clear(self) -> None:
         """Forget all calls."""

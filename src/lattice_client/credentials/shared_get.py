@@ -43,11 +43,10 @@ def shared_get(provider: Any) -> object:
 
     An error is that thread's alone: each of those that have waited asks for itself then.
     """
+    mine = _Get()
     with _lock:
-        running = _running.get(id(provider))
-        if running is None:
-            mine = _running[id(provider)] = _Get()
-    if running is not None:
+        running = _running.setdefault(id(provider), mine)
+    if running is not mine:
         # A provider that asks itself, through a call that it makes, must not wait for itself.
         if running.thread != threading.get_ident():
             running.done.wait()
