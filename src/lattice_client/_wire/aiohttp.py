@@ -39,6 +39,7 @@ class AiohttpRequest(Reroutable):
         self.signer: AnySigner | None = None
         self.offset = 0.0
         self.endpoint: Endpoint | None = None
+        self.judged: Endpoint | None = None
         self.method: str = request.method
         self.target: str = request.url.raw_path_qs
         self._unrouted: tuple[Any, ...] | None = None

@@ -36,6 +36,7 @@ class RequestsRequest(Reroutable):
         self.signer: AnySigner | None = None
         self.offset = 0.0
         self.endpoint: Endpoint | None = None
+        self.judged: Endpoint | None = None
         self.method: str = request.method or "GET"
         self.target: str = request.path_url
         given = requests_header(request.headers, "host")
