@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from benchmarks import tables
 from benchmarks.contenders import FLOOR, OURS
-from benchmarks.requests_on_loopback import CONSTANTS
+from benchmarks.requests_on_loopback import AFTER_FAILURE, AT_INFO, CONSTANTS
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.tables import Found, as_markdown
 
@@ -27,9 +27,12 @@ depend on the machine.
   the signing is timed: the caches are then as cold as in a client.
 - "Lattice takes it" is the verdict of the package's local Lattice on the signature. Its verifier
   shares no code with any signer here.
-- A whole request goes to a server in another process that does nothing but answer. "{CONSTANTS}"
-  is a client that always sends the same signed headers; the other columns are ratios to it. "A hook
-  that writes constants" is what having a hook costs in the library itself.
+- A whole request goes to a server in another process that does nothing but answer, and only the
+  caller's processor time counts. "{CONSTANTS}" is a client that always sends the same signed
+  headers; the other columns are ratios to it. "A hook that writes constants" is what having a hook
+  costs in the library itself. "{AT_INFO}" logs `lattice_client` at INFO, the level that many
+  programs run at; in all other columns it is WARNING. "{AFTER_FAILURE}" has called a host where
+  nothing listens. "50 at once" are tasks of one event loop: the libraries' own share shrinks there.
 """
 
 

@@ -1,4 +1,5 @@
-"""The whole request, from the call to the answer: what a hook adds to it, library by library.
+"""The whole request, from the call to the answer: what a hook or a client adds to it, library by
+library, in processor time: the server's share does not count.
 
 Each library has a client for each variant, kept open, and makes its requests in short bursts in
 shuffled order. "Constant headers" is a client that always has the very same headers; "a hook that
@@ -8,23 +9,27 @@ writes constants" has a hook set them, which is what the library itself makes of
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
-from time import perf_counter_ns
+from time import thread_time_ns
 from typing import Any
 
 from benchmarks.contenders import METHOD, OURS, REGION, SERVICE, credentials
 from benchmarks.rounds import Rounds, measure
-from lattice_client import LatticeAuth
+from lattice_client import LatticeAuth, RetryPolicy
 from lattice_client.signing import SigV4Signer
 
 __all__ = [
+    "AFTER_FAILURE",
+    "AT_INFO",
     "BOTOCORE_HOOK",
     "CONSTANTS",
     "EMPTY_HOOK",
     "LIBRARIES",
     "OUR_CLIENT",
+    "OUR_CLIENTS",
     "UNSIGNED",
     "run",
 ]
@@ -35,10 +40,17 @@ EMPTY_HOOK = "a hook that writes constants"
 BOTOCORE_HOOK = "botocore's hook"
 # It signs each attempt.
 OUR_CLIENT = "our client"
+AT_INFO = "our client, at INFO"
+AFTER_FAILURE = "our client, after a failure of another host"
+OUR_CLIENTS = (OUR_CLIENT, AT_INFO, AFTER_FAILURE)
 
 _TARGET = "/orders/7?status=open&page=3"
 # Requests at a stretch by one client.
 _BURST = 4
+_AT_ONCE = 50
+_RETRIES = RetryPolicy(base=0.0)
+# A port where nothing listens.
+_NOBODY = "http://127.0.0.1:1/"
 
 
 def botocore_hook() -> Callable[[Any], Any]:
@@ -119,9 +131,13 @@ def _with_requests(origin: str, rounds: int) -> Rounds:
             session.auth = auth
             session.headers.update(headers)
             calls[name] = partial(_content, session, origin + _TARGET)
-        client = stack.enter_context(lattice_client.requests.Session(_auth()))
-        client.trust_env = False
-        calls[OUR_CLIENT] = partial(_content, client, origin + _TARGET)
+        for name in OUR_CLIENTS:
+            client = stack.enter_context(lattice_client.requests.Session(_auth(), retry=_RETRIES))
+            client.trust_env = False
+            if name == AFTER_FAILURE:
+                with suppress(requests.ConnectionError):
+                    client.get(_NOBODY)
+            calls[name] = partial(_content, client, origin + _TARGET)
         return _measured(calls, rounds)
 
 
@@ -131,8 +147,12 @@ def _with_httpx(module: Any, ours: Any, origin: str, rounds: int) -> Rounds:
         for name, auth, headers in _variants(origin, LatticeAuth):
             client = stack.enter_context(module.Client(auth=auth, headers=headers, trust_env=False))
             calls[name] = partial(_content, client, origin + _TARGET)
-        client = stack.enter_context(ours.Client(auth=_auth(), trust_env=False))
-        calls[OUR_CLIENT] = partial(_content, client, origin + _TARGET)
+        for name in OUR_CLIENTS:
+            client = stack.enter_context(ours.Client(auth=_auth(), retry=_RETRIES, trust_env=False))
+            if name == AFTER_FAILURE:
+                with suppress(module.ConnectError):
+                    client.get(_NOBODY)
+            calls[name] = partial(_content, client, origin + _TARGET)
         return _measured(calls, rounds)
 
 
@@ -143,13 +163,18 @@ def _with_httpx_async(origin: str, rounds: int) -> Rounds:
 
     calls: dict[str, Callable[[], Awaitable[object]]] = {}
     clients: list[httpx.AsyncClient] = []
-    for name, auth, headers in _variants(origin, lattice_client.httpx.LatticeAuth):
-        client = httpx.AsyncClient(auth=auth, headers=headers, trust_env=False)
-        calls[name] = partial(client.request, METHOD, origin + _TARGET)
-        clients.append(client)
-    clients.append(lattice_client.httpx.AsyncClient(auth=_auth(), trust_env=False))
-    calls[OUR_CLIENT] = partial(clients[-1].request, METHOD, origin + _TARGET)
     with asyncio.Runner() as runner:
+        for name, auth, headers in _variants(origin, lattice_client.httpx.LatticeAuth):
+            client = httpx.AsyncClient(auth=auth, headers=headers, trust_env=False)
+            calls[name] = partial(client.request, METHOD, origin + _TARGET)
+            clients.append(client)
+        for name in OUR_CLIENTS:
+            ours = lattice_client.httpx.AsyncClient(auth=_auth(), retry=_RETRIES, trust_env=False)
+            if name == AFTER_FAILURE:
+                with suppress(httpx.ConnectError):
+                    runner.run(ours.get(_NOBODY))
+            calls[name] = partial(ours.request, METHOD, origin + _TARGET)
+            clients.append(ours)
         try:
             return _measured_async(runner, calls, rounds)
         finally:
@@ -157,7 +182,7 @@ def _with_httpx_async(origin: str, rounds: int) -> Rounds:
                 runner.run(client.aclose())
 
 
-def _with_aiohttp(origin: str, rounds: int) -> Rounds:
+def _with_aiohttp(origin: str, rounds: int, *, at_once: int = 1) -> Rounds:
     import aiohttp
 
     import lattice_client.aiohttp
@@ -169,8 +194,12 @@ def _with_aiohttp(origin: str, rounds: int) -> Rounds:
     async def session_of(auth: Any, headers: dict[str, str]) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(middlewares=() if auth is None else (auth,), headers=headers)
 
-    async def our_client() -> aiohttp.ClientSession:
-        return lattice_client.aiohttp.client_session(_auth())
+    async def our_client(name: str) -> aiohttp.ClientSession:
+        session = lattice_client.aiohttp.client_session(_auth(), retry=_RETRIES)
+        if name == AFTER_FAILURE:
+            with suppress(aiohttp.ClientConnectorError):
+                await session.get(_NOBODY)
+        return session
 
     with asyncio.Runner() as runner:
         calls: dict[str, Callable[[], Awaitable[object]]] = {}
@@ -179,37 +208,55 @@ def _with_aiohttp(origin: str, rounds: int) -> Rounds:
             session = runner.run(session_of(auth, headers))
             calls[name] = partial(request, session)
             sessions.append(session)
-        sessions.append(runner.run(our_client()))
-        calls[OUR_CLIENT] = partial(request, sessions[-1])
+        for name in OUR_CLIENTS:
+            sessions.append(runner.run(our_client(name)))
+            calls[name] = partial(request, sessions[-1])
         try:
-            return _measured_async(runner, calls, rounds)
+            return _measured_async(runner, calls, rounds, at_once)
         finally:
             for session in sessions:
                 runner.run(session.close())
 
 
+def _set_level(name: str) -> None:
+    """Nothing at INFO is logged of a call that succeeds. Our own loggers alone: the libraries' log
+    each request at INFO."""
+    ours = logging.getLogger("lattice_client")
+    ours.setLevel(logging.INFO if name == AT_INFO else logging.WARNING)
+
+
 def _measured(calls: dict[str, Callable[[], object]], rounds: int) -> Rounds:
-    def burst(call: Callable[[], object]) -> float:
-        start = perf_counter_ns()
+    def burst(name: str) -> float:
+        _set_level(name)
+        call = calls[name]
+        start = thread_time_ns()
         for _ in range(_BURST):
             call()
-        return (perf_counter_ns() - start) / _BURST / 1e9
+        return (thread_time_ns() - start) / _BURST / 1e9
 
-    bursts = {name: partial(burst, call) for name, call in calls.items()}
+    bursts = {name: partial(burst, name) for name in calls}
     measure(bursts, rounds=5)  # connects, and warms up
     return measure(bursts, rounds)
 
 
 def _measured_async(
-    runner: asyncio.Runner, calls: dict[str, Callable[[], Awaitable[object]]], rounds: int
+    runner: asyncio.Runner,
+    calls: dict[str, Callable[[], Awaitable[object]]],
+    rounds: int,
+    at_once: int = 1,
 ) -> Rounds:
-    async def burst(call: Callable[[], Awaitable[object]]) -> float:
-        start = perf_counter_ns()
+    async def burst(name: str) -> float:
+        _set_level(name)
+        call = calls[name]
+        start = thread_time_ns()
+        if at_once > 1:
+            await asyncio.gather(*(call() for _ in range(at_once)))
+            return (thread_time_ns() - start) / at_once / 1e9
         for _ in range(_BURST):
             await call()
-        return (perf_counter_ns() - start) / _BURST / 1e9
+        return (thread_time_ns() - start) / _BURST / 1e9
 
-    bursts = {name: lambda call=call: runner.run(burst(call)) for name, call in calls.items()}
+    bursts = {name: lambda name=name: runner.run(burst(name)) for name in calls}
     measure(bursts, rounds=5)
     return measure(bursts, rounds)
 
@@ -236,6 +283,7 @@ LIBRARIES: dict[str, Callable[[str, int], Rounds]] = {
     "httpx async": _with_httpx_async,
     "httpx2": _with_httpx2,
     "aiohttp": _with_aiohttp,
+    "aiohttp, 50 at once": partial(_with_aiohttp, at_once=_AT_ONCE),
 }
 
 

@@ -15,7 +15,7 @@ from benchmarks.requests_on_loopback import (
     BOTOCORE_HOOK,
     CONSTANTS,
     EMPTY_HOOK,
-    OUR_CLIENT,
+    OUR_CLIENTS,
     UNSIGNED,
 )
 from benchmarks.scenarios import HOT, LOOP
@@ -118,7 +118,7 @@ def many_hosts(found: Found) -> Table:
 
 
 def whole_requests(found: Found) -> Table:
-    shown = (UNSIGNED, EMPTY_HOOK, OURS, OUR_CLIENT, BOTOCORE_HOOK)
+    shown = (UNSIGNED, EMPTY_HOOK, OURS, *OUR_CLIENTS, BOTOCORE_HOOK)
     rows = [
         [
             library,

@@ -18,7 +18,7 @@ import lattice_client.httpx
 import lattice_client.requests
 from adapters.drivers import CLIENTS, Driver
 from lattice_client import ConfigurationError, LatticeAuth, RefreshingCredentials, RetryPolicy
-from lattice_client._calls.loop import CallSettings, run
+from lattice_client._calls.loop import CallSettings
 from lattice_client._wire.requests import RequestsRequest
 from lattice_client.errors import CredentialsError
 from lattice_client.events import (
@@ -327,7 +327,7 @@ class TestBrokenObservers:
 
         hands = Interrupted()
         with pytest.raises(KeyboardInterrupt):
-            run(CallSettings(auth(), observers=[seen.append]).steps(hands), hands)
+            CallSettings(auth(), observers=[seen.append]).call(hands)
         assert kinds(seen) == [CallStarted, AttemptStarted, AttemptEnded, CallEnded]
         assert seen[-1].error == "KeyboardInterrupt"
 
@@ -338,7 +338,7 @@ class TestNobodyWatches:
         def made(*_):
             raise AssertionError("no observer listens")
 
-        monkeypatch.setattr("lattice_client._calls.watch.CallObserver", made)
+        monkeypatch.setattr("lattice_client._calls.loop.CallObserver", made)
 
     def test_without_observers(self, driver):
         with (

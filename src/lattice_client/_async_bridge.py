@@ -12,7 +12,19 @@ if TYPE_CHECKING:
     # The module loads logging, which a program that only signs does not need.
     from concurrent.futures import Future
 
-__all__ = ["in_thread", "settled"]
+__all__ = ["in_thread", "is_on_event_loop", "settled"]
+
+
+def is_on_event_loop() -> bool:
+    """Whether this code runs on an event loop of asyncio or trio, which waits for it."""
+    trio, asyncio = sys.modules.get("trio"), sys.modules.get("asyncio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        return True
+    if asyncio is None:
+        return False
+    with suppress(RuntimeError):
+        return asyncio.get_running_loop() is not None
+    return False
 
 
 async def settled(future: Future[Any], patience: float) -> None:

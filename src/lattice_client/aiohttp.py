@@ -104,7 +104,7 @@ class middleware(AiohttpClient):  # noqa: N801 used like a function, as aiohttp'
                 if allowed_origins is None:
                     signer.refuse_basic(out)
                 try:
-                    response = await run_async(settings.steps(ops), ops)
+                    response = await settings.call_async(ops)
                 except aiohttp.ClientConnectorError:
                     raise  # aiohttp does not repeat this one, and it refers to the request's body
                 except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
@@ -203,7 +203,7 @@ class _Ops:
 
     def send(self, attempt: AiohttpRequest) -> Awaitable[aiohttp.ClientResponse]:
         if attempt.endpoint is None or not attempt.endpoint.addresses:
-            return self.send_once(attempt)
+            return self._handler(attempt.request)
         return run_async(self._signer.send_steps(attempt, is_unconnected), self)
 
     def send_once(self, attempt: AiohttpRequest) -> Awaitable[aiohttp.ClientResponse]:

@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast, get_args
 
 from lattice_client._log import get_logger
 from lattice_client.credentials import refreshing
@@ -37,6 +37,7 @@ __all__ = [
     "RemedyApplied",
     "RetryPlanned",
     "Signed",
+    "listens_to",
     "log",
     "observe_credentials",
 ]
@@ -184,6 +185,42 @@ Observer = Callable[[Event], object]
 """A callable that receives events; its return value is ignored."""
 
 
+_ObserverT = TypeVar("_ObserverT", bound=Callable[..., object])
+
+
+def listens_to(*kinds: type[Event]) -> Callable[[_ObserverT], _ObserverT]:
+    """Declare what an observer, or a class of observers, listens to: ``@listens_to(CallEnded)``.
+
+    It is not told of other events, and those that no observer of a client listens to are not made.
+    An observer without this listens to all.
+
+    :param kinds: classes of events.
+    :raises ConfigurationError: for anything else.
+    """
+    for kind in kinds:
+        if kind not in _KINDS:
+            raise ConfigurationError(
+                f"listens_to takes classes of events, such as CallEnded, not {_name_of(kind)}"
+            )
+
+    def declare(observer: _ObserverT) -> _ObserverT:
+        try:
+            setattr(observer, _LISTENS_TO, frozenset(kinds))
+        except AttributeError:  # a method takes no attributes
+            from functools import partial
+
+            return declare(cast("_ObserverT", partial(observer)))
+        return observer
+
+    return declare
+
+
+_LISTENS_TO = "_lattice_client_listens_to"
+_KINDS: frozenset[type[Event]] = frozenset(get_args(Event))
+# Those between attempts, which nearly no call has. The others are of each call.
+_BETWEEN_ATTEMPTS: frozenset[type[Event]] = frozenset((RemedyApplied, RetryPlanned))
+
+
 # --- The observers of a client ----------------------------------------------------------------
 
 
@@ -197,22 +234,38 @@ class Observers:
     def __init__(self, given: Iterable[Observer] | None = None) -> None:
         self.given = None if given is None else _check_observers(given)
         self._all = (log,) if self.given is None else self.given
+        self._has_log = log in self._all
+        others = [_kinds_of(observer) for observer in self._all if observer is not log]
+        # What the observers but the log listen to.
+        self._kinds = frozenset[type[Event]]().union(*others)
+        self._follows_attempts = not self._kinds <= _BETWEEN_ATTEMPTS
         # The positions of observers that have raised.
         self._broken: set[int] = set()
 
-    def are_listening(self) -> bool:
-        """Whether any observer would use an event."""
-        return bool(self._all) and (self.given is not None or _LOGGER.isEnabledFor(logging.INFO))
+    def follow_attempts(self) -> bool:
+        """Whether any observer listens to more than remedies and retries. Asked for each call."""
+        return self._follows_attempts or (self._has_log and _LOGGER.isEnabledFor(logging.DEBUG))
+
+    def kinds(self) -> frozenset[type[Event]]:
+        """The events that any observer listens to now: the log goes by its level."""
+        return self._kinds | _kinds_of_log() if self._has_log else self._kinds
 
     def tell(self, event: Event) -> None:
-        """Pass an event to each observer. One that raises is logged once, and stays in use."""
+        """Pass an event to each observer that listens to it. One that raises is logged once, and
+        stays in use."""
         for place, observer in enumerate(self._all):
             try:
-                observer(event)
+                if type(event) in _kinds_of(observer):
+                    observer(event)
             except Exception as error:  # noqa: BLE001 an observer must not fail the call
                 if place not in self._broken:
                     self._broken.add(place)
                     _log_broken(observer, error)
+
+
+def _kinds_of(observer: Observer) -> frozenset[type[Event]]:
+    kinds: frozenset[type[Event]] = getattr(observer, _LISTENS_TO, _KINDS)
+    return kinds
 
 
 def _check_observers(given: object) -> tuple[Observer, ...]:
@@ -281,6 +334,17 @@ def log(event: Event) -> None:
             _outcome(event),
             event.duration,
         )
+
+
+def _kinds_of_log() -> frozenset[type[Event]]:
+    if not _LOGGER.isEnabledFor(logging.INFO):
+        return _LOGGED_ABOVE_INFO
+    return _LOGGED_AT_DEBUG if _LOGGER.isEnabledFor(logging.DEBUG) else _LOGGED_AT_INFO
+
+
+_LOGGED_AT_DEBUG: frozenset[type[Event]] = frozenset((AttemptStarted, AttemptEnded, RetryPlanned))
+_LOGGED_AT_INFO: frozenset[type[Event]] = frozenset((RetryPlanned,))
+_LOGGED_ABOVE_INFO: frozenset[type[Event]] = frozenset()
 
 
 def _outcome(event: AttemptEnded | RetryPlanned) -> str:

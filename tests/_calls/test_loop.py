@@ -10,8 +10,9 @@ import pytest
 import requests
 
 from lattice_client import LatticeAuth, RetryPolicy
-from lattice_client._calls.loop import CallSettings, run
+from lattice_client._calls.loop import CallSettings
 from lattice_client._wire.requests import RequestsRequest
+from lattice_client.retry.quota import RetryQuotas
 from support import canary
 
 
@@ -56,6 +57,12 @@ class Ops:
         self.sent_at.append(self.clock.now)
         return self.answers.pop(0)
 
+    def read(self, answer: tuple[Answer, float]) -> bytes:
+        return b"no"
+
+    def remedy(self, refusal: tuple[object, ...]) -> None:
+        return None
+
     def status(self, response: Answer) -> int:
         return response.status
 
@@ -80,10 +87,30 @@ def clock(monkeypatch) -> Clock:
     return made
 
 
+def auth() -> LatticeAuth:
+    return LatticeAuth(region="us-west-2", credentials=canary.credentials())
+
+
 def call(ops: Ops, **policy: float) -> Answer:
-    auth = LatticeAuth(region="us-west-2", credentials=canary.credentials())
-    settings = CallSettings(auth, RetryPolicy(**policy), observers=())
-    return run(settings.steps(ops), ops)
+    return CallSettings(auth(), RetryPolicy(**policy), observers=()).call(ops)
+
+
+def test_a_failure_leaves_nothing_behind(clock):
+    """After as many successes as its retry cost, calls are as before it. Other hosts' successes and
+    failures that are not retried change nothing."""
+    settings = CallSettings(auth(), RetryPolicy(), observers=())
+    settings.call(Ops(clock, [busy(0), Answer(200)]))
+    assert len(settings.quotas) == 1
+    for status in (500, 200, 404, 403, 200):
+        assert settings.call(Ops(clock, [Answer(status)])).status == status
+    assert len(settings.quotas) == 0
+
+
+def test_many_attempts(clock):
+    ops = Ops(clock, [busy(0)] * 1500 + [Answer(200)])
+    settings = CallSettings(auth(), RetryPolicy(attempts=1501), observers=())
+    settings.quotas = RetryQuotas(capacity=100_000)
+    assert settings.call(ops).status == 200
 
 
 def busy(seconds: int) -> Answer:

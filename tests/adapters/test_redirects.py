@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import tracemalloc
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +17,7 @@ import requests
 import lattice_client.aiohttp
 from adapters.drivers import CLIENTS, DRIVERS, HOOKS, Driver
 from lattice_client import LatticeAuth, RetryPolicy
+from lattice_client._wire.aiohttp import CallStore
 from lattice_client.testing import LocalLattice, RunningLattice, serve
 from support import canary
 from support.raw_server import OK, RawRequest, raw_server, redirect_to
@@ -299,6 +301,34 @@ def test_aiohttp_what_is_remembered_of_calls_is_bounded(monkeypatch):
 
     with raw_server(lambda _: redirect_to("/elsewhere")) as home:
         asyncio.run(call(home.url))
+
+
+def test_aiohttp_no_other_call_is_looked_at_to_forget_the_oldest():
+    """A list of them all would take 32 KiB."""
+
+    class Request:
+        def __init__(self, session: object) -> None:
+            self._session, self._timer = session, object()
+
+    session, store = Request(None), CallStore[int](4096)
+    requests = [Request(session) for _ in range(4200)]
+    for request in requests[:4100]:
+        store.keep(request, 1)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for request in requests[4100:]:
+            store.keep(request, 2)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 24 * 1024
+    assert len(store) == 4096
+    assert [store.get(each) for each in (requests[103], requests[104], requests[-1])] == [
+        None,
+        1,
+        2,
+    ]
 
 
 @pytest.mark.parametrize("middleware", ["hook", "client"])

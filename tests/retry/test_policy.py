@@ -555,6 +555,57 @@ class TestQuota:
         assert len(quotas) == 3
         assert quotas.of("host-99").tokens == 195
 
+    def test_full_ones_go(self):
+        """Then a host costs its calls no more than one that has never failed."""
+        quotas = RetryQuotas(capacity=100)
+        assert quotas.spend("one")
+        assert quotas.spend("other", timed_out=True)
+        for tokens in range(96, 100):
+            quotas.note_answer("one", 200)
+            assert quotas.of("one").tokens == tokens
+        quotas.note_answer("one", 503)
+        assert len(quotas) == 2
+        quotas.note_answer("one", 404)
+        assert len(quotas) == 1
+        quotas.note_answer("one", 200)
+        assert len(quotas) == 1
+        assert quotas.of("other").tokens == 90
+
+    def test_a_call_that_began_before_pays_from_the_present_one(self):
+        quotas = RetryQuotas(capacity=10)
+        attempts = start(quotas=quotas)
+        assert attempts.after(RESET, 0.0).delay is not None
+        for _ in range(5):
+            quotas.note_answer(HOST, 200)
+        assert len(quotas) == 0
+        assert attempts.after(RESET, 0.0).delay is not None
+        assert quotas.of(HOST).tokens == 5
+
+    def test_threads_pay_for_each_retry(self):
+        """However they take turns between one that is full and the next."""
+        quotas, spent = RetryQuotas(capacity=10), [0] * 4
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+
+        def work(number: int) -> None:
+            for _ in range(2000):
+                spent[number] += quotas.spend(HOST)
+                for _ in range(3):
+                    quotas.note_answer(HOST, 200)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(len(spent))]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(interval)
+        answers = 4 * 2000 * 3
+        left = quotas.of(HOST).tokens
+        assert 0 <= left <= 10
+        assert sum(spent) * 5 <= answers + 10 - left
+
     def test_a_pickle_is_full_again(self):
         quotas = RetryQuotas(hosts=2, capacity=10)
         quotas.of(HOST).spend()

@@ -62,7 +62,7 @@ def test_an_import_for_type_checkers_changes_nothing(the_map, copy):
 @pytest.mark.parametrize(
     ("file", "before", "after", "fault"),
     [
-        ("src/lattice_client/_calls/loop.py", "def steps(", "def go(", "no CallSettings.steps"),
+        ("src/lattice_client/_calls/loop.py", "def call(", "def go(", "no CallSettings.call"),
         ("docs/architecture.md", "`names/aws_listing.py`", "`names/gone.py`", "no names/gone.py"),
         (
             "docs/architecture.md",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lattice_client._async_bridge import in_thread
+from lattice_client._async_bridge import in_thread, is_on_event_loop
 from lattice_client._auth.own_authorization import OwnAuthorization
 from lattice_client._auth.recovery import Recovery, Remedy, Tried
 from lattice_client._auth.redirects import strip_credentials
@@ -69,6 +69,7 @@ class RequestSigner:
         self._hashes_bodies = given["payload"] == "signed" and (
             self._places_in_header or first.signs_payload_in_query
         )
+        self._told_of_loop = False
         self._signers = SignerCache(given["credentials"], region, self._make_signer)
         self._recovery = Recovery(self._signers, given["remedies"])
 
@@ -116,8 +117,9 @@ class RequestSigner:
 
         :raises ConfigurationError: for basic authentication that the signature would replace.
         """
-        replaced = self._places_in_header and self.moved_authorization is None
-        if replaced and out.authorization()[:6].lower() == "basic ":
+        if out.own_authorization() is None or not self._places_in_header:
+            return
+        if self.moved_authorization is None and out.authorization()[:6].lower() == "basic ":
             raise ConfigurationError(
                 f"the request to {out.host!r} has basic authentication (from auth=, the URL's user "
                 "and password, .netrc or a header), and its signature would replace that: leave it "
@@ -163,6 +165,18 @@ class RequestSigner:
             self._sign(out, signer, await self._hash_async(out.body()))
         else:
             self._sign(out, signer)
+
+    def _hash(self, body: object) -> str:
+        if not (self._told_of_loop or _is_quick_to_hash(body)) and is_on_event_loop():
+            self._told_of_loop = True
+            from lattice_client._log import get_logger  # deferred: few bodies are hashed on a loop
+
+            get_logger("auth").warning(
+                "a request's body is hashed on the event loop, which stands still meanwhile: give "
+                "the AsyncClient the SigV4Auth of lattice_client.httpx (or httpx2), which hashes "
+                "it in a thread; this is logged once"
+            )
+        return payload_hash(body)
 
     async def _hash_async(self, body: object) -> str:
         """A body's hash, without blocking the event loop for long."""
@@ -252,7 +266,7 @@ class RequestSigner:
                 self._own_authorization.give_way(out, own)
         headers = out.headers_to_sign(self._signed_headers)
         if payload is None:
-            payload = payload_hash(out.body()) if self._hashes_bodies else self._fixed_payload
+            payload = self._hash(out.body()) if self._hashes_bodies else self._fixed_payload
         clock = self._recovery.clock
         offset = clock.offset(out.host) if clock.offsets else 0.0
         now = clock.system() + offset if offset else None

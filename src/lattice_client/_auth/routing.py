@@ -181,12 +181,14 @@ class Router:
     def _goes_to_lattice(self, out: SignableRequest) -> bool:
         """Whether a request was routed to VPC Lattice. If not, an earlier signature for our service
         is removed, and one for another service stays."""
-        if (
-            out.endpoint is not None
-            and self._is_lattices(out, out.host, out.endpoint)
-            and not self._leads_to_resource(out)
-        ):
-            return True
+        endpoint = out.endpoint
+        if endpoint is not None:
+            # A client routes a request, and then each attempt is signed.
+            if out.judged is endpoint:
+                return True
+            if self._is_lattices(out, out.host, endpoint) and not self._leads_to_resource(out):
+                out.judged = endpoint
+                return True
         out.signer = None
         scope = f"/{self._service}/aws4_request"
         in_query = scope.replace("/", "%2F") in out.target

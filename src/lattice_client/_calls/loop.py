@@ -1,14 +1,15 @@
 """The sans-I/O retry loop of one call: signed attempts, remedies, and pauses between them.
 
-The loop is a generator that yields steps, so that synchronous and asynchronous libraries share it.
-:func:`run` and :func:`run_async` execute each step with the operations of a library.
+Nearly every call ends with its first attempt, which is made directly. All that may follow is a
+generator that yields steps, so that synchronous and asynchronous libraries share it. :func:`run`
+and :func:`run_async` execute each step with the operations of a library.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Coroutine, Generator, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -16,16 +17,15 @@ from lattice_client._auth.recovery import FORBIDDEN, Remedy, Tried
 from lattice_client._auth.request_signer import PATIENCE, RequestSigner
 from lattice_client._auth.seen_hosts import SeenHosts
 from lattice_client._calls.steps import CallSteps, LibraryOps, Step
-from lattice_client._calls.watch import AnyCallObserver, watch
+from lattice_client._calls.watch import CallObserver
 from lattice_client._run_steps import run, run_async
-from lattice_client._wire.request import SignableRequest
 from lattice_client._wire.response_body import patience
 from lattice_client._wire.unsigned_mark import unsigned_mark
 from lattice_client.auth import LatticeAuth, SigV4Auth, request_signer
 from lattice_client.errors import ConfigurationError
-from lattice_client.events import NotSigned, Observer, Observers
+from lattice_client.events import NotSigned, Observer, Observers, error_name
 from lattice_client.names import Resolver
-from lattice_client.retry.policy import NO_RETRIES, Attempts, Outcome, RetryPolicy
+from lattice_client.retry.policy import NO_RETRIES, Attempts, Decision, Outcome, RetryPolicy
 from lattice_client.retry.quota import RetryQuotas
 
 __all__ = [
@@ -104,84 +104,198 @@ class CallSettings:
         if unsigned and self._told.is_new(f"{unsigned.reason} {unsigned.host.lower()}"):
             self.observers.tell(NotSigned(*unsigned))
 
-    def steps(self, ops: LibraryOps, retry: object = None) -> CallSteps:
-        """The steps of one call.
+    def call(self, ops: LibraryOps, retry: object = None) -> Any:
+        """Make one call.
 
         :param retry: a policy for this call alone. None: that of the client.
+        :returns: the response.
         """
-        policy = self.retry if retry is None else _check_policy(retry)
-        observer = watch(self.observers, ops)
-        return observer.observe(self._steps(ops, policy, observer))
+        return _Call(self, ops, self._policy(retry)).make()
 
-    def _steps(self, ops: LibraryOps, policy: RetryPolicy, observer: AnyCallObserver) -> CallSteps:
-        began = time.monotonic()
-        request_id = os.urandom(16).hex()
-        attempts: Attempts | None = None
-        tried = Tried()
+    def call_async(self, ops: LibraryOps, retry: object = None) -> Coroutine[Any, Any, Any]:
+        """As :meth:`call`, for a library whose operations are awaited."""
+        return _Call(self, ops, self._policy(retry)).make_async()
+
+    def _policy(self, retry: object) -> RetryPolicy:
+        return self.retry if retry is None else _check_policy(retry)
+
+
+class _Call:
+    """One call: its attempts, and what comes between them. If an observer listens to attempts, the
+    first one consists of steps too, which the observer follows."""
+
+    # The number of the attempt that is ready.
+    _number = 1
+    # These are made when they are needed first.
+    _attempts: Attempts | None = None
+    _tried: Tried | None = None
+    _observer: CallObserver | None = None
+
+    def __init__(self, settings: CallSettings, ops: LibraryOps, policy: RetryPolicy) -> None:
+        self._settings = settings
+        self._ops = ops
+        self._policy = policy
+        self._began = time.monotonic()
+        self._request_id = os.urandom(16).hex()
+        self._attempt = ops.attempt(self._request_id)
+
+    def make(self) -> Any:
+        ops, attempt, delay = self._ops, self._attempt, None
+        if self._settings.observers.follow_attempts():
+            return run(self._observed_steps(), ops)
+        ops.sign(attempt)
+        try:
+            response = ops.send(attempt)
+        except Exception as error:
+            response, delay = None, self._delay_after(error)
+            if delay is None:
+                raise
+        else:
+            if self._is_final(response):
+                return response
+        return run(self._other_steps(response, delay), ops)
+
+    async def make_async(self) -> Any:
+        """As :meth:`make`."""
+        ops, attempt, delay = self._ops, self._attempt, None
+        if self._settings.observers.follow_attempts():
+            return await run_async(self._observed_steps(), ops)
+        await ops.sign(attempt)
+        try:
+            response = await ops.send(attempt)
+        except Exception as error:
+            response, delay = None, self._delay_after(error)
+            if delay is None:
+                raise
+        else:
+            if self._is_final(response):
+                return response
+        return await run_async(self._other_steps(response, delay), ops)
+
+    def _observed_steps(self) -> CallSteps:
+        self._observer = self._observe()
+        return self._observer.observe(self._steps())
+
+    def _steps(self) -> CallSteps:
+        """The attempt that is ready, and those that follow it."""
         while True:
-            attempt = ops.attempt(request_id)
-            yield "sign", attempt
+            yield "sign", self._attempt
+            delay = None
             try:
-                response = yield "send", attempt
+                response = yield "send", self._attempt
             except Exception as error:
-                outcome = ops.outcome(error, attempt.rewind())
-                if outcome is None:
-                    raise
-                attempts = attempts or self._attempts(policy, attempt, began)
-                decision = attempts.after(outcome, time.monotonic())
-                if decision.delay is None:
-                    observer.gave_up(decision)
+                delay = self._delay_after(error)
+                if delay is None:
                     raise
             else:
-                status = ops.status(response)
-                if status == FORBIDDEN:
-                    remedy = yield from _find_remedy(policy, began, attempt, response, tried)
-                    if remedy is not None:
-                        observer.remedy(remedy)
-                        continue
-                # Nearly every call ends here, so nothing is allocated before this line.
-                if status not in policy.statuses and not self.quotas:
+                if self._is_final(response) or not (yield from self._is_to_repeat(response)):
                     return response
-                attempts = attempts or self._attempts(policy, attempt, began)
-                # Rewind first: if that fails, the response must still be there to return.
-                replayable = status in policy.statuses and attempt.rewind()
-                decided = time.monotonic()
-                decision = attempts.after(_answered(status, response, replayable), decided)
-                if decision.delay is None:
-                    observer.gave_up(decision)
-                    return response
-                observer.retry(decision)
-                with suppress(Exception):
-                    yield "discard", (response, patience(policy.deadline, began))
-                yield "pause", _remaining_pause(decision.delay, decided)
-                continue
-            observer.retry(decision)
-            yield "pause", decision.delay
+            if delay is not None:
+                yield "pause", delay
+            self._begin_another()
 
-    def _attempts(self, policy: RetryPolicy, attempt: SignableRequest, began: float) -> Attempts:
-        headers = attempt.request.headers
-        return policy.start(
-            attempt.method, attempt.host, began, headers=headers, quotas=self.quotas
-        )
+    def _other_steps(self, response: Any, delay: float | None) -> CallSteps:
+        """What follows a first attempt that may not be the last.
 
+        :param response: its response, or None.
+        :param delay: the seconds to wait where it failed.
+        """
+        if delay is not None:
+            yield "pause", delay
+        elif not (yield from self._is_to_repeat(response)):
+            return response
+        self._begin_another()
+        return (yield from self._steps())
 
-def _find_remedy(
-    policy: RetryPolicy, began: float, attempt: Any, response: Any, tried: Tried
-) -> Generator[tuple[Step, Any], Any, Remedy | None]:
-    """The remedy for a 403, or None. With a remedy, the response is discarded."""
-    body = yield "read", (response, patience(policy.deadline, began))
-    wait_at_most = patience(policy.deadline, began, longest=PATIENCE)
-    refusal = (attempt, response.headers, body, tried, wait_at_most)
-    try:
-        remedy: Remedy | None = yield "remedy", refusal
-    except BaseException:  # a cancelled caller gets no response that it could close
+    def _begin_another(self) -> None:
+        self._number += 1
+        self._attempt = self._ops.attempt(self._request_id)
+
+    def _is_final(self, response: Any) -> bool:
+        """Whether a response is neither a refusal nor to be retried, as nearly every one."""
+        status: int = self._ops.status(response)
+        if status == FORBIDDEN or status in self._policy.statuses:
+            return False
+        self._settings.quotas.note_answer(self._attempt.host, status)
+        return True
+
+    def _is_to_repeat(self, response: Any) -> Generator[tuple[Step, Any], Any, bool]:
+        """Whether another attempt follows a response, which then is discarded."""
+        policy, status = self._policy, self._ops.status(response)
+        if status == FORBIDDEN:
+            remedy = yield from self._find_remedy(response)
+            if remedy is not None:
+                if observer := self._listening():
+                    observer.remedy(self._number, remedy)
+                return True
+        if status not in policy.statuses:
+            self._settings.quotas.note_answer(self._attempt.host, status)
+            return False
+        # Rewind first: if that fails, the response must still be there to return.
+        replayable = self._attempt.rewind()
+        decided = time.monotonic()
+        decision = self._after(_answered(status, response, replayable), decided, status=status)
+        if decision.delay is None:
+            return False
         with suppress(Exception):
-            yield "discard", (response, 0.0)
-        raise
-    if remedy is not None:
-        with suppress(Exception):  # the response is of no use, whether or not it can be closed
-            yield "discard", (response, patience(policy.deadline, began))
-    return remedy
+            yield "discard", (response, patience(policy.deadline, self._began))
+        yield "pause", _remaining_pause(decision.delay, decided)
+        return True
+
+    def _delay_after(self, error: Exception) -> float | None:
+        """The seconds to wait after a failure; None where it ends the call."""
+        outcome = self._ops.outcome(error, self._attempt.rewind())
+        if outcome is None:
+            return None
+        return self._after(outcome, time.monotonic(), error=error_name(error)).delay
+
+    def _after(
+        self, outcome: Outcome, now: float, *, status: int | None = None, error: str | None = None
+    ) -> Decision:
+        """What the retry policy says; observers are told."""
+        attempt, attempts = self._attempt, self._attempts
+        if attempts is None:
+            self._attempts = attempts = self._policy.start(
+                attempt.method,
+                attempt.host,
+                self._began,
+                headers=attempt.request.headers,
+                quotas=self._settings.quotas,
+            )
+        decision = attempts.after(outcome, now)
+        if observer := self._listening():
+            if decision.delay is None:
+                observer.gave_up(decision)
+            else:
+                observer.retry(self._number, decision, status, error)
+        return decision
+
+    def _find_remedy(self, response: Any) -> Generator[tuple[Step, Any], Any, Remedy | None]:
+        """The remedy for a 403, or None. With a remedy, the response is discarded."""
+        deadline, began = self._policy.deadline, self._began
+        self._tried = self._tried or Tried()
+        body = yield "read", (response, patience(deadline, began))
+        wait_at_most = patience(deadline, began, longest=PATIENCE)
+        refusal = (self._attempt, response.headers, body, self._tried, wait_at_most)
+        try:
+            remedy: Remedy | None = yield "remedy", refusal
+        except BaseException:  # a cancelled caller gets no response that it could close
+            with suppress(Exception):
+                yield "discard", (response, 0.0)
+            raise
+        if remedy is not None:
+            with suppress(Exception):  # the response is of no use, closed or not
+                yield "discard", (response, patience(deadline, began))
+        return remedy
+
+    def _listening(self) -> CallObserver | None:
+        """The observer of this call; None where none listens to what comes between attempts."""
+        if self._observer is None and self._settings.observers.kinds():
+            self._observer = self._observe()
+        return self._observer
+
+    def _observe(self) -> CallObserver:
+        return CallObserver(self._settings.observers, self._ops, self._attempt)
 
 
 # Seconds. Reading a body that has already arrived takes less, and does not shorten the pause.

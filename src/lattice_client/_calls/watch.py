@@ -1,10 +1,15 @@
-"""The events of one call for its observers."""
+"""The events of one call for its observers.
+
+Those of attempts are made where an observer listens to them (``Observers.follow_attempts``): then
+:meth:`CallObserver.observe` wraps the steps of the call. Of any other call, an observer is made
+only for a remedy or a retry.
+"""
 
 from __future__ import annotations
 
 import time
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lattice_client.events import (
     AttemptEnded,
@@ -26,17 +31,22 @@ if TYPE_CHECKING:
     from lattice_client._wire.request import SignableRequest
     from lattice_client.retry.policy import Reason
 
-__all__ = ["AnyCallObserver", "watch"]
+__all__ = ["CallObserver"]
 
 _numbers = count(1)
 
 
 class CallObserver:
-    """Passes the steps of one call through, and tells observers about them."""
+    """Tells observers about one call.
 
-    def __init__(self, observers: Observers, ops: LibraryOps) -> None:
+    :param attempt: its first; a call that fails before has no events.
+    """
+
+    def __init__(self, observers: Observers, ops: LibraryOps, attempt: SignableRequest) -> None:
         self._tell = observers.tell
+        self._kinds = observers.kinds()
         self._ops = ops
+        self._call = _call_of(attempt)
         self._attempt = 0
         self._status: int | None = None
         self._error: str | None = None
@@ -45,12 +55,10 @@ class CallObserver:
     def observe(self, steps: CallSteps) -> CallSteps:
         """The same steps, observed."""
         began = time.perf_counter()
-        # A call that fails before its first attempt has no events.
-        step, argument = next(steps)
-        self._call = _call_of(argument)
-        self._tell(CallStarted(self._call))
+        if CallStarted in self._kinds:
+            self._tell(CallStarted(self._call))
         try:
-            response = yield from self._observe(steps, step, argument)
+            response = yield from self._observe(steps)
         except BaseException as error:
             self._status, self._error = None, error_name(error)
             raise
@@ -58,24 +66,20 @@ class CallObserver:
             return response
         finally:
             steps.close()
-            self._tell(
-                CallEnded(
-                    self._call,
-                    self._attempt,
-                    self._status,
-                    self._error,
-                    time.perf_counter() - began,
-                    self._gave_up,
-                )
-            )
+            if CallEnded in self._kinds:
+                duration = time.perf_counter() - began
+                end = (self._attempt, self._status, self._error, duration, self._gave_up)
+                self._tell(CallEnded(self._call, *end))
 
-    def _observe(self, steps: CallSteps, step: Any, argument: Any) -> CallSteps:
+    def _observe(self, steps: CallSteps) -> CallSteps:
         try:
+            step, argument = next(steps)
             while True:
                 began = time.perf_counter()
                 if step == "send":
                     self._attempt += 1
-                    self._tell(AttemptStarted(self._call, self._attempt))
+                    if AttemptStarted in self._kinds:
+                        self._tell(AttemptStarted(self._call, self._attempt))
                 try:
                     result = yield step, argument
                 except BaseException as error:  # noqa: BLE001 the loop decides
@@ -93,52 +97,32 @@ class CallObserver:
 
     def _signed(self, attempt: SignableRequest, began: float) -> None:
         signer = attempt.signer
-        if signer is not None:
+        if signer is not None and Signed in self._kinds:
             region = getattr(signer, "region", None) or signer.region_set  # type: ignore[union-attr]
             duration = time.perf_counter() - began
             self._tell(Signed(self._call, self._attempt + 1, signer.service, region, duration))
 
     def _ended(self, status: int | None, error: str | None, began: float) -> None:
         self._status, self._error = status, error
-        duration = time.perf_counter() - began
-        self._tell(AttemptEnded(self._call, self._attempt, status, error, duration))
+        if AttemptEnded in self._kinds:
+            duration = time.perf_counter() - began
+            self._tell(AttemptEnded(self._call, self._attempt, status, error, duration))
 
     # The retry loop calls these.
 
-    def remedy(self, remedy: Remedy) -> None:
-        self._tell(RemedyApplied(self._call, self._attempt, remedy))
+    def remedy(self, attempt: int, remedy: Remedy) -> None:
+        if RemedyApplied in self._kinds:
+            self._tell(RemedyApplied(self._call, attempt, remedy))
 
     def gave_up(self, decision: Decision) -> None:
         self._gave_up = decision.reason if decision.gave_up else None
 
-    def retry(self, decision: Decision) -> None:
-        delay, reason = decision
-        self._tell(
-            RetryPlanned(self._call, self._attempt, delay or 0.0, reason, self._status, self._error)
-        )
-
-
-class _NoObserver:
-    """For a call without observers: makes no events and adds no layer."""
-
-    def observe(self, steps: CallSteps) -> CallSteps:
-        return steps
-
-    def remedy(self, remedy: Remedy) -> None: ...
-
-    def gave_up(self, decision: Decision) -> None: ...
-
-    def retry(self, decision: Decision) -> None: ...
-
-
-NO_OBSERVER = _NoObserver()
-
-AnyCallObserver = CallObserver | _NoObserver
-
-
-def watch(observers: Observers, ops: LibraryOps) -> AnyCallObserver:
-    """The observer of one call; one that does nothing if no observer listens."""
-    return CallObserver(observers, ops) if observers.are_listening() else NO_OBSERVER
+    def retry(
+        self, attempt: int, decision: Decision, status: int | None, error: str | None
+    ) -> None:
+        if RetryPlanned in self._kinds:
+            delay, reason = decision
+            self._tell(RetryPlanned(self._call, attempt, delay or 0.0, reason, status, error))
 
 
 def _call_of(attempt: SignableRequest) -> Call:

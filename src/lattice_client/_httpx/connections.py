@@ -8,8 +8,8 @@ a separate pool.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -57,11 +57,22 @@ class HttpxAttempt(HttpxRequest):
 
 
 class _NamedTransport:
-    """The transport of one name, and the number of requests that are being sent through it."""
+    """The transport of one name, and the number of requests that are being sent through it.
 
-    def __init__(self, transport: Any) -> None:
+    As a context manager it stands for one of these requests.
+    """
+
+    def __init__(self, transport: Any, lock: threading.Lock) -> None:
         self.transport = transport
         self.sending = 0
+        self._lock = lock
+
+    def __enter__(self) -> Any:
+        return self.transport
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self.sending -= 1
 
     @property
     def idle(self) -> bool:
@@ -86,6 +97,7 @@ class TransportPool:
 
     def __init__(self, first: Any, make: Callable[[], Any] | None) -> None:
         self.first = first
+        self._use_first = nullcontext(first)
         self._make = make
         self._has_proxy = "Proxy" in type(getattr(first, "_pool", None)).__name__
         # Whether requests may be sent to another address than their name's: not through a proxy,
@@ -97,46 +109,34 @@ class TransportPool:
         self._names: dict[tuple[str, int | None], str] = {}
         self._lock = threading.Lock()
 
-    @contextmanager
-    def acquire(self, request: Any) -> Iterator[Any]:
+    def acquire(self, request: Any) -> AbstractContextManager[Any]:
         """The transport for a request, until the response begins.
 
         :raises ConfigurationError: if the caller's transport would mix up two names, or uses a
             proxy.
         """
-        named = self._named(request)
-        if named is None:
-            yield self.first
-            return
-        try:
-            yield named.transport
-        finally:
-            with self._lock:
-                named.sending -= 1
-
-    def _named(self, request: Any) -> _NamedTransport | None:
         name = request.extensions.get(_NAME)
         if name is None:
             if self._make is None and request.url.scheme == "https":
                 # The URL's host may be the address of another name.
                 self._reserve(request.url.host, request)
-            return None
+            return self._use_first
         if self._has_proxy:
             raise ConfigurationError(
                 f"{name!r} has an address to connect to, {request.url.host!r} (connect_to), and a "
                 "proxy: one of them has to go"
             )
         if request.url.scheme != "https":
-            return None
+            return self._use_first
         if self._make is None:
             self._reserve(name, request)
-            return None
+            return self._use_first
         with self._lock:
             named = self._of_name.get(name)
             if named is None:
                 if len(self._of_name) >= _MAX_NAMES:
                     self._retire()
-                named = self._of_name[name] = _NamedTransport(self._make())
+                named = self._of_name[name] = _NamedTransport(self._make(), self._lock)
             named.sending += 1
             return named
 

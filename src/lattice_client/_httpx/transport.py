@@ -126,8 +126,7 @@ class SigningTransport(_SigningTransport):
             ops.attach_for_explain(response)
         else:
             signer.refuse_basic(ops.last)
-            steps = self._settings.steps(ops, request.extensions.get(RETRY))
-            response = run(steps, ops)
+            response = self._settings.call(ops, request.extensions.get(RETRY))
             ops.attach_for_explain(response)
         if response.status_code in REDIRECTS:
             _remember(request, ops.origins())
@@ -166,8 +165,7 @@ class AsyncSigningTransport(_SigningTransport):
             ops.attach_for_explain(response)
         else:
             signer.refuse_basic(ops.last)
-            steps = self._settings.steps(ops, request.extensions.get(RETRY))
-            response = await run_async(steps, ops)
+            response = await self._settings.call_async(ops, request.extensions.get(RETRY))
             ops.attach_for_explain(response)
         if response.status_code in REDIRECTS:
             _remember(request, ops.origins())
@@ -257,7 +255,7 @@ class SigningClient:
         :raises ConfigurationError: for authentication that is not ours, where this client signs.
         """
         is_own = auth is self._own_auth and CALL_AUTH not in request.extensions
-        is_ours = auth is None or isinstance(auth, SigV4Auth)
+        is_ours = is_own or auth is None or isinstance(auth, SigV4Auth)
         if request.url.userinfo or not is_ours:
             if self._settings.signer.is_in_scope(HttpxRequest(request)):
                 raise not_ours(None if is_ours else auth)
@@ -388,14 +386,14 @@ class _Ops:
 
 class _SyncOps(_Ops):
     def send(self, attempt: HttpxAttempt) -> Any:
-        if attempt.endpoint is None or not attempt.endpoint.addresses:
+        if attempt.endpoint is None:
+            return self._inner.first.handle_request(attempt.request)
+        if not attempt.endpoint.addresses:
             return self.send_once(attempt)
         return run(self._signer.send_steps(attempt, self._is_unconnected), self)
 
     def send_once(self, attempt: HttpxAttempt) -> Any:
         inner = self._inner
-        if attempt.endpoint is None:
-            return inner.first.handle_request(attempt.request)
         with inner.acquire(attempt.request) as transport:
             for retired in inner.retired():
                 retired.close()
@@ -418,15 +416,18 @@ class _SyncOps(_Ops):
 
 
 class _AsyncOps(_Ops):
-    async def send(self, attempt: HttpxAttempt) -> Any:
-        if attempt.endpoint is None or not attempt.endpoint.addresses:
-            return await self.send_once(attempt)
-        return await run_async(self._signer.send_steps(attempt, self._is_unconnected), self)
+    def send(self, attempt: HttpxAttempt) -> Awaitable[Any]:
+        sent: Awaitable[Any]
+        if attempt.endpoint is None:
+            sent = self._inner.first.handle_async_request(attempt.request)
+        elif not attempt.endpoint.addresses:
+            sent = self.send_once(attempt)
+        else:
+            sent = run_async(self._signer.send_steps(attempt, self._is_unconnected), self)
+        return sent
 
     async def send_once(self, attempt: HttpxAttempt) -> Any:
         inner = self._inner
-        if attempt.endpoint is None:
-            return await inner.first.handle_async_request(attempt.request)
         with inner.acquire(attempt.request) as transport:
             for retired in inner.retired():
                 await retired.aclose()

@@ -134,7 +134,7 @@ class Adapter(HTTPAdapter):
         else:
             signer.refuse_basic(ops.last)
             _refuse_other_hooks(request)
-            response = run(self._settings.steps(ops, retry), ops)
+            response = self._settings.call(ops, retry)
         if signer.names is not None and request.url:
             # A redirect is relative to the URL that was called.
             response.url = request.url
@@ -265,10 +265,13 @@ class _Ops:
         return self.last
 
     def send(self, attempt: RequestsAttempt) -> requests.Response:
-        if attempt.endpoint is None or not attempt.endpoint.addresses:
-            return self.send_once(attempt)
         response: requests.Response
-        response = run(self._signer.send_steps(attempt, _is_unconnected), self)
+        if attempt.endpoint is None:
+            response = self._send(attempt.request, **self._how)
+        elif not attempt.endpoint.addresses:
+            response = self.send_once(attempt)
+        else:
+            response = run(self._signer.send_steps(attempt, _is_unconnected), self)
         return response
 
     def send_once(self, attempt: RequestsAttempt) -> requests.Response:

@@ -103,10 +103,9 @@ class Session(TypedSession):
         if retry is None and about_to_send is not None and about_to_send[0] is self:
             _about_to_send.set(None)
             retry = about_to_send[1]
-        own = {"retry": retry, "auth": auth}
-        own = {name: value for name, value in own.items() if value is not None}
+        own = retry is not None or auth is not None
         if own and isinstance(self.get_adapter(str(request.url)), Adapter):
-            arguments.update(own)
+            arguments.update(retry=retry, auth=auth)
         return super().send(request, **arguments)
 
 

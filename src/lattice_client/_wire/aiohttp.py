@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -38,6 +39,7 @@ class AiohttpRequest(Reroutable):
         self.signer: AnySigner | None = None
         self.offset = 0.0
         self.endpoint: Endpoint | None = None
+        self.judged: Endpoint | None = None
         self.method: str = request.method
         self.target: str = request.url.raw_path_qs
         self._unrouted: tuple[Any, ...] | None = None
@@ -231,7 +233,7 @@ class CallStore(Generic[_Kept]):
     def __init__(self, limit: int) -> None:
         self._limit = limit
         # The call is kept beside its id, because Python may reuse the id of a collected object.
-        self._sessions = WeakKeyDictionary[object, dict[int, tuple[object, _Kept]]]()
+        self._sessions = WeakKeyDictionary[object, OrderedDict[int, tuple[object, _Kept]]]()
 
     def __len__(self) -> int:
         return sum(map(len, list(self._sessions.values())))
@@ -240,21 +242,23 @@ class CallStore(Generic[_Kept]):
         """The value of a request's call."""
         if not self._sessions:
             return None
-        calls = self._sessions.get(self._session_of(request)) or {}
-        return calls.get(id(_call_of(request)), (None, None))[1]
+        calls = self._sessions.get(self._session_of(request))
+        return calls.get(id(_call_of(request)), (None, None))[1] if calls else None
 
     def keep(self, request: Any, kept: _Kept) -> None:
         """Set the value of a request's call."""
-        calls, call = self._sessions.setdefault(self._session_of(request), {}), _call_of(request)
+        session, call = self._session_of(request), _call_of(request)
+        calls = self._sessions.setdefault(session, OrderedDict())
         calls.pop(id(call), None)
         while len(calls) >= self._limit:
-            for oldest in list(calls)[:1]:
-                calls.pop(oldest, None)
+            calls.popitem(last=False)  # without a look at the others
         calls[id(call)] = (call, kept)
 
     def forget(self, request: Any) -> None:
         """Forget a request's call."""
-        (self._sessions.get(self._session_of(request)) or {}).pop(id(_call_of(request)), None)
+        calls = self._sessions.get(self._session_of(request))
+        if calls:
+            calls.pop(id(_call_of(request)), None)
 
     def clear(self) -> None:
         """Forget all calls."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Any
 
 from lattice_client._wire.body import file_at, put_back, rewind_form
@@ -46,6 +45,7 @@ class HttpxRequest(Reroutable):
         self.signer: AnySigner | None = None
         self.offset = 0.0
         self.endpoint: Endpoint | None = None
+        self.judged: Endpoint | None = None
         self.method: str = request.method
         self.target: str = _target(request)
         self.host = httpx_host(request.headers)
@@ -88,8 +88,9 @@ class HttpxRequest(Reroutable):
         if parts is None or not hasattr(parts, "_replace"):
             self.set_url_host(address, None)
             return
-        self.request.url = changed = copy(url)
-        changed._uri_reference = parts._replace(host=address)  # noqa: SLF001
+        changed = type(url).__new__(type(url))
+        changed.__dict__ = {**vars(url), "_uri_reference": parts._replace(host=address)}
+        self.request.url = changed
 
     def set_host(self, host: str) -> None:
         self.request.headers["Host"] = host

@@ -41,6 +41,8 @@ class SignableRequest(Protocol):
     offset: float
     # Where names have routed it to. None: not routed.
     endpoint: Endpoint | None
+    # An endpoint that was found to be VPC Lattice's for this request, and need not be judged again.
+    judged: Endpoint | None
 
     def can_connect_to_address(self) -> bool:
         """Whether the connection can be made to another address than its name's."""
@@ -123,12 +125,13 @@ class Reroutable:
     ``endpoint`` is where the request was routed to; None before.
     """
 
-    __slots__ = ("endpoint", "host", "request")
+    __slots__ = ("endpoint", "host", "judged", "request")
 
     has_response_hooks: ClassVar[bool] = False
     request: Any
     host: str
     endpoint: Endpoint | None
+    judged: Endpoint | None
 
     def route(self, endpoint: Endpoint, at_address: Endpoint | None = None) -> None:
         """Send the request to an endpoint.
@@ -140,7 +143,7 @@ class Reroutable:
         :raises ConfigurationError: for a ``connect_to`` that this library's hook cannot follow, or
             that is no address.
         """
-        self.endpoint = endpoint
+        self.endpoint, self.judged = endpoint, None
         given, port = split_port(self.host)
         if at_address is None and endpoint.host == given and endpoint.connect_to is None:
             return
@@ -176,7 +179,7 @@ class Reroutable:
 
     def goes_by_url(self) -> bool:
         """Whether the URL names the host that the Host header names."""
-        return is_same_name(self.url_host(), split_port(self.host)[0])
+        return not self.has_own_host() or is_same_name(self.url_host(), split_port(self.host)[0])
 
     # What each library does differently.
 

@@ -36,6 +36,7 @@ class RequestsRequest(Reroutable):
         self.signer: AnySigner | None = None
         self.offset = 0.0
         self.endpoint: Endpoint | None = None
+        self.judged: Endpoint | None = None
         self.method: str = request.method or "GET"
         self.target: str = request.path_url
         given = requests_header(request.headers, "host")
@@ -81,9 +82,7 @@ class RequestsRequest(Reroutable):
 
     def set_url_host(self, name: str, port: int | None) -> None:
         scheme, netloc, target, fragment = url_parts(self.request.url)
-        user, at, host = netloc.rpartition("@")
-        authority = bracketed(name) + (split_port(host)[1] if port is None else f":{port}")
-        self.request.url = f"{scheme}://{user}{at}{authority}{target}{fragment}"
+        self.request.url = f"{scheme}://{_with_host(netloc, name, port)}{target}{fragment}"
 
     def set_host(self, host: str) -> None:
         # Without a Host header the URL's host is sent. A header that is set would go along with a
@@ -144,32 +143,39 @@ class RequestsAttempt(RequestsRequest):
     :param through_proxy: whether a proxy makes the connection.
     """
 
-    __slots__ = ("_authority", "_through_proxy")
+    __slots__ = ("_origins", "_through_proxy")
 
     def __init__(self, request: Any, *, through_proxy: bool = False) -> None:
         super().__init__(request)
         self._through_proxy = through_proxy
-        # In the URL before an address took its place.
-        self._authority: str | None = None
+        # What stands before the path of the URL, and what stood there before an address did.
+        self._origins: tuple[str, str] | None = None
 
     def can_connect_to_address(self) -> bool:
         return not self._through_proxy
 
     def set_connect_address(self, endpoint: Endpoint, address: str, port: int | None) -> None:
         self.request.headers["Host"] = self.host
-        self._authority = url_parts(self.request.url)[1]
         self._has_own_host = True
-        self.set_url_host(address, port)
+        scheme, netloc, target, fragment = url_parts(self.request.url)
+        changed = f"{scheme}://{_with_host(netloc, address, port)}"
+        self.request.url = f"{changed}{target}{fragment}"
+        self._origins = changed, f"{scheme}://{netloc}"
         setattr(self.request, _SERVER_NAME, endpoint.host)
 
     def restore_url(self) -> None:
         """After sending, have the URL name the host again: requests compares it with the URL of a
         redirect, to decide which headers to forward."""
-        if self._authority is not None:
-            scheme, _, target, fragment = url_parts(self.request.url)
-            self.request.url = f"{scheme}://{self._authority}{target}{fragment}"
+        if self._origins is not None:
+            changed, before = self._origins
+            self.request.url = before + self.request.url.removeprefix(changed)
             delattr(self.request, _SERVER_NAME)
-            self._authority = None
+            self._origins = None
+
+
+def _with_host(authority: str, name: str, port: int | None) -> str:
+    user, at, host = authority.rpartition("@")
+    return f"{user}{at}{bracketed(name)}{split_port(host)[1] if port is None else f':{port}'}"
 
 
 def server_name(request: Any) -> str | None:

@@ -6,6 +6,7 @@ import time
 from typing import Protocol, cast, runtime_checkable
 
 from lattice_client._secrecy import forgetful, redacted_key_id
+from lattice_client.credentials.shared_get import shared_get
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import (
     CredentialsError,
@@ -47,7 +48,8 @@ class CredentialsProvider(Protocol):
         ...
 
     def get(self) -> Credentials:
-        """The credentials, fetched if necessary; may block.
+        """The credentials, fetched if necessary; may block. Threads that want them at the same time
+        share one call, unless there is ``get_async()``.
 
         :raises CredentialsError: where there are none.
         """
@@ -84,7 +86,12 @@ def current(provider: CredentialsProvider) -> Credentials:
 
     :raises CredentialsError: where they cannot sign, as :func:`checked` says.
     """
-    return checked(ready(provider) or provider.get(), provider)
+    return checked(ready(provider) or _get(provider), provider)
+
+
+def _get(provider: CredentialsProvider) -> object:
+    # A provider with get_async() is made for many callers at once.
+    return provider.get() if hasattr(provider, "get_async") else shared_get(provider)
 
 
 def ready(provider: CredentialsProvider) -> Credentials | None:

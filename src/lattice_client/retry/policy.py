@@ -258,8 +258,7 @@ class RetryPolicy:
         repeatable = method in self.methods or (
             any(name.lower() in self.key_headers for name in headers)
         )
-        quota = None if quotas is None else quotas.of(host)
-        return Attempts(self, repeatable, quota, now, random)
+        return Attempts(self, repeatable, host, quotas, now, random)
 
     def replace(self, **changes: Any) -> RetryPolicy:
         """The same policy with other settings, such as ``policy.replace(attempts=1)``.
@@ -312,9 +311,10 @@ class Attempts:
 
     __slots__ = (
         "_began",
+        "_host",
         "_longest",
         "_policy",
-        "_quota",
+        "_quotas",
         "_random",
         "_repeatable",
         "_until",
@@ -325,14 +325,16 @@ class Attempts:
         self,
         policy: RetryPolicy,
         repeatable: bool,  # noqa: FBT001 made in one place
-        quota: RetryQuota | None,
+        host: str,
+        quotas: RetryQuotas | None,
         now: float,
         random: Callable[[], float] | None,
     ) -> None:
         self.number = 1
         self._policy = policy
         self._repeatable = repeatable
-        self._quota = quota
+        self._host = host
+        self._quotas = quotas
         self._random = random
         self._began = now
         self._longest = policy.shortest_attempt
@@ -352,8 +354,8 @@ class Attempts:
         """
         policy = self._policy
         if outcome.sent == "answered" and outcome.status not in policy.statuses:
-            if self._quota is not None and outcome.status < _SERVER_ERRORS:
-                self._quota.give_back()
+            if self._quotas is not None:
+                self._quotas.note_answer(self._host, outcome.status)
             return _FINISHED
         self._longest = max(self._longest, now - self._began)
         requested = _requested_wait(outcome)
@@ -384,12 +386,13 @@ class Attempts:
             return "retry-after"
         if ceiling < 0:
             return "deadline"
-        if self._quota is not None and not self._quota.spend(timed_out=outcome.timed_out):
+        if self._quotas is not None and not self._quotas.spend(
+            self._host, timed_out=outcome.timed_out
+        ):
             return "quota"
         return None
 
 
-_SERVER_ERRORS = 500
 # By then any cap is reached, and the product still fits a float.
 _MAX_DOUBLINGS = 64
 _REASONS: dict[Sent, Reason] = {

@@ -7,6 +7,8 @@ import threading
 
 __all__ = ["RetryQuota", "RetryQuotas"]
 
+_SERVER_ERRORS = 500
+
 # One lock for all quotas. Only a failure, and a success after one, takes it.
 _lock = threading.Lock()
 
@@ -48,12 +50,15 @@ class RetryQuota:
 
     def spend(self, *, timed_out: bool = False) -> bool:
         """Pay for a retry. False, with nothing paid, if there are too few tokens."""
-        price = self.RETRY_AFTER_TIMEOUT if timed_out else self.RETRY
         with _lock:
-            if self.tokens < price:
-                return False
-            self.tokens -= price
-            return True
+            return self._spend(timed_out=timed_out)
+
+    def _spend(self, *, timed_out: bool) -> bool:
+        price = self.RETRY_AFTER_TIMEOUT if timed_out else self.RETRY
+        if self.tokens < price:
+            return False
+        self.tokens -= price
+        return True
 
     def give_back(self) -> None:
         """Return a token, for an answer that is no failure."""
@@ -65,8 +70,9 @@ class RetryQuota:
 class RetryQuotas:
     """The quotas of many hosts, for one client or shared by several.
 
-    :param hosts: how many quotas are kept. Beyond that, full quotas are dropped first, because a
-        full one equals a new one.
+    A full quota equals a new one, so only those of hosts that have failed lately are kept.
+
+    :param hosts: how many quotas are kept. Beyond that, full quotas are dropped first.
     :param capacity: the tokens of each quota.
 
     May be used from many threads at once. A pickle holds no quotas: all are full again.
@@ -84,22 +90,43 @@ class RetryQuotas:
         return f"<RetryQuotas of {len(self)} hosts>"
 
     def of(self, host: str) -> RetryQuota:
-        """The quota of a host."""
+        """The quota of a host as it is now. To spend from it, call :meth:`spend`: once it is full,
+        another takes its place."""
         quota = self._quotas.get(host)
-        return self._new(host) if quota is None else quota
+        if quota is None:
+            with _lock:
+                quota = self._find(host)
+        return quota
 
-    def _new(self, host: str) -> RetryQuota:
+    def spend(self, host: str, *, timed_out: bool = False) -> bool:
+        """See :meth:`RetryQuota.spend`."""
         with _lock:
-            if len(self._quotas) >= self._hosts:
-                in_use = {
-                    name: quota
-                    for name, quota in self._quotas.items()
-                    if quota.tokens < quota.capacity
-                }
-                while len(in_use) >= self._hosts:
-                    del in_use[next(iter(in_use))]  # the oldest
-                self._quotas = in_use
-            return self._quotas.setdefault(host, RetryQuota(self._capacity))
+            return self._find(host)._spend(timed_out=timed_out)  # noqa: SLF001 the lock is held
+
+    def note_answer(self, host: str, status: int) -> None:
+        """Return a token to a host, if it has failed lately and this answer is no failure."""
+        if host not in self._quotas or status >= _SERVER_ERRORS:
+            return
+        with _lock:
+            quota = self._quotas.get(host)
+            if quota is not None:
+                quota.tokens += 1
+                if quota.tokens >= quota.capacity:
+                    del self._quotas[host]
+
+    def _find(self, host: str) -> RetryQuota:
+        """The quota of a host, made if need be, while the lock is held."""
+        quota = self._quotas.get(host)
+        if quota is not None:
+            return quota
+        if len(self._quotas) >= self._hosts:
+            in_use = {
+                name: quota for name, quota in self._quotas.items() if quota.tokens < quota.capacity
+            }
+            while len(in_use) >= self._hosts:
+                del in_use[next(iter(in_use))]  # the oldest
+            self._quotas = in_use
+        return self._quotas.setdefault(host, RetryQuota(self._capacity))
 
     def __reduce__(self) -> tuple[type[RetryQuotas], tuple[int, int]]:
         return type(self), (self._hosts, self._capacity)
