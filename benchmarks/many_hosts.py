@@ -27,10 +27,17 @@ class _Request:
     signer = None
     offset = 0.0
     endpoint = None
+    judged = None
 
     def __init__(self, number: int, hosts: int) -> None:
         self.host = host(number % hosts)
         self.target = f"/orders/{number}?page={number % 50}&status=open{number}"
+
+    def has_own_host(self) -> bool:
+        return False
+
+    def own_authorization(self) -> None:
+        return None
 
     def authority(self) -> str:
         return self.host

@@ -110,7 +110,7 @@ class RequestSigner:
         and ``names``: quicker than deciding again. None otherwise."""
         if self._router.hosts is not None or out.has_own_host():
             return None
-        return self._signers.cached(out.host)
+        return self._signers.known(out.host)
 
     def refuse_basic(self, out: SignableRequest) -> None:
         """What has set it cannot be seen here.

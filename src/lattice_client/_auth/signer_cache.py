@@ -57,22 +57,32 @@ class SignerCache:
         # and all are forgotten with a new signer.
         self._of_host: dict[str, AnySigner] = {}
 
+    def known(self, host: str) -> AnySigner | None:
+        """The signer for a host that has been signed for before, or None."""
+        signer = self._of_host.get(host)
+        return None if signer is None else self._if_current(signer)
+
     def cached(self, host: str, found: str | None = None) -> AnySigner | None:
-        """The signer for a host if there is one already, or None.
+        """The signer for a host in scope if there is one for its region already, or None.
 
         :param found: the region that a source of names has found, if any. The argument and the
             region in a managed name take precedence.
         """
-        signer = self._of_host.get(host) if found is None else None
-        known = signer is not None
-        if signer is None:
-            region = self._region or region_of(host) or found or self._default_region
-            signer = self._of_region.get((region, self._encodings.get(host)))
-        credentials = self._provider.peek()
-        if signer is None or credentials is None or signer.credentials is not credentials:
+        if found is None and (signer := self.known(host)) is not None:
+            return signer
+        region = self._region or region_of(host) or found or self._default_region
+        signer = self._of_region.get((region, self._encodings.get(host)))
+        if signer is None or self._if_current(signer) is None:
             return None
-        if not known and found is None:
+        if found is None:
             self._remember(host, signer)
+        return signer
+
+    def _if_current(self, signer: AnySigner) -> AnySigner | None:
+        """The signer if its credentials are the provider's, or None."""
+        credentials = self._provider.peek()
+        if credentials is None or signer.credentials is not credentials:
+            return None
         # A user's provider may go on returning expired credentials.
         return None if credentials.expired(time()) else signer
 

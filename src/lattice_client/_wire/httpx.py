@@ -88,7 +88,8 @@ class HttpxRequest(Reroutable):
         if parts is None or not hasattr(parts, "_replace"):
             self.set_url_host(address, None)
             return
-        changed = type(url).__new__(type(url))
+        kind: Any = type(url)
+        changed = kind.__new__(kind)
         changed.__dict__ = {**vars(url), "_uri_reference": parts._replace(host=address)}
         self.request.url = changed
 
