@@ -27,6 +27,7 @@ from support.raw_server import OK, RawRequest, raw_server, redirect_to
 
 REGION = "us-west-2"
 OWN = "ASIACANARYEXAMPLE"
+KEYS = (OTHER, "ASIATHIRDEXAMPLE")
 NETRC = "machine 127.0.0.1 login user password pass-word\n"
 
 
@@ -202,6 +203,25 @@ class TestHttpx:
                 client.send(request, auth=given)
             assert "lattice_auth" not in request.extensions
             assert signers(server) == [OTHER, OTHER, None, None, OWN, OWN]
+
+    def test_of_a_request_that_two_calls_send_at_once(self, library, ours):
+        """Each with its own auth object."""
+
+        async def call(url: str) -> None:
+            both = asyncio.Barrier(2)
+
+            async def meet(_: object) -> None:
+                await both.wait()
+
+            hooks = {"request": [meet]}
+            async with ours.AsyncClient(auth=auth(), event_hooks=hooks) as client:
+                request = client.build_request("GET", url)
+                calls = [client.send(request, auth=auth(key)) for key in KEYS]
+                await asyncio.gather(*calls)
+
+        with raw_server() as server:
+            asyncio.run(call(server.url))
+            assert {*signers(server)} == {*KEYS}
 
     def test_of_a_redirect_that_is_followed_by_hand(self, library, ours):
         with (

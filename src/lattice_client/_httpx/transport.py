@@ -22,7 +22,7 @@ from lattice_client._calls.loop import (
 from lattice_client._calls.steps import Answer
 from lattice_client._httpx.connections import HttpxAttempt, TransportPool, maker, with_context
 from lattice_client._secrecy import forgetful
-from lattice_client._wire.httpx import CALL_AUTH, HttpxRequest
+from lattice_client._wire.httpx import CALL_AUTH, HttpxRequest, copy_request
 from lattice_client._wire.httpx_response import (
     discard_httpx,
     discard_httpx_async,
@@ -281,13 +281,6 @@ def _remember(request: Any, origins: tuple[str, ...]) -> None:
         request.extensions = {**request.extensions, _ALLOWED_ORIGINS: origins}
 
 
-def _copy(library: ModuleType, request: Any) -> Any:
-    """A copy with its own headers that shares everything else."""
-    copied = library.Request.__new__(library.Request)
-    copied.__dict__ = {**vars(request), "headers": library.Headers(request.headers)}
-    return copied
-
-
 def _is_unprocessed(error: Exception) -> bool:
     """Whether an HTTP/2 server states that it has not processed a request (RFC 9113 section 8.7).
 
@@ -319,7 +312,7 @@ class _Ops:
 
     def _copied(self) -> HttpxAttempt:
         return HttpxAttempt(
-            _copy(self._library, self._request),
+            copy_request(self._request),
             can_connect_to_address=self._inner.connects_to_addresses,
         )
 
