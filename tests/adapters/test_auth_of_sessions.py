@@ -145,6 +145,42 @@ class TestRequests:
             assert basic(server.requests[1])
             assert signer_of(server.requests[2]) == OTHER
 
+    @pytest.mark.parametrize("make", [lattice_client.requests.Session, requests.Session])
+    @pytest.mark.parametrize("hosts", [None, ["a.example"]], ids=["signed", "not"])
+    def test_a_pickled_response_holds_no_keys(self, make, hosts):
+        """Caches and queues pickle responses."""
+        with raw_server() as server, make() as session:
+            response = session.get(server.url, auth=auth(OTHER, hosts=hosts))
+            kept = pickle.dumps(response)
+            assert canary.SECRET.encode() not in kept
+            assert pickle.loads(pickle.dumps(pickle.loads(kept))).status_code == 200
+
+    @pytest.mark.parametrize(
+        "copied", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))], ids=["deep", "pickle"]
+    )
+    def test_a_copy_of_a_signed_request_is_not_led_astray(self, copied):
+        with (
+            raw_server() as away,
+            raw_server(lambda _: redirect_to(f"{away.url}/2")) as home,
+            requests.Session() as session,
+        ):
+            request = requests.Request(
+                "GET",
+                home.url,
+                headers={"Authorization": "Bearer token"},
+                auth=auth(OTHER, move_authorization_to="X-Token"),
+            )
+            session.send(copied(request.prepare()))
+            assert signers(home) == [OTHER]
+            assert signers(away) == [None]
+            assert away.requests[0].header("x-token") is None
+
+    def test_a_deep_copy_of_a_prepared_request_keeps_its_auth(self):
+        with raw_server() as server, self.session() as session:
+            request = requests.Request("GET", server.url, auth=auth(OTHER))
+            session.send(copy.deepcopy(session.prepare_request(request)))
+            assert signers(server) == [OTHER]
+
     def test_digest_is_refused_below_requests_own_session(self):
         with raw_server() as server, requests.Session() as session:
             session.mount("http://", lattice_client.requests.Adapter(auth()))

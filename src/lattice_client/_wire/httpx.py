@@ -164,7 +164,7 @@ class HttpxRequest(Reroutable):
 
 def copy_request(request: Any) -> Any:
     """A copy with its own headers that shares everything else."""
-    kind = type(request)
+    kind: Any = type(request)
     copied = kind.__new__(kind)
     copied.__dict__ = {**vars(request), "headers": type(request.headers)(request.headers)}
     return copied
