@@ -20,7 +20,7 @@ import lattice_client.httpx
 import lattice_client.httpx2
 import lattice_client.requests
 from adapters.test_auth_of_one_call import OTHER, UNAVAILABLE, busy_at_first, signer_of, signers
-from lattice_client import ConfigurationError, Endpoint, LatticeAuth
+from lattice_client import ConfigurationError, Endpoint, LatticeAuth, RetryPolicy
 from support import canary
 from support.names import Told
 from support.raw_server import OK, RawRequest, raw_server, redirect_to
@@ -180,6 +180,24 @@ class TestRequests:
             request = requests.Request("GET", server.url, auth=auth(OTHER))
             session.send(copy.deepcopy(session.prepare_request(request)))
             assert signers(server) == [OTHER]
+
+    @pytest.mark.parametrize("given", [auth(OTHER), ("user", "pass-word")], ids=["ours", "basic"])
+    def test_of_a_prepared_request_that_another_adapter_sends(self, given):
+        """It is not for what a redirect of ours leads to."""
+        with raw_server() as away, self.session() as session:
+            session.mount(away.url, HTTPAdapter())
+            prepared = requests.Request("GET", away.url).prepare()
+            for _ in range(2):
+                session.send(prepared, auth=given)
+            assert prepared.headers == {}
+            expected = basic if isinstance(given, tuple) else signer_of
+            assert [expected(each) for each in away.requests] in ([True] * 2, [OTHER] * 2)
+            away.requests.clear()
+            if not isinstance(given, tuple):
+                with raw_server(lambda _: redirect_to(away.url)) as home:
+                    session.send(requests.Request("GET", home.url).prepare(), auth=given)
+                assert signers(home) == [OTHER]
+                assert signers(away) == [None]
 
     def test_digest_is_refused_below_requests_own_session(self):
         with raw_server() as server, requests.Session() as session:
@@ -368,6 +386,24 @@ class TestAiohttp:
         with raw_server() as server:
             assert asyncio.run(call(server.url)) == 200
             assert signers(server) == [OTHER]
+
+    def test_above_another_client_of_the_call(self):
+        """The session's client makes the call for the hook, and the call's lets it: neither signs
+        nor retries a second time."""
+
+        async def call(url: str) -> int:
+            ours = lattice_client.aiohttp
+            once = RetryPolicy(attempts=2)
+            chain = (auth(OTHER), ours.middleware(auth("ASIATHIRDEXAMPLE"), retry=once))
+            async with (
+                ours.client_session(auth(), retry=once) as session,
+                session.get(url, middlewares=chain) as response,
+            ):
+                return response.status
+
+        with raw_server(lambda _: UNAVAILABLE) as server:
+            assert asyncio.run(call(server.url)) == 503
+            assert signers(server) == [OTHER] * 2
 
     def test_other_middlewares_of_the_call_stay(self):
         async def tagged(request, handler):

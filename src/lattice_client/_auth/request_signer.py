@@ -118,6 +118,11 @@ class RequestSigner:
         """Whether no ``hosts`` limit its scope."""
         return self._hosts is None
 
+    @property
+    def is_decided_by_names(self) -> bool:
+        """Whether only a look-up in ``names`` tells which hosts it signs for."""
+        return self._hosts is None and self.names is not None
+
     def is_in_scope(self, out: SignableRequest) -> bool:
         """Whether ``hosts`` includes a request's Host header, and the host that it goes to. Without
         ``hosts``, whether they can be VPC Lattice's by their spelling. The log says why not."""

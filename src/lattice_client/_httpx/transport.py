@@ -255,11 +255,22 @@ class SigningClient:
         is_own = auth is self._own_auth and CALL_AUTH not in request.extensions
         is_ours = auth is None or isinstance(auth, SigV4Auth)
         if request.url.userinfo or not is_ours:
-            if self._settings.signer.is_in_scope(HttpxRequest(request)):
+            if self._refuses(request, auth, is_ours=is_ours):
                 raise not_ours(None if is_ours else auth)
             if is_own or not isinstance(auth, SigV4Auth):
                 return None if is_own else auth  # as the library does without us
         return self._no_flow if is_own else self._call_flow(auth)
+
+    def _refuses(self, request: Any, auth: object, *, is_ours: bool) -> bool:
+        """Whether other authentication, or with an auth object of ours the user and password of the
+        URL, is refused before the request is sent. Where names alone decide what is signed, basic
+        authentication is refused by its header, in the transport."""
+        own, out = self._settings.signer, HttpxRequest(request)
+        if isinstance(auth, SigV4Auth) and auth is not self._own_auth:
+            return own.is_in_scope(out) or self._settings.signer_of(auth).is_in_scope(out)
+        basic = self._signing._library.BasicAuth  # noqa: SLF001
+        is_basic = is_ours or isinstance(auth, tuple | basic)
+        return not (is_basic and own.is_decided_by_names) and own.is_in_scope(out)
 
 
 def _transports(
