@@ -14,6 +14,7 @@ from lattice_client._secrecy import forgetful
 from lattice_client.credentials.botocore_errors import botocore_errors
 from lattice_client.credentials.botocore_session import core_of, new_session, session_region
 from lattice_client.credentials.refreshing import RefreshingCredentials
+from lattice_client.credentials.schedule import NOTHING
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import CredentialsError, InvalidCredentialsError, NoCredentialsError
 
@@ -49,6 +50,8 @@ class OwnedCredentials(RefreshingCredentials):
         # The credentials object, from the first fetch on.
         self._live: Any = None
         self._is_known = True
+        # What its session held then.
+        self._in_session: Any = None
         super().__init__(
             fetch or self._load_from_owner,
             name=name or f"the {_kind_of(owner)} {type(owner).__name__}",
@@ -70,7 +73,10 @@ class OwnedCredentials(RefreshingCredentials):
         if self._live is not None:
             if not self._is_known:
                 return None
-            self._take_if_changed()
+            if self._in_session is not None and self._in_session is not _in_session(self._owner):
+                self._forget()
+            else:
+                self._take_if_changed()
         return super().peek()
 
     def refused(self, credentials: Credentials) -> bool | Future[Any]:
@@ -127,8 +133,14 @@ class OwnedCredentials(RefreshingCredentials):
                 raise CredentialsError("it is asynchronous; give a session of boto3's")
             found = snapshot_of(live)
         self._is_known = _is_known(live)
+        self._in_session = _in_session(owner) if is_session else None
         self._live = live
         return found
+
+    def _forget(self) -> None:
+        """Have the session asked again, as it was given other credentials."""
+        with self._lock:
+            self._live, self._state = None, NOTHING
 
     def _take_if_changed(self) -> None:
         """Take a set that its owner has replaced, without waiting."""
@@ -192,6 +204,12 @@ def _credentials_of(frozen: Any, expires_at: Any) -> Credentials:
 
 def _is_session(owner: object) -> bool:
     return callable(getattr(owner, "get_credentials", None))
+
+
+def _in_session(session: object) -> object:
+    """The credentials object that a session of botocore's holds, which ``set_credentials()``
+    replaces."""
+    return getattr(core_of(session), "_credentials", None)
 
 
 def _has_variables(core: Any) -> bool:
