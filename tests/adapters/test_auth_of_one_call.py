@@ -296,6 +296,14 @@ class TestOtherAuthentication:
             is_basic = isinstance(given, tuple) or "Basic" in type(given).__name__
             assert header.startswith("Basic ") == (is_basic and given != ())
 
+    @pytest.mark.parametrize("driver", CLIENTS[:-1], ids=named)
+    def test_a_class_is_no_auth_object(self, driver):
+        with (
+            driver.client(own()) as client,
+            pytest.raises(ConfigurationError, match=r"the class \w+ \(give an object, \w+\(…\)\)"),
+        ):
+            client("GET", "http://127.0.0.1:1/", auth=driver.auth)
+
     @pytest.mark.parametrize("driver", CLIENTS, ids=named)
     def test_in_the_url(self, driver):
         with raw_server() as server:
