@@ -245,6 +245,31 @@ class TestRefused:
 
 
 class TestSession:
+    @pytest.mark.parametrize("when", ["while it is asked", "before the fetch ends"])
+    def test_one_that_is_given_others_during_a_fetch(self, when):
+        class Session(botocore.session.Session):
+            def get_credentials(self):
+                held = super().get_credentials()
+                if when == "while it is asked" and held.access_key == "AKIDONE":
+                    self.set_credentials("AKIDTWO", "secret")
+                return held
+
+        session = Session()
+        session.set_credentials("AKIDONE", "secret")
+        provider = as_provider(session)
+        fetch = provider._fetch
+
+        def fetch_and_replace() -> Credentials:
+            found = fetch()
+            if found.access_key == "AKIDONE":
+                session.set_credentials("AKIDTWO", "secret")
+                assert provider.peek() is None
+            return found
+
+        provider._fetch = fetch_and_replace
+        provider.get()
+        assert (provider.peek() or provider.get()).access_key == "AKIDTWO"
+
     @pytest.mark.parametrize("kind", [boto3.Session, botocore.session.Session])
     @pytest.mark.parametrize("refused", [True, False])
     def test_one_that_is_given_others_signs_with_these(self, kind, refused):
