@@ -211,12 +211,13 @@ def _is_session(owner: object) -> bool:
 def _of_session(session: Any) -> tuple[Any, bool]:
     """A session's credentials object, and whether it is one that the session goes on holding;
     may block. Another thread may replace it meanwhile."""
-    for _ in range(_TRIES):
+    tries = 0
+    while True:
         live = session.get_credentials()
         held = _in_session(session)
-        if held is live or held is None:
-            break
-    return live, held is live
+        tries += 1
+        if held is live or held is None or tries == _TRIES:
+            return live, held is live
 
 
 def _in_session(session: object) -> object:
