@@ -296,6 +296,14 @@ class TestOtherAuthentication:
             is_basic = isinstance(given, tuple) or "Basic" in type(given).__name__
             assert header.startswith("Basic ") == (is_basic and given != ())
 
+    @pytest.mark.parametrize("driver", CLIENTS[:-1], ids=named)
+    def test_a_class_is_no_auth_object(self, driver):
+        with (
+            driver.client(own()) as client,
+            pytest.raises(ConfigurationError, match=r"the class \w+ \(give an object, \w+\(…\)\)"),
+        ):
+            client("GET", "http://127.0.0.1:1/", auth=driver.auth)
+
     @pytest.mark.parametrize("driver", CLIENTS, ids=named)
     def test_in_the_url(self, driver):
         with raw_server() as server:
@@ -304,10 +312,50 @@ class TestOtherAuthentication:
                 with pytest.raises(ConfigurationError, match="user and password") as told:
                     client("GET", url)
                 assert WORD not in str(told.value)
+                with pytest.raises(ConfigurationError, match="user and password"):
+                    client("GET", url, auth=other(driver))
             assert not server.requests
             with driver.client(own(hosts=["elsewhere.example.com"])) as client:
+                with pytest.raises(ConfigurationError, match="user and password"):
+                    client("GET", url, auth=other(driver))
+                assert not server.requests
                 assert client("GET", url).status == 200
                 assert server.requests[0].header("authorization").startswith("Basic ")
+
+    @pytest.mark.parametrize(
+        ("driver", "where"),
+        [*((each, "URL") for each in CLIENTS), *((each, "argument") for each in CLIENTS[:-1])],
+        ids=lambda it: it if isinstance(it, str) else it.name,
+    )
+    def test_is_for_hosts_that_names_find_to_be_no_lattice_s(self, driver, where):
+        """Names alone decide what is signed, and are asked when the request is sent."""
+        with raw_server() as server:
+            known = {"127.0.0.1": Endpoint("127.0.0.1", None, is_lattice=False)}
+            known[TestNames.HOST] = Endpoint(TestNames.HOST, REGION, f"127.0.0.1:{server.port}")
+            with driver.client(own(), names=Told(known)) as client:
+
+                def call(url: str) -> int:
+                    if where == "URL":
+                        return client("GET", url.replace("://", f"://user:{WORD}@")).status
+                    return client("GET", url, auth=("user", WORD)).status
+
+                assert call(server.url) == 200
+                assert server.requests[0].header("authorization").startswith("Basic ")
+                with pytest.raises(ConfigurationError, match=r"basic.*plain client") as told:
+                    call(f"http://{TestNames.HOST}/")
+                assert WORD not in str(told.value)
+            assert len(server.requests) == 1
+
+    @pytest.mark.parametrize("driver", CLIENTS, ids=named)
+    def test_is_for_hosts_that_are_no_lattice_s_by_their_spelling(self, driver):
+        """As a resource's, which may want a user and a password."""
+        host = "rcfg-1.vpc-lattice-rsc.us-west-2.on.aws"
+        with raw_server() as server:
+            headers = {"Host": host}
+            with driver.client(own()) as client:
+                url = server.url.replace("://", f"://user:{WORD}@")
+                assert client("GET", url, headers=headers).status == 200
+            assert server.requests[0].header("authorization").startswith("Basic ")
 
     @pytest.mark.parametrize("driver", [CLIENTS[-1], *PARTS], ids=named)
     def test_below_a_library_s_own_client(self, driver):

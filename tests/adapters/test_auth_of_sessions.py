@@ -20,13 +20,14 @@ import lattice_client.httpx
 import lattice_client.httpx2
 import lattice_client.requests
 from adapters.test_auth_of_one_call import OTHER, UNAVAILABLE, busy_at_first, signer_of, signers
-from lattice_client import ConfigurationError, Endpoint, LatticeAuth
+from lattice_client import ConfigurationError, Endpoint, LatticeAuth, RetryPolicy
 from support import canary
 from support.names import Told
 from support.raw_server import OK, RawRequest, raw_server, redirect_to
 
 REGION = "us-west-2"
 OWN = "ASIACANARYEXAMPLE"
+KEYS = (OTHER, "ASIATHIRDEXAMPLE")
 NETRC = "machine 127.0.0.1 login user password pass-word\n"
 
 
@@ -144,6 +145,60 @@ class TestRequests:
             assert basic(server.requests[1])
             assert signer_of(server.requests[2]) == OTHER
 
+    @pytest.mark.parametrize("make", [lattice_client.requests.Session, requests.Session])
+    @pytest.mark.parametrize("hosts", [None, ["a.example"]], ids=["signed", "not"])
+    def test_a_pickled_response_holds_no_keys(self, make, hosts):
+        """Caches and queues pickle responses."""
+        with raw_server() as server, make() as session:
+            response = session.get(server.url, auth=auth(OTHER, hosts=hosts))
+            kept = pickle.dumps(response)
+            assert canary.SECRET.encode() not in kept
+            assert pickle.loads(pickle.dumps(pickle.loads(kept))).status_code == 200
+
+    @pytest.mark.parametrize(
+        "copied", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))], ids=["deep", "pickle"]
+    )
+    def test_a_copy_of_a_signed_request_is_not_led_astray(self, copied):
+        with (
+            raw_server() as away,
+            raw_server(lambda _: redirect_to(f"{away.url}/2")) as home,
+            requests.Session() as session,
+        ):
+            request = requests.Request(
+                "GET",
+                home.url,
+                headers={"Authorization": "Bearer token"},
+                auth=auth(OTHER, move_authorization_to="X-Token"),
+            )
+            session.send(copied(request.prepare()))
+            assert signers(home) == [OTHER]
+            assert signers(away) == [None]
+            assert away.requests[0].header("x-token") is None
+
+    def test_a_deep_copy_of_a_prepared_request_keeps_its_auth(self):
+        with raw_server() as server, self.session() as session:
+            request = requests.Request("GET", server.url, auth=auth(OTHER))
+            session.send(copy.deepcopy(session.prepare_request(request)))
+            assert signers(server) == [OTHER]
+
+    @pytest.mark.parametrize("given", [auth(OTHER), ("user", "pass-word")], ids=["ours", "basic"])
+    def test_of_a_prepared_request_that_another_adapter_sends(self, given):
+        """It is not for what a redirect of ours leads to."""
+        with raw_server() as away, self.session() as session:
+            session.mount(away.url, HTTPAdapter())
+            prepared = requests.Request("GET", away.url).prepare()
+            for _ in range(2):
+                session.send(prepared, auth=given)
+            assert prepared.headers == {}
+            expected = basic if isinstance(given, tuple) else signer_of
+            assert [expected(each) for each in away.requests] in ([True] * 2, [OTHER] * 2)
+            away.requests.clear()
+            if not isinstance(given, tuple):
+                with raw_server(lambda _: redirect_to(away.url)) as home:
+                    session.send(requests.Request("GET", home.url).prepare(), auth=given)
+                assert signers(home) == [OTHER]
+                assert signers(away) == [None]
+
     def test_digest_is_refused_below_requests_own_session(self):
         with raw_server() as server, requests.Session() as session:
             session.mount("http://", lattice_client.requests.Adapter(auth()))
@@ -202,6 +257,25 @@ class TestHttpx:
                 client.send(request, auth=given)
             assert "lattice_auth" not in request.extensions
             assert signers(server) == [OTHER, OTHER, None, None, OWN, OWN]
+
+    def test_of_a_request_that_two_calls_send_at_once(self, library, ours):
+        """Each with its own auth object."""
+
+        async def call(url: str) -> None:
+            both = asyncio.Barrier(2)
+
+            async def meet(_: object) -> None:
+                await both.wait()
+
+            hooks = {"request": [meet]}
+            async with ours.AsyncClient(auth=auth(), event_hooks=hooks) as client:
+                request = client.build_request("GET", url)
+                calls = [client.send(request, auth=auth(key)) for key in KEYS]
+                await asyncio.gather(*calls)
+
+        with raw_server() as server:
+            asyncio.run(call(server.url))
+            assert {*signers(server)} == {*KEYS}
 
     def test_of_a_redirect_that_is_followed_by_hand(self, library, ours):
         with (
@@ -312,6 +386,24 @@ class TestAiohttp:
         with raw_server() as server:
             assert asyncio.run(call(server.url)) == 200
             assert signers(server) == [OTHER]
+
+    def test_above_another_client_of_the_call(self):
+        """The session's client makes the call for the hook, and the call's lets it: neither signs
+        nor retries a second time."""
+
+        async def call(url: str) -> int:
+            ours = lattice_client.aiohttp
+            once = RetryPolicy(attempts=2)
+            chain = (auth(OTHER), ours.middleware(auth("ASIATHIRDEXAMPLE"), retry=once))
+            async with (
+                ours.client_session(auth(), retry=once) as session,
+                session.get(url, middlewares=chain) as response,
+            ):
+                return response.status
+
+        with raw_server(lambda _: UNAVAILABLE) as server:
+            assert asyncio.run(call(server.url)) == 503
+            assert signers(server) == [OTHER] * 2
 
     def test_other_middlewares_of_the_call_stay(self):
         async def tagged(request, handler):

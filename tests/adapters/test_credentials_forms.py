@@ -94,7 +94,10 @@ def test_it_signs(driver, form, lattice_http, profile):
 
 
 @pytest.mark.parametrize("driver", DRIVERS, ids=lambda driver: driver.name)
-def test_the_region_of_a_session_signs(driver, lattice_http):
+def test_the_region_that_a_session_was_given_in_code_signs(driver, lattice_http, monkeypatch):
+    """As in botocore, whatever the environment says."""
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     auth = driver.auth(credentials=boto3.Session(*KEYS, region_name="us-west-2"))
     with driver.client(auth) as call:
         assert call("GET", ORDERS.format(port=lattice_http.port)).status == 200

@@ -176,6 +176,12 @@ class Forwarding:
 Forwarding.__module__ = "aioboto3.session"
 
 
+class Pending:
+    """As what a method of aiobotocore's session gives."""
+
+    def __await__(self): ...
+
+
 class Client:
     """As boto3.client("redshift-serverless")."""
 
@@ -193,6 +199,7 @@ REFUSED = {
     "an empty mapping": ({}, "Leave it out, or give None"),
     "False": (False, "not bool. Leave it out"),
     "a function": (lambda: WHOLE, "Give RefreshingCredentials(function)"),
+    "what was not awaited": (Pending(), "not Pending. Await it, and give"),
     "a class": (boto3.Session, "credentials is the class Session; give an object: Session(…)"),
     "parts": (
         SimpleNamespace(access_key="AKID", secret_key=canary.SECRET, token=None),

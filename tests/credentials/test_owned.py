@@ -243,17 +243,50 @@ class TestRefused:
         provider.refused(first).result(10)
         assert provider.peek() is first
 
-    def test_a_session_that_was_given_others(self):
-        session = botocore.session.Session()
-        session.set_credentials("AKIDONE", "secret")
-        provider = as_provider(session)
-        first = provider.get()
-        session.set_credentials("AKIDTWO", "secret")
-        provider.refused(first).result(10)
-        assert provider.peek().access_key == "AKIDTWO"
-
 
 class TestSession:
+    @pytest.mark.parametrize("when", ["while it is asked", "before the fetch ends"])
+    def test_one_that_is_given_others_during_a_fetch(self, when):
+        class Session(botocore.session.Session):
+            def get_credentials(self):
+                held = super().get_credentials()
+                if when == "while it is asked" and held.access_key == "AKIDONE":
+                    self.set_credentials("AKIDTWO", "secret")
+                return held
+
+        session = Session()
+        session.set_credentials("AKIDONE", "secret")
+        provider = as_provider(session)
+        fetch = provider._fetch
+
+        def fetch_and_replace() -> Credentials:
+            found = fetch()
+            if found.access_key == "AKIDONE":
+                session.set_credentials("AKIDTWO", "secret")
+                assert provider.peek() is None
+            return found
+
+        provider._fetch = fetch_and_replace
+        provider.get()
+        assert (provider.peek() or provider.get()).access_key == "AKIDTWO"
+
+    @pytest.mark.parametrize("kind", [boto3.Session, botocore.session.Session])
+    @pytest.mark.parametrize("refused", [True, False])
+    def test_one_that_is_given_others_signs_with_these(self, kind, refused):
+        session = kind()
+        core = getattr(session, "_session", session)
+        core.set_credentials("AKIDONE", "secret")
+        provider = as_provider(session)
+        first = provider.get()
+        core.set_credentials("AKIDTWO", "secret")
+        if refused:
+            provider.refused(first).result(10)
+        else:
+            assert provider.peek() is None
+            assert provider.get().access_key == "AKIDTWO"
+        assert provider.peek().access_key == "AKIDTWO"
+        assert provider.peek() is provider.peek()
+
     @pytest.mark.parametrize("kind", [boto3.Session, botocore.session.Session])
     def test_one_without_credentials(self, kind, aws):
         auth = LatticeAuth(credentials=kind())

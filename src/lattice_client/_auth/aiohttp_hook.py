@@ -122,8 +122,8 @@ class AiohttpClient:
             delattr(request, _SENDING)
 
     def is_sending(self, request: Any) -> bool:
-        """Whether this client has signed a request for a hook above it."""
-        return getattr(request, _SENDING, None) is self
+        """Whether a client, this or the session's, has signed a request for a hook above."""
+        return getattr(request, _SENDING, None) is not None
 
     async def _call(
         self, request: Any, handler: Callable[[Any], Awaitable[Any]], signer: RequestSigner | None

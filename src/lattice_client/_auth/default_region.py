@@ -10,7 +10,7 @@ from lattice_client.credentials.provider import chosen_region, provider_region
 from lattice_client.errors import RegionError
 from lattice_client.names.managed import hint_of
 
-__all__ = ["default_region", "environment_region"]
+__all__ = ["default_region", "named_region"]
 
 
 def default_region(provider: CredentialsProvider, host: str) -> str:
@@ -21,11 +21,7 @@ def default_region(provider: CredentialsProvider, host: str) -> str:
     :param host: for the error.
     :raises RegionError: where there is none, or one that cannot be a region.
     """
-    region = chosen_region(provider)
-    if region:
-        check_region(region, "the session's region")
-        return region
-    region = environment_region()
+    region = named_region(provider)
     if region:
         return region
     has_region = callable(getattr(provider, "region", None))
@@ -47,11 +43,15 @@ def default_region(provider: CredentialsProvider, host: str) -> str:
     )
 
 
-def environment_region() -> str | None:
-    """AWS_REGION, else AWS_DEFAULT_REGION.
+def named_region(provider: CredentialsProvider) -> str | None:
+    """The region that the provider's session was given in code, else AWS_REGION, else
+    AWS_DEFAULT_REGION. Never blocks.
 
     :raises RegionError: for a value that cannot be a region.
     """
+    if region := chosen_region(provider):
+        check_region(region, "the session's region")
+        return region
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         if region := os.environ.get(name):
             check_region(region, name)

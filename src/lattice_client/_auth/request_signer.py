@@ -105,6 +105,11 @@ class RequestSigner:
         """Whether no ``hosts`` limit its scope."""
         return self._router.hosts is None
 
+    @property
+    def is_decided_by_names(self) -> bool:
+        """Whether only a look-up in ``names`` tells which hosts it signs for."""
+        return self._router.hosts is None and self.names is not None
+
     def _known_signer(self, out: SignableRequest) -> AnySigner | None:
         """The signer for a request that is in scope because an earlier one was, without ``hosts``
         and ``names``: quicker than deciding again. None otherwise."""

@@ -52,17 +52,29 @@ def _add(request: Any, added: _Signer) -> None:
 
 
 class _Signer:
-    """A response hook that does nothing: requests copies it to what follows a redirect."""
+    """A response hook that does nothing: requests copies it to what follows a redirect.
 
-    def __init__(self, signer: RequestSigner) -> None:
+    Caches and queues pickle responses, and with these the hooks of their requests. Such a pickle
+    holds no credentials, so it has no signer.
+    """
+
+    def __init__(self, signer: RequestSigner | None) -> None:
         self.signer = signer
 
     def __call__(self, response: Any, **_: Any) -> Any:
         return response
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Signer, (None,)
+
+    def __deepcopy__(self, _: object) -> _Signer:
+        return self
+
 
 class ResponseHook(_Signer):
     """Called with a response, it returns the one that the caller gets."""
+
+    signer: RequestSigner
 
     def __init__(self, signer: RequestSigner, signed: SignableRequest) -> None:
         self.signer = signer
@@ -112,6 +124,26 @@ class ResponseHook(_Signer):
     def _next(self, refusal: Any, answer: Any, how_sent: dict[str, Any]) -> Any:  # noqa: ARG002 niquests needs it
         answer.history.append(refusal)
         return answer
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Unpickled, (self.signer.moved_authorization,)
+
+
+class _Unpickled(_Signer):
+    """Keeps the signature of an unpickled request from going along with a redirect."""
+
+    def __init__(self, moved_authorization: str | None) -> None:
+        super().__init__(None)
+        self._moved_authorization = moved_authorization
+
+    def __call__(self, response: Any, **_: Any) -> Any:
+        if response.status_code in REDIRECTS:
+            location = response.headers.get("Location")
+            _forget_signature(response.request, location, self._moved_authorization)
+        return response
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Unpickled, (self._moved_authorization,)
 
 
 def _forget_signature(

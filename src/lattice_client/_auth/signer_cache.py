@@ -11,7 +11,7 @@ from contextlib import suppress
 from time import time
 from typing import Any, TypeVar
 
-from lattice_client._auth.default_region import default_region, environment_region
+from lattice_client._auth.default_region import default_region, named_region
 from lattice_client._wire.request import AnySigner
 from lattice_client.credentials import (
     Credentials,
@@ -34,8 +34,8 @@ _Key = TypeVar("_Key")
 class SignerCache:
     """Finds and makes the signer for a host.
 
-    :param region: the region for all hosts. None: the one in the host's name, else the
-        environment's, else the profile's.
+    :param region: the region for all hosts. None: the one in the host's name, else the one that
+        :func:`~lattice_client._auth.default_region.default_region` finds.
     :param make: makes a signer of credentials, a region and a path encoding (None: the usual one).
     """
 
@@ -93,7 +93,7 @@ class SignerCache:
         if credentials is None or not self._of_region:
             return None
         known = self._region or region_of(host) or found or self._default_region
-        if not (known or environment_region()):
+        if not (known or named_region(self._provider)):
             return None
         return self.get(host, checked(credentials, self._provider), found)
 
@@ -231,12 +231,12 @@ class SignerCache:
         """
         credentials = given or checked(self._provider.get(), self._provider)
         # Any other region depends on the host, or on files.
-        if self._region or environment_region():
+        if self._region or named_region(self._provider):
             self.get("", credentials)
 
     def _find_default_region(self, host: str) -> str:
         # The environment's may change, as in tests of several callers. A profile's is read once.
-        if region := environment_region():
+        if region := named_region(self._provider):
             return region
         if self._default_region is None:
             self._default_region = default_region(self._provider, host)

@@ -63,7 +63,7 @@ class CallSettings:
     ) -> None:
         if auth is not None and not isinstance(auth, SigV4Auth):
             raise ConfigurationError(
-                f"auth must be a LatticeAuth or SigV4Auth, not a {type(auth).__name__}"
+                f"auth must be a LatticeAuth or SigV4Auth, not {_kind_of(auth)}"
             )
         signer = request_signer(LatticeAuth() if auth is None else auth)
         self.signer = signer if names is None else signer.with_names(names)
@@ -339,13 +339,19 @@ def not_ours(auth: object) -> ConfigurationError:
     :param auth: what was given; only its type is shown, as it may hold a password. None: the user
         and password of the URL.
     """
-    given = "the user and password of the URL" if auth is None else f"a {type(auth).__name__}"
+    given = "the user and password of the URL" if auth is None else _kind_of(auth)
     return ConfigurationError(
         f"the auth of a call must be a LatticeAuth or SigV4Auth, not {given}: this "
         "client signs requests to this host, and sends no other credentials in place of the "
         "signature. Leave it out, call the host with a plain client of the library, or leave the "
         "host out of hosts=[…]"
     )
+
+
+def _kind_of(auth: object) -> str:
+    if isinstance(auth, type):
+        return f"the class {auth.__name__} (give an object, {auth.__name__}(…))"
+    return f"a {type(auth).__name__}"
 
 
 def refuse_retries(name: str, given: object) -> None:

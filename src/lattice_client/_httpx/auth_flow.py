@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 from lattice_client._auth.recovery import FORBIDDEN, Tried
 from lattice_client._wire.detect import wrap_request
-from lattice_client._wire.httpx import CALL_AUTH
+from lattice_client._wire.httpx import CALL_AUTH, copy_request
 from lattice_client._wire.httpx_response import read_httpx, read_httpx_async
 from lattice_client._wire.request import SignableRequest
 from lattice_client._wire.response_body import patience
@@ -16,8 +15,6 @@ from lattice_client.auth import SigV4Auth, request_signer
 from lattice_client.denial.model import ATTEMPT
 
 __all__ = ["CallFlow", "HttpxFlow"]
-
-_NONE = object()
 
 
 class HttpxFlow(SigV4Auth):
@@ -63,27 +60,18 @@ def _is_refused(signed: SignableRequest, response: Any) -> bool:
 
 class CallFlow:
     """An auth flow of httpx that signs nothing: it tells the transport below the auth object of one
-    call, and leaves the request as it was."""
+    call. It sends a copy, as other calls may be sending the same request with another."""
 
     def __init__(self, auth: SigV4Auth | None) -> None:
         self._auth = auth
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
-        with _of_call(request, self._auth):
-            yield request
+        yield self._of_call(request)
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
-        with _of_call(request, self._auth):
-            yield request
+        yield self._of_call(request)
 
-
-@contextmanager
-def _of_call(request: Any, auth: SigV4Auth | None) -> Iterator[None]:
-    before = request.extensions.get(CALL_AUTH, _NONE)
-    request.extensions = {**request.extensions, CALL_AUTH: auth}
-    try:
-        yield
-    finally:
-        # The transport may have added others.
-        after = {name: it for name, it in request.extensions.items() if name != CALL_AUTH}
-        request.extensions = after if before is _NONE else {**after, CALL_AUTH: before}
+    def _of_call(self, request: Any) -> Any:
+        copied = copy_request(request)
+        copied.extensions = {**request.extensions, CALL_AUTH: self._auth}
+        return copied

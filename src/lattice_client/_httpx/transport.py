@@ -22,7 +22,7 @@ from lattice_client._calls.loop import (
 from lattice_client._calls.steps import Answer
 from lattice_client._httpx.connections import HttpxAttempt, TransportPool, maker, with_context
 from lattice_client._secrecy import forgetful
-from lattice_client._wire.httpx import CALL_AUTH, HttpxRequest
+from lattice_client._wire.httpx import CALL_AUTH, HttpxRequest, copy_request
 from lattice_client._wire.httpx_response import (
     discard_httpx,
     discard_httpx_async,
@@ -257,11 +257,22 @@ class SigningClient:
         is_own = auth is self._own_auth and CALL_AUTH not in request.extensions
         is_ours = is_own or auth is None or isinstance(auth, SigV4Auth)
         if request.url.userinfo or not is_ours:
-            if self._settings.signer.is_in_scope(HttpxRequest(request)):
+            if self._refuses(request, auth, is_ours=is_ours):
                 raise not_ours(None if is_ours else auth)
             if is_own or not isinstance(auth, SigV4Auth):
                 return None if is_own else auth  # as the library does without us
         return self._no_flow if is_own else self._call_flow(auth)
+
+    def _refuses(self, request: Any, auth: object, *, is_ours: bool) -> bool:
+        """Whether other authentication, or with an auth object of ours the user and password of the
+        URL, is refused before the request is sent. Where names alone decide what is signed, basic
+        authentication is refused by its header, in the transport."""
+        own, out = self._settings.signer, HttpxRequest(request)
+        if isinstance(auth, SigV4Auth) and auth is not self._own_auth:
+            return own.is_in_scope(out) or self._settings.signer_of(auth).is_in_scope(out)
+        basic = self._signing._library.BasicAuth  # noqa: SLF001
+        is_basic = is_ours or isinstance(auth, tuple | basic)
+        return not (is_basic and own.is_decided_by_names) and own.is_in_scope(out)
 
 
 def _transports(
@@ -281,13 +292,6 @@ def _remember(request: Any, origins: tuple[str, ...]) -> None:
     may pass the same ones to other calls."""
     if _ALLOWED_ORIGINS not in request.extensions:
         request.extensions = {**request.extensions, _ALLOWED_ORIGINS: origins}
-
-
-def _copy(library: ModuleType, request: Any) -> Any:
-    """A copy with its own headers that shares everything else."""
-    copied = library.Request.__new__(library.Request)
-    copied.__dict__ = {**vars(request), "headers": library.Headers(request.headers)}
-    return copied
 
 
 def _is_unprocessed(error: Exception) -> bool:
@@ -321,7 +325,7 @@ class _Ops:
 
     def _copied(self) -> HttpxAttempt:
         return HttpxAttempt(
-            _copy(self._library, self._request),
+            copy_request(self._request),
             can_connect_to_address=self._inner.connects_to_addresses,
         )
 

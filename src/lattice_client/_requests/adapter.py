@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict, Unpack
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
+from requests.auth import AuthBase, HTTPBasicAuth
 from requests.structures import CaseInsensitiveDict
 from requests.utils import select_proxy
 
@@ -166,6 +166,26 @@ class Adapter(HTTPAdapter):
         """Whether ``hosts`` of the adapter's auth object include a request's."""
         signer = self._settings.signer
         return signer.signs_any_host or signer.is_in_scope(RequestsAttempt(_copy(request)))
+
+    def refuses(
+        self, request: requests.PreparedRequest, given: object, signer: RequestSigner | None = None
+    ) -> bool:
+        """Whether other authentication is refused for a request, before it is sent. Where names
+        alone decide what is signed, basic authentication is refused by its header, in ``send()``.
+
+        :param given: None: the user and password of the URL.
+        :param signer: of the call's own auth object, beside the URL's user and password.
+        """
+        is_basic = (
+            given is None
+            or isinstance(given, HTTPBasicAuth)
+            or (isinstance(given, tuple) and bool(given))
+        )
+        if signer is None:
+            signer = self._settings.signer
+            if is_basic and signer.is_decided_by_names:
+                return False
+        return signer.is_in_scope(RequestsAttempt(_copy(request)))
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None

@@ -12,6 +12,7 @@ from requests.utils import get_auth_from_url, get_netrc_auth
 from lattice_client._auth.requests_hook import note_signer, signer_of_call
 from lattice_client._calls.loop import not_ours
 from lattice_client._requests.adapter import Adapter, AdapterArguments
+from lattice_client._requests.redirects import allowed_origins_of
 from lattice_client._requests.verbs import TypedSession
 from lattice_client._secrecy import forgetful
 from lattice_client.auth import SigV4Auth, request_signer
@@ -97,15 +98,20 @@ class Session(TypedSession):
         """As ``requests.Session.send``; ``retry=`` and ``auth=`` are for this request alone."""
         about_to_send = _about_to_send.get()
         # requests passes both on to the requests that follow a redirect.
-        retry, auth = arguments.pop("retry", None), arguments.pop("auth", None)
+        retry, given = arguments.pop("retry", None), arguments.pop("auth", None)
+        auth = given
         if auth is None and isinstance(self.auth, SigV4Auth) and signer_of_call(request) is None:
             auth = self.auth
         if retry is None and about_to_send is not None and about_to_send[0] is self:
             _about_to_send.set(None)
             retry = about_to_send[1]
         own = retry is not None or auth is not None
-        if own and isinstance(self.get_adapter(str(request.url)), Adapter):
+        if own and _is_ours(self, request):
             arguments.update(retry=retry, auth=auth)
+        elif given is not None and allowed_origins_of(request) is None:
+            # Another adapter's: the request is authenticated as requests does it.
+            request = request.copy()
+            request.prepare_auth(given)
         return super().send(request, **arguments)
 
 
@@ -118,12 +124,20 @@ class _CallAuth:
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         session, given = self._session, self._given
-        if isinstance(given, SigV4Auth) and _is_ours(session, request):
-            note_signer(request_signer(given), request)
-        elif not _signs(session, request):
+        adapter = session.get_adapter(str(request.url))
+        if not isinstance(adapter, Adapter):
             _as_requests_does(session, request, given)
-        elif given is not None or _names_user(str(request.url)):
-            raise not_ours(given)
+        elif isinstance(given, SigV4Auth):
+            signer = request_signer(given)
+            if _names_user(request) and adapter.refuses(request, None, signer):
+                raise not_ours(None)
+            note_signer(signer, request)
+        elif not adapter.may_sign(request):
+            _as_requests_does(session, request, given)
+        elif given is not None or _names_user(request):
+            if adapter.refuses(request, given):
+                raise not_ours(given)
+            _as_requests_does(session, request, given)
         return request
 
 
@@ -140,7 +154,8 @@ def _as_requests_does(
     request.prepare_auth(given)
 
 
-def _names_user(url: str) -> bool:
+def _names_user(request: requests.PreparedRequest) -> bool:
+    url = str(request.url)
     return "@" in url and any(get_auth_from_url(url))
 
 

@@ -14,6 +14,7 @@ from lattice_client.signing import SIGNATURE_HEADERS
 __all__ = [
     "CALL_AUTH",
     "HttpxRequest",
+    "copy_request",
     "httpx_host",
     "httpx_items",
     "httpx_sent_url",
@@ -161,6 +162,14 @@ class HttpxRequest(Reroutable):
             return put_back(*self._file)
         body = self.body()
         return isinstance(body, bytes | list | tuple) or rewind_form(body)
+
+
+def copy_request(request: Any) -> Any:
+    """A copy with its own headers that shares everything else."""
+    kind: Any = type(request)
+    copied = kind.__new__(kind)
+    copied.__dict__ = {**vars(request), "headers": type(request.headers)(request.headers)}
+    return copied
 
 
 def httpx_sent_url(request: Any) -> str:

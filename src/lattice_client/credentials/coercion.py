@@ -132,4 +132,5 @@ def _way_out(given: object) -> str:
         return ", a client. Give the session that made it"
     if callable(given):
         return ". Give RefreshingCredentials(function) for one that fetches them"
-    return ""
+    is_awaitable = hasattr(given, "__await__")
+    return ". Await it, and give what get_frozen_credentials() then gives" if is_awaitable else ""

@@ -14,12 +14,13 @@ from lattice_client._secrecy import forgetful
 from lattice_client.credentials.botocore_errors import botocore_errors
 from lattice_client.credentials.botocore_session import core_of, new_session, session_region
 from lattice_client.credentials.refreshing import RefreshingCredentials
+from lattice_client.credentials.schedule import NOTHING
 from lattice_client.credentials.value import Credentials
 from lattice_client.errors import CredentialsError, InvalidCredentialsError, NoCredentialsError
 
 __all__ = ["OwnedCredentials", "snapshot_of"]
 
-# A set changes more than once in a row only where a session's class keeps no such set at all.
+# A set, or a session's object, changes more than once in a row only where a class keeps none.
 _TRIES = 5
 
 
@@ -49,6 +50,8 @@ class OwnedCredentials(RefreshingCredentials):
         # The credentials object, from the first fetch on.
         self._live: Any = None
         self._is_known = True
+        # The same, if a session holds it.
+        self._in_session: Any = None
         super().__init__(
             fetch or self._load_from_owner,
             name=name or f"the {_kind_of(owner)} {type(owner).__name__}",
@@ -67,10 +70,13 @@ class OwnedCredentials(RefreshingCredentials):
         return super().__getstate__()
 
     def peek(self) -> Credentials | None:
-        if self._live is not None:
-            if not self._is_known:
-                return None
-            self._take_if_changed()
+        live = self._live
+        if live is not None and not self._is_known:
+            return None
+        if self._in_session is not None and self._in_session is not _in_session(self._owner):
+            self._forget()
+        elif live is not None:
+            self._take_if_changed(live)
         return super().peek()
 
     def refused(self, credentials: Credentials) -> bool | Future[Any]:
@@ -79,10 +85,11 @@ class OwnedCredentials(RefreshingCredentials):
 
         :returns: as :meth:`RefreshingCredentials.refused`.
         """
-        if self._live is not None:
+        live = self._live
+        if live is not None:
             if not self._is_known:
                 return True
-            self._take_if_changed()
+            self._take_if_changed(live)
             self._fetched_at = -math.inf
         return super().refused(credentials)
 
@@ -117,7 +124,7 @@ class OwnedCredentials(RefreshingCredentials):
         with botocore_errors(
             "the session" if is_session else "its refresh", owner if is_session else None
         ):
-            live = owner.get_credentials() if is_session else owner
+            live, is_held = _of_session(owner) if is_session else (owner, False)
             if live is None:
                 raise NoCredentialsError(
                     "it has none: give its constructor a profile or keys, or pass credentials=…"
@@ -127,12 +134,18 @@ class OwnedCredentials(RefreshingCredentials):
                 raise CredentialsError("it is asynchronous; give a session of boto3's")
             found = snapshot_of(live)
         self._is_known = _is_known(live)
+        self._in_session = live if is_held else None
         self._live = live
         return found
 
-    def _take_if_changed(self) -> None:
+    def _forget(self) -> None:
+        """Have the session asked again, as it was given other credentials."""
+        with self._lock:
+            self._live, self._state = None, NOTHING
+
+    def _take_if_changed(self, live: Any) -> None:
         """Take a set that its owner has replaced, without waiting."""
-        frozen = _held_by(self._live)
+        frozen = _held_by(live)
         kept = self._state[2]
         if frozen is None or (
             kept is not None
@@ -141,19 +154,20 @@ class OwnedCredentials(RefreshingCredentials):
             and (frozen.token or None) == kept.token
         ):
             return
-        lock = getattr(self._live, "_refresh_lock", None)
+        lock = getattr(live, "_refresh_lock", None)
         if lock is not None and not lock.acquire(blocking=False):
             return  # being refreshed: the old set serves
         try:
-            frozen = _held_by(self._live)
-            expires_at = getattr(self._live, "_expiry_time", None)
+            frozen = _held_by(live)
+            expires_at = getattr(live, "_expiry_time", None)
         finally:
             if lock is not None:
                 lock.release()
         with suppress(InvalidCredentialsError):
             changed = _credentials_of(frozen, expires_at)
             with self._lock:
-                self._keep(changed, self._clock())
+                if self._live is live:  # not forgotten meanwhile
+                    self._keep(changed, self._clock())
 
     def _scheduled(self, credentials: Credentials, now: float, *, changed: bool) -> Any:
         if self._is_known:
@@ -192,6 +206,24 @@ def _credentials_of(frozen: Any, expires_at: Any) -> Credentials:
 
 def _is_session(owner: object) -> bool:
     return callable(getattr(owner, "get_credentials", None))
+
+
+def _of_session(session: Any) -> tuple[Any, bool]:
+    """A session's credentials object, and whether it is one that the session goes on holding;
+    may block. Another thread may replace it meanwhile."""
+    tries = 0
+    while True:
+        live = session.get_credentials()
+        held = _in_session(session)
+        tries += 1
+        if held is live or held is None or tries == _TRIES:
+            return live, held is live
+
+
+def _in_session(session: object) -> object:
+    """The credentials object that a session of botocore's holds, which ``set_credentials()``
+    replaces."""
+    return getattr(core_of(session), "_credentials", None)
 
 
 def _has_variables(core: Any) -> bool:
