@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import multiprocessing
 import os
 import socket
 import ssl
@@ -122,6 +123,26 @@ def test_a_process_is_led_as_well(running):
     assert seen == {
         way: "nobody" if way.startswith("streams") else arn("shop") for way in program.WAYS
     }
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the machine cannot fork")
+def test_processes_of_the_fork_server(plain):
+    """It keeps the environment of its start, and is the default of Python 3.14 on Linux."""
+    from_server = multiprocessing.get_context("forkserver")
+
+    def in_process(*call):
+        with from_server.Pool(1) as pool:
+            return pool.apply(*call)
+
+    key = (os.getenv, ("AWS_ACCESS_KEY_ID",))
+    with from_server.Pool(1) as before:
+        theirs = before.apply(*key)
+        for name in ("shop", "reports"):
+            with plain.as_caller(name) as caller:
+                assert in_process(*key) == caller.credentials.access_key
+                assert in_process(socket.gethostbyname, (HOST,)).startswith("127.83.")
+        assert in_process(*key) == theirs
+        assert before.apply(*key) == theirs
 
 
 def test_at_an_ipv6_address():
@@ -364,9 +385,13 @@ def test_two_lattices_with_the_same_names(way):
             with running.as_caller("shop"):
                 assert way(f"http://{PATH}") == arn("shop")
         assert [len(running.access_log) for running in (first, second)] == [2, 1]
-        with first.as_caller("shop"), second.as_caller("shop"):
+        before = len(first.access_log)
+        with first.as_caller("shop"):
             way(f"http://{PATH}")
-        assert len(second.access_log) == 2
+            with second.as_caller("reports"):  # not over the connection that is kept open
+                assert way(f"http://{PATH}") == arn("reports")
+            assert way(f"http://{PATH}") == arn("shop")
+        assert [len(running.access_log) for running in (first, second)] == [before + 2, 2]
 
 
 def test_an_address_that_a_client_remembers_leads_to_the_next_server():

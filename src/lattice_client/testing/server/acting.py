@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lattice_client.testing.server.diverting import VARIABLE, Diversion, active, as_text, diverting
+from lattice_client.testing.server.fork_server import leave_fork_server
 
 if TYPE_CHECKING:
     from lattice_client.testing.model.callers import Caller
@@ -95,14 +96,18 @@ def _default_authorities() -> str | None:
     return get_default_verify_paths().cafile
 
 
+# The contexts that are entered.
+_acting: list[ActingCaller] = []
+
+
 class ActingCaller:
     """A context in which the program of this process is a caller; see ``RunningLattice.as_caller``.
 
     It is a synchronous and an asynchronous context manager, and can be entered more than once.
 
     :param region: the region to sign for.
-    :param forget: called at the beginning and when all is restored: what the process knows of the
-        environment and keeps open is of the other side.
+    :param forget: called when this context or one within it begins or has ended: what the process
+        knows of the environment and keeps open is of the other side.
     """
 
     def __init__(
@@ -117,13 +122,15 @@ class ActingCaller:
     def __enter__(self) -> Caller:
         with ExitStack() as stack:
             # Called when all is restored.
-            stack.callback(self._forget)
+            stack.callback(self._change_sides)
             stack.enter_context(diverting(self._diversion))
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="lattice-client-")))
             changes = self._changes(folder)
             stack.callback(_restore, {name: os.environ.get(name) for name in changes})
             _restore(changes)
-            self._forget()
+            self._change_sides()
+            stack.callback(_acting.remove, self)
+            _acting.append(self)
             self._entered.append(stack.pop_all())
         return self._caller
 
@@ -145,6 +152,11 @@ class ActingCaller:
         traceback: TracebackType | None,
     ) -> None:
         self._entered.pop().close()
+
+    def _change_sides(self) -> None:
+        for each in {self, *_acting}:
+            each._forget()  # noqa: SLF001 - its own class
+        leave_fork_server()
 
     def _changes(self, folder: Path) -> dict[str, str | None]:
         """The variables to set, and those to unset."""

@@ -255,6 +255,9 @@ class _Replacement:
         self._original = getattr(owner, name)
         self._inherited = name not in vars(owner)
         self._replacement = functools.wraps(self._original)(make(self._original))
+        if inspect.ismodule(owner):
+            # Programs pickle socket.gethostbyname, which says that it is of _socket.
+            self._replacement.__module__ = owner.__name__
         setattr(owner, name, self._replacement)
 
     def remove(self) -> None:
