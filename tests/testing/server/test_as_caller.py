@@ -335,6 +335,29 @@ def test_a_user_has_no_token(plain, way):
         assert way(f"http://{PATH}") == arn("user")
 
 
+@pytest.mark.parametrize("version", [(3, 6), (3, 7), (3, 8), (3, 9), (3, 10)])
+def test_a_process_of_an_older_python_is_led_or_does_not_run(plain, version):
+    """The program under test may start tools that have another Python."""
+    older = [found for found in pythons() if found.parts[-3].startswith("{}.{}.".format(*version))]
+    if not older:
+        pytest.skip("the machine has no such Python")
+    calling = f"import socket; print(socket.create_connection(({HOST!r}, 80)).getpeername())"
+    with plain.as_caller("shop"):
+        command = [str(older[0]), "-c", calling]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if version >= (3, 8):
+        assert (done.stdout, done.stderr) == (f"('127.0.0.1', {plain.port})\n", "")
+    else:
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "cannot be led to the local Lattice: RuntimeError('Python 3.8" in done.stderr
+
+
+def pythons():
+    """The Pythons that pyenv has installed."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    return sorted(root.glob("versions/*/bin/python3"))
+
+
 def test_a_process_that_cannot_be_led_does_not_run(plain):
     with plain.as_caller("shop"):
         environment = os.environ | {"LATTICE_CLIENT_DIVERT": "no JSON"}
