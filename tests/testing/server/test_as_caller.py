@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import aiohttp
+import certifi
 import httpx
 import pytest
 import requests
@@ -22,6 +23,7 @@ import requests
 from lattice_client import LatticeAuth
 from lattice_client.credentials.environment import read_environment_again
 from lattice_client.testing import LocalLattice, serve
+from lattice_client.testing.server.acting import trusted_bundle
 from support import callers_program as program
 from support.ipv6 import need_ipv6
 
@@ -326,6 +328,32 @@ def test_what_was_set_neither_wins_nor_is_lost(running, profile, monkeypatch):
             assert httpx.get(running.url).status_code == 403
             monkeypatch.setenv("HTTPS_PROXY", profile["HTTPS_PROXY"])
     assert {name: os.environ[name] for name in profile} == profile
+
+
+@pytest.mark.parametrize("hidden", ["CURL_CA_BUNDLE", "SSL_CERT_DIR"])
+def test_authorities_of_a_variable_that_is_read_only_alone_stay_trusted(tmp_path, hidden):
+    """What ``as_caller`` sets would hide it. Of a folder there is no file with one more."""
+    theirs, ours = tmp_path / "theirs.pem", tmp_path / "ours.pem"
+    theirs.write_text("# theirs")
+    ours.write_text("# ours")
+    kept = {"CURL_CA_BUNDLE": str(theirs), "SSL_CERT_DIR": f"{tmp_path}{os.pathsep}/none"}[hidden]
+    values = trusted_bundle(tmp_path, str(ours), {hidden: kept})
+    if hidden == "CURL_CA_BUNDLE":
+        assert Path(values["REQUESTS_CA_BUNDLE"]).read_text() == "# theirs\n# ours"
+    else:
+        assert "SSL_CERT_FILE" not in values
+
+
+def test_what_openssl_trusts_by_default_stays_trusted(tmp_path, monkeypatch):
+    """Beside certifi's authorities: companies add theirs to the system's."""
+    files = {name: tmp_path / name for name in ("ours", "certifi", "system")}
+    for name, file in files.items():
+        file.write_text(f"# {name}\n")
+    monkeypatch.setattr(certifi, "where", lambda: str(files["certifi"]))
+    monkeypatch.setenv("SSL_CERT_FILE", str(files["system"]))  # OpenSSL's default, in this process
+    values = trusted_bundle(tmp_path, str(files["ours"]), {})
+    trusted = Path(values["SSL_CERT_FILE"]).read_text().split("\n")
+    assert {f"# {name}" for name in files} <= set(trusted)
 
 
 def test_a_user_has_no_token(plain, way):

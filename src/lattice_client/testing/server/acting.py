@@ -28,8 +28,9 @@ _UNSET: Final = (
     "AWS_CREDENTIAL_EXPIRATION",
     "AWS_SESSION_TOKEN",
 )
-#: requests reads the first; httpx, httpx2, curl and OpenSSL (and so ``ssl``) the second.
-AUTHORITIES: Final = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+#: What requests reads; and httpx, httpx2, curl and OpenSSL (and so ``ssl``). Each with the variable
+#: that is not read where it is set.
+AUTHORITIES: Final = {"REQUESTS_CA_BUNDLE": "CURL_CA_BUNDLE", "SSL_CERT_FILE": "SSL_CERT_DIR"}
 #: Both spellings are in use; the lower-case one wins where both are set.
 NO_PROXY: Final = ("NO_PROXY", "no_proxy")
 _STARTUP: Final = str(Path(__file__).with_name("startup"))
@@ -74,26 +75,31 @@ def trusted_bundle(path: Path, ca_file: str, environ: Mapping[str, str]) -> dict
     :returns: the variables that name the files. One that names a folder is left out.
     """
     values = {}
-    for name in AUTHORITIES:
-        before = environ.get(name) or _default_authorities()
-        if before is not None and Path(before).is_dir():
+    for name, hidden in AUTHORITIES.items():
+        if before := environ.get(name):
+            authorities = [before]
+        elif before := environ.get(hidden):
+            authorities = before.split(os.pathsep)
+        else:
+            authorities = _default_authorities()
+        if any(Path(each).is_dir() for each in authorities):
             continue
-        trusted = b""
-        if before is not None and Path(before).is_file():
-            trusted = Path(before).read_bytes() + b"\n"
+        trusted = [Path(each).read_bytes() for each in authorities if Path(each).is_file()]
         bundle = path / f"{name.lower()}.pem"
-        bundle.write_bytes(trusted + Path(ca_file).read_bytes())
+        bundle.write_bytes(b"\n".join([*trusted, Path(ca_file).read_bytes()]))
         values[name] = str(bundle)
     return values
 
 
-def _default_authorities() -> str | None:
-    """What HTTP libraries trust by default: certifi's, else OpenSSL's."""
+def _default_authorities() -> list[str]:
+    """What HTTP libraries trust by default: certifi's authorities, or OpenSSL's, to which companies
+    add theirs."""
+    found = [get_default_verify_paths().cafile]
     if find_spec("certifi") is not None:
         import certifi
 
-        return certifi.where()
-    return get_default_verify_paths().cafile
+        found.append(certifi.where())
+    return list(filter(None, found))
 
 
 # The contexts that are entered.

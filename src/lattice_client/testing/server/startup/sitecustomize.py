@@ -1,8 +1,8 @@
 """Diverts the connections of a Python program as the process that started it does.
 
 ``as_caller`` puts this folder in ``PYTHONPATH``, so Python imports this file when it starts. It
-needs nothing of the package, which may not be installed for that Python. Every Python 3 can read it,
-and those that are too old for ``diverting.py`` end. A ``sitecustomize`` that was there before runs as
+needs nothing of the package, which may not be installed for that Python. Every Python 3 reads it,
+and one that is too old for ``diverting.py`` ends. A ``sitecustomize`` that was there before runs as
 well.
 """
 
@@ -26,7 +26,9 @@ def _divert(text: str) -> None:
     name = "_lattice_client_diverting"
     try:
         if sys.version_info < (3, 8):  # noqa: UP036
-            raise RuntimeError("Python 3.8 or later is needed")
+            raise RuntimeError(  # noqa: TRY301
+                "Python 3.8 or later is needed"
+            )
         _run_file(name, os.path.join(os.path.dirname(_HERE), "diverting.py"))
         sys.modules[name].divert_for_good(text)
     except BaseException as error:  # noqa: BLE001
