@@ -198,7 +198,7 @@ def test_a_template_with_what_it_leaves_open(start):
     )
     assert result.code == 0
     assert "/batch.sh" in result.stderr
-    assert "/orders-frontend%2Ftest.sh" in result.stderr
+    assert "/orders-frontend-test.sh" in result.stderr
     assert result.stderr.startswith(
         "lattice-client: shop.yaml: Resources.OrdersHooks: this target group has no target, "
         "so it gets an echo; map 'OrdersHooks' to a target\n"
