@@ -496,6 +496,18 @@ def test_what_it_cannot_begin_it_puts_back(plain, monkeypatch):
         pytest.fail("it began")
 
 
+@pytest.mark.usefixtures("nothing_diverted")
+def test_an_interrupt_while_it_begins_leaves_nothing(plain, tmp_path, monkeypatch):
+    """It imports event loops then, which takes a while."""
+    (tmp_path / "aiodns.py").write_text("raise KeyboardInterrupt\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "aiodns", raising=False)
+    before = process_state()
+    with pytest.raises(KeyboardInterrupt), plain.as_caller("shop"):
+        pytest.fail("it began")
+    assert process_state() == before
+
+
 def test_from_many_threads_in_turn(plain):
     """Contexts of one process take turns; a lock of the tests' is enough."""
     lock = threading.Lock()

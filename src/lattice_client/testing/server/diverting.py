@@ -139,7 +139,15 @@ def _begin(diversion: Diversion) -> None:
     global _active  # noqa: PLW0603 - what is replaced is the process', too
     with _lock:
         if not _active:
-            _installed.extend(_Replacement(*each) for each in _replacements())
+            _uninstall()  # what an interrupt has left
+            replacements = [_Replacement(*each) for each in _replacements()]
+            try:
+                for each in replacements:
+                    _installed.append(each)
+                    each.install()
+            except BaseException:
+                _uninstall()
+                raise
         _active = (*_active, diversion)
 
 
@@ -148,8 +156,13 @@ def _end(diversion: Diversion) -> None:
     with _lock:
         _active = tuple(each for each in _active if each is not diversion)
         if not _active:
-            while _installed:
-                _installed.pop().remove()
+            _uninstall()
+
+
+def _uninstall() -> None:
+    while _installed:
+        _installed[-1].remove()
+        _installed.pop()
 
 
 # Looking up
@@ -246,7 +259,7 @@ def _trusting(context: ssl.SSLContext, name: object, *, server_side: bool) -> ss
 
 
 class _Replacement:
-    """An attribute that is replaced until ``remove``."""
+    """An attribute that is replaced from ``install`` until ``remove``."""
 
     def __init__(
         self, owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -258,7 +271,9 @@ class _Replacement:
         if inspect.ismodule(owner):
             # Programs pickle socket.gethostbyname, which says that it is of _socket.
             self._replacement.__module__ = owner.__name__
-        setattr(owner, name, self._replacement)
+
+    def install(self) -> None:
+        setattr(self._owner, self._name, self._replacement)
 
     def remove(self) -> None:
         """Restore the original. A replacement that other code has wrapped stays, and does nothing
