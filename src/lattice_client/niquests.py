@@ -21,7 +21,7 @@ _R = TypeVar("_R")
 
 class AsyncSigV4Auth(auth.SigV4Auth):
     """As :class:`lattice_client.SigV4Auth`, for a ``niquests.AsyncSession``. A ``niquests.Session``
-    would not call it, and send requests unsigned."""
+    would not call it, nor would ``send`` of a prepared request: what they send is unsigned."""
 
     async def __call__(  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
         self, request: _R, /
@@ -35,4 +35,5 @@ class AsyncSigV4Auth(auth.SigV4Auth):
 
 class AsyncLatticeAuth(AsyncSigV4Auth, auth.LatticeAuth):
     """As :class:`lattice_client.LatticeAuth`, for a ``niquests.AsyncSession``. A
-    ``niquests.Session`` would not call it, and send requests unsigned."""
+    ``niquests.Session`` would not call it, nor would ``send`` of a prepared request: what they send
+    is unsigned."""

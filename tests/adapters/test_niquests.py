@@ -177,6 +177,51 @@ class TestMultiplexed:
             asyncio.run(main(server))
 
 
+@pytest.mark.parametrize("multiplexed", [False, True])
+@pytest.mark.parametrize("kind", [None, *AUTHS])
+def test_a_redirect_that_answers_a_remedy(tmp_path, kind, multiplexed):
+    """What follows it is unsigned. A multiplexed session looks for redirects before the remedy."""
+    for name in ("home", "stranger"):
+        (tmp_path / name).mkdir()
+
+    def answer(request: RawRequest) -> tuple[int, bytes]:
+        status, body = if_late(request)
+        return (status, body) if status == 403 else (307, b"")
+
+    async def main(home: H2Server) -> int:
+        async with async_session(home, auth(kind), multiplexed=multiplexed) as calling:
+            calling.verify = both
+            response = await calling.post(home.url, headers=own, data=b"{}")
+            if multiplexed:
+                await calling.gather()
+            return response.status_code
+
+    own, both = {"X-Amz-Meta-Note": "mine"}, str(tmp_path / "both.pem")
+    with h2_server(lambda _: (200, b"ok"), tmp_path / "stranger") as stranger:
+        ahead = formatdate(time.time() + 7200, usegmt=True)
+        headers = [("location", f"{stranger.url}/elsewhere"), ("date", ahead)]
+        with h2_server(answer, tmp_path / "home", headers=headers) as home:
+            authorities = [Path(each.ca_file).read_text() for each in (home, stranger)]
+            Path(both).write_text("".join(authorities))
+            if kind is None:
+                with session(home, auth(), multiplexed=multiplexed) as calling:
+                    calling.verify = both
+                    status = calling.post(home.url, headers=own, data=b"{}").status_code
+            else:
+                status = asyncio.run(main(home))
+            # After a redirect elsewhere niquests leaves a connection open.
+            with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+                gc.collect()
+    assert len(home.requests) == 2
+    assert status == (307 if multiplexed else 200)
+    assert len(stranger.requests) == (0 if multiplexed else 1)
+    for followed in stranger.requests:
+        assert not followed.signed
+        assert not [
+            name for name in ("x-amz-security-token", "x-amz-meta-note") if followed.header(name)
+        ]
+
+
 class TestHttp2:
     def test_many_threads_on_one_connection(self, late):
         """Each is refused; reading one's refusal takes nothing from the others'."""

@@ -21,9 +21,10 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from lattice_client import DefaultCredentials
 from lattice_client.cli import local_command
 from lattice_client.cli.access_view import AccessView, line_of
-from lattice_client.cli.shell_settings import write_settings
+from lattice_client.cli.shell_settings import settings_file, write_settings
 from lattice_client.testing import LocalLattice, serve
 from lattice_client.testing.templates.default import default_lattice
 from support import callers_program, canary
@@ -347,6 +348,42 @@ def test_sourcing_can_be_undone(tmp_path, shell):
     assert then["NO_PROXY"].endswith(".on.aws,orders.internal.example.com")
     for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
         assert Path(then[name]).parent == tmp_path
+
+
+@pytest.mark.parametrize("name", ["shop", "shop/reports", "shop-reports", "shop%2Freports"])
+def test_what_the_developer_has_does_not_win_over_the_caller(tmp_path, monkeypatch, name):
+    """A profile of the same name, the identity of a pod, or another caller's file."""
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "credentials").write_text(
+        f"[{name}]\naws_access_key_id = AKIDTHEIRS\naws_secret_access_key = theirs\n"
+    )
+    theirs = {
+        "HOME": str(tmp_path),
+        "AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/theirs",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
+    }
+    lattice = default_lattice()
+    callers = [
+        lattice.add_caller(each, role="shop")
+        for each in ("shop", "shop/reports", "shop-reports", "shop%2Freports")
+    ]
+    (caller,) = (each for each in callers if each.name == name)
+    with serve(lattice) as running:
+        write_settings(lattice, [running], tmp_path)
+    sourcing = f". {shlex.quote(str(settings_file(caller, tmp_path)))}"
+    then = in_shell(sourcing, **theirs)
+    for variable in {*then, *theirs, *os.environ}:
+        if variable.startswith("AWS_") or variable == "HOME":
+            if variable in then:
+                monkeypatch.setenv(variable, then[variable])
+            else:
+                monkeypatch.delenv(variable, raising=False)
+    held = DefaultCredentials().get()
+    assert (held.access_key, held.secret_key, held.token) == (
+        caller.credentials.access_key,
+        caller.credentials.secret_key,
+        caller.credentials.token,
+    )
 
 
 def test_what_surprises_in_a_policy_is_said(tmp_path):

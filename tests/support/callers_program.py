@@ -19,9 +19,15 @@ import trio
 
 import lattice_client.aiohttp
 import lattice_client.httpx
+import lattice_client.niquests
 import lattice_client.requests
 from lattice_client import LatticeAuth
 from lattice_client.names import Names
+
+try:  # in the environment of `scripts/test --niquests` alone
+    import niquests
+except ImportError:
+    niquests = None
 
 # As programs have them: made when the module is imported, before any test begins.
 AUTH = LatticeAuth(hosts=["*.internal.example.com"])
@@ -74,6 +80,16 @@ async def with_streams(url):
     return "nobody" if b" 403 " in answer.split(b"\r\n")[0] else answer
 
 
+def with_niquests(url):
+    with niquests.Session() as session:
+        return session.get(url, auth=AUTH, timeout=10).json()["caller"]
+
+
+async def with_async_niquests(auth, url):
+    async with niquests.AsyncSession() as session:
+        return (await session.get(url, auth=auth, timeout=10)).json()["caller"]
+
+
 def on_uvloop(function, *arguments):
     import uvloop
 
@@ -102,6 +118,13 @@ WAYS = {
     "streams, asyncio": partial(on_asyncio, with_streams),
     "streams, uvloop": partial(on_uvloop, with_streams),
 }
+if niquests is not None:
+    own = lattice_client.niquests.AsyncLatticeAuth(hosts=["*.internal.example.com"])
+    WAYS |= {
+        "niquests": with_niquests,
+        "niquests, asyncio": partial(on_asyncio, with_async_niquests, AUTH),
+        "niquests, uvloop": partial(on_uvloop, with_async_niquests, own),
+    }
 if find_spec("uvloop") is None:
     WAYS = {name: way for name, way in WAYS.items() if "uvloop" not in name}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
+from urllib.parse import quote
 
 from lattice_client.testing import Caller, LocalLattice, RunningLattice
 from lattice_client.testing.server.acting import Surroundings, trusted_bundle
@@ -14,25 +15,35 @@ __all__ = ["UNDO", "settings_file", "write_settings"]
 
 #: The shell function that restores what sourcing a file has changed.
 UNDO = "lattice_deactivate"
-# Keys in the environment would take precedence over the profile's.
-_UNSET = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+# What would take precedence over the profile's keys.
+_UNSET = (
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
 
 
 def settings_file(caller: Caller, folder: Path) -> Path:
     """The caller's file to source."""
-    return folder / f"{caller.name.replace('/', '-')}.sh"
+    name = quote(caller.name, safe=" '+=,@")
+    return folder / f"{name}.sh"
 
 
 def write_settings(lattice: LocalLattice, running: list[RunningLattice], folder: Path) -> None:
     """Write an AWS configuration with a profile for each caller, and for each caller a file to
     source. The folder must be private to its owner."""
-    config = folder / "config"
-    config.write_text("".join(_profile(caller, lattice) for caller in lattice.callers.values()))
+    config, credentials = folder / "config", folder / "credentials"
+    callers = lattice.callers.values()
+    config.write_text(
+        "".join(f"[profile {each.name}]\nregion = {lattice.region}\n" for each in callers)
+    )
+    credentials.write_text("".join(map(_keys, callers)))
     values, joined = Surroundings.of(_diversions(lattice, running), lattice.region)
     values["AWS_CONFIG_FILE"] = str(config)
+    # The developer's own file may have a profile of that name.
+    values["AWS_SHARED_CREDENTIALS_FILE"] = str(credentials)
     if running[0].scheme == "https":
         values |= trusted_bundle(folder, running[0].ca_file, os.environ)
-    for caller in lattice.callers.values():
+    for caller in callers:
         quoted = {name: shlex.quote(value) for name, value in values.items()}
         quoted["AWS_PROFILE"] = shlex.quote(caller.name)
         for name, (first, separator) in joined.items():
@@ -71,10 +82,10 @@ def _script(quoted: dict[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _profile(caller: Caller, lattice: LocalLattice) -> str:
+def _keys(caller: Caller) -> str:
     held = caller.credentials
     token = f"aws_session_token = {held.token}\n" if held.token else ""
     return (
-        f"[profile {caller.name}]\nregion = {lattice.region}\n"
-        f"aws_access_key_id = {held.access_key}\naws_secret_access_key = {held.secret_key}\n{token}"
+        f"[{caller.name}]\naws_access_key_id = {held.access_key}\n"
+        f"aws_secret_access_key = {held.secret_key}\n{token}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import multiprocessing
 import os
 import socket
 import ssl
@@ -14,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import aiohttp
+import certifi
 import httpx
 import pytest
 import requests
@@ -21,6 +23,7 @@ import requests
 from lattice_client import LatticeAuth
 from lattice_client.credentials.environment import read_environment_again
 from lattice_client.testing import LocalLattice, serve
+from lattice_client.testing.server.acting import trusted_bundle
 from support import callers_program as program
 from support.ipv6 import need_ipv6
 
@@ -122,6 +125,26 @@ def test_a_process_is_led_as_well(running):
     assert seen == {
         way: "nobody" if way.startswith("streams") else arn("shop") for way in program.WAYS
     }
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the machine cannot fork")
+def test_processes_of_the_fork_server(plain):
+    """It keeps the environment of its start, and is the default of Python 3.14 on Linux."""
+    from_server = multiprocessing.get_context("forkserver")
+
+    def in_process(*call):
+        with from_server.Pool(1) as pool:
+            return pool.apply(*call)
+
+    key = (os.getenv, ("AWS_ACCESS_KEY_ID",))
+    with from_server.Pool(1) as before:
+        theirs = before.apply(*key)
+        for name in ("shop", "reports"):
+            with plain.as_caller(name) as caller:
+                assert in_process(*key) == caller.credentials.access_key
+                assert in_process(socket.gethostbyname, (HOST,)).startswith("127.83.")
+        assert in_process(*key) == theirs
+        assert before.apply(*key) == theirs
 
 
 def test_at_an_ipv6_address():
@@ -307,11 +330,60 @@ def test_what_was_set_neither_wins_nor_is_lost(running, profile, monkeypatch):
     assert {name: os.environ[name] for name in profile} == profile
 
 
+@pytest.mark.parametrize("hidden", ["CURL_CA_BUNDLE", "SSL_CERT_DIR"])
+def test_authorities_of_a_variable_that_is_read_only_alone_stay_trusted(tmp_path, hidden):
+    """What ``as_caller`` sets would hide it. Of a folder there is no file with one more."""
+    theirs, ours = tmp_path / "theirs.pem", tmp_path / "ours.pem"
+    theirs.write_text("# theirs")
+    ours.write_text("# ours")
+    kept = {"CURL_CA_BUNDLE": str(theirs), "SSL_CERT_DIR": f"{tmp_path}{os.pathsep}/none"}[hidden]
+    values = trusted_bundle(tmp_path, str(ours), {hidden: kept})
+    if hidden == "CURL_CA_BUNDLE":
+        assert Path(values["REQUESTS_CA_BUNDLE"]).read_text() == "# theirs\n# ours"
+    else:
+        assert "SSL_CERT_FILE" not in values
+
+
+def test_what_openssl_trusts_by_default_stays_trusted(tmp_path, monkeypatch):
+    """Beside certifi's authorities: companies add theirs to the system's."""
+    files = {name: tmp_path / name for name in ("ours", "certifi", "system")}
+    for name, file in files.items():
+        file.write_text(f"# {name}\n")
+    monkeypatch.setattr(certifi, "where", lambda: str(files["certifi"]))
+    monkeypatch.setenv("SSL_CERT_FILE", str(files["system"]))  # OpenSSL's default, in this process
+    values = trusted_bundle(tmp_path, str(files["ours"]), {})
+    trusted = Path(values["SSL_CERT_FILE"]).read_text().split("\n")
+    assert {f"# {name}" for name in files} <= set(trusted)
+
+
 def test_a_user_has_no_token(plain, way):
     plain.add_caller("user", token=False)
     with plain.as_caller("shop"), plain.as_caller("user"):
         assert "AWS_SESSION_TOKEN" not in os.environ
         assert way(f"http://{PATH}") == arn("user")
+
+
+@pytest.mark.parametrize("version", [(3, 6), (3, 7), (3, 8), (3, 9), (3, 10)])
+def test_a_process_of_an_older_python_is_led_or_does_not_run(plain, version):
+    """The program under test may start tools that have another Python."""
+    older = [found for found in pythons() if found.parts[-3].startswith("{}.{}.".format(*version))]
+    if not older:
+        pytest.skip("the machine has no such Python")
+    calling = f"import socket; print(socket.create_connection(({HOST!r}, 80)).getpeername())"
+    with plain.as_caller("shop"):
+        command = [str(older[0]), "-c", calling]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if version >= (3, 8):
+        assert (done.stdout, done.stderr) == (f"('127.0.0.1', {plain.port})\n", "")
+    else:
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "cannot be led to the local Lattice: RuntimeError('Python 3.8" in done.stderr
+
+
+def pythons():
+    """The Pythons that pyenv has installed."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    return sorted(root.glob("versions/*/bin/python3"))
 
 
 def test_a_process_that_cannot_be_led_does_not_run(plain):
@@ -364,9 +436,13 @@ def test_two_lattices_with_the_same_names(way):
             with running.as_caller("shop"):
                 assert way(f"http://{PATH}") == arn("shop")
         assert [len(running.access_log) for running in (first, second)] == [2, 1]
-        with first.as_caller("shop"), second.as_caller("shop"):
+        before = len(first.access_log)
+        with first.as_caller("shop"):
             way(f"http://{PATH}")
-        assert len(second.access_log) == 2
+            with second.as_caller("reports"):  # not over the connection that is kept open
+                assert way(f"http://{PATH}") == arn("reports")
+            assert way(f"http://{PATH}") == arn("shop")
+        assert [len(running.access_log) for running in (first, second)] == [before + 2, 2]
 
 
 def test_an_address_that_a_client_remembers_leads_to_the_next_server():
@@ -418,6 +494,18 @@ def test_what_it_cannot_begin_it_puts_back(plain, monkeypatch):
     monkeypatch.setattr(acting, "_changes", fail)
     with pytest.raises(ProgramError), acting:
         pytest.fail("it began")
+
+
+@pytest.mark.usefixtures("nothing_diverted")
+def test_an_interrupt_while_it_begins_leaves_nothing(plain, tmp_path, monkeypatch):
+    """It imports event loops then, which takes a while."""
+    (tmp_path / "aiodns.py").write_text("raise KeyboardInterrupt\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "aiodns", raising=False)
+    before = process_state()
+    with pytest.raises(KeyboardInterrupt), plain.as_caller("shop"):
+        pytest.fail("it began")
+    assert process_state() == before
 
 
 def test_from_many_threads_in_turn(plain):

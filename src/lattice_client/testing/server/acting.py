@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lattice_client.testing.server.diverting import VARIABLE, Diversion, active, as_text, diverting
+from lattice_client.testing.server.fork_server import leave_fork_server
 
 if TYPE_CHECKING:
     from lattice_client.testing.model.callers import Caller
@@ -27,8 +28,9 @@ _UNSET: Final = (
     "AWS_CREDENTIAL_EXPIRATION",
     "AWS_SESSION_TOKEN",
 )
-#: requests reads the first; httpx, httpx2, curl and OpenSSL (and so ``ssl``) the second.
-AUTHORITIES: Final = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+#: What requests reads; and httpx, httpx2, curl and OpenSSL (and so ``ssl``). Each with the variable
+#: that is not read where it is set.
+AUTHORITIES: Final = {"REQUESTS_CA_BUNDLE": "CURL_CA_BUNDLE", "SSL_CERT_FILE": "SSL_CERT_DIR"}
 #: Both spellings are in use; the lower-case one wins where both are set.
 NO_PROXY: Final = ("NO_PROXY", "no_proxy")
 _STARTUP: Final = str(Path(__file__).with_name("startup"))
@@ -73,26 +75,35 @@ def trusted_bundle(path: Path, ca_file: str, environ: Mapping[str, str]) -> dict
     :returns: the variables that name the files. One that names a folder is left out.
     """
     values = {}
-    for name in AUTHORITIES:
-        before = environ.get(name) or _default_authorities()
-        if before is not None and Path(before).is_dir():
+    for name, hidden in AUTHORITIES.items():
+        if before := environ.get(name):
+            authorities = [before]
+        elif before := environ.get(hidden):
+            authorities = before.split(os.pathsep)
+        else:
+            authorities = _default_authorities()
+        if any(Path(each).is_dir() for each in authorities):
             continue
-        trusted = b""
-        if before is not None and Path(before).is_file():
-            trusted = Path(before).read_bytes() + b"\n"
+        trusted = [Path(each).read_bytes() for each in authorities if Path(each).is_file()]
         bundle = path / f"{name.lower()}.pem"
-        bundle.write_bytes(trusted + Path(ca_file).read_bytes())
+        bundle.write_bytes(b"\n".join([*trusted, Path(ca_file).read_bytes()]))
         values[name] = str(bundle)
     return values
 
 
-def _default_authorities() -> str | None:
-    """What HTTP libraries trust by default: certifi's, else OpenSSL's."""
+def _default_authorities() -> list[str]:
+    """What HTTP libraries trust by default: certifi's authorities, or OpenSSL's, to which companies
+    add theirs."""
+    found = [get_default_verify_paths().cafile]
     if find_spec("certifi") is not None:
         import certifi
 
-        return certifi.where()
-    return get_default_verify_paths().cafile
+        found.append(certifi.where())
+    return list(filter(None, found))
+
+
+# The contexts that are entered.
+_acting: list[ActingCaller] = []
 
 
 class ActingCaller:
@@ -101,8 +112,8 @@ class ActingCaller:
     It is a synchronous and an asynchronous context manager, and can be entered more than once.
 
     :param region: the region to sign for.
-    :param forget: called at the beginning and when all is restored: what the process knows of the
-        environment and keeps open is of the other side.
+    :param forget: called when this context or one within it begins or has ended: what the process
+        knows of the environment and keeps open is of the other side.
     """
 
     def __init__(
@@ -117,13 +128,15 @@ class ActingCaller:
     def __enter__(self) -> Caller:
         with ExitStack() as stack:
             # Called when all is restored.
-            stack.callback(self._forget)
+            stack.callback(self._change_sides)
             stack.enter_context(diverting(self._diversion))
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="lattice-client-")))
             changes = self._changes(folder)
             stack.callback(_restore, {name: os.environ.get(name) for name in changes})
             _restore(changes)
-            self._forget()
+            self._change_sides()
+            stack.callback(_acting.remove, self)
+            _acting.append(self)
             self._entered.append(stack.pop_all())
         return self._caller
 
@@ -145,6 +158,11 @@ class ActingCaller:
         traceback: TracebackType | None,
     ) -> None:
         self._entered.pop().close()
+
+    def _change_sides(self) -> None:
+        for each in {self, *_acting}:
+            each._forget()  # noqa: SLF001 - its own class
+        leave_fork_server()
 
     def _changes(self, folder: Path) -> dict[str, str | None]:
         """The variables to set, and those to unset."""

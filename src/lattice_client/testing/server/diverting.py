@@ -17,7 +17,7 @@ What is replaced, while any diversion is active:
 
 Not diverted: libraries that resolve in C (gRPC, pycurl), and functions that a program has kept from
 before (``from socket import getaddrinfo``). Asyncio on Windows connects in C by default, and is
-refused at the stand-in. The module needs only the standard library, because
+refused at the stand-in. The module needs only the standard library, of Python 3.8 or later, because
 ``startup/sitecustomize.py`` loads it by its path into Python programs that may not have this
 package.
 """
@@ -34,7 +34,7 @@ import ssl
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Union
 
 __all__ = ["VARIABLE", "Diversion", "active", "as_text", "divert_for_good", "diverting"]
 
@@ -42,8 +42,8 @@ __all__ = ["VARIABLE", "Diversion", "active", "as_text", "divert_for_good", "div
 VARIABLE: Final = "LATTICE_CLIENT_DIVERT"
 
 _PORTS: Final = {80: "http", 443: "https"}
-_Host = bytes | str | None
-_Port = bytes | str | int | None
+_Host = Union[bytes, str, None]  # noqa: UP007 - Python 3.8
+_Port = Union[bytes, str, int, None]  # noqa: UP007
 
 
 class Diversion(NamedTuple):
@@ -118,7 +118,7 @@ def diverting(diversion: Diversion) -> Iterator[None]:
 def as_text(diversions: Collection[Diversion]) -> str:
     """Diversions with the names that they have now, for ``divert_for_good`` in a child process."""
     told = [
-        each._asdict() | {"names": sorted(each.names()), "ports": sorted(each.ports())}
+        {**each._asdict(), "names": sorted(each.names()), "ports": sorted(each.ports())}
         for each in diversions
     ]
     return json.dumps(told, separators=(",", ":"))
@@ -139,7 +139,15 @@ def _begin(diversion: Diversion) -> None:
     global _active  # noqa: PLW0603 - what is replaced is the process', too
     with _lock:
         if not _active:
-            _installed.extend(_Replacement(*each) for each in _replacements())
+            _uninstall()  # what an interrupt has left
+            replacements = [_Replacement(*each) for each in _replacements()]
+            try:
+                for each in replacements:
+                    _installed.append(each)
+                    each.install()
+            except BaseException:
+                _uninstall()
+                raise
         _active = (*_active, diversion)
 
 
@@ -148,8 +156,13 @@ def _end(diversion: Diversion) -> None:
     with _lock:
         _active = tuple(each for each in _active if each is not diversion)
         if not _active:
-            while _installed:
-                _installed.pop().remove()
+            _uninstall()
+
+
+def _uninstall() -> None:
+    while _installed:
+        _installed[-1].remove()
+        _installed.pop()
 
 
 # Looking up
@@ -176,14 +189,14 @@ def _stand_in(name: str, *, ipv6: bool) -> str:
 
 def _normal(host: object) -> str:
     """A host, or what a stand-in stands for, as names are written; empty if it is no name."""
-    if isinstance(host, bytes | bytearray):  # trio passes bytes
+    if isinstance(host, (bytes, bytearray)):  # trio passes bytes
         host = bytes(host).decode("ascii", "replace")
     if not isinstance(host, str):
         return ""
     if not host.isascii():
         with suppress(UnicodeError):
             host = host.encode("idna").decode("ascii")
-    name = host.lower().removesuffix(".")
+    name = host.lower().rstrip(".")
     return _name_of.get(name, name)
 
 
@@ -246,7 +259,7 @@ def _trusting(context: ssl.SSLContext, name: object, *, server_side: bool) -> ss
 
 
 class _Replacement:
-    """An attribute that is replaced until ``remove``."""
+    """An attribute that is replaced from ``install`` until ``remove``."""
 
     def __init__(
         self, owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -255,7 +268,12 @@ class _Replacement:
         self._original = getattr(owner, name)
         self._inherited = name not in vars(owner)
         self._replacement = functools.wraps(self._original)(make(self._original))
-        setattr(owner, name, self._replacement)
+        if inspect.ismodule(owner):
+            # Programs pickle socket.gethostbyname, which says that it is of _socket.
+            self._replacement.__module__ = owner.__name__
+
+    def install(self) -> None:
+        setattr(self._owner, self._name, self._replacement)
 
     def remove(self) -> None:
         """Restore the original. A replacement that other code has wrapped stays, and does nothing
@@ -327,7 +345,7 @@ def _wrap(original: Callable[..., Any]) -> Callable[..., Any]:
         server_side = bool(given.get("server_side"))
         context = _trusting(self, given.get("server_hostname"), server_side=server_side)
         if context is not self:
-            given |= {"self": context, "session": None}  # a session belongs to its context
+            given.update(self=context, session=None)  # a session belongs to its context
         return original(**given)
 
     return wrap

@@ -1,11 +1,10 @@
 """Diverts the connections of a Python program as the process that started it does.
 
 ``as_caller`` puts this folder in ``PYTHONPATH``, so Python imports this file when it starts. It
-needs nothing of the package, which may not be installed for that Python. A ``sitecustomize`` that
-was there before runs as well.
+needs nothing of the package, which may not be installed for that Python. Every Python 3 reads it,
+and one that is too old for ``diverting.py`` ends. A ``sitecustomize`` that was there before runs as
+well.
 """
-
-from __future__ import annotations
 
 import os
 import sys
@@ -26,6 +25,10 @@ def _run_file(name: str, path: str) -> None:
 def _divert(text: str) -> None:
     name = "_lattice_client_diverting"
     try:
+        if sys.version_info < (3, 8):  # noqa: UP036
+            raise RuntimeError(  # noqa: TRY301
+                "Python 3.8 or later is needed"
+            )
         _run_file(name, os.path.join(os.path.dirname(_HERE), "diverting.py"))
         sys.modules[name].divert_for_good(text)
     except BaseException as error:  # noqa: BLE001
@@ -36,8 +39,9 @@ def _divert(text: str) -> None:
         os._exit(1)
 
 
-if text := os.environ.get("LATTICE_CLIENT_DIVERT"):
-    _divert(text)
+_text = os.environ.get("LATTICE_CLIENT_DIVERT")
+if _text:
+    _divert(_text)
 
 _others = [path for path in sys.path if os.path.abspath(path) != _HERE]
 _next = PathFinder.find_spec("sitecustomize", _others)
