@@ -375,20 +375,9 @@ class _Ops:
             return sent(replayable=replayable)
         return None
 
-    def _is_unconnected(self, error: Exception) -> bool:
-        """Whether no connection was made, so that no byte was sent."""
-        return isinstance(
-            error, self._library.ConnectError | self._library.ConnectTimeout
-        ) and _CERTIFICATE not in str(error)
-
 
 class _SyncOps(_Ops):
     def send(self, attempt: HttpxAttempt) -> Any:
-        if attempt.endpoint is None or not attempt.endpoint.addresses:
-            return self.send_once(attempt)
-        return run(self._signer.send_steps(attempt, self._is_unconnected), self)
-
-    def send_once(self, attempt: HttpxAttempt) -> Any:
         inner = self._inner
         if attempt.endpoint is None:
             return inner.first.handle_request(attempt.request)
@@ -415,11 +404,6 @@ class _SyncOps(_Ops):
 
 class _AsyncOps(_Ops):
     async def send(self, attempt: HttpxAttempt) -> Any:
-        if attempt.endpoint is None or not attempt.endpoint.addresses:
-            return await self.send_once(attempt)
-        return await run_async(self._signer.send_steps(attempt, self._is_unconnected), self)
-
-    async def send_once(self, attempt: HttpxAttempt) -> Any:
         inner = self._inner
         if attempt.endpoint is None:
             return await inner.first.handle_async_request(attempt.request)

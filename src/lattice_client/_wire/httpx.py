@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Any
 
 from lattice_client._wire.body import file_at, put_back, rewind_form
@@ -77,19 +76,6 @@ class HttpxRequest(Reroutable):
         changes = {"host": name} if port is None else {"host": name, "port": port}
         self.request.url = self.request.url.copy_with(**changes)
         self.target = _target(self.request)
-
-    def set_url_address(self, address: str) -> None:
-        """Set the URL's host to an IP address, which needs no encoding.
-
-        In 2 µs: ``copy_with`` takes 30, because it parses the whole URL again.
-        """
-        url = self.request.url
-        parts = getattr(url, "_uri_reference", None)
-        if parts is None or not hasattr(parts, "_replace"):
-            self.set_url_host(address, None)
-            return
-        self.request.url = changed = copy(url)
-        changed._uri_reference = parts._replace(host=address)  # noqa: SLF001
 
     def set_host(self, host: str) -> None:
         self.request.headers["Host"] = host
