@@ -114,9 +114,9 @@ class AddressChoice:
         self._warned.add(name)
         _log().warning(
             "%s %s, but this call connects by name and may reach another address: an auth hook of "
-            "requests or httpx, a proxy, and a transport or resolver of your own cannot be sent to "
-            "the address that was judged. While the name moves to or from VPC Lattice, use a client of "
-            "lattice_client.requests, httpx, httpx2 or aiohttp. "
+            "requests or httpx, a proxy, a transport of your own and a resolver of your own cannot "
+            "be sent to the address that was judged. While the name moves to or from VPC Lattice, "
+            "use a client of lattice_client.requests, httpx, httpx2 or aiohttp. "
             "DnsNames(connect='name') accepts this without a word",
             name,
             f"is not signed for ({found.source})" if mixed else "is signed for",

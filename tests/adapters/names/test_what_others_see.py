@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
+import anyio
 import httpx
 import httpx2
 import pytest
@@ -170,21 +171,21 @@ class TestAddressesThatDoNotAnswer:
     """A library that tries several addresses at once ("Happy Eyeballs", RFC 8305) still does: the
     first call of a name does not wait for its time-out."""
 
+    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
     @pytest.mark.parametrize("library", [httpx, httpx2])
-    def test_asynchronous_httpx(self, library, auth, silent):
+    def test_asynchronous_httpx(self, library, backend, auth, silent):
         ours = lattice_client.httpx if library is httpx else lattice_client.httpx2
 
-        async def call(url: str, auth: LatticeAuth) -> list[int]:
-            async with (
-                asyncio.timeout(20),
-                ours.AsyncClient(auth=auth, retry=ONCE, timeout=None) as client,
-            ):
-                return [(await client.get(url)).status_code for _ in range(2)]
+        async def call() -> list[int]:
+            with anyio.fail_after(20):
+                async with ours.AsyncClient(auth=auth, retry=ONCE, timeout=None) as client:
+                    return [(await client.get(url)).status_code for _ in range(2)]
 
         is_lattice = auth.names.known[NAME].at_address.is_lattice
         auth = auth_for("127.0.0.3", "127.0.0.1", is_lattice=is_lattice)
         with raw_server(listener=at("127.0.0.1", silent)) as server:
-            assert asyncio.run(call(f"http://{NAME}:{server.port}/", auth)) == [200, 200]
+            url = f"http://{NAME}:{server.port}/"
+            assert anyio.run(call, backend=backend) == [200, 200]
         assert server.connections == 1
         assert all(each.signed == is_lattice for each in server.requests)
 
@@ -263,3 +264,43 @@ def test_a_resolver_of_ones_own_decides(client):
 
     with raw_server() as server:
         assert asyncio.run(call(f"http://{NAME}:{server.port}/")) == 200
+
+
+@pytest.mark.parametrize("driver", CLIENTS, ids=named)
+class TestAddressesThatChange:
+    def test_connections_stay_while_an_answer_has_an_address_of_the_former(self, driver):
+        names = Told()
+        with raw_server() as first, raw_server(listener=at("127.0.0.2", first.port)) as second:
+            auth = LatticeAuth(credentials=canary.credentials(), names=names)
+            with driver.client(auth) as call:
+                for others in ((), ("127.0.0.2",), ("127.0.0.3",)):
+                    names.known[NAME] = judged(*others, "127.0.0.1", is_lattice=False)
+                    assert call("GET", f"http://{NAME}:{first.port}/").status == 200
+        # With aiohttp, another one finds the address when there are several.
+        assert first.connections == 1 + ("aiohttp" in driver.name)
+        assert not second.requests
+
+    def test_others_are_followed_at_once(self, driver):
+        """Between addresses of one kind, too: of a service-network endpoint and the next."""
+        names = Told()
+        with raw_server() as first, raw_server(listener=at("127.0.0.2", first.port)) as second:
+            auth = LatticeAuth(credentials=canary.credentials(), names=names)
+            with driver.client(auth) as call:
+                for address in ("127.0.0.1", "127.0.0.2", "127.0.0.1", "127.0.0.2"):
+                    names.known[NAME] = judged(address, is_lattice=True)
+                    assert call("GET", f"http://{NAME}:{first.port}/").status == 200
+        assert [len(each.requests) for each in (first, second)] == [2, 2]
+        assert all(each.verified() for server in (first, second) for each in server.requests)
+
+
+@pytest.mark.parametrize("module", [lattice_client.httpx, lattice_client.httpx2])
+def test_former_pools_of_httpx_are_closed(module):
+    names = Told()
+    auth = LatticeAuth(credentials=canary.credentials(), names=names)
+    with raw_server(listener=at("0.0.0.0")) as server, module.Client(auth=auth) as client:
+        for number in range(1, 9):
+            names.known[NAME] = judged(f"127.0.0.{number}", is_lattice=bool(number % 2))
+            assert client.get(f"http://{NAME}:{server.port}/").status_code == 200
+        # One for each kind, and those that the next call closes.
+        assert len(client._transport._inner.others()) <= 4
+    assert [each.signed for each in server.requests] == [True, False] * 4
