@@ -142,10 +142,14 @@ class RequestSigner:
         return self._signers.cached(out.host)
 
     def _barred(self, out: SignableRequest) -> Unsigned | None:
-        """Why a request is not signed, by the spelling of its Host header or its URL's host."""
+        """Why a request is not signed, by the spelling of its Host header, its URL's host, or the
+        one that it is connected to."""
         host, kind = out.host, unsignable(out.host)
         if not kind and out.has_own_host():
             host = out.authority()
+            kind = unsignable(host)
+        if not kind and out.endpoint is not None and out.endpoint.connect_to is not None:
+            host = out.endpoint.connect_to
             kind = unsignable(host)
         if not kind or (kind == "look-alike" and self.names is not None):
             return None
