@@ -63,11 +63,11 @@ class HttpxAttempt(HttpxRequest):
 
     def set_connect_address(self, endpoint: Endpoint, address: str, port: int | None) -> None:
         name, judged = endpoint.host, endpoint.addresses
-        if judged:
-            bare = tuple(each.strip("[]") for each in judged)
-            there = _Destination(name, endpoint.is_lattice, bare, port)
-        else:
-            there = _Destination(name, (address, port), (address,), port)
+        there = (
+            _Destination(name, endpoint.is_lattice, judged, port)
+            if judged
+            else _Destination(name, (address, port), (address,), port)
+        )
         if not self._can_connect_to_address:
             self.set_url_host(address, port)
         self.request.extensions = {

@@ -20,13 +20,16 @@ class _Addressed:
     """What both share.
 
     :param inner: the library's own backend.
+    :param addresses: IPv6 with brackets or without.
     :param port: None: the URL's.
     """
 
     def __init__(self, inner: Any, addresses: tuple[str, ...], port: int | None) -> None:
         self._inner = inner
         self._port = port
-        self._given = self._addresses = addresses
+        self._given = addresses
+        # In the order in which they are tried.
+        self._addresses = tuple(map(_bare, addresses))
 
     def lead_to(self, addresses: tuple[str, ...]) -> bool:
         """Connect to these from now on.
@@ -36,15 +39,21 @@ class _Addressed:
         """
         if addresses is self._given:
             return True
-        if not set(addresses) & set(self._given):
+        bare = tuple(map(_bare, addresses))
+        if not set(bare) & set(self._addresses):
             return False
-        self._given = addresses
-        self._begin_with(self._addresses[0])
+        reached, self._given, self._addresses = self._addresses[0], addresses, bare
+        self._begin_with(reached)
         return True
 
     def _begin_with(self, reached: str) -> None:
-        """Try this address first."""
-        self._addresses = tuple(sorted(self._given, key=lambda each: each != reached))
+        """Try this address first, if it is among them."""
+        if reached != self._addresses[0]:
+            self._addresses = tuple(sorted(self._addresses, key=lambda each: each != reached))
+
+
+def _bare(address: str) -> str:
+    return address.strip("[]")
 
 
 class Network(_Addressed):
