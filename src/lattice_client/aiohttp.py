@@ -11,18 +11,17 @@ from collections.abc import Awaitable, Callable, Iterable
 from copy import copy
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from lattice_client._auth.aiohttp_hook import AiohttpClient, take_over
+from lattice_client._auth.aiohttp_hook import AiohttpClient, send_routed, take_over
 from lattice_client._auth.recovery import Remedy
 from lattice_client._auth.redirects import is_foreign
 from lattice_client._auth.request_signer import RequestSigner
-from lattice_client._calls.loop import REQUEST_ID, CallSettings, run_async
+from lattice_client._calls.loop import REQUEST_ID, CallSettings
 from lattice_client._calls.steps import Answer
 from lattice_client._secrecy import forgetful
 from lattice_client._wire.aiohttp import (
     AiohttpRequest,
     CallStore,
     RedirectedCalls,
-    is_unconnected,
     read_aiohttp,
 )
 from lattice_client._wire.unsigned_mark import pass_mark_on
@@ -116,6 +115,9 @@ class middleware(AiohttpClient):  # noqa: N801 used like a function, as aiohttp'
                 settings.note_unsigned(request)
                 pass_mark_on(request, response)
             self._redirected.note(request, url, allowed_origins, response, out.endpoint)
+        except aiohttp.ClientConnectionError as error:
+            out.note_name(error)
+            raise
         finally:
             if out.endpoint is not None:
                 out.restore()
@@ -202,12 +204,9 @@ class _Ops:
         return self._attempt
 
     def send(self, attempt: AiohttpRequest) -> Awaitable[aiohttp.ClientResponse]:
-        if attempt.endpoint is None or not attempt.endpoint.addresses:
+        if attempt.endpoint is None:
             return self._handler(attempt.request)
-        return run_async(self._signer.send_steps(attempt, is_unconnected), self)
-
-    def send_once(self, attempt: AiohttpRequest) -> Awaitable[aiohttp.ClientResponse]:
-        return self._handler(attempt.request)
+        return send_routed(self._signer, attempt, self._handler)
 
     def status(self, response: aiohttp.ClientResponse) -> int:
         return response.status

@@ -149,9 +149,10 @@ class TestAuto:
 class TestHowLongAMovingNameHolds:
     """Both of its answers equally long: else calls would not be shared by the records' weights."""
 
+    @pytest.mark.parametrize("connect", ["auto", "address", "name"])
     @pytest.mark.parametrize(("ttl", "held"), [(1, 5), (60, 10)])
-    def test_both_answers(self, ttl, held, server, clock):
-        names = Names(DnsNames(nameservers=[server.address]), clock=clock)
+    def test_both_answers(self, ttl, held, connect, server, clock):
+        names = Names(DnsNames(nameservers=[server.address], connect=connect), clock=clock)
         server.add(NAME, "A", OTHER_V4, ttl=ttl)
         names.resolve(NAME)
         for address in (V4, OTHER_V4, V4, V4):

@@ -152,6 +152,25 @@ def test_without_permission_the_other_zones_serve(zones, profiles, server, warne
     assert "LatticeNames()" in told
 
 
+def test_without_permission_to_list_zones_those_of_the_vpc_serve(zones, profiles, warned):
+    name = zones.named("orders")
+    zones.change(zones.add(vpc=VPC), alias(name, MANAGED))
+    profiles.associate(VPC, PROFILE, zones.add("shared", vpc="vpc-of-another"))
+
+    def respond(request: RawRequest) -> bytes:
+        if request.target.partition(b"?")[0].endswith(b"/hostedzone"):
+            return failure(403, "AccessDenied", xml=True)
+        return profiles.respond(request)
+
+    with raw_server(respond) as server:
+        found = source(server, zones_ttl=100)
+        for now in (0, 100):
+            assert found.find(name, now).managed_name == MANAGED
+    (told,) = warned()
+    assert f"zones that reach {VPC} by a Route 53 Profile stay unknown" in told
+    assert "allow route53:ListHostedZones" in told
+
+
 def test_a_botocore_that_does_not_know_profiles(zones, server, warned, monkeypatch):
     from botocore.exceptions import UnknownServiceError
     from botocore.session import Session

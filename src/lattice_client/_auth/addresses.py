@@ -36,9 +36,11 @@ class AddressChoice:
         # By name: the last answer for calls by name.
         self._by_name: dict[str, Endpoint] = {}
         self._told = SeenHosts()
+        # By name: the address that the last call has reached.
+        self._reached: dict[str, str | None] = {}
 
     def choose(self, found: Endpoint) -> Endpoint:
-        """The answer with ``connect_to``; its ``addresses`` are those to try after that.
+        """The answer with ``connect_to``, which is the first of its ``addresses``.
 
         :param found: an answer with ``addresses``.
         """
@@ -49,35 +51,59 @@ class AddressChoice:
 
     def _keep(self, found: Endpoint, preferred: str | None) -> Endpoint:
         first = preferred if preferred in found.addresses else found.addresses[0]
-        others = tuple(each for each in found.addresses if each != first)
-        chosen = found._replace(connect_to=first, addresses=others)
+        others = (each for each in found.addresses if each != first)
+        chosen = found._replace(connect_to=first, addresses=(first, *others))
         if len(self._chosen) >= _MAX_NAMES:
             self._chosen.clear()
         self._chosen[found.host] = found, chosen
         return chosen
 
     def send_steps(
-        self, out: SignableRequest, is_unconnected: Callable[[Exception], bool]
+        self,
+        out: SignableRequest,
+        endpoint: Endpoint,
+        is_unconnected: Callable[[Exception], bool],
+        *,
+        find_first: bool = False,
     ) -> Generator[tuple[str, SignableRequest], Any, Any]:
         """Steps ``send_once``, one for each address of a request until one can be connected to.
 
+        :param endpoint: the request's, with several addresses.
         :param is_unconnected: whether an error means that no connection was made.
+        :param find_first: whether the library tries the addresses of a name at once. Then a step
+            ``find_reachable`` comes first, unless the last call has reached the first address: it
+            returns the one that answers first, or None.
         """
-        while True:
-            try:
-                response = yield "send_once", out
-            except Exception as error:
-                if not (is_unconnected(error) and out.connect_to_next()):
-                    raise
-            else:
-                self._prefer(out.endpoint)
-                return response
+        name, addresses = endpoint.host, endpoint.addresses
+        if find_first and self._reached.get(name) != addresses[0]:
+            first = yield "find_reachable", out
+            if first is not None and first != addresses[0]:
+                addresses = (first, *(each for each in addresses if each != first))
+                out.connect_to(addresses)
+        reached = None
+        try:
+            while True:
+                try:
+                    response = yield "send_once", out
+                except Exception as error:
+                    addresses = addresses[1:]
+                    if not (addresses and is_unconnected(error)):
+                        raise
+                    out.connect_to(addresses)
+                else:
+                    reached = addresses[0]
+                    return response
+        finally:
+            self._note_reached(name, reached)
 
-    def _prefer(self, reached: Endpoint | None) -> None:
-        """Begin with this address the next time."""
-        chosen = self._chosen.get(reached.host) if reached else None
-        if reached and chosen and chosen[1].connect_to != reached.connect_to:
-            self._keep(chosen[0], reached.connect_to)
+    def _note_reached(self, name: str, address: str | None) -> None:
+        """Begin with this address the next time. None: with the same one, which may be dead."""
+        if len(self._reached) >= _MAX_NAMES:
+            self._reached.clear()
+        self._reached[name] = address
+        chosen = self._chosen.get(name)
+        if address is not None and chosen is not None and chosen[1].connect_to != address:
+            self._keep(chosen[0], address)
 
     def note_by_name(self, host: str, found: Endpoint) -> None:
         """Note the answer for a call whose connection is made by name, and say it once for each
@@ -98,9 +124,9 @@ class AddressChoice:
             _log().warning(
                 "%s moves to or from VPC Lattice, and calls to it are judged by %s; but this call "
                 "connects by name and may reach another address: an auth hook of requests or "
-                "httpx, a proxy and a transport of your own cannot be sent to the address that was "
-                "judged. While it moves, use a client of lattice_client.requests, httpx, httpx2 or "
-                "aiohttp. DnsNames(connect='name') accepts this without a word",
+                "httpx, a proxy, a transport of your own and a resolver of your own cannot be sent to "
+                "the address that was judged. While it moves, use a client of "
+                "lattice_client.requests, httpx, httpx2 or aiohttp. DnsNames(connect='name') accepts this without a word",
                 split_port(host)[0],
                 found.source,
             )

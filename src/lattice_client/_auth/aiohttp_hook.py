@@ -44,15 +44,18 @@ class AiohttpHook:
             if allowed_origins is not None and is_foreign(url.origin(), allowed_origins):
                 self._signer.strip_credentials(out, allowed_origins)
                 await self._signer.route_async(out)
-                response = await self._send(out, handler)
+                response = await send_routed(self._signer, out, handler)
             else:
                 await self._signer.sign_async(out)
-                response = await self._send(out, handler)
+                response = await send_routed(self._signer, out, handler)
                 if response.status == FORBIDDEN and out.signer is not None:
                     response = await self._retry_after_recovery(out, response, handler)
             if out.signer is None:
                 pass_mark_on(request, response)
             self._redirected.note(request, url, allowed_origins, response, out.endpoint)
+        except OSError as error:  # aiohttp's, of a connection
+            out.note_name(error)
+            raise
         finally:
             setattr(request, _HOOKED, None)  # the two refer to each other
             if out.endpoint is not None:
@@ -73,25 +76,32 @@ class AiohttpHook:
                 break
             response.release()
             await self._signer.sign_async(out)
-            response = await self._send(out, handler)
+            response = await send_routed(self._signer, out, handler)
         return response
 
-    def _send(
-        self, out: AiohttpRequest, handler: Callable[[Any], Awaitable[Any]]
-    ) -> Awaitable[Any]:
-        if out.endpoint is None or not out.endpoint.addresses:
-            return handler(out.request)
-        return run_async(self._signer.send_steps(out, is_unconnected), _Ops(handler))
+
+def send_routed(
+    signer: RequestSigner, out: AiohttpRequest, handler: Callable[[Any], Awaitable[Any]]
+) -> Awaitable[Any]:
+    """Send a request to the first of its addresses that can be connected to."""
+    there = out.endpoint
+    if there is None or not there.addresses[1:]:
+        return handler(out.request)
+    steps = signer.send_steps(out, there, is_unconnected, find_first=True)
+    return run_async(steps, _Sending(handler))
 
 
-class _Ops:
-    """The only operation of the steps that send."""
+class _Sending:
+    """The operations of the steps that send."""
 
     def __init__(self, handler: Callable[[Any], Awaitable[Any]]) -> None:
         self._handler = handler
 
     def send_once(self, out: AiohttpRequest) -> Awaitable[Any]:
         return self._handler(out.request)
+
+    def find_reachable(self, out: AiohttpRequest) -> Awaitable[str | None]:
+        return out.find_reachable()
 
 
 def _client_of(request: Any) -> AiohttpClient | None:

@@ -90,6 +90,9 @@ class Router:
         if not kind and out.has_own_host():
             host = out.authority()
             kind = unsignable(host)
+        if not kind and out.endpoint is not None and out.endpoint.connect_to is not None:
+            host = out.endpoint.connect_to
+            kind = unsignable(host)
         if not kind or (kind == "look-alike" and self.names is not None):
             return None
         return by_spelling(host, kind)

@@ -1,8 +1,10 @@
 """The clients of httpx and httpx2: connections to an address that is not the URL's host.
 
-Their pools keep connections by the URL's host alone. Two names at one address would share TLS
-connections, with the SNI of the first. So each name that is reached over TLS at another address has
-a separate pool.
+Their pools keep connections by the URL's host alone. So each name that is reached at addresses has
+a separate pool, which connects to these, and its calls keep their URL. A name that moves has two
+pools: one for the addresses that are VPC Lattice's, and one for others.
+
+Through a transport of the caller's, the URL names the address, and its connections are SNI's.
 """
 
 from __future__ import annotations
@@ -12,24 +14,36 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
+from lattice_client._httpx.network import AsyncNetwork, Network
 from lattice_client._wire.httpx import HttpxRequest
 from lattice_client.errors import ConfigurationError
 from lattice_client.names import Endpoint
-from lattice_client.names.host_name import is_address
 
 __all__ = ["HttpxAttempt", "TransportPool", "maker", "with_context"]
 
-# Extensions of a request: the library's, for SNI and certificate, and ours, which marks that it was
-# set here.
+# Extensions of a request: the library's, for SNI and certificate, and ours, a _Destination.
 _SNI = "sni_hostname"
-_NAME = "lattice_name"
+_DESTINATION = "lattice_destination"
 
 # With this many names, idle pools are closed.
 _MAX_NAMES = 64
 # With this many addresses called through a transport of the caller's, entries are dropped.
 _MAX_ADDRESSES = 4096
+
+
+class _Destination(NamedTuple):
+    """Where the connection of a request goes.
+
+    :param pool: what tells the pools of one name apart: whether its addresses are Lattice's, or
+        the only address and its port.
+    """
+
+    name: str
+    pool: object
+    addresses: tuple[str, ...]
+    port: int | None
 
 
 class HttpxAttempt(HttpxRequest):
@@ -48,12 +62,19 @@ class HttpxAttempt(HttpxRequest):
         return self._can_connect_to_address
 
     def set_connect_address(self, endpoint: Endpoint, address: str, port: int | None) -> None:
-        if port is None and is_address(address):
-            self.set_url_address(address)
-        else:
+        name, judged = endpoint.host, endpoint.addresses
+        there = (
+            _Destination(name, endpoint.is_lattice, judged, port)
+            if judged
+            else _Destination(name, (address, port), (address,), port)
+        )
+        if not self._can_connect_to_address:
             self.set_url_host(address, port)
-        name = endpoint.host
-        self.request.extensions = {**self.request.extensions, _SNI: name, _NAME: name}
+        self.request.extensions = {
+            **self.request.extensions,
+            _SNI: name,
+            _DESTINATION: there,
+        }
 
 
 class _NamedTransport:
@@ -62,10 +83,15 @@ class _NamedTransport:
     As a context manager it stands for one of these requests.
     """
 
-    def __init__(self, transport: Any, lock: threading.Lock) -> None:
+    def __init__(self, transport: Any, there: _Destination, lock: threading.Lock) -> None:
         self.transport = transport
         self.sending = 0
         self._lock = lock
+        kind = AsyncNetwork if hasattr(transport, "handle_async_request") else Network
+        pool = transport._pool  # noqa: SLF001 a transport takes no network backend
+        network = kind(pool._network_backend, there.addresses, there.port)  # noqa: SLF001
+        pool._network_backend = network  # noqa: SLF001
+        self.lead_to = network.lead_to
 
     def __enter__(self) -> Any:
         return self.transport
@@ -87,8 +113,7 @@ class _NamedTransport:
 
 
 class TransportPool:
-    """One transport for all requests, and one for each name that is reached over TLS at an address
-    other than the URL's host.
+    """One transport for all requests, and others for each name that is reached at addresses.
 
     :param first: the transport for all other requests.
     :param make: makes another transport like it. None: ``first`` is the caller's, or no names are
@@ -99,11 +124,16 @@ class TransportPool:
         self.first = first
         self._use_first = nullcontext(first)
         self._make = make
-        self._has_proxy = "Proxy" in type(getattr(first, "_pool", None)).__name__
+        pool = getattr(first, "_pool", None)
+        self._has_proxy = "Proxy" in type(pool).__name__
         # Whether requests may be sent to another address than their name's: not through a proxy,
         # and not through a transport of the caller's, which would mix up the names at one address.
-        self.connects_to_addresses = make is not None and not self._has_proxy
-        self._of_name: dict[str, _NamedTransport] = {}
+        by_network = not self._has_proxy and hasattr(pool, "_network_backend")
+        self._make_named = make if by_network else None
+        self.connects_to_addresses = self._make_named is not None
+        self._of_name: dict[tuple[str, object], _NamedTransport] = {}
+        # Those whose name has moved to other addresses, until they are idle.
+        self._former: list[_NamedTransport] = []
         self._retired: list[Any] = []
         # The name that the caller's transport has connections for at an address.
         self._names: dict[tuple[str, int | None], str] = {}
@@ -115,28 +145,34 @@ class TransportPool:
         :raises ConfigurationError: if the caller's transport would mix up two names, or uses a
             proxy.
         """
-        name = request.extensions.get(_NAME)
-        if name is None:
+        there: _Destination | None = request.extensions.get(_DESTINATION)
+        if there is None:
             if self._make is None and request.url.scheme == "https":
                 # The URL's host may be the address of another name.
                 self._reserve(request.url.host, request)
             return self._use_first
         if self._has_proxy:
             raise ConfigurationError(
-                f"{name!r} has an address to connect to, {request.url.host!r} (connect_to), and a "
-                "proxy: one of them has to go"
+                f"{there.name!r} has an address to connect to, {there.addresses[0]!r} "
+                "(connect_to), and a proxy: one of them has to go"
             )
-        if request.url.scheme != "https":
-            return self._use_first
-        if self._make is None:
-            self._reserve(name, request)
+        if self._make_named is None:
+            if request.url.scheme == "https":
+                self._reserve(there.name, request)
             return self._use_first
         with self._lock:
-            named = self._of_name.get(name)
+            if self._former:
+                self._retire_former()
+            key = there.name, there.pool
+            named = self._of_name.get(key)
+            if named is not None and not named.lead_to(there.addresses):
+                self._former.append(named)
+                named = None
             if named is None:
                 if len(self._of_name) >= _MAX_NAMES:
                     self._retire()
-                named = self._of_name[name] = _NamedTransport(self._make(), self._lock)
+                named = _NamedTransport(self._make_named(), there, self._lock)
+                self._of_name[key] = named
             named.sending += 1
             return named
 
@@ -156,8 +192,12 @@ class TransportPool:
             )
 
     def _retire(self) -> None:
-        idle = [name for name, named in self._of_name.items() if named.idle]
-        self._retired += [self._of_name.pop(name).transport for name in idle]
+        idle = [key for key, named in self._of_name.items() if named.idle]
+        self._retired += [self._of_name.pop(key).transport for key in idle]
+
+    def _retire_former(self) -> None:
+        self._retired += [named.transport for named in self._former if named.idle]
+        self._former = [named for named in self._former if not named.idle]
 
     def retired(self) -> list[Any]:
         """The transports that are no longer used, for the caller to close; nearly always none."""
@@ -170,7 +210,8 @@ class TransportPool:
     def others(self) -> list[Any]:
         """The transports that were made here, for the caller to close."""
         with self._lock:
-            return [*self._retired, *(named.transport for named in self._of_name.values())]
+            named = (*self._former, *self._of_name.values())
+            return [*self._retired, *(each.transport for each in named)]
 
 
 # The arguments that a client passes to the transport that it makes.

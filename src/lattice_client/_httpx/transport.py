@@ -16,8 +16,6 @@ from lattice_client._calls.loop import (
     CallSettings,
     not_ours,
     refuse_retries,
-    run,
-    run_async,
 )
 from lattice_client._calls.steps import Answer
 from lattice_client._httpx.connections import HttpxAttempt, TransportPool, maker, with_context
@@ -381,22 +379,11 @@ class _Ops:
             return sent(replayable=replayable)
         return None
 
-    def _is_unconnected(self, error: Exception) -> bool:
-        """Whether no connection was made, so that no byte was sent."""
-        return isinstance(
-            error, self._library.ConnectError | self._library.ConnectTimeout
-        ) and _CERTIFICATE not in str(error)
-
 
 class _SyncOps(_Ops):
     def send(self, attempt: HttpxAttempt) -> Any:
         if attempt.endpoint is None:
             return self._inner.first.handle_request(attempt.request)
-        if not attempt.endpoint.addresses:
-            return self.send_once(attempt)
-        return run(self._signer.send_steps(attempt, self._is_unconnected), self)
-
-    def send_once(self, attempt: HttpxAttempt) -> Any:
         inner = self._inner
         with inner.acquire(attempt.request) as transport:
             for retired in inner.retired():
@@ -424,13 +411,11 @@ class _AsyncOps(_Ops):
         sent: Awaitable[Any]
         if attempt.endpoint is None:
             sent = self._inner.first.handle_async_request(attempt.request)
-        elif not attempt.endpoint.addresses:
-            sent = self.send_once(attempt)
         else:
-            sent = run_async(self._signer.send_steps(attempt, self._is_unconnected), self)
+            sent = self._send_routed(attempt)
         return sent
 
-    async def send_once(self, attempt: HttpxAttempt) -> Any:
+    async def _send_routed(self, attempt: HttpxAttempt) -> Any:
         inner = self._inner
         with inner.acquire(attempt.request) as transport:
             for retired in inner.retired():

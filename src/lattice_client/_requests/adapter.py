@@ -22,7 +22,7 @@ from lattice_client._calls.steps import Answer
 from lattice_client._requests.pools import POOLS
 from lattice_client._requests.redirects import allowed_origins_of, remember
 from lattice_client._secrecy import forgetful
-from lattice_client._wire.requests import RequestsAttempt, server_name
+from lattice_client._wire.requests import RequestsAttempt, destination_of
 from lattice_client._wire.requests_response import discard_requests, read_requests
 from lattice_client._wire.urls import REDIRECTS, origin_of
 from lattice_client.auth import SigV4Auth
@@ -194,9 +194,12 @@ class Adapter(HTTPAdapter):
         host: Any
         tls: Any
         host, tls = super().build_connection_pool_key_attributes(request, verify, cert)
-        name = server_name(request)
-        if name is not None and host["scheme"] == "https":
-            tls["server_hostname"] = name
+        there = destination_of(request)
+        if there is not None:
+            name, address, port = there
+            host = {**host, "host": address, "port": port or host["port"]}
+            if host["scheme"] == "https":
+                tls["server_hostname"] = name
         return host, tls
 
     def get_connection_with_tls_context(
@@ -206,10 +209,10 @@ class Adapter(HTTPAdapter):
 
         :raises ConfigurationError: for a proxy together with an address to connect to.
         """
-        name = server_name(request)
-        if name is not None and select_proxy(str(request.url), proxies):
+        there = destination_of(request)
+        if there is not None and select_proxy(str(request.url), proxies):
             raise ConfigurationError(
-                f"{name!r} has an address to connect to (connect_to) and a proxy: "
+                f"{there[0]!r} has an address to connect to (connect_to) and a proxy: "
                 "one of them has to go"
             )
         return super().get_connection_with_tls_context(request, verify, proxies, cert)
@@ -286,19 +289,23 @@ class _Ops:
 
     def send(self, attempt: RequestsAttempt) -> requests.Response:
         response: requests.Response
-        if attempt.endpoint is None:
+        there = attempt.endpoint
+        if there is None:
             response = self._send(attempt.request, **self._how)
-        elif not attempt.endpoint.addresses:
+        elif not there.addresses[1:]:
             response = self.send_once(attempt)
         else:
-            response = run(self._signer.send_steps(attempt, _is_unconnected), self)
+            response = run(self._signer.send_steps(attempt, there, _is_unconnected), self)
         return response
 
     def send_once(self, attempt: RequestsAttempt) -> requests.Response:
         try:
             response: requests.Response = self._send(attempt.request, **self._how)
+        except requests.ConnectionError as error:
+            attempt.note_name(error)
+            raise
         finally:
-            attempt.restore_url()
+            attempt.forget_destination()
         return response
 
     def pause(self, seconds: float) -> None:

@@ -19,6 +19,11 @@ __all__ = ["AiohttpRequest", "CallStore", "RedirectedCalls", "is_unconnected", "
 # Encodings in which an older aiohttp sends text files as they are.
 _UTF_8 = (None, "utf-8", "UTF-8", "utf8")
 
+# Seconds before the next address is tried beside one that does not answer, and for which any may
+# take to answer ("Happy Eyeballs", RFC 8305 section 5).
+_HEAD_START = 0.25
+_LONGEST_SEARCH = 5.0
+
 # Redirected calls of one session. The oldest beyond are forgotten.
 _MAX_REDIRECTED = 4096
 
@@ -51,7 +56,45 @@ class AiohttpRequest(Reroutable):
         return str(self.request.url.scheme)
 
     def can_connect_to_address(self) -> bool:
-        return self.request.proxy is None
+        """Not through a proxy, and not past a resolver of the caller's: those of aiohttp ask DNS,
+        and others may have another answer on purpose."""
+        resolver = getattr(self._connector(), "_resolver", None)
+        own = resolver is not None and not type(resolver).__module__.startswith("aiohttp.")
+        return self.request.proxy is None and not own
+
+    def _connector(self) -> Any:
+        return getattr(getattr(self.request, "_session", None), "connector", None)
+
+    async def find_reachable(self) -> str | None:
+        """The first of the endpoint's addresses that answers; None if none does in time.
+
+        aiohttp tries the addresses of a name at once, and has no other for one that is given.
+        """
+        import asyncio
+        import socket
+
+        import aiohappyeyeballs
+
+        given = () if self.endpoint is None else self.endpoint.addresses
+        addresses = {each.strip("[]"): each for each in given}
+        family = getattr(self._connector(), "_family", socket.AF_UNSPEC)
+        there = [
+            (kind, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (each, self.request.url.port))
+            for each in addresses
+            for kind in [socket.AF_INET6 if ":" in each else socket.AF_INET]
+            if family in (socket.AF_UNSPEC, kind)
+        ]
+        if not there:
+            return None
+        try:
+            async with asyncio.timeout(_LONGEST_SEARCH):
+                connected = await aiohappyeyeballs.start_connection(
+                    there, happy_eyeballs_delay=_HEAD_START
+                )
+        except OSError:  # TimeoutError, too
+            return None
+        with connected:
+            return addresses.get(connected.getpeername()[0])
 
     def route(self, endpoint: Endpoint, at_address: Endpoint | None = None) -> None:
         self._keep_unrouted()

@@ -56,8 +56,12 @@ class SignableRequest(Protocol):
         """See :meth:`Reroutable.enter_at`."""
         ...
 
-    def connect_to_next(self) -> bool:
-        """See :meth:`Reroutable.connect_to_next`."""
+    def connect_to(self, addresses: tuple[str, ...]) -> None:
+        """See :meth:`Reroutable.connect_to`."""
+        ...
+
+    def note_name(self, error: BaseException) -> None:
+        """See :meth:`Reroutable.note_name`."""
         ...
 
     def goes_by_url(self) -> bool:
@@ -167,15 +171,18 @@ class Reroutable:
         self.endpoint = at_address._replace(host=self.url_host())
         self.set_connect_address(self.endpoint, *address_of(at_address.connect_to or ""))
 
-    def connect_to_next(self) -> bool:
-        """Connect to the next of the endpoint's addresses, if there is one."""
+    def connect_to(self, addresses: tuple[str, ...]) -> None:
+        """Connect to the first of these addresses of the endpoint's; the others come after it."""
+        if self.endpoint is not None:
+            self.endpoint = self.endpoint._replace(connect_to=addresses[0], addresses=addresses)
+            self.set_connect_address(self.endpoint, *address_of(addresses[0]))
+
+    def note_name(self, error: BaseException) -> None:
+        """Note the name on an error of a connection, where the library's message has the address
+        alone."""
         endpoint = self.endpoint
-        if endpoint is None or not endpoint.addresses:
-            return False
-        address, *others = endpoint.addresses
-        self.endpoint = endpoint._replace(connect_to=address, addresses=tuple(others))
-        self.set_connect_address(self.endpoint, *address_of(address))
-        return True
+        if endpoint is not None and endpoint.connect_to is not None:
+            error.add_note(f"{endpoint.host} was called at {endpoint.connect_to}")
 
     def goes_by_url(self) -> bool:
         """Whether the URL names the host that the Host header names."""

@@ -10,10 +10,11 @@ from lattice_client._wire.request import AnySigner, Reroutable
 from lattice_client._wire.urls import DEFAULT_PORT, FINAL_DOT, bracketed, split_port, url_parts
 from lattice_client.names import Endpoint
 
-__all__ = ["RequestsAttempt", "RequestsRequest", "requests_header", "server_name"]
+__all__ = ["RequestsAttempt", "RequestsRequest", "destination_of", "requests_header"]
 
-# An attribute of a copy of a request: the name for SNI and certificate.
-_SERVER_NAME = "_lattice_client_server_name"
+# An attribute of a copy of a request: the name for SNI and certificate, and the address and port
+# to connect to.
+_DESTINATION = "_lattice_client_destination"
 
 _NO_HEADER = (None, None)
 
@@ -82,7 +83,9 @@ class RequestsRequest(Reroutable):
 
     def set_url_host(self, name: str, port: int | None) -> None:
         scheme, netloc, target, fragment = url_parts(self.request.url)
-        self.request.url = f"{scheme}://{_with_host(netloc, name, port)}{target}{fragment}"
+        user, at, host = netloc.rpartition("@")
+        authority = bracketed(name) + (split_port(host)[1] if port is None else f":{port}")
+        self.request.url = f"{scheme}://{user}{at}{authority}{target}{fragment}"
 
     def set_host(self, host: str) -> None:
         # Without a Host header the URL's host is sent. A header that is set would go along with a
@@ -143,44 +146,28 @@ class RequestsAttempt(RequestsRequest):
     :param through_proxy: whether a proxy makes the connection.
     """
 
-    __slots__ = ("_origins", "_through_proxy")
+    __slots__ = ("_through_proxy",)
 
     def __init__(self, request: Any, *, through_proxy: bool = False) -> None:
         super().__init__(request)
         self._through_proxy = through_proxy
-        # What stands before the path of the URL, and what stood there before an address did.
-        self._origins: tuple[str, str] | None = None
 
     def can_connect_to_address(self) -> bool:
         return not self._through_proxy
 
     def set_connect_address(self, endpoint: Endpoint, address: str, port: int | None) -> None:
+        # The URL stays, for all that read the request: mocks, instrumentation and redirects.
         self.request.headers["Host"] = self.host
-        self._has_own_host = True
-        scheme, netloc, target, fragment = url_parts(self.request.url)
-        changed = f"{scheme}://{_with_host(netloc, address, port)}"
-        self.request.url = f"{changed}{target}{fragment}"
-        self._origins = changed, f"{scheme}://{netloc}"
-        setattr(self.request, _SERVER_NAME, endpoint.host)
+        setattr(self.request, _DESTINATION, (endpoint.host, address, port))
 
-    def restore_url(self) -> None:
-        """After sending, have the URL name the host again: requests compares it with the URL of a
-        redirect, to decide which headers to forward."""
-        if self._origins is not None:
-            changed, before = self._origins
-            self.request.url = before + self.request.url.removeprefix(changed)
-            delattr(self.request, _SERVER_NAME)
-            self._origins = None
+    def forget_destination(self) -> None:
+        """After sending: the caller may send the request again, when its name has moved."""
+        vars(self.request).pop(_DESTINATION, None)
 
 
-def _with_host(authority: str, name: str, port: int | None) -> str:
-    user, at, host = authority.rpartition("@")
-    return f"{user}{at}{bracketed(name)}{split_port(host)[1] if port is None else f':{port}'}"
-
-
-def server_name(request: Any) -> str | None:
-    """The name that a request's TLS connection is for, where its URL has another host."""
-    return getattr(request, _SERVER_NAME, None)
+def destination_of(request: Any) -> tuple[str, str, int | None] | None:
+    """The name for TLS, address and port, where a request is not sent to its URL's host."""
+    return getattr(request, _DESTINATION, None)
 
 
 def requests_header(headers: Any, name: str) -> str | bytes | None:

@@ -383,11 +383,13 @@ class Names:
 
 def _moved_at(old: _Entry | None, found: Endpoint, now: float) -> float:
     """When a name was last seen to move between addresses of Lattice's and others."""
-    before = old.endpoint.at_address if old else None
-    moves = before is not None and found.addresses and before.is_lattice != found.is_lattice
-    if moves or found.reason == "mixed addresses":
+    if found.reason == "mixed addresses":
         return now
-    return old.moved_at if old else -math.inf
+    if old is None:
+        return -math.inf
+    before = old.endpoint.at_address or old.endpoint
+    moves = before.is_lattice != found.is_lattice
+    return now if moves and "foreign address" in (before.reason, found.reason) else old.moved_at
 
 
 def _copy(error: LatticeClientError) -> LatticeClientError:

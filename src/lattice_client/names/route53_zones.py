@@ -106,7 +106,12 @@ class ZonesOfVpcs:
         of_profiles = [self._zones_of_profiles(each) for each in self.vpc_ids]
         if not any(of_profiles):
             return tuple(associated)
-        (account,) = ZonesOfAccount(self._api).fetch()
+        try:
+            (account,) = ZonesOfAccount(self._api).fetch()
+        except NoPermissionError as error:
+            vpcs = ", ".join(self.vpc_ids)
+            self._tell_unknown(vpcs, error, "allow route53:ListHostedZones, which names them")
+            return tuple(associated)
         own = {zone.id: zone for zone in account}
         return tuple(
             tuple(dict.fromkeys((*zones, *self._known(ids, own, {zone.id for zone in zones}))))
@@ -169,11 +174,7 @@ class ZonesOfVpcs:
                 if isinstance(error, NoPermissionError)
                 else "they need botocore 1.34.89 and the API's endpoint"
             )
-            self._tell_once(
-                vpc_id,
-                f"zones that reach {vpc_id} by a Route 53 Profile stay unknown ({error}): {needs}, "
-                "or put LatticeNames() after this source",
-            )
+            self._tell_unknown(vpc_id, error, needs)
             return {}
 
     def _profiles_of(self, vpc_id: str) -> list[str]:
@@ -181,6 +182,13 @@ class ZonesOfVpcs:
             "list_profile_associations", "ProfileAssociations", ResourceId=vpc_id
         )
         return [item["ProfileId"] for item in items if "ProfileId" in item and _is_in_effect(item)]
+
+    def _tell_unknown(self, vpcs: str, error: NotAvailableError, needs: str) -> None:
+        self._tell_once(
+            vpcs,
+            f"zones that reach {vpcs} by a Route 53 Profile stay unknown ({error}): {needs}, "
+            "or put LatticeNames() after this source",
+        )
 
     def _tell_once(self, what: str, text: str) -> None:
         if what not in self._told:
