@@ -124,9 +124,10 @@ class AddressChoice:
             _log().warning(
                 "%s moves to or from VPC Lattice, and calls to it are judged by %s; but this call "
                 "connects by name and may reach another address: an auth hook of requests or "
-                "httpx, a proxy, a transport of your own and a resolver of your own cannot be sent to "
-                "the address that was judged. While it moves, use a client of "
-                "lattice_client.requests, httpx, httpx2 or aiohttp. DnsNames(connect='name') accepts this without a word",
+                "httpx, a proxy, a transport of your own and a resolver of your own cannot be sent "
+                "to the address that was judged. While it moves, use a client of "
+                "lattice_client.requests, httpx, httpx2 or aiohttp. DnsNames(connect='name') "
+                "accepts this without a word",
                 split_port(host)[0],
                 found.source,
             )
