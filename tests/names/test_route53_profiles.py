@@ -15,6 +15,7 @@ from lattice_client.names import Names, Route53Names
 from support.aws_apis import MANAGED, OTHER, REGION, SETTINGS, Profiles, Zones, alias, failure
 from support.raw_server import RawRequest, RawServer, raw_server
 
+botocore = pytest.importorskip("botocore")
 pytest.importorskip("botocore.session")
 pytestmark = pytest.mark.usefixtures("no_pauses")
 
@@ -29,6 +30,8 @@ def zones(clients) -> Zones:
 
 @pytest.fixture
 def profiles(moto_url) -> Profiles:
+    if "route53profiles" not in botocore.session.get_session().get_available_services():
+        pytest.skip("botocore before 1.34.89 does not know Route 53 Profiles")
     return Profiles(moto_url)
 
 
