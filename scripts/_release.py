@@ -198,8 +198,10 @@ def try_extras(interpreter: Interpreter, *, oldest: bool) -> tuple[str, str]:
     return made["core"], made["all"]
 
 
-def check_types(executable: str, dev: str) -> None:
+def check_types(interpreter: Interpreter, executable: str, dev: str) -> None:
     """Users' code under both type checkers, against the installed wheel."""
+    # What a user of typed sessions and credentials of botocore's has.
+    interpreter.install(executable, "botocore-stubs")
     with TemporaryDirectory() as temporary:
         code = Path(temporary, "users_code")
         shutil.copytree(ROOT / "tests" / "typing", code)

@@ -31,7 +31,9 @@ def test_workflows_run_scripts_that_are_there(workflow):
     commands = [step["run"] for step in steps(workflow) if "run" in step]
     assert commands
     for command in commands:
-        assert is_program(ROOT / re.fullmatch(r"python (scripts/[\w-]+)( .*)?", command)[1])
+        assert is_program(
+            ROOT / re.fullmatch(r"python(?:3\.\d+)? (scripts/[\w-]+)( .*)?", command)[1]
+        )
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda workflow: workflow.name)
