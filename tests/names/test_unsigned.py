@@ -128,6 +128,20 @@ def test_every_reason_is_said_once(unsigned, level, said, caplog):
     assert said in told.message
 
 
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        (LOOK_ALIKES[1], LOOK_ALIKES[1]),
+        (f"l{CYRILLIC_A}ttice.example:8443", "xn--lttice-3nf.example:8443"),
+        (f"l{CYRILLIC_A}ttice.example.", "xn--lttice-3nf.example"),
+        (f"l{CYRILLIC_A}ttice .example", r"'l\u0430ttice .example'"),
+    ],
+    ids=ascii,
+)
+def test_a_look_alike_does_not_look_alike_in_the_log(host, told):
+    assert by_spelling(host, "look-alike").host == told
+
+
 def test_beyond_so_many_names_all_are_forgotten(monkeypatch, caplog):
     monkeypatch.setattr("lattice_client.names.unsigned._MAX_NAMES", 2)
     caplog.set_level(logging.INFO)

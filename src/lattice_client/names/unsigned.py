@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from lattice_client.errors import ConfigurationError
 from lattice_client.names.endpoint import Endpoint
+from lattice_client.names.host_name import normal_name
 
 __all__ = [
     "Unsigned",
@@ -81,12 +83,24 @@ def by_spelling(host: str, kind: Literal["resource", "look-alike"]) -> Unsigned:
         )
         return Unsigned(host, why, "call it without an auth object", expected=False)
     return Unsigned(
-        host,
+        _spelt_out(host),
         "it looks like a name of VPC Lattice's, and is none: those of services end in "
         ".vpc-lattice-svcs.REGION.on.aws",
         "check where it comes from; if it is yours, name it in hosts=[…]",
         expected=False,
     )
+
+
+def _spelt_out(host: str) -> str:
+    """Without the letters of other scripts that a reader would take for Latin ones."""
+    if host.isascii():
+        return host
+    try:
+        name = normal_name(host)
+    except ConfigurationError:
+        return ascii(host)
+    port = _PORT.search(host)
+    return name + (port[0] if port else "")
 
 
 def by_scope(host: str, authority: str, patterns: Iterable[str]) -> Unsigned:
