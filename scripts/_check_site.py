@@ -38,7 +38,11 @@ PUBLIC = (
     "testing",
 )
 # Described in prose as being like others, as are all names of httpx2.
-IN_WORDS = {"__version__", "httpx.LatticeAuth", "httpx.SigV4Auth"}
+IN_WORDS = {
+    "__version__",
+    *("httpx.LatticeAuth", "httpx.SigV4Auth"),
+    *("requests.LatticeAuth", "requests.SigV4Auth"),
+}
 
 
 class Page(HTMLParser):

@@ -24,6 +24,8 @@ DIST = ROOT / "dist"
 WORK = ROOT / "build" / "release"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = tuple(extra for extra in PROJECT["optional-dependencies"] if extra != "all")
+# niquests is not one of them: it brings what takes the place of urllib3.
+TOGETHER = tuple(re.findall(r"[\w-]+", PROJECT["optional-dependencies"]["all"][0].split("[")[1]))
 SMOKE = ROOT / "scripts" / "_smoke.py"
 _started = monotonic()
 
@@ -127,7 +129,7 @@ class Interpreter:
     def fetch(self) -> None:
         """Downloads the dependencies of all extras once."""
         bare = self._make("bare")
-        self._pip(bare, "download", "--dest", self.house, f"{self.wheel}[all]")
+        self._pip(bare, "download", "--dest", self.house, f"{self.wheel}[{','.join(EXTRAS)}]")
 
     def environment(self, name: str, extras: tuple[str, ...]) -> str:
         """The interpreter of a new environment with the wheel and these extras."""
@@ -171,14 +173,14 @@ def local_lattice(executable: str) -> Iterator[dict[str, str]]:
 
 
 def try_extras(interpreter: Interpreter, *, oldest: bool) -> tuple[str, str]:
-    """Calls a local Lattice with no extra, with each alone and with all of them.
+    """Calls a local Lattice with no extra, with each alone and with those of ``all``.
 
     :param oldest: whether also with the oldest supported version of each library.
     :returns: the interpreters of the environments with none and with all.
     """
     interpreter.fetch()
     version = interpreter.wheel.name.split("-")[1]
-    sets = {"all": EXTRAS, "core": (), **{extra: (extra,) for extra in EXTRAS}}
+    sets = {"all": TOGETHER, "core": (), **{extra: (extra,) for extra in EXTRAS}}
     # In parallel: pip uses the processor more than the network.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         made = dict(zip(sets, pool.map(interpreter.environment, sets, sets.values()), strict=True))
@@ -191,13 +193,15 @@ def try_extras(interpreter: Interpreter, *, oldest: bool) -> tuple[str, str]:
             list(pool.map(attempt, made))
             if oldest:
                 made["oldest"] = interpreter.oldest_libraries()
-                sets["oldest"] = EXTRAS
+                sets["oldest"] = TOGETHER
                 attempt("oldest")
     return made["core"], made["all"]
 
 
-def check_types(executable: str, dev: str) -> None:
+def check_types(interpreter: Interpreter, executable: str, dev: str) -> None:
     """Users' code under both type checkers, against the installed wheel."""
+    # What a user of typed sessions and credentials of botocore's has.
+    interpreter.install(executable, "botocore-stubs")
     with TemporaryDirectory() as temporary:
         code = Path(temporary, "users_code")
         shutil.copytree(ROOT / "tests" / "typing", code)

@@ -30,6 +30,7 @@ LIBRARIES = {
     "httpx": ["httpx"],
     "httpx2": ["httpx2"],
     "aiohttp": ["aiohttp"],
+    "niquests": ["niquests"],
     "sigv4a": ["cryptography"],
     "otel": ["opentelemetry"],
     "dns": ["dns"],
@@ -102,6 +103,21 @@ def with_aiohttp(url: str) -> Any:
     return asyncio.run(call())
 
 
+def with_niquests(url: str) -> Any:
+    import niquests  # type: ignore[import-not-found, unused-ignore]
+
+    from lattice_client.niquests import AsyncLatticeAuth
+
+    with niquests.Session() as session:
+        session.get(url, auth=LatticeAuth()).raise_for_status()
+
+    async def asynchronous() -> Any:
+        async with niquests.AsyncSession() as session:
+            return (await session.get(url, auth=AsyncLatticeAuth())).json()
+
+    return asyncio.run(asynchronous())
+
+
 def with_otel(url: str) -> Any:
     from lattice_client.otel import OpenTelemetry
 
@@ -153,6 +169,7 @@ USES: dict[str, Callable[[str], Any]] = {
     "httpx": with_httpx,
     "httpx2": lambda url: with_httpx(url, "httpx2"),
     "aiohttp": with_aiohttp,
+    "niquests": with_niquests,
     "sigv4a": lambda url: with_the_signer(url, "SigV4ASigner"),
     "otel": with_otel,
     "dns": with_dns,
@@ -193,8 +210,9 @@ def try_all(wanted_version: str, extras: list[str]) -> None:
     assert with_the_signer(url)["caller"]
     for extra in sorted(installed):
         assert USES[extra](url)["caller"].endswith("assumed-role/release/session"), extra
-    # The command is installed without its extra too; its error then is tested elsewhere.
-    for extra in sorted(LIBRARIES.keys() - installed - {"cli"}):
+    # The command is installed without its extra too; its error then is tested elsewhere. The module
+    # for niquests needs none: it is of use only beside a session of niquests.
+    for extra in sorted(LIBRARIES.keys() - installed - {"cli", "niquests"}):
         error = missing(extra)
         assert error is not None, f"{extra} is not installed, and no error says so"
         assert f"vpc-lattice-client[{extra}]" in str(error), str(error)

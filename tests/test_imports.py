@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 import subprocess
 import sys
@@ -137,9 +138,8 @@ def test_a_client_loads_no_opentelemetry(library):
     assert "opentelemetry" not in {name.partition(".")[0] for name in loaded}
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_each_module_imports_alone_or_names_its_extra(module):
-    """With every optional library absent."""
+def test_each_module_imports_alone_or_names_its_extra():
+    """With every optional library absent; one interpreter forgets the package before each."""
     others = (
         "cryptography",
         "awscrt",
@@ -153,22 +153,33 @@ def test_each_module_imports_alone_or_names_its_extra(module):
     out = run(
         without(*HTTP_LIBRARIES, *others)
         + f"""
-from lattice_client import MissingExtraError
-try:
-    import {module}
-except MissingExtraError as error:
-    print(error.extra, error)
-else:
-    print("imported")
+import importlib, json, traceback
+outcomes = {{}}
+for module in {MODULES!r}:
+    for name in [name for name in sys.modules if name.partition('.')[0] == 'lattice_client']:
+        del sys.modules[name]
+    from lattice_client import MissingExtraError
+    try:
+        importlib.import_module(module)
+    except MissingExtraError as error:
+        outcomes[module] = [error.extra, str(error)]
+    except BaseException:
+        outcomes[module] = ['', traceback.format_exc()]
+print(json.dumps(outcomes))
 """
     )
-    name = module.removeprefix("lattice_client.")
-    extra = EXTRAS.get(name) or EXTRAS.get(name.partition(".")[0])
-    if extra:
-        assert out.startswith(extra)
-        assert f"pip install 'vpc-lattice-client[{extra}]'" in out
-    else:
-        assert out.strip() == "imported"
+    expected = {
+        module: extra
+        for module in MODULES
+        for name in [module.removeprefix("lattice_client.")]
+        if (extra := EXTRAS.get(name) or EXTRAS.get(name.partition(".")[0]))
+    }
+    outcomes = json.loads(out)
+    wrong = {m: text for m, (extra, text) in outcomes.items() if extra != expected.get(m)}
+    assert not wrong, "\n".join(f"{module}: {text}" for module, text in wrong.items())
+    assert outcomes.keys() == expected.keys()
+    for extra, text in outcomes.values():
+        assert f"pip install 'vpc-lattice-client[{extra}]'" in text
 
 
 def test_the_httpx_of_1_0_is_called_another_library():

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import tomllib
 
 import pytest
 
-from support.documents import ROOT, blocks
+from support.documents import ROOT, blocks, run_tests
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -30,14 +28,8 @@ def test_a_program_runs(block, run_documented):
 
 @pytest.mark.parametrize("block", TESTS, ids=str)
 def test_a_test_passes(block, tmp_path):
-    path = tmp_path / "test_readme_block.py"
-    path.write_text(block.text, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)]
-    result = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert result.returncode == 0, result.stdout
-    assert "1 passed" in result.stdout
+    (tmp_path / "test_readme_block.py").write_text(block.text, encoding="utf-8")
+    assert "1 passed" in run_tests(tmp_path)
 
 
 def test_there_is_one_for_each_library():

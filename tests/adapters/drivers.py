@@ -198,8 +198,17 @@ class AsyncNiquests:
                 session.verify = ca_file
 
             async def call(
-                method, url, *, headers=None, body=None, form=None, redirects=False, on_head=None
+                method,
+                url,
+                *,
+                headers=None,
+                body=None,
+                form=None,
+                redirects=False,
+                on_head=None,
+                auth=OWN,
             ) -> Answer:
+                own = {} if auth is OWN else {"auth": auth}
                 data = _async_chunks() if body is STREAM else body
                 sent = form.of_requests() if form else {"data": data}
                 response = await session.request(
@@ -210,6 +219,7 @@ class AsyncNiquests:
                     timeout=20,
                     stream=on_head is not None,
                     **sent,
+                    **own,
                 )
                 if on_head is None:
                     text = response.text

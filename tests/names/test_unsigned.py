@@ -155,6 +155,20 @@ def test_every_reason_is_said_once(unsigned, level, said, caplog):
     assert said in told.message
 
 
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        (LOOK_ALIKES[1], LOOK_ALIKES[1]),
+        (f"l{CYRILLIC_A}ttice.example:8443", "xn--lttice-3nf.example:8443"),
+        (f"l{CYRILLIC_A}ttice.example.", "xn--lttice-3nf.example"),
+        (f"l{CYRILLIC_A}ttice .example", r"'l\u0430ttice .example'"),
+    ],
+    ids=ascii,
+)
+def test_a_look_alike_does_not_look_alike_in_the_log(host, told):
+    assert by_spelling(host, "look-alike").host == told
+
+
 def test_a_reason_is_put_together_once_for_each_answer(caplog):
     """A program that calls other hosts all day pays for a look into a dictionary."""
     caplog.set_level(logging.INFO)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -80,6 +83,23 @@ def blocks(page: Path) -> list[Block]:
             language, title, text = part.group("language", "title", "text")
             found.append(Block(page.name, heading, len(found), language, title, text))
     return found
+
+
+def run_tests(folder: Path) -> str:
+    """What pytest says of the tests in a folder, with our plugin. The other plugins that are
+    installed here take longer to load than the tests."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    result = subprocess.run(
+        [*command, "-p", "lattice_client.testing.plugin", str(folder)],
+        cwd=folder,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 class Result(NamedTuple):

@@ -1,11 +1,11 @@
 """The programs in docs/identity.md, docs/faults.md and docs/test-your-program.md run."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from support.documents import run_tests
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -38,11 +38,7 @@ def test_your_program_is_tested(tmp_path):
     for name, text in titled:
         (tmp_path / name).write_text(text, encoding="utf-8")
         assert name.startswith("test_") or "lattice_client.testing" not in text
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-    result = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert "5 passed" in result.stdout, result.stdout
+    assert "5 passed" in run_tests(tmp_path)
 
 
 def test_every_fault_is_there():

@@ -14,8 +14,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from lattice_client.errors import ConfigurationError
 from lattice_client.names import endpoint as endpoints
 from lattice_client.names.endpoint import Endpoint
+from lattice_client.names.host_name import normal_name
 from lattice_client.names.managed import hint_of, region_of
 
 __all__ = [
@@ -111,7 +113,19 @@ def by_spelling(host: str, kind: Literal["resource", "look-alike"]) -> Unsigned:
         ".vpc-lattice-svcs.REGION.on.aws"
     )
     advice = "check where it comes from; if it is yours, name it in hosts=[…]"
-    return Unsigned(host, kind, why, advice)
+    return Unsigned(_spelt_out(host), kind, why, advice)
+
+
+def _spelt_out(host: str) -> str:
+    """Without the letters of other scripts that a reader would take for Latin ones."""
+    if host.isascii():
+        return host
+    try:
+        name = normal_name(host)
+    except ConfigurationError:
+        return ascii(host)
+    port = _PORT.search(host)
+    return name + (port[0] if port else "")
 
 
 def by_scope(host: str, authority: str, patterns: Iterable[str], *, is_named: bool) -> Unsigned:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import sys
 import types
 from pathlib import Path
@@ -13,6 +12,7 @@ from lattice_client.testing import load
 from lattice_client.testing.templates.default import default_lattice
 from support import applications
 from support.describe import describe
+from support.documents import run_tests
 
 HERE = Path(__file__).parent
 PAGE = (HERE.parents[2] / "docs" / "local-lattice.md").read_text(encoding="utf-8")
@@ -45,9 +45,7 @@ def shop(tmp_path, monkeypatch):
 def test_the_tests_pass(tmp_path):
     (tmp_path / "test_fixture.py").write_text(TEST)
     (tmp_path / "test_marker.py").write_text(MARKED)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "2 passed" in result.stdout, result.stdout
+    assert "2 passed" in run_tests(tmp_path)
 
 
 def test_the_builder_builds(capsys):
