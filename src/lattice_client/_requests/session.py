@@ -164,6 +164,7 @@ def _is_ours(session: requests.Session, request: requests.PreparedRequest) -> bo
 
 
 def _signs(session: requests.Session, request: requests.PreparedRequest) -> bool:
-    """Whether a request goes to a host that the session itself may sign for."""
+    """Whether a request goes to a host that the session, or the auth object of the call, may sign
+    for."""
     adapter = session.get_adapter(str(request.url))
-    return isinstance(adapter, Adapter) and adapter.may_sign(request)
+    return isinstance(adapter, Adapter) and adapter.may_sign(request, signer_of_call(request))
