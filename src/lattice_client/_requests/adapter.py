@@ -135,6 +135,8 @@ class Adapter(HTTPAdapter):
             signer.refuse_basic(ops.last)
             _refuse_other_hooks(request)
             response = self._settings.call(ops, retry)
+            if ops.last.signer is None:  # its name has moved meanwhile
+                self._settings.note_unsigned(ops.last.request)
         if signer.names is not None and request.url:
             # A redirect is relative to the URL that was called.
             response.url = request.url
