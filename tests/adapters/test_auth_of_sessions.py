@@ -136,7 +136,9 @@ class TestRequests:
         monkeypatch.setenv("NETRC", str(file))
         with raw_server(to_2) as server, self.session(hosts=["a.example"]) as session:
             assert session.get(server.url + "/1", auth=auth(OTHER)).status_code == 200
-            assert signers(server) == [OTHER] * 2
+            prepared = requests.Request("GET", server.url + "/1").prepare()
+            assert session.send(prepared, auth=auth(OTHER)).status_code == 200
+            assert signers(server) == [OTHER] * 4
 
     def test_the_call_s_own_elsewhere_wins_over_the_session_s(self):
         with raw_server() as server, self.session(hosts=["a.example"]) as session:

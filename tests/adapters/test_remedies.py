@@ -288,7 +288,6 @@ class TestFormsOfThePath:
             assert request_signer(auth)._signers.encoding_of(host) == "single"
         assert len(service.requests) == 2
 
-
     def test_a_call_whose_form_others_set_back_ends(self, driver):
         class Provider:
             def peek(self) -> Credentials:

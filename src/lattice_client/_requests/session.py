@@ -108,6 +108,9 @@ class Session(TypedSession):
         own = retry is not None or auth is not None
         if own and _is_ours(self, request):
             arguments.update(retry=retry, auth=auth)
+            if isinstance(auth, SigV4Auth):  # also for rebuild_auth()
+                request = request.copy()
+                note_signer(request_signer(auth), request)
         elif given is not None and allowed_origins_of(request) is None:
             # Another adapter's: the request is authenticated as requests does it.
             request = request.copy()
