@@ -7,6 +7,7 @@ import asyncio
 import copy
 import pickle
 import random
+from typing import Any
 
 import aiohttp
 import httpx
@@ -125,6 +126,19 @@ class TestRequests:
             assert [basic(request) for request in server.requests] == [not signs] * 2
             if signs:
                 assert signers(server) == [OWN] * 2
+
+    def test_netrc_is_not_read_after_a_redirect_where_the_call_s_own_signs(
+        self, monkeypatch, tmp_path
+    ):
+        file = tmp_path / "netrc"
+        file.write_text(NETRC)
+        file.chmod(0o600)
+        monkeypatch.setenv("NETRC", str(file))
+        with raw_server(to_2) as server, self.session(hosts=["a.example"]) as session:
+            assert session.get(server.url + "/1", auth=auth(OTHER)).status_code == 200
+            prepared = requests.Request("GET", server.url + "/1").prepare()
+            assert session.send(prepared, auth=auth(OTHER)).status_code == 200
+            assert signers(server) == [OTHER] * 4
 
     def test_the_call_s_own_elsewhere_wins_over_the_session_s(self):
         with raw_server() as server, self.session(hosts=["a.example"]) as session:
@@ -304,6 +318,25 @@ class TestHttpx:
             with pytest.raises(ConfigurationError, match="not a str"):
                 client.get(server.url, extensions={"lattice_auth": "user"})
             assert signers(server) == [OTHER, None, OWN]
+
+    def test_another_client_that_sends_the_request_again_signs_with_its_own(self, library, ours):
+        """An auth flow of ours has signed it before."""
+
+        async def send_async(request: Any, url: str) -> None:
+            flow = ours.LatticeAuth(**vars_of(OTHER))
+            async with library.AsyncClient(auth=flow) as plain:
+                await plain.send(request)
+            async with ours.AsyncClient(auth=auth()) as client:
+                await client.send(library.Request("GET", url, extensions=request.extensions))
+
+        with raw_server() as server:
+            request = library.Request("GET", server.url)
+            with library.Client(auth=ours.LatticeAuth(**vars_of(OTHER))) as plain:
+                plain.send(request)
+            with ours.Client(auth=auth()) as client:
+                client.send(request)
+            asyncio.run(send_async(request, server.url))
+            assert signers(server) == [OTHER, OWN] * 2
 
     def test_a_pickled_request_holds_no_credentials(self, library, ours):
         request = library.Request("GET", "http://orders.example.com/")

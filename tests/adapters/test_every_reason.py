@@ -11,7 +11,7 @@ import pytest
 
 from adapters import test_redirects_explained
 from adapters.drivers import CLIENTS, DRIVERS, OWN, Driver
-from lattice_client import Endpoint, NameSourceError, NotLatticeError
+from lattice_client import Endpoint, NameSourceError, NotLatticeError, RetryPolicy
 from lattice_client.events import NotSigned
 from lattice_client.names import Names
 from lattice_client.names import endpoint as endpoints
@@ -195,3 +195,29 @@ class TestAnswersThatAreKept:
         found = Names(Fails(), {HOST: {"is_lattice": False}}).resolve(HOST)
         assert found.reason == "uncertain"
         assert "the zone is away" in found.source
+
+
+@pytest.mark.parametrize("driver", CLIENTS, ids=lambda driver: driver.name)
+def test_a_name_that_moves_between_two_attempts(driver):
+    """The first of them was signed, so the call has its other events, too."""
+    events: list[object] = []
+    names = Told({HOST: Endpoint(HOST, REGION)})
+
+    def respond(_: RawRequest) -> bytes:
+        if names.known[HOST].is_lattice:
+            names.known[HOST] = Endpoint(HOST, source="DNS: it moved", is_lattice=False)
+            return b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: 0\r\n\r\n"
+        return REFUSAL
+
+    auth = driver.auth(credentials=canary.credentials(), names=names)
+    settings = {"observers": [events.append], "retry": RetryPolicy(base=0)}
+    with (
+        raw_server(respond) as server,
+        resolving(lambda: (HOST,), "127.0.0.1"),
+        driver.client(auth, **settings) as call,
+    ):
+        answer = call("GET", f"http://{HOST}:{server.port}/")
+        assert [each.signed for each in server.requests] == [True, False]
+    (told,) = [event for event in events if isinstance(event, NotSigned)]
+    assert told.why == "DNS: it moved"
+    assert told.why in answer.denial.next_step

@@ -13,9 +13,10 @@ import pytest
 import requests
 
 import lattice_client.requests
-from adapters.drivers import ANSWERING, CLIENTS, DRIVERS, Driver
-from lattice_client import ConfigurationError, LatticeAuth, RetryPolicy
+from adapters.drivers import ANSWERING, CLIENTS, DRIVERS, PARTS, Driver
+from lattice_client import ConfigurationError, Endpoint, LatticeAuth, RetryPolicy
 from support import canary
+from support.names import Told
 from support.raw_server import OK, RawRequest, raw_server, redirect_to
 
 REGION = "us-west-2"
@@ -171,6 +172,16 @@ class TestSignedAgain:
         first, second = server.requests
         assert [values(each, name) for each in (first, second)] == [[TOKEN], [TOKEN]]
         assert values(first, "authorization") != values(second, "authorization")
+
+    @pytest.mark.parametrize("driver", PARTS, ids=lambda driver: driver.name)
+    def test_back_where_a_client_below_the_hook_does_not_sign(self, driver, name):
+        hook = auth_of(driver, move_authorization_to=name)
+        names = Told({"127.0.0.1": Endpoint("127.0.0.1", is_lattice=False)})
+        with raw_server() as server, driver.client(auth_of(driver), names=names) as call:
+            call("GET", server.url, headers=OWN, auth=hook)
+        (request,) = server.requests
+        assert values(request, "authorization") == [TOKEN]
+        assert values(request, name) == []
 
     @pytest.mark.parametrize("library", [httpx, httpx2])
     def test_where_one_request_is_sent_twice(self, library, name):

@@ -288,6 +288,25 @@ class TestFormsOfThePath:
             assert request_signer(auth)._signers.encoding_of(host) == "single"
         assert len(service.requests) == 2
 
+    def test_a_call_whose_form_others_set_back_ends(self, driver):
+        class Provider:
+            def peek(self) -> Credentials:
+                # As by a call that has found no other form to help, before this one signs again.
+                request_signer(auth)._signers.set_encoding(host, "double")
+                return credentials
+
+            get = peek
+
+        def respond(_: RawRequest) -> bytes:
+            return refusal(WRONG, time.time()) if len(service.requests) < 10 else OK
+
+        host, credentials = "", canary.credentials()
+        auth = driver.auth(region=REGION, credentials=Provider())
+        with raw_server(respond) as service, driver.client(auth) as call:
+            host = service.url.partition("://")[2]
+            assert call("GET", service.url + "/a:b//c").status == 403
+        assert len(service.requests) <= len(FORMS)
+
 
 class TestCredentials:
     def test_expired_ones_are_fetched_anew(self, driver, clock):

@@ -12,7 +12,7 @@ from lattice_client.errors import ConfigurationError, InvalidHeaderError
 from lattice_client.signing import SIGNATURE_HEADERS
 from lattice_client.signing.validation import NEVER_SIGNED, check_header, check_str
 
-__all__ = ["OwnAuthorization", "check_new_name"]
+__all__ = ["OwnAuthorization", "check_new_name", "move_back"]
 
 # Headers that have a meaning already, in lower case, each with the reason. Those that proxies
 # change (NEVER_SIGNED) would not arrive.
@@ -91,3 +91,13 @@ class OwnAuthorization:
                 'move_authorization_to="X-Forwarded-Authorization"',
                 out.host,
             )
+
+
+def move_back(out: SignableRequest, new_name: str) -> None:
+    """Give the caller's own ``Authorization`` its name again, on a request that is not signed after
+    all: a hook without names above a client with names has signed it, or its name has moved."""
+    headers = out.request.headers
+    own = headers.get(new_name)
+    if own is not None:
+        del headers[new_name]
+        out.set_header("Authorization", own)

@@ -165,8 +165,9 @@ class Recovery:
         if signer.service != LATTICE:
             return False  # how other services read paths is published
         host, path = refused.host, refused.target.partition("?")[0]
-        if signer.path_encoding not in tried.encodings:
-            tried.encodings.append(signer.path_encoding)
+        if signer.path_encoding in tried.encodings:
+            return False  # other calls have set it back: do not chase each other
+        tried.encodings.append(signer.path_encoding)
         seen = {canonical_path(path, each) for each in tried.encodings}
         left = [each for each in get_args(PathEncoding) if canonical_path(path, each) not in seen]
         current = self._signers.encoding_of(host)

@@ -13,6 +13,7 @@ from typing import Any
 
 from lattice_client._auth.addresses import AddressChoice
 from lattice_client._auth.host_scope import HostScope, is_trusted_destination
+from lattice_client._auth.own_authorization import move_back
 from lattice_client._auth.unsigned_requests import UnsignedRequests
 from lattice_client._wire.request import SignableRequest
 from lattice_client._wire.urls import bracketed, leaves_tls, split_port
@@ -44,6 +45,7 @@ class Router:
         # Other services may have a resource of VPC Lattice before them, and verify signatures.
         self._resources = arguments["service"] != LATTICE
         self._service: str = arguments["service"]
+        self._moved_authorization: str | None = arguments["move_authorization_to"]
         self.hosts = None if hosts is None else HostScope(hosts, match, resources=self._resources)
         self.names: Resolver | None = arguments["names"]
         # Without hosts, names also decide whether the URL's host is Lattice's.
@@ -183,7 +185,8 @@ class Router:
 
     def _goes_to_lattice(self, out: SignableRequest) -> bool:
         """Whether a request was routed to VPC Lattice. If not, an earlier signature for our service
-        is removed, and one for another service stays."""
+        is removed, which gives the caller's own Authorization its place back, and one for another
+        service stays."""
         endpoint = out.endpoint
         if endpoint is not None:
             # A client routes a request, and then each attempt is signed.
@@ -195,9 +198,12 @@ class Router:
         out.signer = None
         scope = f"/{self._service}/aws4_request"
         in_query = scope.replace("/", "%2F") in out.target
-        if in_query or scope in str(out.request.headers.get("Authorization", "")):
+        in_header = scope in str(out.request.headers.get("Authorization", ""))
+        if in_query or in_header:
             out.headers_to_sign(frozenset())
             out.set_headers({})
+        if in_header and self._moved_authorization is not None:
+            move_back(out, self._moved_authorization)
         if in_query:
             out.set_target(without_signature(out.target))
         return False

@@ -71,11 +71,12 @@ class SignerCache:
         if found is None and (signer := self.known(host)) is not None:
             return signer
         region = self._region or region_of(host) or found or self._default_region
-        signer = self._of_region.get((region, self._encodings.get(host)))
+        encoding = self._encodings.get(host)
+        signer = self._of_region.get((region, encoding))
         if signer is None or self._if_current(signer) is None:
             return None
         if found is None:
-            self._remember(host, signer)
+            self._remember(host, signer, encoding)
         return signer
 
     def _if_current(self, signer: AnySigner) -> AnySigner | None:
@@ -116,14 +117,16 @@ class SignerCache:
             self._of_region = _with(self._of_region, (region, encoding), signer)
             self._of_host = {}
         if found is None:
-            self._remember(host, signer)
+            self._remember(host, signer, encoding)
         return signer
 
-    def _remember(self, host: str, signer: AnySigner) -> None:
+    def _remember(self, host: str, signer: AnySigner, encoding: PathEncoding | None) -> None:
         """Keep a host's signer, where its region does not come from names: that may change."""
         if len(self._of_host) >= _MAX_SIGNERS:
             self._of_host = {}
         self._of_host[host] = signer
+        if self._encodings.get(host) != encoding:  # another thread has set it meanwhile
+            self._of_host.pop(host, None)
 
     def set_encoding(self, host: str, encoding: PathEncoding) -> None:
         """Set how a host's paths are encoded from now on."""

@@ -101,7 +101,9 @@ class CallSettings:
         if not self.observers.given:
             return  # the log says it
         unsigned = unsigned_mark(request)
-        if unsigned and self._told.is_new(f"{unsigned.reason} {unsigned.host.lower()}"):
+        if unsigned is None or unsigned.reason == "said by the call":
+            return  # no news
+        if self._told.is_new(f"{unsigned.reason} {unsigned.host.lower()}"):
             self.observers.tell(NotSigned(*unsigned))
 
     def call(self, ops: LibraryOps, retry: object = None) -> Any:

@@ -23,27 +23,47 @@ class HttpxFlow(SigV4Auth):
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         out, tried, signer = wrap_request(request), Tried(), request_signer(self)
+        before = request.extensions
         out.note_auth(self)
-        while True:
-            signer.sign(out)
-            response = yield request
-            if not _is_refused(out, response):
-                return
-            body = read_httpx(response, patience())
-            if signer.remedy(out, response.headers, body, tried) is None:
-                return
+        try:
+            while True:
+                signer.sign(out)
+                response = yield request
+                if not _is_refused(out, response):
+                    return
+                body = read_httpx(response, patience())
+                if signer.remedy(out, response.headers, body, tried) is None:
+                    return
+        finally:
+            _forget(self, request, before)
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         out, tried, signer = wrap_request(request), Tried(), request_signer(self)
+        before = request.extensions
         out.note_auth(self)
-        while True:
-            await signer.sign_async(out)
-            response = yield request
-            if not _is_refused(out, response):
-                return
-            body = await read_httpx_async(response, patience())
-            if await signer.remedy_async(out, response.headers, body, tried) is None:
-                return
+        try:
+            while True:
+                await signer.sign_async(out)
+                response = yield request
+                if not _is_refused(out, response):
+                    return
+                body = await read_httpx_async(response, patience())
+                if await signer.remedy_async(out, response.headers, body, tried) is None:
+                    return
+        finally:
+            _forget(self, request, before)
+
+
+def _forget(auth: SigV4Auth, request: Any, before: Any) -> None:
+    """Take a call's auth object off its request, which another client may send again.
+
+    :param before: the extensions that the request had.
+    """
+    extensions = request.extensions
+    if extensions.get(CALL_AUTH) is auth:
+        others = {name: value for name, value in extensions.items() if name != CALL_AUTH}
+        given = {CALL_AUTH: before[CALL_AUTH]} if CALL_AUTH in before else {}
+        request.extensions = {**others, **given}
 
 
 def _is_refused(signed: SignableRequest, response: Any) -> bool:

@@ -28,8 +28,9 @@ class _Addressed:
         self._inner = inner
         self._port = port
         self._given = addresses
-        # In the order in which they are tried.
         self._addresses = tuple(map(_bare, addresses))
+        # The address of the last connection.
+        self._reached = ""
 
     def lead_to(self, addresses: tuple[str, ...]) -> bool:
         """Connect to these from now on.
@@ -42,14 +43,12 @@ class _Addressed:
         bare = tuple(map(_bare, addresses))
         if not set(bare) & set(self._addresses):
             return False
-        reached, self._given, self._addresses = self._addresses[0], addresses, bare
-        self._begin_with(reached)
+        self._given, self._addresses = addresses, bare
         return True
 
-    def _begin_with(self, reached: str) -> None:
-        """Try this address first, if it is among them."""
-        if reached != self._addresses[0]:
-            self._addresses = tuple(sorted(self._addresses, key=lambda each: each != reached))
+    def _in_order(self) -> list[str]:
+        """The addresses as they are tried: the one that was reached last comes first."""
+        return sorted(self._addresses, key=lambda each: each != self._reached)
 
 
 def _bare(address: str) -> str:
@@ -60,16 +59,16 @@ class Network(_Addressed):
     """Tries one address after the other, as the library does with those of a name."""
 
     def connect_tcp(self, host: str, port: int, **how: Any) -> Any:  # noqa: ARG002 as httpcore's
-        *others, last = self._addresses
+        *others, last = self._in_order()
         for address in others:
             try:
                 stream = self._inner.connect_tcp(address, self._port or port, **how)
             except Exception:  # noqa: BLE001, S112 the next one may do
                 continue
-            self._begin_with(address)
+            self._reached = address
             return stream
         stream = self._inner.connect_tcp(last, self._port or port, **how)
-        self._begin_with(last)
+        self._reached = last
         return stream
 
     def connect_unix_socket(self, path: str, **how: Any) -> Any:
@@ -85,8 +84,9 @@ class AsyncNetwork(_Addressed):
 
     async def connect_tcp(self, host: str, port: int, **how: Any) -> Any:  # noqa: ARG002
         port = self._port or port
-        if len(self._addresses) == 1:
-            return await self._inner.connect_tcp(self._addresses[0], port, **how)
+        addresses = self._in_order()
+        if len(addresses) == 1:
+            return await self._inner.connect_tcp(addresses[0], port, **how)
         import anyio  # a dependency of httpx and httpx2
 
         streams: list[Any] = []
@@ -101,12 +101,12 @@ class AsyncNetwork(_Addressed):
                 return
             streams.append(stream)
             if len(streams) == 1:
-                self._begin_with(address)
+                self._reached = address
                 attempts.cancel_scope.cancel()
 
         try:
             async with anyio.create_task_group() as attempts:
-                for address in self._addresses:
+                for address in addresses:
                     ended = anyio.Event()
                     attempts.start_soon(connect, address, ended)
                     with anyio.move_on_after(_HEAD_START):

@@ -125,6 +125,8 @@ class SigningTransport(_SigningTransport):
         else:
             signer.refuse_basic(ops.last)
             response = self._settings.call(ops, request.extensions.get(RETRY))
+            if ops.last.signer is None:  # its name has moved meanwhile
+                self._settings.note_unsigned(ops.last.request)
             ops.attach_for_explain(response)
         if response.status_code in REDIRECTS:
             _remember(request, ops.origins())
@@ -164,6 +166,8 @@ class AsyncSigningTransport(_SigningTransport):
         else:
             signer.refuse_basic(ops.last)
             response = await self._settings.call_async(ops, request.extensions.get(RETRY))
+            if ops.last.signer is None:  # its name has moved meanwhile
+                self._settings.note_unsigned(ops.last.request)
             ops.attach_for_explain(response)
         if response.status_code in REDIRECTS:
             _remember(request, ops.origins())

@@ -135,6 +135,8 @@ class Adapter(HTTPAdapter):
             signer.refuse_basic(ops.last)
             _refuse_other_hooks(request)
             response = self._settings.call(ops, retry)
+            if ops.last.signer is None:  # its name has moved meanwhile
+                self._settings.note_unsigned(ops.last.request)
         if signer.names is not None and request.url:
             # A redirect is relative to the URL that was called.
             response.url = request.url
@@ -162,9 +164,14 @@ class Adapter(HTTPAdapter):
         """Have a request judged by the adapter's own auth object, whatever the session's."""
         note_signer(self._settings.signer, request)
 
-    def may_sign(self, request: requests.PreparedRequest) -> bool:
-        """Whether ``hosts`` of the adapter's auth object include a request's."""
-        signer = self._settings.signer
+    def may_sign(
+        self, request: requests.PreparedRequest, signer: RequestSigner | None = None
+    ) -> bool:
+        """Whether ``hosts`` of an auth object include a request's.
+
+        :param signer: of the call's own auth object. None: the adapter's.
+        """
+        signer = signer or self._settings.signer
         return signer.signs_any_host or signer.is_in_scope(RequestsAttempt(_copy(request)))
 
     def refuses(

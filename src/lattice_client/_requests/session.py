@@ -108,6 +108,9 @@ class Session(TypedSession):
         own = retry is not None or auth is not None
         if own and _is_ours(self, request):
             arguments.update(retry=retry, auth=auth)
+            if isinstance(auth, SigV4Auth):  # also for rebuild_auth()
+                request = request.copy()
+                note_signer(request_signer(auth), request)
         elif given is not None and allowed_origins_of(request) is None:
             # Another adapter's: the request is authenticated as requests does it.
             request = request.copy()
@@ -164,6 +167,7 @@ def _is_ours(session: requests.Session, request: requests.PreparedRequest) -> bo
 
 
 def _signs(session: requests.Session, request: requests.PreparedRequest) -> bool:
-    """Whether a request goes to a host that the session itself may sign for."""
+    """Whether a request goes to a host that the session, or the auth object of the call, may sign
+    for."""
     adapter = session.get_adapter(str(request.url))
-    return isinstance(adapter, Adapter) and adapter.may_sign(request)
+    return isinstance(adapter, Adapter) and adapter.may_sign(request, signer_of_call(request))

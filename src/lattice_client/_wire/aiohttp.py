@@ -91,10 +91,11 @@ class AiohttpRequest(Reroutable):
                 connected = await aiohappyeyeballs.start_connection(
                     there, happy_eyeballs_delay=_HEAD_START
                 )
+            with connected:
+                # Of a connection that was reset at once, this raises.
+                return addresses.get(connected.getpeername()[0])
         except OSError:  # TimeoutError, too
             return None
-        with connected:
-            return addresses.get(connected.getpeername()[0])
 
     def route(self, endpoint: Endpoint, at_address: Endpoint | None = None) -> None:
         self._keep_unrouted()

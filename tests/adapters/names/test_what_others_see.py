@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import aiohappyeyeballs
 import aiohttp
 import anyio
 import httpx
@@ -209,6 +210,24 @@ class TestAddressesThatDoNotAnswer:
         assert [each.signed for each in server.requests] == [is_lattice] * 2
         # One to find the address, and one for the calls.
         assert server.connections == 2
+
+    @pytest.mark.parametrize("client", ["hook", "our client"])
+    def test_aiohttp_where_the_connection_that_finds_an_address_is_reset(self, client, monkeypatch):
+        """Then it has no peer any more. The call makes its connection all the same."""
+
+        connect, reset = aiohappyeyeballs.start_connection, [socket.socket()]
+
+        async def start_connection(*given: Any, **named: Any) -> socket.socket:
+            return reset.pop() if reset else await connect(*given, **named)
+
+        async def call(url: str) -> int:
+            async with session_of(client, auth, None) as session, session.get(url) as response:
+                return response.status
+
+        monkeypatch.setattr(aiohappyeyeballs, "start_connection", start_connection)
+        auth = auth_for("127.0.0.3", "127.0.0.1")
+        with raw_server() as server:
+            assert asyncio.run(call(f"http://{NAME}:{server.port}/")) == 200
 
     @pytest.mark.parametrize("client", ["hook", "our client"])
     def test_aiohttp_after_a_call_that_ended_without_an_answer(self, client):
