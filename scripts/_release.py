@@ -71,7 +71,7 @@ def build(tools: str) -> tuple[Path, Path]:
     with TemporaryDirectory() as temporary:
         source = unpacked(sdist, Path(temporary))
         again, straight = Path(temporary, "again"), Path(temporary, "straight")
-        quietly(tools, "-m", "build", "--no-isolation", "--outdir", again, cwd=source)
+        quietly(tools, "-m", "build", "--no-isolation", "--outdir", again, cwd=source).strip()
         quietly(tools, "-m", "build", "--no-isolation", "--wheel", "--outdir", straight)
         for one, other in (
             (wheel, straight / wheel.name),
@@ -250,11 +250,14 @@ def list_parts(executable: str, tools: str) -> None:
 
 
 def test_suite(interpreter: Interpreter, executable: str, sdist: Path) -> None:
-    """Runs all tests of the sdist, without its src/, against the wheel."""
+    """Runs all tests of the sdist against the wheel. Its src/ is read by the tests of the scripts,
+    and not imported."""
     interpreter.install(executable, "--group", f"{ROOT / 'pyproject.toml'}:test")
     with TemporaryDirectory() as temporary:
         source = unpacked(sdist, Path(temporary))
-        shutil.rmtree(source / "src")
+        where = "import lattice_client; print(lattice_client.__file__)"
+        imported = quietly(executable, "-c", where, cwd=source).strip()
+        need(Path(imported).is_relative_to(interpreter.folder), f"the tests import {imported}")
         tests = subprocess.run(
             [executable, "-m", "pytest", "-q", "-n", "auto"], cwd=source, check=False
         )

@@ -64,6 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """What was said after the last test, and in the other processes of a run with ``-n``."""
     SWEEP.look_at_reprs()
+    SWEEP.check_level()
     to_tell = getattr(session.config, "workeroutput", None)
     if to_tell is not None:
         to_tell["leaks"] = SWEEP.leaks

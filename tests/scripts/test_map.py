@@ -10,13 +10,14 @@ from contextlib import contextmanager
 
 import pytest
 
+import lattice_client
 from lattice_client import LatticeAuth, Names
 from lattice_client.names import StaticNames
 from lattice_client.requests import Session
 from lattice_client.testing import LocalLattice, serve
 from support.documents import ROOT
 
-SOURCE = f"{ROOT / 'src' / 'lattice_client'}/"
+SOURCE = f"{lattice_client.__path__[0]}/"
 DENY = {"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}]}
 
 

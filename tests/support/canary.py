@@ -55,6 +55,11 @@ class Sweep(logging.Handler):
         if _LEAK.search(text):
             self.leaks.append(f"{where}: {_LEAK.sub('<the leak>', text)[:300]}")
 
+    def check_level(self) -> None:
+        """A level that a test has left behind hides records, so it counts as a leak."""
+        if logging.getLogger("lattice_client").level != logging.DEBUG:
+            self.leaks.append("perhaps: a test has left the log at another level")
+
     def look_at_reprs(self) -> None:
         """The reprs of all live objects of this package's classes."""
         for thing in gc.get_objects():
