@@ -71,7 +71,7 @@ def build(tools: str) -> tuple[Path, Path]:
     with TemporaryDirectory() as temporary:
         source = unpacked(sdist, Path(temporary))
         again, straight = Path(temporary, "again"), Path(temporary, "straight")
-        quietly(tools, "-m", "build", "--no-isolation", "--outdir", again, cwd=source).strip()
+        quietly(tools, "-m", "build", "--no-isolation", "--outdir", again, cwd=source)
         quietly(tools, "-m", "build", "--no-isolation", "--wheel", "--outdir", straight)
         for one, other in (
             (wheel, straight / wheel.name),
