@@ -332,3 +332,10 @@ def test_public_names_are_there(package):
         assert hasattr(public, name), name
     with pytest.raises(AttributeError, match=f"'{package}' has no attribute 'LatticeAuht'"):
         _ = public.LatticeAuht
+
+
+@pytest.mark.parametrize("name", ["aiohttp", "httpx", "httpx2", "requests"])
+def test_each_library_has_the_auth_objects_under_its_module(name):
+    module = importlib.import_module(f"lattice_client.{name}")
+    assert issubclass(module.LatticeAuth, lattice_client.LatticeAuth)
+    assert issubclass(module.SigV4Auth, lattice_client.SigV4Auth)

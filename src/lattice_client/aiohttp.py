@@ -25,7 +25,7 @@ from lattice_client._wire.aiohttp import (
     read_aiohttp,
 )
 from lattice_client._wire.unsigned_mark import pass_mark_on
-from lattice_client.auth import SigV4Auth
+from lattice_client.auth import LatticeAuth, SigV4Auth
 from lattice_client.errors import MissingExtraError
 from lattice_client.events import Observer
 from lattice_client.names import Resolver
@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractCookieJar
     from aiohttp.typedefs import LooseCookies, LooseHeaders, StrOrURL
 
-__all__ = ["client_session", "middleware"]
+# The auth objects are the library-free ones, which are middlewares as they are.
+__all__ = ["LatticeAuth", "SigV4Auth", "client_session", "middleware"]
 
 # The number of failed calls that are remembered; beyond it, the oldest are forgotten.
 _REMEMBERED = 4096
