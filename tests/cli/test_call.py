@@ -339,6 +339,22 @@ def test_an_option_comes_before_the_environments_names(run, credentials, server,
     assert run("call", url, "--connect-to", elsewhere).code == 7
 
 
+@pytest.mark.parametrize("command", ["call", "sign", "doctor"])
+def test_nothing_is_signed_for_a_host_that_the_map_says_is_not_lattices(
+    run, credentials, server, monkeypatch, command
+):
+    entry = {"is_lattice": False, "connect_to": f"127.0.0.1:{server.port}"}
+    monkeypatch.setenv("LATTICE_CLIENT_NAMES", json.dumps({NAME: entry}))
+    result = run(command, f"http://{NAME}/")
+    assert result.code == 2
+    assert f"LATTICE_CLIENT_NAMES says that {NAME} is not VPC Lattice's" in result.stderr
+    assert "--unsigned" in result.stderr
+    assert not server.requests
+    if command == "call":
+        assert run(command, f"http://{NAME}/", "--unsigned").code == 0
+        assert not server.requests[0].signed
+
+
 def test_a_failure_is_told_once(run, url, monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     result = run("call", url, "--profile", "no-such-profile", "--region", "us-west-2")

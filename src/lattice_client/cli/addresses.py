@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import click
 import httpx
 
-from lattice_client.cli.failures import URL, Failure
+from lattice_client.cli.failures import URL, USAGE, Failure
 from lattice_client.cli.signing_options import Signing
 from lattice_client.cli.transport import PORTS, connect_address
 from lattice_client.names import Endpoint, StaticNames, region_of
+from lattice_client.signing import LATTICE
 
 __all__ = ["Addresses", "address_options", "destination"]
 
@@ -48,11 +49,12 @@ class Addresses(NamedTuple):
 
 
 def destination(
-    text: str, addresses: Addresses, signing: Signing
+    text: str, addresses: Addresses, signing: Signing, *, signs: bool = True
 ) -> tuple[httpx.URL, Addresses, Signing]:
     """The URL to call, where it leads, and how to sign for it. Without a scheme, HTTPS is used.
 
-    :raises Failure: if it is not a URL.
+    :param signs: whether the call is to be signed.
+    :raises Failure: if it is not a URL, or a map says that a host to sign for is not VPC Lattice's.
     """
     if not _SCHEME.match(text):
         text = f"https://{text}"
@@ -70,6 +72,12 @@ def destination(
     endpoint = addresses.endpoint(url.host.lower())
     if endpoint is None:
         return url, addresses, signing
+    if signs and not endpoint.is_lattice and signing.service == LATTICE:
+        raise Failure(
+            USAGE,
+            f"{endpoint.source} says that {url.host} is not VPC Lattice's, so nothing is signed "
+            "for it. Use call --unsigned, or correct its entry.",
+        )
     if endpoint.connect_to and (place := _HOST_PORT.fullmatch(endpoint.connect_to)):
         connect_to = {(endpoint.host, 0): (_bare(place[1]), int(place[2] or 0))}
         # An option for any host takes precedence over the map's entry for this one.

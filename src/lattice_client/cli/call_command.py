@@ -178,7 +178,9 @@ class _CurlCall:
         self._given = given
         in_query = given["get"]
         body = body_of(pieces, json=given["json"], upload=given["upload_file"])
-        self._url, self._addresses, self._signing = destination(url, addresses, signing)
+        self._url, self._addresses, self._signing = destination(
+            url, addresses, signing, signs=not given["unsigned"]
+        )
         if in_query and isinstance(body.content, bytes):
             query = b"&".join(filter(None, (self._url.query, body.content)))
             self._url, body = self._url.copy_with(query=query), Body()

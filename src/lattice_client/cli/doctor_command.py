@@ -71,7 +71,7 @@ def command(
     signed call. If the signature is not accepted, further calls (GET, HEAD and OPTIONS alone) find
     out which part is changed on the way. The exit code is 1 if there is a fault.
     """
-    to, addresses, signing = destination(url, addresses, signing)
+    to, addresses, signing = destination(url, addresses, signing, signs=not given["unsigned"])
     needed = to.scheme == "https"
     options = CheckOptions(
         url=to,
