@@ -159,6 +159,13 @@ class TestRequests:
             assert basic(server.requests[1])
             assert signer_of(server.requests[2]) == OTHER
 
+    def test_a_retry_policy_is_not_for_another_adapter(self):
+        with raw_server() as server, self.session() as session:
+            session.mount(server.url, HTTPAdapter())
+            with pytest.raises(ConfigurationError, match=r"another adapter is mounted.*retry"):
+                session.get(server.url, retry=RetryPolicy())
+            assert not server.requests
+
     @pytest.mark.parametrize("make", [lattice_client.requests.Session, requests.Session])
     @pytest.mark.parametrize("hosts", [None, ["a.example"]], ids=["signed", "not"])
     def test_a_pickled_response_holds_no_keys(self, make, hosts):

@@ -300,10 +300,14 @@ class TestDefaultCredentials:
         assert DefaultCredentials(refreshing).refused(generation(1)) is not False
 
     def test_it_pickles_with_what_it_was_given(self):
-        again = pickle.loads(pickle.dumps(DefaultCredentials(WHOLE, patience=7)))
+        again = pickle.loads(pickle.dumps(DefaultCredentials(WHOLE)))
         assert again.get() == WHOLE
-        assert again._patience == 7
         assert not canary.leaks(repr(again))
+        assert pickle.loads(pickle.dumps(DefaultCredentials(patience=7)))._patience == 7
+
+    def test_patience_is_not_for_other_credentials(self):
+        with pytest.raises(ConfigurationError, match=r"patience is for the chain"):
+            DefaultCredentials(WHOLE, patience=7)
 
 
 BOTO_NAMES = {

@@ -2,8 +2,8 @@
 ``names``.
 
 The Host header of a routed request becomes the endpoint's host, and so does the host in its URL,
-for name servers, SNI and the certificate. With ``connect_to`` the URL names that address instead,
-and SNI and the certificate check use the host (``lattice_client._wire.request``).
+for name servers, SNI and the certificate. With ``connect_to`` the connection is made to that
+address, and SNI and the certificate check use the host (``lattice_client._wire.request``).
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from lattice_client._requests.redirects import allowed_origins_of
 from lattice_client._requests.verbs import TypedSession
 from lattice_client._secrecy import forgetful
 from lattice_client.auth import SigV4Auth, request_signer
+from lattice_client.errors import ConfigurationError
 from lattice_client.events import Observer
 from lattice_client.names import Resolver
 from lattice_client.retry.policy import RetryPolicy
@@ -95,7 +96,10 @@ class Session(TypedSession):
             prepared_request.headers.pop("Authorization", None)
 
     def send(self, request: requests.PreparedRequest, **arguments: Any) -> requests.Response:
-        """As ``requests.Session.send``; ``retry=`` and ``auth=`` are for this request alone."""
+        """As ``requests.Session.send``; ``retry=`` and ``auth=`` are for this request alone.
+
+        :raises ConfigurationError: for ``retry=`` where another adapter sends the request.
+        """
         about_to_send = _about_to_send.get()
         # requests passes both on to the requests that follow a redirect.
         retry, given = arguments.pop("retry", None), arguments.pop("auth", None)
@@ -111,10 +115,15 @@ class Session(TypedSession):
             if isinstance(auth, SigV4Auth):  # also for rebuild_auth()
                 request = request.copy()
                 note_signer(request_signer(auth), request)
-        elif given is not None and allowed_origins_of(request) is None:
-            # Another adapter's: the request is authenticated as requests does it.
-            request = request.copy()
-            request.prepare_auth(given)
+        elif allowed_origins_of(request) is None:  # another adapter's, and no redirect of ours
+            if retry is not None:
+                raise ConfigurationError(
+                    f"another adapter is mounted for {request.url}, and it knows no retry=…: mount "
+                    "an Adapter of ours there, or leave retry out"
+                )
+            if given is not None:  # the request is authenticated as requests does it
+                request = request.copy()
+                request.prepare_auth(given)
         return super().send(request, **arguments)
 
 

@@ -35,7 +35,8 @@ class DefaultCredentials:
     :param credentials: another source in place of these, as ``credentials=`` of the auth objects;
         None: these.
     :param patience: as of :class:`RefreshingCredentials`, for the chain.
-    :raises ConfigurationError: for what can be no source of credentials.
+    :raises ConfigurationError: for what can be no source of credentials, and for ``patience``
+        beside one.
     """
 
     # Made when the environment has no credentials.
@@ -48,6 +49,11 @@ class DefaultCredentials:
     def __init__(
         self, credentials: CredentialsSource | None = None, *, patience: float | None = None
     ) -> None:
+        if not (credentials is None or patience is None):
+            raise ConfigurationError(
+                "patience is for the chain, which other credentials take the place of: give it to "
+                "their provider, such as RefreshingCredentials(…, patience=…)"
+            )
         self._given = None if credentials is None else coerce_credentials(credentials)
         # With other credentials, an environment without any.
         self._environment = EnvironmentCredentials(None if credentials is None else {})
