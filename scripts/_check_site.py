@@ -40,6 +40,7 @@ PUBLIC = (
 # Described in prose as being like others, as are all names of httpx2.
 IN_WORDS = {
     "__version__",
+    *("aiohttp.LatticeAuth", "aiohttp.SigV4Auth"),
     *("httpx.LatticeAuth", "httpx.SigV4Auth"),
     *("requests.LatticeAuth", "requests.SigV4Auth"),
 }
